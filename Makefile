@@ -1,0 +1,46 @@
+# make report   installs what is missing, then builds and measures the demonstration model
+# make test     installs what is missing, then runs the linters and all tests
+# make lock     compiles envs/*.in into envs/*.lock
+
+PYTHON ?= python3
+BIN := .venv/bin
+REPORT := models/rtdetr/reports/benchmark_report.pdf
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
+	--no-emit-index-url --no-emit-find-links --annotation-style line
+
+.DELETE_ON_ERROR:
+.PHONY: report test lint system lock
+
+report: .venv/workflow.txt system
+	$(BIN)/snakemake --cores 1 $(REPORT)
+	@echo "The report is $(REPORT)"
+
+test: .venv/test.txt system lint
+	$(BIN)/python -m pytest
+
+lint: .venv/test.txt
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+system:
+	@sh envs/install_system_packages.sh
+
+# The stamps hold the lock they were installed from, so a changed lock installs again.
+.venv/workflow.txt: envs/workflow.lock
+	@sh envs/install_system_packages.sh
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/workflow.lock
+	cp envs/workflow.lock $@
+
+.venv/test.txt: envs/test.lock .venv/workflow.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/test.lock
+	cp envs/test.lock $@
+
+# torch lists NVIDIA's CUDA packages as its own needs; pinning them too would install them beside a CPU build.
+lock: .venv/workflow.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(COMPILE) envs/workflow.in -o envs/workflow.lock
+	$(COMPILE) -c envs/workflow.lock envs/test.in -o envs/test.lock
+	$(COMPILE) envs/export.in | grep -v -E '^(nvidia-|cuda-|triton)' > envs/export.lock

@@ -1,0 +1,28 @@
+"""Any object detector to a measured, validated DeepStream deployment."""
+
+from snakemake.utils import min_version, validate
+
+min_version("9.20")
+
+
+configfile: "config/config.yaml"
+
+
+validate(config, "config/schema.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/toolchain.smk"
+include: "rules/model.smk"
+include: "rules/engine.smk"
+include: "rules/parser.smk"
+include: "rules/validation.smk"
+include: "rules/deepstream.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        preflight="build/toolchain/preflight.md",
+        artefacts=all_artefacts,

@@ -1,0 +1,86 @@
+"""Step 6, first half: the C++ parser and the nvinfer configuration."""
+
+PARSER_TEMPLATES = [
+    "Makefile.template",
+    "sigmoid_queries.cpp",
+    "detection_parser.hpp",
+    "include/nvdsinfer.h",
+    "include/nvdsinfer_custom_impl.h",
+]
+PARSER_SOURCES = [
+    "parser.cpp",
+    "detection_parser.hpp",
+    "include/nvdsinfer.h",
+    "include/nvdsinfer_custom_impl.h",
+    "Makefile",
+]
+
+
+rule write_parser:
+    input:
+        config="models/{model}/config/config.json",
+        templates=[PROJECT / "workflow/parsers" / file for file in PARSER_TEMPLATES],
+    output:
+        expand("models/{{model}}/parser/{file}", file=PARSER_SOURCES),
+    log:
+        "logs/{model}/write_parser.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("parser_build"),
+    script:
+        "../workflow/scripts/write_parser.py"
+
+
+rule compile_parser:
+    input:
+        sources=rules.write_parser.output,
+        config="models/{model}/config/config.json",
+        compiler="build/toolchain/compiler.json",
+        headers="build/toolchain/deepstream_headers.json",
+    output:
+        "models/{model}/parser/libparser.so",
+    log:
+        "logs/{model}/compile_parser.log",
+    benchmark:
+        "logs/{model}/wall_time/compile_parser.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("parser_build"),
+    script:
+        "../workflow/scripts/compile_parser.py"
+
+
+rule write_nvinfer_config:
+    input:
+        source=files_of_source,
+        config="models/{model}/config/config.json",
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+        engine=final_engine,
+    output:
+        "models/{model}/config/config_infer_primary_{model}.txt",
+    log:
+        "logs/{model}/write_nvinfer_config.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("nvinfer_config"),
+        batch_size=1,
+        precision=config["precision"],
+        threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
+    script:
+        "../workflow/scripts/write_nvinfer_config.py"
+
+
+use rule write_nvinfer_config as write_nvinfer_config_ds with:
+    output:
+        "models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
+    log:
+        "logs/{model}/write_nvinfer_config_ds.log",
+    params:
+        code=code_version("nvinfer_config"),
+        batch_size=lambda wildcards: max_batch(wildcards.model),
+        precision=config["precision"],
+        threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],

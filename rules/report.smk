@@ -1,0 +1,133 @@
+"""Step 8: one JSON with every number, and what is rendered from it alone."""
+
+
+rule write_scripts:
+    input:
+        unpack(measured_files),
+        engine=final_engine,
+        inspect="models/{model}/model/inspect.json",
+        trtexec="build/toolchain/trtexec.json",
+    output:
+        expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
+    log:
+        "logs/{model}/write_scripts.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("reference_scripts"),
+        programs={"trtexec": RUNTIME.trtexec, "deepstream_app": RUNTIME.deepstream_app},
+        measuring=config["trtexec"] | config["deepstream"],
+        precision=config["precision"],
+        workspace_mib=WORKSPACE_MIB,
+    script:
+        "../workflow/scripts/write_scripts.py"
+
+
+rule collect_data:
+    input:
+        unpack(measured_files),
+        pictures=video_artefacts,
+        b1_log="models/{model}/benchmarks/b1/trtexec_b1.log",
+        source="models/{model}/model/source.json",
+        config="models/{model}/config/config.json",
+        onnx="models/{model}/model/{model}.onnx",
+        inspect="models/{model}/model/inspect.json",
+        files=files_of_source,
+        labels="models/{model}/config/labels.txt",
+        gate="models/{model}/validation/gate.json",
+        scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
+        clip="build/toolchain/video.json",
+        facts=facts(
+            TOOLCHAIN.builder_facts()
+            + TOOLCHAIN.runner_facts()
+            + ["deepstream_headers", "compiler", "encoder", "wkhtmltopdf"]
+        ),
+    output:
+        "models/{model}/reports/benchmark_data.json",
+    log:
+        "logs/{model}/collect_data.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("benchmark_data"),
+        settings={key: config[key] for key in ("target_fps", "trtexec", "deepstream")},
+        threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
+    script:
+        "../workflow/scripts/collect_data.py"
+
+
+rule draw_chart:
+    input:
+        "models/{model}/reports/benchmark_data.json",
+    output:
+        "models/{model}/reports/charts/{chart}.png",
+    log:
+        "logs/{model}/draw_{chart}.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("charts"),
+    script:
+        "../workflow/scripts/draw_chart.py"
+
+
+rule render_markdown:
+    input:
+        data="models/{model}/reports/benchmark_data.json",
+        template=PROJECT / "workflow/scripts/dsbench/templates/benchmark_report.md.j2",
+    output:
+        "models/{model}/reports/benchmark_report.md",
+    log:
+        "logs/{model}/render_markdown.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("report_markdown"),
+    script:
+        "../workflow/scripts/render_markdown.py"
+
+
+rule render_html:
+    input:
+        markdown="models/{model}/reports/benchmark_report.md",
+        style=PROJECT / "workflow/scripts/dsbench/templates/report.css",
+        charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
+    output:
+        "models/{model}/reports/benchmark_report.html",
+    log:
+        "logs/{model}/render_html.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("report_html"),
+    script:
+        "../workflow/scripts/render_html.py"
+
+
+rule print_pdf:
+    input:
+        html="models/{model}/reports/benchmark_report.html",
+        converter="build/toolchain/wkhtmltopdf.json",
+    output:
+        "models/{model}/reports/benchmark_report.pdf",
+    log:
+        "logs/{model}/print_pdf.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("report_pdf"),
+    script:
+        "../workflow/scripts/print_pdf.py"
+
+
+rule name_pdf:
+    input:
+        "models/{model}/reports/benchmark_report.pdf",
+    output:
+        "models/{model}/reports/benchmark_report_{model}.pdf",
+    log:
+        "logs/{model}/name_pdf.log",
+    conda:
+        "../envs/workflow.yaml"
+    shell:
+        "cp {input:q} {output:q} 2> {log:q}"

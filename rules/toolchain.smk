@@ -1,0 +1,48 @@
+"""Step 0: what is installed here, one file per fact, and a table of what is missing."""
+
+
+rule record_fact:
+    output:
+        "build/toolchain/{fact}.json",
+    log:
+        "logs/toolchain/{fact}.log",
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        value=probed,
+    script:
+        "../workflow/scripts/record_fact.py"
+
+
+rule check_toolchain:
+    input:
+        facts=facts(TOOLCHAIN.builder_facts() + ["deepstream", "compiler", "encoder", "wkhtmltopdf"]),
+        video=VIDEO,
+    output:
+        "build/toolchain/preflight.md",
+    log:
+        "logs/toolchain/preflight.log",
+    priority: 100
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("preflight"),
+    script:
+        "../workflow/scripts/check_toolchain.py"
+
+
+rule inspect_video:
+    input:
+        VIDEO,
+    output:
+        "build/toolchain/video.json",
+    log:
+        "logs/toolchain/video.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("video"),
+    script:
+        "../workflow/scripts/inspect_video.py"

@@ -1,0 +1,107 @@
+"""Step 6, second half: single-stream detections, the gate, and the video."""
+
+
+rule write_kitti_config:
+    input:
+        video="build/toolchain/video.json",
+        nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+    output:
+        "models/{model}/config/deepstream_app_kitti_{model}.txt",
+    log:
+        "logs/{model}/write_kitti_config.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("app_config"),
+        streams=1,
+        kitti_directory="../samples/kitti_output",
+        interval_s=None,
+        loop=False,
+    script:
+        "../workflow/scripts/write_app_config.py"
+
+
+rule dump_kitti:
+    input:
+        app_config="models/{model}/config/deepstream_app_kitti_{model}.txt",
+        nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+        engine=final_engine,
+        parser="models/{model}/parser/libparser.so",
+        labels="models/{model}/config/labels.txt",
+        video=VIDEO,
+        facts=RUNNER_FACTS,
+    output:
+        kitti=directory("models/{model}/samples/kitti_output"),
+        manifest="models/{model}/validation/kitti_manifest.json",
+    log:
+        "logs/{model}/dump_kitti.log",
+    benchmark:
+        "logs/{model}/wall_time/dump_kitti.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: MEASURING_THREADS
+    resources:
+        gpu=1,
+    params:
+        code=code_version("deepstream_run", "kitti"),
+        program=RUNTIME.deepstream_app,
+        timeout_s=config["deepstream"]["timeout_s"],
+    script:
+        "../workflow/scripts/dump_kitti.py"
+
+
+rule judge_kitti:
+    input:
+        kitti="models/{model}/samples/kitti_output",
+        manifest="models/{model}/validation/kitti_manifest.json",
+        video="build/toolchain/video.json",
+        truth=TRUTH or [],
+    output:
+        "models/{model}/validation/gate.json",
+    log:
+        "logs/{model}/judge_kitti.log",
+    benchmark:
+        "logs/{model}/wall_time/judge_kitti.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("gate"),
+        required_ratio=config["gate"]["required_ratio"],
+    script:
+        "../workflow/scripts/judge_kitti.py"
+
+
+rule record_video:
+    input:
+        kitti="models/{model}/samples/kitti_output",
+        manifest="models/{model}/validation/kitti_manifest.json",
+        gate="models/{model}/validation/gate.json",
+        video=VIDEO,
+        encoder="build/toolchain/encoder.json",
+    output:
+        video="models/{model}/samples/{model}_output.ogv",
+    log:
+        "logs/{model}/record_video.log",
+    benchmark:
+        "logs/{model}/wall_time/record_video.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("video_overlay"),
+    script:
+        "../workflow/scripts/record_video.py"
+
+
+rule extract_frames:
+    input:
+        "models/{model}/samples/{model}_output.ogv",
+    output:
+        expand("models/{{model}}/samples/{frame}.jpg", frame=FRAMES),
+    log:
+        "logs/{model}/extract_frames.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("video_overlay"),
+    script:
+        "../workflow/scripts/extract_frames.py"

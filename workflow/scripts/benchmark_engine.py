@@ -1,0 +1,26 @@
+"""Measure one engine at one batch with trtexec."""
+
+import json
+import shutil
+from pathlib import Path
+
+from dsbench.rule_script import explained
+from dsbench.toolchain import facts_of
+from dsbench.trtexec_command import profile_of
+from dsbench.trtexec_run import benchmark_engine, trtexec_version
+
+with explained(snakemake.log[0]):
+    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    batch = int(snakemake.wildcards.get("batch", 1))
+    benchmark_engine(
+        program=snakemake.params.program,
+        version=trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text())),
+        engine=Path(snakemake.input.engine),
+        profile=profile_of(inspect, batch),
+        batch=batch,
+        duration_s=snakemake.params.duration_s,
+        warm_up_ms=snakemake.params.warm_up_ms,
+        log=Path(snakemake.log[0]),
+        facts=facts_of(snakemake.input.facts),
+    )
+    shutil.copy(snakemake.log[0], snakemake.output.log)

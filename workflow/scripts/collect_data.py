@@ -1,0 +1,132 @@
+"""Collect every number of the report in benchmark_data.json."""
+
+import json
+from pathlib import Path
+
+from dsbench import benchmark_data as numbers
+from dsbench.detector import read_detector
+from dsbench.labels import read_labels
+from dsbench.preprocessing import read_preprocessing
+from dsbench.reference_scripts import TITLES
+from dsbench.report_data import check_data
+from dsbench.rule_script import explained
+from dsbench.source import sha256_of
+from dsbench.system_facts import runtime_facts, system_facts
+from dsbench.trtexec_log import banner_facts
+
+
+def model_facts(tree: Path, files) -> dict:
+    """Return the report's `model`."""
+    onnx = Path(files.onnx)
+    inspect = json.loads(Path(files.inspect).read_text())
+    detector = read_detector(Path(files.config))
+    source = json.loads(Path(files.source).read_text())
+    return {
+        "source": source["source"],
+        "architecture": detector.architecture,
+        "model_type": detector.model_type,
+        "family": detector.family.name,
+        "onnx": onnx.relative_to(tree).as_posix(),
+        "onnx_bytes": onnx.stat().st_size,
+        "onnx_sha256": sha256_of(onnx),
+        "license": None,
+        "revision": None,
+        "classes": read_labels(Path(files.labels)),
+        "export": {"method": "optimum", "attempts": ["optimum"]}
+        | {key: inspect[key] for key in ("max_abs_error", "tolerance")},
+    } | {key: inspect[key] for key in ("opset", "nodes", "input", "outputs")}
+
+
+def preprocessing_facts(files, threshold: float | None) -> dict:
+    """Return the report's `preprocessing`."""
+    family = read_detector(Path(files.config)).family
+    found = read_preprocessing(
+        Path(files.files[0]).parent / "preprocessor_config.json", family.do_normalize_default
+    )
+    return {
+        "derived_from": "preprocessor_config.json",
+        "net_scale_factor": found.net_scale_factor,
+        "offsets": found.offsets,
+        "model_color_format": found.model_color_format,
+        "maintain_aspect_ratio": found.maintain_aspect_ratio,
+        "symmetric_padding": found.symmetric_padding,
+        "network_width": found.width,
+        "network_height": found.height,
+        "cluster_mode": family.cluster_mode,
+        "pre_cluster_threshold": threshold or family.default_threshold,
+        "parser": family.parser_source,
+        "symbol": family.parser_symbol,
+        "notes": list(found.notes),
+    }
+
+
+def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
+    """Return the report's `validation`: the gate's result and what became of the video."""
+    pictures = [Path(file).relative_to(tree).as_posix() for file in video]
+    return json.loads(Path(files.gate).read_text()) | {
+        "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]}
+    }
+
+
+def commands(tree: Path, scripts: list[str]) -> list[dict]:
+    """Return the report's `commands`: each script's text."""
+    return [
+        {
+            "title": TITLES[Path(script).stem],
+            "script": Path(script).relative_to(tree).as_posix(),
+            "text": Path(script).read_text(),
+        }
+        for script in scripts
+    ]
+
+
+def collect(files, settings: dict, threshold: float | None, model: str) -> dict:
+    """Return the whole benchmark_data.json."""
+    tree = Path("models", model)
+    logs = numbers.MeasuredLogs(
+        tree=tree,
+        batches=[int(Path(log).stem.rpartition("_b")[2]) for log in files.chain_logs],
+        build_logs=[Path(log) for log in files.build_logs],
+        chain_logs=[Path(log) for log in files.chain_logs],
+        b1_log=Path(files.b1_log),
+        run1_log=Path(files.run1_log),
+        run2_logs=[Path(log) for log in files.run2_logs],
+        wall_times=[Path(file) for file in files.wall_times],
+    )
+    system = system_facts(files.facts)
+    facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files.facts}
+    trt = numbers.trtexec(logs, settings["trtexec"], settings["target_fps"])
+    peak = trt["doubling"][-1]["peak_gpu_streams"]
+    runs = numbers.deepstream(logs, settings["deepstream"], peak, settings["target_fps"])
+    engines = numbers.engines(logs, model)
+    return {
+        "schema_version": numbers.SCHEMA_VERSION,
+        "model_name": model,
+        "engine": Path(engines[-1]["file"]).name,
+        "max_bs": logs.batches[-1],
+        "measured_utc": numbers.measured_utc(logs),
+        "runtime": runtime_facts(
+            facts["runtime"], banner_facts(logs.b1_log.read_text(errors="replace"), logs.b1_log), system
+        ),
+        "model": model_facts(tree, files),
+        "system": system,
+        "video": json.loads(Path(files.clip).read_text()),
+        "preprocessing": preprocessing_facts(files, threshold),
+        "engines": engines,
+        "trtexec": trt,
+        "peak_gpu_streams": peak,
+        "target_fps": settings["target_fps"],
+        "validation": validation_facts(tree, files, files.get("pictures", []), facts["encoder"]["encoder"]),
+        "deepstream": runs,
+        "efficiency": numbers.efficiency(trt, runs),
+        "timing": numbers.timing(logs.wall_times),
+        "commands": commands(tree, files.scripts),
+    }
+
+
+with explained(snakemake.log[0]):
+    data = collect(
+        snakemake.input, snakemake.params.settings, snakemake.params.threshold, snakemake.wildcards.model
+    )
+    check_data(data)
+    Path(snakemake.output[0]).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")

@@ -1,0 +1,18 @@
+"""Compile libparser.so against DeepStream's headers or the project's own, and check its symbol."""
+
+import json
+from pathlib import Path
+
+from dsbench.detector import read_detector
+from dsbench.parser_build import check_symbol, compile_parser
+from dsbench.rule_script import explained
+
+with explained(snakemake.log[0]):
+    headers = json.loads(Path(snakemake.input.headers).read_text())
+    library = compile_parser(
+        Path(snakemake.output[0]).parent,
+        Path(headers["directory"]) if headers["directory"] else None,
+        headers["object_bytes"],
+        Path(snakemake.log[0]),
+    )
+    check_symbol(library, read_detector(Path(snakemake.input.config)).family.parser_symbol)

@@ -1,0 +1,1 @@
+"""What the build knows about detectors, tools, logs and reports; nothing here knows Snakemake."""

@@ -1,0 +1,25 @@
+"""Which clip every run uses, and the truth that belongs to it."""
+
+from pathlib import Path
+
+from dsbench.errors import BuildError
+
+DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
+DEMO_CLIP = "demo/sample_720p.mp4"
+DEMO_TRUTH = "demo/sample_720p_kitti"
+
+
+def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path:
+    """Return the clip the user named, else DeepStream's own sample, else the demonstration clip."""
+    if named:
+        video = Path(named).expanduser()
+        if not video.is_file():
+            raise BuildError(f"{named}: no such video; correct DS_VIDEO or the config's `video`")
+        return video
+    sample = deepstream_dir / DEEPSTREAM_SAMPLE
+    return sample if sample.is_file() else project / DEMO_CLIP
+
+
+def truth_directory(video: Path, project: Path) -> Path | None:
+    """Return the KITTI ground truth of `video`: the demonstration clip has one, other clips have none."""
+    return project / DEMO_TRUTH if video == project / DEMO_CLIP else None

@@ -1,0 +1,39 @@
+"""Step 0: a table of what is installed, and a stop when something the build cannot do without is missing."""
+
+import json
+from pathlib import Path
+
+from dsbench.errors import BuildError
+
+APT = "Debian/Ubuntu: apt-get install"
+# How to get what may be missing; the first group stops the build, the second only costs the video.
+REQUIRED = {
+    "compiler": f"{APT} g++ make",
+    "wkhtmltopdf": f"{APT} wkhtmltopdf",
+    "driver": "install NVIDIA's driver",
+    "cuda": "install NVIDIA's driver, which brings CUDA's user-mode part",
+    "gpu": "run on a machine with an NVIDIA GPU, or set runtime: embedded",
+}
+OPTIONAL = {"encoder": f"{APT} gstreamer1.0-tools gstreamer1.0-plugins-base (there will be no video)"}
+
+
+def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
+    """Write the table of `facts` to `destination`; raise BuildError naming every required tool that is missing."""
+    found = {file.stem: json.loads(file.read_text()) for file in facts}
+    rows = [f"| {name} | {_cell(name, value)} |" for name, value in found.items()]
+    table = "\n".join(["| Tool | Found |", "|---|---|", *rows, f"| video | {video} |"])
+    missing = [
+        f"{name} ({REQUIRED[name]})" for name, value in found.items() if value is None and name in REQUIRED
+    ]
+    if missing:
+        raise BuildError(f"this machine lacks {'; '.join(missing)}.\n{table}")
+    destination.write_text(f"{table}\n")
+
+
+def _cell(name: str, value) -> str:
+    if value is None:
+        return f"missing: {REQUIRED.get(name, 'not needed by this runtime')}"
+    if name == "encoder" and value["encoder"] == "skipped":
+        return f"missing: {OPTIONAL[name]}"
+    text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+    return text.replace("|", "/").replace("\n", " ")

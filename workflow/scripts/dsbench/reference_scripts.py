@@ -1,0 +1,100 @@
+"""Shell scripts that repeat each measured command by hand, without touching the build's own files."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsbench.deepstream_run import EXTRA_ROWS
+from dsbench.trtexec_command import Profile, benchmark_command, build_command
+
+TITLES = {
+    "build_engine": "Build the engine",
+    "trtexec_b1": "Measure the engine at batch 1",
+    "trtexec_bmax": "Measure the engine at MAX_BS",
+    "kitti_dump": "Dump one KITTI file per frame",
+    "ds_run1": "DeepStream run 1",
+    "ds_run2": "DeepStream run 2",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured, for which the scripts are written; times in s and ms, paths from the working directory."""
+
+    model: str
+    trtexec: str
+    trtexec_version: tuple[int, ...]
+    deepstream_app: str
+    profile: Profile
+    precision: str
+    workspace_mib: int
+    duration_s: float
+    warm_up_ms: float
+    interval_s: int
+    windows: int
+    run1_config: str
+    run2_config: str
+
+
+def render_scripts(m: Measured) -> dict[str, str]:
+    """Return the text of each script by name; every script runs from anywhere."""
+    tree = f"models/{m.model}"
+    engine = f"{tree}/benchmarks/engines/{m.model}_dynamic_b{m.profile.max_batch}.engine"
+    scratch = f"build/by_hand/{m.model}_dynamic_b{m.profile.max_batch}"
+    kitti_config = f"{tree}/config/deepstream_app_kitti_{m.model}.txt"
+    build = build_command(
+        m.trtexec,
+        m.trtexec_version,
+        f"{tree}/model/{m.model}.onnx",
+        f"{scratch}.engine",
+        f"{scratch}.cache",
+        m.profile,
+        m.precision,
+        m.workspace_mib,
+    )
+    bodies = {
+        "build_engine": f"mkdir -p build/by_hand\n{_line(build)}",
+        "trtexec_b1": _line(_benchmark(m, engine, 1)),
+        "trtexec_bmax": _line(_benchmark(m, engine, m.profile.max_batch)),
+        "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{_line([m.deepstream_app, '-c', kitti_config])}",
+        "ds_run1": _line(_stopped(m, m.run1_config)),
+        "ds_run2": _line(_stopped(m, m.run2_config)),
+    }
+    return {name: _script(TITLES[name], body) for name, body in bodies.items()}
+
+
+def _benchmark(m: Measured, engine: str, batch: int) -> list[str]:
+    return benchmark_command(
+        m.trtexec, m.trtexec_version, engine, m.profile, batch, m.duration_s, m.warm_up_ms
+    )
+
+
+def _stopped(m: Measured, config: str) -> list[str]:
+    """deepstream-app ends cleanly on SIGINT only; --foreground leaves it the terminal as standard input."""
+    seconds = (m.windows + EXTRA_ROWS) * m.interval_s
+    return [
+        "timeout",
+        "--foreground",
+        "--preserve-status",
+        "--signal=INT",
+        f"{seconds}",
+        m.deepstream_app,
+        "-c",
+        config,
+    ]
+
+
+def _line(command: list[str]) -> str:
+    return " \\\n    ".join(shlex.quote(word) for word in command)
+
+
+def _script(title: str, body: str) -> str:
+    return f'#!/bin/sh\n# {title}.\nset -eu\ncd "$(dirname "$0")/../../.."\n{body}\n'
+
+
+def write_scripts(scripts: dict[str, str], directory: Path) -> None:
+    """Write each script to `directory` as NAME.sh, executable."""
+    for name, text in scripts.items():
+        file = directory / f"{name}.sh"
+        file.write_text(text)
+        file.chmod(0o755)

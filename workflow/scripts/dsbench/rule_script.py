@@ -1,0 +1,23 @@
+"""What every rule script shares: a failure becomes one sentence, on the terminal and in the rule's log."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dsbench.errors import BuildError
+
+
+@contextmanager
+def explained(log: str) -> Iterator[None]:
+    """Turn a BuildError into its sentence and exit status 1; other exceptions are faults of the build itself."""
+    path = Path(log)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    try:
+        yield
+    except BuildError as error:
+        with path.open("a") as stream:
+            stream.write(f"ERROR {error}\n")
+        print(f"\nERROR {error}\n", file=sys.stderr, flush=True)
+        raise SystemExit(1) from None

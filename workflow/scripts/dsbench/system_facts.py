@@ -1,0 +1,54 @@
+"""The machine and the versions a report's numbers are from."""
+
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from dsbench.toolchain import cpu
+
+
+def system_facts(fact_files: list[str]) -> dict:
+    """Return the report's `system`: what the recorded facts and this machine say; absent tools are None."""
+    facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in fact_files}
+    gpus = facts.get("gpu")
+    return {
+        "os": _os_name(),
+        "kernel": platform.release(),
+        "cpu": cpu()["name"],
+        "cpu_cores": cpu()["cores"],
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpu": "; ".join(gpus) if gpus else None,
+        "driver": facts.get("driver"),
+        "cuda": facts.get("cuda"),
+        "tensorrt": facts["trtexec"].get("version"),
+        "deepstream": facts["deepstream"].get("version"),
+        "openvino": facts.get("openvino"),
+        "gstreamer": facts["encoder"]["gstreamer"],
+        "wkhtmltopdf": facts["wkhtmltopdf"],
+        "compiler": facts["compiler"],
+        "python": platform.python_version(),
+        "snakemake": metadata.version("snakemake"),
+    }
+
+
+def runtime_facts(kind: str, banner: str, system: dict) -> dict:
+    """Return the report's `runtime`; `banner` is the bracketed part of trtexec's own banner."""
+    if kind == "embedded":
+        name = banner.split("] [", 1)[1].removesuffix("]") if "] [" in banner else banner
+    else:
+        name = f"TensorRT {system['tensorrt']}, DeepStream {system['deepstream']} on {system['gpu']}"
+    return {
+        "kind": kind,
+        "name": name,
+        "trtexec_banner": banner,
+        "deepstream_version": system["deepstream"],
+    }
+
+
+def _os_name() -> str | None:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME")
+    except OSError:
+        return None

@@ -1,0 +1,124 @@
+"""Run a measuring tool: its output goes to a log as it comes, its exit status is never lost."""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Timer
+
+from dsbench.errors import BuildError
+
+INTERRUPT_GRACE_S = 30
+
+
+class ToolFailedError(BuildError):
+    """A tool that could not be started, did not exit 0, or did not end in time."""
+
+
+def write_head(log, command: list[str], facts: dict[str, str], config: Path | None = None) -> None:
+    """Write the command line, the facts it ran under and the configuration it used, as comment lines."""
+    log.write(f"# command: {shlex.join(command)}\n")
+    for name, value in facts.items():
+        log.write(f"# {name}: {value}\n")
+    if config is not None:
+        log.write(f"# configuration: {config}\n")
+        for line in config.read_text().splitlines():
+            log.write(f"#   {line}\n")
+    log.flush()
+
+
+def run_tool(
+    command: list[str],
+    log_path: Path,
+    facts: dict[str, str],
+    config: Path | None = None,
+    timeout_s: float = 3600,
+    stop_when: Callable[[str], bool] | None = None,
+) -> float:
+    """Run `command`, write its output below a head to `log_path`, return the wall time in seconds.
+
+    `stop_when` sees each line; once it returns True the tool gets SIGINT and must still exit 0.
+    Standard input stays open: deepstream-app reads a closed one as an endless row of key presses.
+    """
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with log_path.open("w", buffering=1) as log:
+        write_head(log, command, facts, config)
+        process = _start(command)
+        expired = []
+        watchdog = Timer(timeout_s, lambda: (expired.append(True), _end_group(process, signal.SIGKILL)))
+        watchdog.start()
+        try:
+            _follow(process, log, stop_when)
+            status = process.wait(INTERRUPT_GRACE_S)
+        except subprocess.TimeoutExpired:
+            raise ToolFailedError(
+                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed"
+            ) from None
+        finally:
+            watchdog.cancel()
+            _end_group(process, signal.SIGKILL)
+    if expired:
+        raise ToolFailedError(f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing")
+    if status != 0:
+        raise ToolFailedError(
+            f"{log_path}: {command[0]} ended with {_status_name(status)}{_last_words(log_path)}"
+        )
+    return time.monotonic() - started
+
+
+def _start(command: list[str]) -> subprocess.Popen:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            env=os.environ | {"GST_DEBUG_NO_COLOR": "1"},
+        )
+    except OSError as error:
+        raise ToolFailedError(
+            f"{command[0]}: cannot be started ({error.strerror}); is it installed?"
+        ) from None
+
+
+def _follow(process: subprocess.Popen, log, stop_when: Callable[[str], bool] | None) -> None:
+    stopping = False
+    for line in process.stdout:
+        log.write(line)
+        if stop_when is not None and not stopping and stop_when(line):
+            stopping = True
+            process.send_signal(signal.SIGINT)
+
+
+def _end_group(process: subprocess.Popen, how: int) -> None:
+    """A tool may leave children behind; its process group goes with it."""
+    try:
+        os.killpg(process.pid, how)
+    except ProcessLookupError:
+        return
+
+
+def _status_name(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def _last_words(log_path: Path) -> str:
+    lines = log_path.read_text(errors="replace").splitlines()
+    telling = [line for line in lines if "[E]" in line or line.startswith(("ERROR", "** ERROR"))]
+    if telling:
+        return f": {telling[0].strip()}"
+    said = [line for line in lines if line.strip() and not line.startswith("#")]
+    return f": {said[-1].strip()}" if said else " and printed nothing"
+
+
+def report_progress(text: str) -> None:
+    """Print one progress line for the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,40 @@
+"""What a clip holds, and single frames of it."""
+
+from pathlib import Path
+
+import av
+import cv2
+
+from dsbench.errors import BuildError
+from dsbench.source import sha256_of
+
+
+def inspect_video(file: Path) -> dict:
+    """Return size, frame rate (frames/s), frame count and SHA-256; frames are counted by demuxing."""
+    try:
+        with av.open(str(file)) as container:
+            if not container.streams.video:
+                raise BuildError(f"{file}: no video stream in it")
+            stream = container.streams.video[0]
+            frames = sum(1 for packet in container.demux(stream) if packet.size)
+            return {
+                "sha256": sha256_of(file),
+                "codec": stream.codec_context.name,
+                "width": stream.codec_context.width,
+                "height": stream.codec_context.height,
+                "fps": float(stream.average_rate),
+                "frames": frames,
+                "duration_s": frames / float(stream.average_rate),
+            }
+    except av.error.FFmpegError as error:
+        raise BuildError(f"{file}: not a video that can be read ({error.strerror})") from None
+
+
+def save_frame(file: Path, index: int, destination: Path) -> None:
+    """Write frame `index` of `file` as an image."""
+    with av.open(str(file)) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            if number == index:
+                cv2.imwrite(str(destination), frame.to_ndarray(format="bgr24"))
+                return
+    raise BuildError(f"{file}: has no frame {index}")

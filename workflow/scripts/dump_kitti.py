@@ -1,0 +1,25 @@
+"""Play the clip once through deepstream-app and keep one KITTI file per frame."""
+
+import json
+from pathlib import Path
+
+from dsbench.deepstream_run import dump_kitti
+from dsbench.kitti import manifest
+from dsbench.rule_script import explained
+from dsbench.tool_run import report_progress
+from dsbench.toolchain import facts_of
+
+with explained(snakemake.log[0]):
+    directory = Path(snakemake.output.kitti)
+    report_progress(f"playing {snakemake.input.video} once; deepstream-app's output is in {snakemake.log[0]}")
+    dump_kitti(
+        snakemake.params.program,
+        Path(snakemake.input.app_config),
+        directory,
+        snakemake.params.timeout_s,
+        Path(snakemake.log[0]),
+        facts_of(snakemake.input.facts),
+    )
+    found = manifest(directory)
+    report_progress(f"  {found['detections']} detections in {found['frames']} frames")
+    Path(snakemake.output.manifest).write_text(json.dumps(found, indent=1) + "\n")

@@ -1,0 +1,18 @@
+"""Judge the single-stream detections: the gate, and precision and recall where the clip has a ground truth."""
+
+import json
+from pathlib import Path
+
+from dsbench.gate import judge, precision_recall
+from dsbench.kitti import read_directory
+from dsbench.rule_script import explained
+
+with explained(snakemake.log[0]):
+    frames = read_directory(Path(snakemake.input.kitti))
+    video = json.loads(Path(snakemake.input.video).read_text())
+    result = judge(frames, snakemake.params.required_ratio, video["frames"])
+    truth = snakemake.input.get("truth")
+    result["ground_truth"] = (
+        {"file": str(truth)} | precision_recall(frames, read_directory(Path(truth))) if truth else None
+    )
+    Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")

@@ -1,0 +1,15 @@
+"""Create the shared export environment from its lock file."""
+
+from pathlib import Path
+
+from dsbench.export_environment import make_export_environment
+from dsbench.rule_script import explained
+from dsbench.tool_run import report_progress
+
+with explained(snakemake.log[0]):
+    packages = Path(snakemake.output[0])
+    report_progress(
+        f"creating {packages.parent} (torch, transformers, optimum); pip's output is in {snakemake.log[0]}"
+    )
+    installed = make_export_environment(packages.parent, Path(snakemake.params.lock), Path(snakemake.log[0]))
+    packages.write_text("\n".join(installed) + "\n")

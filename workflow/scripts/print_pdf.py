@@ -1,0 +1,12 @@
+"""Print the HTML report as a PDF."""
+
+from pathlib import Path
+
+from dsbench.report_pdf import write_pdf
+from dsbench.rule_script import explained
+from dsbench.tool_run import report_progress
+
+with explained(snakemake.log[0]):
+    html = Path(snakemake.input.html).read_text(encoding="utf-8")
+    pages = write_pdf(html, Path(snakemake.output[0]), Path(snakemake.log[0]))
+    report_progress(f"{snakemake.output[0]}: {pages} pages")

@@ -1,0 +1,14 @@
+"""Turn the Markdown report into one HTML file with its charts inside."""
+
+from pathlib import Path
+
+from dsbench.report_html import render_html
+from dsbench.rule_script import explained
+
+with explained(snakemake.log[0]):
+    html = render_html(
+        Path(snakemake.input.markdown).read_text(encoding="utf-8"),
+        Path(snakemake.input.charts[0]).parent,
+        Path(snakemake.input.style).read_text(encoding="utf-8"),
+    )
+    Path(snakemake.output[0]).write_text(html, encoding="utf-8")

@@ -1,0 +1,9 @@
+"""Write the frame whose pixels the exported ONNX is compared on."""
+
+from pathlib import Path
+
+from dsbench.rule_script import explained
+from dsbench.video import save_frame
+
+with explained(snakemake.log[0]):
+    save_frame(Path(snakemake.input[0]), snakemake.params.frame, Path(snakemake.output[0]))

@@ -1,0 +1,22 @@
+"""Write a deepstream-app configuration for N copies of the clip."""
+
+import json
+import os
+from pathlib import Path
+
+from dsbench.app_config import Clip, render_app_config
+from dsbench.rule_script import explained
+
+with explained(snakemake.log[0]):
+    video = json.loads(Path(snakemake.input.video).read_text())
+    destination = Path(snakemake.output[0])
+    kitti = snakemake.params.kitti_directory
+    text = render_app_config(
+        Clip(Path(video["file"]).resolve(), video["width"], video["height"], video["fps"]),
+        streams=snakemake.params.streams,
+        nvinfer_config=os.path.relpath(snakemake.input.nvinfer, destination.parent),
+        interval_s=snakemake.params.interval_s,
+        kitti_directory=Path(kitti) if kitti else None,
+        loop=snakemake.params.loop,
+    )
+    destination.write_text(text)

@@ -1,0 +1,34 @@
+"""Write the nvinfer configuration from the preprocessing, the family and the ONNX."""
+
+import json
+from pathlib import Path
+
+from dsbench.detector import class_count, read_detector
+from dsbench.labels import read_labels
+from dsbench.nvinfer_config import NvinferFiles, render_nvinfer_config
+from dsbench.preprocessing import read_preprocessing
+from dsbench.rule_script import explained
+
+with explained(snakemake.log[0]):
+    family = read_detector(Path(snakemake.input.config)).family
+    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    processor = Path(snakemake.input.source[0]).parent / "preprocessor_config.json"
+    model = Path("models", snakemake.wildcards.model)
+    text = render_nvinfer_config(
+        read_preprocessing(processor, family.do_normalize_default),
+        family,
+        inspect["input"]["shape"],
+        class_count(family, {output["name"]: output["shape"] for output in inspect["outputs"]}),
+        read_labels(Path(snakemake.input.labels)),
+        NvinferFiles(
+            config=Path(snakemake.output[0]),
+            onnx=model / f"model/{model.name}.onnx",
+            engine=Path(snakemake.input.engine),
+            labels=Path(snakemake.input.labels),
+            parser_library=model / "parser/libparser.so",
+        ),
+        batch_size=snakemake.params.batch_size,
+        precision=snakemake.params.precision,
+        threshold=snakemake.params.threshold,
+    )
+    Path(snakemake.output[0]).write_text(text)

@@ -1,0 +1,32 @@
+"""Write the scripts that repeat each measured command."""
+
+import json
+from pathlib import Path
+
+from dsbench.reference_scripts import Measured, render_scripts, write_scripts
+from dsbench.rule_script import explained
+from dsbench.trtexec_command import profile_of
+from dsbench.trtexec_run import trtexec_version
+
+with explained(snakemake.log[0]):
+    measuring = snakemake.params.measuring
+    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    max_batch = int(Path(snakemake.input.engine).stem.rpartition("_b")[2])
+    scripts = render_scripts(
+        Measured(
+            model=snakemake.wildcards.model,
+            trtexec=snakemake.params.programs["trtexec"],
+            trtexec_version=trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text())),
+            deepstream_app=snakemake.params.programs["deepstream_app"],
+            profile=profile_of(inspect, max_batch),
+            precision=snakemake.params.precision,
+            workspace_mib=snakemake.params.workspace_mib,
+            duration_s=measuring["duration_s"],
+            warm_up_ms=measuring["warm_up_ms"],
+            interval_s=measuring["interval_s"],
+            windows=measuring["windows"],
+            run1_config=str(Path(snakemake.input.run1_log).with_suffix(".txt")),
+            run2_config=str(Path(snakemake.input.run2_logs[-1]).with_suffix(".txt")),
+        )
+    )
+    write_scripts(scripts, Path(snakemake.output[0]).parent)
