@@ -1,5 +1,8 @@
 """Step 8: one JSON with every number, and what is rendered from it alone."""
 
+TEMPLATES = PROJECT / "workflow/scripts/dsbench/templates"
+DATA_SCHEMA = TEMPLATES / "benchmark_data.schema.json"
+
 
 rule write_scripts:
     input:
@@ -37,6 +40,7 @@ rule collect_data:
         gate="models/{model}/validation/gate.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
+        schema=DATA_SCHEMA,
         facts=facts(
             TOOLCHAIN.builder_facts()
             + TOOLCHAIN.runner_facts()
@@ -49,7 +53,7 @@ rule collect_data:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("benchmark_data"),
+        code=code_version("benchmark_data", "report_data", "system_facts", "detector", "preprocessing"),
         settings={key: config[key] for key in ("target_fps", "trtexec", "deepstream")},
         threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
     script:
@@ -58,7 +62,8 @@ rule collect_data:
 
 rule draw_chart:
     input:
-        "models/{model}/reports/benchmark_data.json",
+        data="models/{model}/reports/benchmark_data.json",
+        schema=DATA_SCHEMA,
     output:
         "models/{model}/reports/charts/{chart}.png",
     log:
@@ -74,7 +79,8 @@ rule draw_chart:
 rule render_markdown:
     input:
         data="models/{model}/reports/benchmark_data.json",
-        template=PROJECT / "workflow/scripts/dsbench/templates/benchmark_report.md.j2",
+        template=TEMPLATES / "benchmark_report.md.j2",
+        schema=DATA_SCHEMA,
     output:
         "models/{model}/reports/benchmark_report.md",
     log:
@@ -90,7 +96,7 @@ rule render_markdown:
 rule render_html:
     input:
         markdown="models/{model}/reports/benchmark_report.md",
-        style=PROJECT / "workflow/scripts/dsbench/templates/report.css",
+        style=TEMPLATES / "report.css",
         charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
     output:
         "models/{model}/reports/benchmark_report.html",

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dsbench import benchmark_data as numbers
+import dsbench.benchmark_data as numbers
 from dsbench.detector import read_detector
 from dsbench.labels import read_labels
 from dsbench.preprocessing import read_preprocessing

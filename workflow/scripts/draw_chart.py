@@ -7,4 +7,4 @@ from dsbench.report_data import read_data
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    draw_chart(snakemake.wildcards.chart, read_data(Path(snakemake.input[0])), Path(snakemake.output[0]))
+    draw_chart(snakemake.wildcards.chart, read_data(Path(snakemake.input.data)), Path(snakemake.output[0]))

@@ -24,5 +24,5 @@ def _with_imports(file: Path) -> frozenset[Path]:
     found = {file}
     for node in ast.walk(ast.parse(file.read_text(), str(file))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("dsbench."):
-            found |= _with_imports(PACKAGE / f"{node.module.removeprefix('dsbench.').replace('.', '/')}.py")
+            found |= _with_imports(PACKAGE / f"{node.module.removeprefix('dsbench.')}.py")
     return frozenset(found)

@@ -111,5 +111,5 @@ def check_ended_well(text: str, log: Path | str) -> None:
             " TensorRT version in the lines before 'Trying to create engine from model files'"
         )
     if "App run failed" in text or "App run successful" not in text:
-        cause = re.search(r"^(?:\*\* ERROR|ERROR from|ERROR:).*$", text, re.M)
+        cause = re.search(rf"^(?:\*\* ERROR|ERROR from|ERROR:)(?!.*{INTERRUPTED}).*$", text, re.M)
         raise PerfLogError(f"{log}: no 'App run successful': {cause[0] if cause else 'the run was cut off'}")

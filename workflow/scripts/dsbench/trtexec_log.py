@@ -11,6 +11,7 @@ LINE = re.compile(r"^\[[^\]]+\] \[([FEWIV])\] (.*)$", re.M)
 THROUGHPUT = re.compile(r"^Throughput: ([-+0-9.eE]+) qps$")
 STATISTICS = re.compile(r"^(Latency|Enqueue Time|H2D Latency|GPU Compute Time|D2H Latency): (min = .*)$")
 STATISTIC = re.compile(r"(min|max|mean|median|percentile\(([0-9.]+)%\)) = ([-+0-9.eE]+) ms")
+TRACE = re.compile(r"^Timing trace has (\d+) queries over")
 # qps times mean GPU seconds is 1 when the queries follow each other without a gap; clocks differ a little.
 BUSY_LIMIT = 1.02
 
@@ -21,10 +22,10 @@ class TrtexecLogError(BuildError):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One performance summary; times in ms per query, `queries_per_s` counts batches."""
+    """One performance summary; times in ms per query, `queries_per_s` counts batches, `queries` may be unsaid."""
 
     queries_per_s: float
-    queries: int
+    queries: int | None
     gpu_ms: dict[str, float]
     shapes: dict[str, tuple[int, ...]]
     warnings: list[str]
@@ -90,7 +91,7 @@ def read_measurement(log: Path | str) -> Measurement:
         )
     return Measurement(
         queries_per_s=rates[0],
-        queries=int(_one(r"^Timing trace has (\d+) queries over", info, log)),
+        queries=next((int(m[1]) for m in map(TRACE.match, info) if m), None),
         gpu_ms=gpu_ms,
         shapes=_shapes(info),
         warnings=_warnings(text),

@@ -1,0 +1,77 @@
+from pathlib import Path
+
+import pytest
+
+from dsbench.errors import BuildError
+from dsbench.runtime import choose_runtime
+from dsbench.toolchain import PROBES, Toolchain, banner_version
+
+PROJECT = Path(__file__).parents[1]
+
+
+def fake(directory, name, text):
+    program = directory / name
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+
+
+@pytest.fixture
+def nvidia(tmp_path, monkeypatch):
+    fake(tmp_path, "trtexec", 'echo "&&&& RUNNING TensorRT.trtexec [TensorRT v101600] [b72] # trtexec --help"')
+    fake(tmp_path, "deepstream-app", 'printf "deepstream-app version 9.1.0\\nDeepStreamSDK 9.1.0\\n"')
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("banner", "version"),
+    [("v8601", "8.6.1"), ("v8003", "8.0.3"), ("v100300", "10.3.0"), ("v101601", "10.16.1"), ("v110100", "11.1.0")],
+)
+def test_banner_number_is_the_dotted_version(banner, version):
+    assert banner_version(f"&&&& RUNNING TensorRT.trtexec [TensorRT {banner}] # trtexec") == version
+
+
+def test_auto_takes_nvidia_only_when_both_programs_are_there(nvidia):
+    assert choose_runtime("auto", PROJECT).kind == "nvidia"
+    (nvidia / "deepstream-app").unlink()
+    assert choose_runtime("auto", PROJECT).kind == "embedded"
+    with pytest.raises(BuildError, match="deepstream-app is not on PATH"):
+        choose_runtime("nvidia", PROJECT)
+
+
+def test_embedded_can_be_forced(nvidia):
+    runtime = choose_runtime("embedded", PROJECT)
+    assert runtime.kind == "embedded"
+    assert runtime.trtexec.endswith("workflow/embedded/bin/trtexec")
+
+
+def test_nvidia_versions_are_read_from_the_tools(nvidia):
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, str(nvidia / "none"))
+    assert toolchain.probe("trtexec") == {"version": "10.16.0"}
+    assert toolchain.probe("deepstream") == {"version": "9.1.0"}
+    assert toolchain.probe("deepstream_headers") == {"directory": None, "object_bytes": 28}
+
+
+def test_older_deepstream_has_the_smaller_object_and_its_own_headers(nvidia, tmp_path):
+    (tmp_path / "ds/sources/includes").mkdir(parents=True)
+    (tmp_path / "ds/sources/includes/nvdsinfer_custom_impl.h").touch()
+    (tmp_path / "ds/version").write_text("Version: 7.1\n")
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, str(tmp_path / "ds"))
+    assert toolchain.probe("deepstream_headers") == {"directory": str(tmp_path / "ds"), "object_bytes": 24}
+
+
+def test_missing_tool_is_none_not_a_guess(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    toolchain = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
+    assert toolchain.probe("compiler") is None
+    assert toolchain.probe("wkhtmltopdf") is None
+    assert toolchain.probe("cuda") is None
+    assert toolchain.probe("encoder") == {"gstreamer": None, "encoder": "skipped"}
+
+
+def test_engines_depend_on_what_builds_them_and_on_nothing_else(nvidia):
+    embedded = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
+    assert "openvino" in embedded.builder_facts() and "driver" not in embedded.builder_facts()
+    nvidia_side = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
+    assert "driver" in nvidia_side.builder_facts() and "openvino" not in nvidia_side.builder_facts()
+    assert set(embedded.builder_facts() + nvidia_side.builder_facts()) <= set(PROBES)

@@ -1,0 +1,98 @@
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from dsbench.trtexec_log import TrtexecLogError, banner_facts, check_shape, read_build, read_measurement
+
+DATA = Path(__file__).parent / "data"
+GOOD = (DATA / "trtexec_10.16_b8.log").read_text()
+REAL_LOGS = Path(os.environ.get("REAL_LOGS", Path(__file__).parents[2] / "shared/real-logs"))
+
+
+def measured(tmp_path, text):
+    log = tmp_path / "trtexec.log"
+    log.write_text(text)
+    return read_measurement(log)
+
+
+def test_rate_is_batches_and_images_are_batches_times_batch(tmp_path):
+    found = measured(tmp_path, GOOD)
+    assert found.queries_per_s == 263.886
+    assert found.images_per_s(8) == pytest.approx(2111.088)
+
+
+def test_latency_is_gpu_compute_time_not_the_latency_line(tmp_path):
+    text = re.sub(r"\] Latency: min = 3.7417", "] Latency: min = 9.9", GOOD)
+    found = measured(tmp_path, text)
+    assert found.gpu_ms["min"] == 3.7417
+    assert found.gpu_ms["p99"] == 3.91406
+    assert found.queries == 2641
+
+
+def test_warning_is_kept(tmp_path):
+    assert measured(tmp_path, GOOD).warnings == [
+        "GPU compute time is unstable, with coefficient of variance = 3.12044%."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t.replace("&&&& PASSED", "&&&& FAILED"), "0 PASSED banners"),
+        (lambda t: t + t.splitlines()[-1] + "\n", "2 PASSED banners"),
+        (lambda t: re.sub(r".*Throughput.*\n", "", t), "0 'Throughput:' lines"),
+        (lambda t: t.replace("Throughput: 263.886 qps", "Throughput: nan qps"), "0 'Throughput:' lines"),
+        (lambda t: t.replace("263.886 qps", "463.886 qps"), "at most 1.02"),
+        (lambda t: re.sub(r".*GPU Compute Time.*\n", "", t), "no 'GPU Compute Time:'"),
+        (
+            lambda t: t.replace("[W] *", "[E] Error occurred during inference\n[x] [W] *"),
+            "Error occurred during inference",
+        ),
+        (lambda t: t[: len(t) // 2], "0 PASSED banners"),
+    ],
+)
+def test_log_of_a_run_that_did_not_finish_is_refused(tmp_path, change, says):
+    with pytest.raises(TrtexecLogError, match=says):
+        measured(tmp_path, change(GOOD))
+
+
+def test_verbose_explanation_lines_are_not_results(tmp_path):
+    line = "[08/02/2026-10:20:15] [V] Throughput: 1.0 qps\n"
+    assert measured(tmp_path, GOOD.replace("&&&& PASSED", line + "&&&& PASSED")).queries_per_s == 263.886
+
+
+def test_shape_that_was_not_asked_for_is_refused(tmp_path):
+    found = measured(tmp_path, GOOD)
+    check_shape(found, "images", (8, 3, 640, 640), "x.log")
+    with pytest.raises(TrtexecLogError, match=r"measured images with shape \(8, 3, 640, 640\), asked for \(1,"):
+        check_shape(found, "images", (1, 3, 640, 640), "x.log")
+
+
+def test_build_log_gives_what_was_built():
+    build = read_build(DATA / "trtexec_10.16_build_b8.log")
+    assert (build.engine_mib, build.build_s, build.workspace_mib) == (14.2063, 98.7714, 4096.0)
+    assert build.precision == "FP32+FP16"
+    assert build.profile == ("1x3x640x640", "8x3x640x640", "8x3x640x640")
+    assert build.plan is None
+
+
+def test_banner_facts_are_the_bracketed_words():
+    assert banner_facts(GOOD, "x.log") == "[TensorRT v101600] [b72]"
+    with pytest.raises(TrtexecLogError, match="no RUNNING banner"):
+        banner_facts("hello", "x.log")
+
+
+@pytest.mark.skipif(not REAL_LOGS.is_dir(), reason="the real logs are kept outside the repository")
+@pytest.mark.parametrize("name", sorted(p.name for p in REAL_LOGS.glob("trtexec-*.log")))
+def test_real_log_gives_its_own_throughput_or_is_refused(name):
+    text = (REAL_LOGS / name).read_text(errors="replace")
+    stated = re.findall(r"\[I\] Throughput: ([0-9.]+) qps", text)
+    passed = "&&&& PASSED" in text
+    try:
+        found = read_measurement(REAL_LOGS / name)
+    except TrtexecLogError as error:
+        assert not (passed and len(stated) == 1 and "GPU Compute Time: min" in text), error
+    else:
+        assert passed and [float(q) for q in stated] == [found.queries_per_s]
