@@ -1,0 +1,156 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from dsbench.report_data import ReportDataError
+from dsbench.report_markdown import render_markdown
+
+EXAMPLE = Path(__file__).parent / "data" / "benchmark_data.json"
+SECTIONS = [
+    "Model Configuration",
+    "System Configuration",
+    "Preprocessing",
+    "Engine Build Summary",
+    "trtexec Results",
+    "PEAK_GPU_STREAMS Derivation",
+    "Single-Stream Validation",
+    "DeepStream Benchmark Results",
+    "trtexec vs DeepStream Comparison",
+    "Efficiency Analysis",
+    "Pipeline Timing",
+    "Reference Commands",
+]
+
+
+@pytest.fixture
+def data():
+    return json.loads(EXAMPLE.read_text())
+
+
+def slow(data):
+    """Return the data of a model that cannot feed one stream."""
+    data["trtexec"]["doubling"] = [{"batch": 8, "qps": 2.5, "imgs_per_sec": 20.0, "peak_gpu_streams": 0}]
+    data["peak_gpu_streams"] = 0
+    run = data["deepstream"]["run1"]
+    run.update(streams=1, total_fps=18.2, fps_per_stream=18.2, real_time=False)
+    data["deepstream"].update(run2=None, rt_streams=0, real_time=False)
+    data["efficiency"].update(reference_imgs_per_sec=20.0, run1_pct=91.0, run2_pct=None)
+    return data
+
+
+def test_the_twelve_sections_stand_in_order_with_their_numbers(data):
+    heads = re.findall(r"^## (.+)$", render_markdown(data), re.MULTILINE)
+    assert heads == [f"{number}. {title}" for number, title in enumerate(SECTIONS, 1)]
+
+
+def test_a_reader_sees_verdict_runtime_machine_and_versions_before_the_first_section(data):
+    summary = render_markdown(data).split("## 1.")[0]
+    for fact in (
+        "**REAL-TIME: 5 streams at 35.17 FPS per stream, target 30 (Run 2)**",
+        "| Runtime | embedded runtime: OpenVINO 2026.4.1 on",
+        "2 cores, 23.5 GiB; GPU: none found",
+        "OpenVINO 2026.4.1, GStreamer 1.22.0",
+        "passed: 300 of 300 frames",
+        "| Output video | theoraenc-fallback |",
+        "Measured on the CPU by the embedded runtime.",
+    ):
+        assert fact in summary
+
+
+def test_figures_of_a_gpu_are_not_called_figures_of_the_cpu(data):
+    data["runtime"]["kind"] = "nvidia"
+    assert "embedded runtime. These" not in render_markdown(data)
+
+
+def test_a_slow_model_is_called_not_real_time(data):
+    report = render_markdown(slow(data))
+    assert report.count("**NOT REAL-TIME: 1 stream at 18.20 FPS per stream, target 30 (Run 1)**") == 2
+    assert "it cannot feed one real-time stream" in report
+    assert "PEAK_GPU_STREAMS = 0, MAX_BS = 8" in report
+
+
+def test_a_run_that_was_not_measured_is_said_and_never_zero(data):
+    section = render_markdown(slow(data)).split("## 8.")[1].split("## 9.")[0]
+    assert "Run 2: not measured." in section
+    assert "| Figure | Run 1 |\n|---|---:|\n" in section
+
+
+def test_the_real_time_run_with_the_most_streams_gives_the_verdict(data):
+    data["deepstream"]["run1"].update(fps_per_stream=30.2, real_time=True)
+    assert "**REAL-TIME: 6 streams at 30.20 FPS per stream, target 30 (Run 1)**" in render_markdown(data)
+
+
+def test_the_derivation_shows_the_numbers_of_every_step(data):
+    report = render_markdown(data)
+    assert "floor(48.1234 x 4 / 30) = floor(6.4165) = 6 | 6 > 4: double |" in report
+    assert "floor(24.8987 x 8 / 30) = floor(6.6397) = 6 | 6 ≤ 8: stop |" in report
+    assert "min(floor(177.42 / 30), 8) = 5 real-time streams" in report
+
+
+def test_optional_values_read_not_measured(data):
+    data["trtexec"]["bs1"]["p95_ms"] = None
+    data["validation"]["ground_truth"] = None
+    data["deepstream"]["run1"]["cov_pct"] = None
+    report = render_markdown(data)
+    assert "| 95th percentile (ms) | not measured | 43.732 |" in report
+    assert "Accuracy against ground truth: not measured." in report
+    assert "| Variation of the windows (%) | not measured | 2.1 |" in report
+
+
+def test_efficiency_states_the_measured_difference_and_the_batches(data):
+    section = render_markdown(data).split("## 10.")[1].split("## 11.")[0]
+    assert "| Run 1 | 6 | 177.4 | 89.1 % |" in section
+    assert "0.62 ms more per image than trtexec; it ran at batch 6, trtexec at batch 8" in section
+
+
+def test_efficiency_above_one_hundred_percent_took_less_time(data):
+    data["deepstream"]["run2"]["total_fps"] = 250.0
+    data["efficiency"]["run2_pct"] = 100 * 250.0 / data["efficiency"]["reference_imgs_per_sec"]
+    assert "Run 2 took 1.02 ms less per image" in render_markdown(data)
+
+
+def test_timing_has_every_step_and_the_total(data):
+    section = render_markdown(data).split("## 11.")[1].split("## 12.")[0]
+    for step in data["timing"]["steps"]:
+        assert f"| {step['step']} | {step['wall_s']:.1f} |" in section
+    assert "| **Total** | **180.1** |" in section
+    assert "| create_export_environment | 41.8 | 23.2 | not measured |" in section
+
+
+def test_every_command_stands_whole_in_a_fence(data):
+    report = render_markdown(data)
+    for command in data["commands"]:
+        assert f"```sh\n{command['text'].strip()}\n```" in report
+
+
+def test_the_five_charts_are_relative_and_shown_once(data):
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]*)\)", render_markdown(data))
+    assert len(set(pictures)) == len(pictures) == 5
+    assert all(re.fullmatch(r"charts/chart_[a-z0-9_]+\.png", picture) for picture in pictures)
+
+
+def test_classes_that_were_never_detected_are_counted(data):
+    data["model"]["classes"] = [f"class {number}" for number in range(87)] + data["model"]["classes"]
+    assert "Classes never detected: 87 of 91." in render_markdown(data)
+
+
+def test_tables_are_not_interrupted_by_blank_lines(data):
+    data["model"]["export"] = None
+    data["system"]["gpu"] = "NVIDIA H100"
+    report = render_markdown(data)
+    for block in re.findall(r"(?:^\|.*\n)+", report, re.MULTILINE):
+        rows = block.splitlines()
+        assert re.fullmatch(r"\|(-+:?\|)+", rows[1]), rows[0]
+        assert len({len(re.findall(r"\|", row)) for row in rows}) == 1, rows[0]
+
+
+def test_no_placeholder_is_left(data):
+    for report in (render_markdown(data), render_markdown(slow(data))):
+        assert not re.search(r"\(fill|TODO|N/A|None|nan\b|\{\{|\{%", report)
+
+
+def test_a_missing_value_makes_no_report(data):
+    data["runtime"]["name"] = None
+    with pytest.raises(ReportDataError, match=r"runtime\.name"):
+        render_markdown(data)

@@ -1,0 +1,73 @@
+"""Convert the Markdown report to one HTML file that needs nothing else."""
+
+import base64
+import re
+from pathlib import Path
+
+import markdown
+import nh3
+
+from dsbench.charts import CHARTS
+from dsbench.errors import BuildError
+from dsbench.report_pages import keep_together
+
+TAGS = {
+    *("h1", "h2", "h3", "p", "ul", "ol", "li", "br", "hr", "img"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+    *("code", "pre", "strong", "em"),
+}
+ATTRIBUTES = {"img": {"src", "alt"}, "th": {"align"}, "td": {"align"}}
+IMAGE = re.compile(r'<img\b[^>]*?\bsrc="([^"]*)"|<img\b')
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+{css}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+class ReportHtmlError(BuildError):
+    """A report whose pictures are not exactly the five charts."""
+
+
+def render_html(markdown_text: str, charts_dir: Path, css: str) -> str:
+    """Return the report as one sanitised UTF-8 page: styles inside, each chart inlined once as base64 PNG.
+
+    `css` is the style sheet's text. Raises ReportHtmlError for a missing chart or any other picture.
+    """
+    converted = markdown.markdown(
+        markdown_text,
+        extensions=["tables", "fenced_code", "sane_lists"],
+        extension_configs={"tables": {"use_align_attribute": True}},
+        output_format="html",
+    )
+    body = nh3.clean(converted, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)
+    pictures = [found[1] for found in IMAGE.finditer(body)]
+    expected = [f"charts/{name}.png" for name in CHARTS]
+    if sorted(map(str, pictures)) != sorted(expected):
+        raise ReportHtmlError(
+            f"report: pictures {pictures}, expected {expected} once each; remake the Markdown."
+        )
+    body = keep_together(body)
+    for name in CHARTS:
+        body = body.replace(f'src="charts/{name}.png"', f'src="{_data_uri(charts_dir / f"{name}.png")}"')
+    title = re.search(r"<h1>([^<]*)</h1>", body)
+    return PAGE.format(title=title[1] if title else "Benchmark report", css=css, body=body)
+
+
+def _data_uri(chart: Path) -> str:
+    try:
+        picture = chart.read_bytes()
+    except FileNotFoundError:
+        raise ReportHtmlError(f"{chart}: chart not found, expected a PNG; make it and try again.") from None
+    if not picture.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise ReportHtmlError(f"{chart}: not a PNG file; delete it and make it again.")
+    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"

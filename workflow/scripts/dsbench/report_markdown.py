@@ -1,0 +1,109 @@
+"""Render benchmark data as the Markdown report."""
+
+import jinja2
+
+from dsbench.report_data import TEMPLATES, check_data
+from dsbench.report_text import code, count, facts, fence, finalize, number, shape
+from dsbench.streams import real_time_streams
+
+TEMPLATE = "benchmark_report.md.j2"
+COMPONENTS = (
+    ("Operating system", "os"),
+    ("Kernel", "kernel"),
+    ("CPU", "cpu"),
+    ("CPU cores", "cpu_cores"),
+    ("Memory (GiB)", "memory_gib"),
+    ("GPU", "gpu"),
+    ("GPU driver", "driver"),
+    ("CUDA", "cuda"),
+    ("TensorRT", "tensorrt"),
+    ("DeepStream", "deepstream"),
+    ("OpenVINO", "openvino"),
+    ("GStreamer", "gstreamer"),
+    ("wkhtmltopdf", "wkhtmltopdf"),
+    ("Compiler", "compiler"),
+    ("Python", "python"),
+    ("Snakemake", "snakemake"),
+)
+VERSIONED = ("driver", "cuda", "tensorrt", "deepstream", "openvino", "gstreamer", "python", "snakemake")
+RATE_FIGURES = (
+    ("Batches/s (qps)", "qps", 2),
+    ("Images/s", "imgs_per_sec", 1),
+    ("Mean latency (ms)", "gpu_mean_ms", 3),
+    ("Median latency (ms)", "gpu_median_ms", 3),
+    ("Minimum latency (ms)", "gpu_min_ms", 3),
+    ("Maximum latency (ms)", "gpu_max_ms", 3),
+    ("90th percentile (ms)", "p90_ms", 3),
+    ("95th percentile (ms)", "p95_ms", 3),
+    ("99th percentile (ms)", "p99_ms", 3),
+    ("Batches measured", "queries", 0),
+)
+RUN_FIGURES = (
+    ("Streams = batch", "streams", 0),
+    ("Total FPS", "total_fps", 1),
+    ("Slowest window, total FPS", "total_fps_min", 1),
+    ("Fastest window, total FPS", "total_fps_max", 1),
+    ("FPS per stream", "fps_per_stream", 2),
+    ("Slowest stream, FPS", "min_stream_fps", 2),
+    ("Fastest stream, FPS", "max_stream_fps", 2),
+    ("Variation of the windows (%)", "cov_pct", 1),
+    ("Windows", "windows", 0),
+)
+
+
+def render_markdown(data: dict) -> str:
+    """Return the report: title, summary and the 12 numbered sections, from benchmark_data.json alone.
+
+    Text from the model is escaped. Raises ReportDataError where a required value is missing.
+    """
+    check_data(data)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {each.__name__: each for each in (code, count, facts, fence, number, shape)}
+    runs = _measured_runs(data)
+    return environment.get_template(TEMPLATE).render(
+        data,
+        runs=runs,
+        components=[(title, data["system"][key]) for title, key in COMPONENTS],
+        versions=_versions(data["system"]),
+        rate_figures=RATE_FIGURES,
+        run_figures=RUN_FIGURES,
+        verdict=_verdict(data, runs),
+        decision=[_decision(step, data) for step in data["trtexec"]["doubling"]],
+        run1_serves_streams=real_time_streams(
+            data["deepstream"]["run1"]["total_fps"], data["max_bs"], data["target_fps"]
+        ),
+    )
+
+
+def _measured_runs(data: dict) -> list[tuple[str, dict]]:
+    runs = (("Run 1", data["deepstream"]["run1"]), ("Run 2", data["deepstream"]["run2"]))
+    return [(title, run) for title, run in runs if run is not None]
+
+
+def _versions(system: dict) -> str:
+    titles = {key: title for title, key in COMPONENTS}
+    return ", ".join(f"{titles[key]} {system[key]}" for key in VERSIONED if system[key] is not None)
+
+
+def _verdict(data: dict, runs: list[tuple[str, dict]]) -> str:
+    """Return in one line whether the target frame rate was held, by which run, with how many streams."""
+    real_time = [entry for entry in runs if entry[1]["real_time"]]
+    title, run = max(real_time, key=lambda entry: entry[1]["streams"]) if real_time else runs[-1]
+    streams = count(run["streams"], "stream")
+    rate = f"{run['fps_per_stream']:.2f} FPS per stream, target {data['target_fps']:g} ({title})"
+    return f"REAL-TIME: {streams} at {rate}" if real_time else f"NOT REAL-TIME: {streams} at {rate}"
+
+
+def _decision(step: dict, data: dict) -> str:
+    """Return what followed from one doubling step."""
+    batch, peak = step["batch"], step["peak_gpu_streams"]
+    if peak <= batch:
+        return f"{peak} ≤ {batch}: stop"
+    return f"{peak} > {batch}: " + ("double" if batch < data["max_bs"] else "stopped by the configured limit")

@@ -1,0 +1,86 @@
+"""Turn values into Markdown that renders as the same characters and nothing else."""
+
+import math
+import re
+import unicodedata
+
+NOT_MEASURED = "not measured"
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_CODE_SAFE = re.compile(r"[\w ./:+=,@%()\[\]#{};&\"'*-]+")
+
+
+class Markdown(str):
+    """Text that is Markdown already, so it is not escaped again."""
+
+    __slots__ = ()
+
+
+def plain(value: object) -> str:
+    """Return `value` as one line: controls, bidi marks and line breaks become single spaces."""
+    visible = "".join(" " if unicodedata.category(c) in _UNSEEN else c for c in str(value))
+    return " ".join(visible.split())
+
+
+def text(value: object) -> Markdown:
+    """Return `value` as one line that no Markdown renderer reads as markup, link, HTML or table border."""
+    line = plain(value).replace("&", "&amp;").replace("<", "&lt;")
+    line = re.sub(r"([\\`*\[\]|#~$]|(?<![^\W_])_|_(?![^\W_]))", lambda found: f"&#{ord(found[1])};", line)
+    # GitHub turns bare addresses into links; a line that starts like a quote or list item becomes one.
+    line = line.replace("://", "&#58;//").replace("www.", "www&#46;")
+    line = re.sub(r"^(\d+(?=[.)](?:\s|$))|)([->+=.)])", lambda found: f"{found[1]}&#{ord(found[2])};", line)
+    return Markdown(line)
+
+
+def code(value: object) -> Markdown:
+    """Return `value` as a code span, or as escaped text where a code span could be broken; None as text."""
+    if value is None:
+        return Markdown(NOT_MEASURED)
+    line = plain(value)
+    return Markdown(f"`{line}`") if _CODE_SAFE.fullmatch(line) else text(line)
+
+
+def fence(value: str) -> Markdown:
+    """Return the lines of `value` as a fenced shell block that they cannot close."""
+    lines = value.replace("\r\n", "\n").expandtabs().split("\n")
+    lines = ["".join("\ufffd" if unicodedata.category(c) in _UNSEEN else c for c in line) for line in lines]
+    body = "\n".join(lines).strip("\n")
+    longest = max((len(run) for run in re.findall(r"`+", body)), default=0)
+    bars = "`" * max(3, longest + 1)
+    return Markdown(f"{bars}sh\n{body}\n{bars}")
+
+
+def number(value: float | None, decimals: int = 0, unit: str = "") -> Markdown:
+    """Return `value` with thousands separators, `decimals` places and its unit; None as "not measured"."""
+    if value is None:
+        return Markdown(NOT_MEASURED)
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is not a number that can be reported; expected a finite one or null")
+    return Markdown(f"{value:,.{decimals}f} {unit}".rstrip())
+
+
+def count(value: int, noun: str) -> Markdown:
+    """Return `value` with its noun, in the plural unless it is 1."""
+    return Markdown(f"{value:,} {noun}{'' if value == 1 else 's'}")
+
+
+def shape(dimensions: list) -> Markdown:
+    """Return tensor dimensions as `batch x 3 x 320 x 320`."""
+    return Markdown(" x ".join(text(dimension) for dimension in dimensions))
+
+
+def facts(value: object) -> Markdown:
+    """Return a mapping as `key: value, …` on one line, anything else as text."""
+    if isinstance(value, dict):
+        return text(", ".join(f"{key}: {entry}" for key, entry in value.items() if entry is not None))
+    return text(value)
+
+
+def finalize(value: object) -> str:
+    """Return what a template expression prints: Markdown as it is, everything else escaped."""
+    if isinstance(value, Markdown):
+        return value
+    if value is None:
+        return NOT_MEASURED
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else text(value)
