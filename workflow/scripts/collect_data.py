@@ -7,7 +7,7 @@ import dsbench.benchmark_data as numbers
 from dsbench.detector import read_detector
 from dsbench.labels import read_labels
 from dsbench.preprocessing import read_preprocessing
-from dsbench.reference_scripts import TITLES
+from dsbench.reference_scripts import TITLES, pasted
 from dsbench.report_data import check_data
 from dsbench.rule_script import explained
 from dsbench.source import sha256_of
@@ -53,7 +53,7 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
         "network_width": found.width,
         "network_height": found.height,
         "cluster_mode": family.cluster_mode,
-        "pre_cluster_threshold": threshold or family.default_threshold,
+        "pre_cluster_threshold": family.default_threshold if threshold is None else threshold,
         "parser": family.parser_source,
         "symbol": family.parser_symbol,
         "notes": list(found.notes),
@@ -74,7 +74,7 @@ def commands(tree: Path, scripts: list[str]) -> list[dict]:
         {
             "title": TITLES[Path(script).stem],
             "script": Path(script).relative_to(tree).as_posix(),
-            "text": Path(script).read_text(),
+            "text": pasted(Path(script).read_text()),
         }
         for script in scripts
     ]

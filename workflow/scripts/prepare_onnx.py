@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import onnx
+
 from dsbench.onnx_graph import TOLERANCE, compare_with_torch, fix_spatial_dims, inspect
 from dsbench.preprocessing import read_preprocessing
 from dsbench.rule_script import explained

@@ -1,5 +1,6 @@
-"""Print the HTML report as a PDF."""
+"""Print the HTML report as a PDF, under its own name and under one that names the model."""
 
+import shutil
 from pathlib import Path
 
 from dsbench.report_pdf import write_pdf
@@ -8,5 +9,6 @@ from dsbench.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     html = Path(snakemake.input.html).read_text(encoding="utf-8")
-    pages = write_pdf(html, Path(snakemake.output[0]), Path(snakemake.log[0]))
-    report_progress(f"{snakemake.output[0]}: {pages} pages")
+    pages = write_pdf(html, Path(snakemake.output.pdf), Path(snakemake.log[0]))
+    shutil.copyfile(snakemake.output.pdf, snakemake.output.named)
+    report_progress(f"{snakemake.output.pdf}: {pages} pages")

@@ -7,6 +7,10 @@ from dsbench.rule_script import explained
 from dsbench.video_overlay import record_overlay
 
 with explained(snakemake.log[0]):
+    # The streammux has the clip's own size, so the boxes need no rescaling.
     record_overlay(
-        Path(snakemake.input.video), read_directory(Path(snakemake.input.kitti)), Path(snakemake.output.video)
+        Path(snakemake.input.video),
+        read_directory(Path(snakemake.input.kitti)),
+        Path(snakemake.output.video),
+        Path(snakemake.log[0]),
     )

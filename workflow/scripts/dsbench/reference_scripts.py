@@ -15,6 +15,8 @@ TITLES = {
     "ds_run1": "DeepStream run 1",
     "ds_run2": "DeepStream run 2",
 }
+# A script lies three folders below the working directory, in models/{model}/scripts/.
+CHANGE_FOLDER = 'cd "$(dirname "$0")/../../.."'
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,9 @@ def render_scripts(m: Measured) -> dict[str, str]:
         "build_engine": f"mkdir -p build/by_hand\n{_line(build)}",
         "trtexec_b1": _line(_benchmark(m, engine, 1)),
         "trtexec_bmax": _line(_benchmark(m, engine, m.profile.max_batch)),
-        "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{_line([m.deepstream_app, '-c', kitti_config])}",
-        "ds_run1": _line(_stopped(m, m.run1_config)),
-        "ds_run2": _line(_stopped(m, m.run2_config)),
+        "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{shlex.quote(m.deepstream_app)} -c {kitti_config}",
+        "ds_run1": _stopped(m, m.run1_config),
+        "ds_run2": _stopped(m, m.run2_config),
     }
     return {name: _script(TITLES[name], body) for name, body in bodies.items()}
 
@@ -69,19 +71,13 @@ def _benchmark(m: Measured, engine: str, batch: int) -> list[str]:
     )
 
 
-def _stopped(m: Measured, config: str) -> list[str]:
+def _stopped(m: Measured, config: str) -> str:
     """deepstream-app ends cleanly on SIGINT only; --foreground leaves it the terminal as standard input."""
     seconds = (m.windows + EXTRA_ROWS) * m.interval_s
-    return [
-        "timeout",
-        "--foreground",
-        "--preserve-status",
-        "--signal=INT",
-        f"{seconds}",
-        m.deepstream_app,
-        "-c",
-        config,
-    ]
+    return (
+        f"timeout --foreground --preserve-status --signal=INT {seconds} \\\n"
+        f"    {shlex.quote(m.deepstream_app)} -c {config}"
+    )
 
 
 def _line(command: list[str]) -> str:
@@ -89,7 +85,12 @@ def _line(command: list[str]) -> str:
 
 
 def _script(title: str, body: str) -> str:
-    return f'#!/bin/sh\n# {title}.\nset -eu\ncd "$(dirname "$0")/../../.."\n{body}\n'
+    return f"#!/bin/sh\n# {title}.\nset -eu\n{CHANGE_FOLDER}\n{body}\n"
+
+
+def pasted(script: str) -> str:
+    """Return the part of a script's text that can be pasted into a shell in the working directory."""
+    return script.partition(f"{CHANGE_FOLDER}\n")[2].rstrip()
 
 
 def write_scripts(scripts: dict[str, str], directory: Path) -> None:

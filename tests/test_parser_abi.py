@@ -1,0 +1,293 @@
+"""The compiled parser, called through nvinfer's C++ interface, against a NumPy reference."""
+
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dsbench.detector import FAMILIES
+from dsbench.parser_build import compile_parser, write_parser_sources
+
+PARSERS = Path(__file__).parents[1] / "workflow/parsers"
+DRIVER = Path(__file__).with_name("parser_driver.cpp")
+FAMILY = FAMILIES[0]
+FLOAT, HALF, INT32 = 0, 1, 3
+NULL = 0xFFFFFFFF
+SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all"
+
+
+@dataclass
+class Layer:
+    name: str | None
+    array: np.ndarray | None
+    dtype: int
+    dims: tuple[int, ...]
+    elements: int
+
+    def packed(self) -> bytes:
+        name = b"" if self.name is None else self.name.encode()
+        data = b"" if self.array is None else self.array.tobytes()
+        return b"".join(
+            [
+                struct.pack("<I", NULL if self.name is None else len(name)) + name,
+                struct.pack("<2I", self.dtype, len(self.dims)),
+                struct.pack("<8I", *self.dims, *[0] * (8 - len(self.dims))),
+                struct.pack("<2I", self.elements, NULL if self.array is None else len(data)) + data,
+            ]
+        )
+
+
+def layer(name, array, **changes):
+    facts = {
+        "name": name,
+        "array": array,
+        "dtype": HALF if array.dtype == np.float16 else FLOAT,
+        "dims": array.shape,
+        "elements": array.size,
+    }
+    return Layer(**(facts | changes))
+
+
+def case(layers, thresholds, size=(640, 480), classes=None):
+    thresholds = np.asarray(thresholds, np.float32)
+    classes = len(thresholds) if classes is None else classes
+    head = struct.pack("<4I", *size, classes, len(thresholds)) + thresholds.tobytes()
+    return head + struct.pack("<I", len(layers)) + b"".join(item.packed() for item in layers)
+
+
+@dataclass
+class Parser:
+    driver: Path
+    library: Path
+    object_bytes: int
+
+    def run(self, cases):
+        """Return (accepted, objects) per case and what the parser said; objects are rows of 6 values."""
+        process = subprocess.run(
+            [self.driver, self.library, FAMILY.parser_symbol],
+            input=struct.pack("<I", len(cases)) + b"".join(cases),
+            capture_output=True,
+            check=False,
+        )
+        assert process.returncode == 0, process.stderr.decode()
+        answers, rest = [], process.stdout
+        while rest:
+            accepted, count = struct.unpack_from("<2I", rest)
+            words = np.frombuffer(rest[8 : 8 + count * self.object_bytes], np.float32)
+            words = words.reshape(count, self.object_bytes // 4)
+            assert not words[:, 6:].any(), "rotation_angle is not zero"
+            objects = words[:, :6].astype(np.float64)
+            objects[:, 0] = words[:, 0].view(np.uint32) if count else objects[:, 0]
+            answers.append((bool(accepted), objects))
+            rest = rest[8 + count * self.object_bytes :]
+        return answers, process.stderr.decode().splitlines()
+
+
+def build(directory, object_bytes, sanitize):
+    write_parser_sources(FAMILY, PARSERS, directory)
+    if sanitize:
+        makefile = directory / "Makefile"
+        makefile.write_text(makefile.read_text().replace("-O3", f"-O1 -g {SANITIZE}"))
+    library = compile_parser(directory, None, object_bytes, directory / "make.log")
+    driver = directory / "driver"
+    options = ["-std=c++17", f"-DDEEPSTREAM_OBJECT_BYTES={object_bytes}", "-Wall", "-Wextra", "-Werror"]
+    options += SANITIZE.split() if sanitize else []
+    subprocess.run(
+        ["g++", *options, "-I", directory / "include", DRIVER, "-o", driver, "-ldl"], check=True, timeout=120
+    )
+    return Parser(driver, library, object_bytes)
+
+
+@pytest.fixture(scope="module", params=[28, 24], ids=["28_bytes", "24_bytes"])
+def parser(request, tmp_path_factory):
+    return build(tmp_path_factory.mktemp("parser"), request.param, sanitize=False)
+
+
+@pytest.fixture(scope="module")
+def sanitized(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("sanitized"), 28, sanitize=True)
+
+
+def frame(seed, queries, classes, dtype=np.float32, spread=2.0):
+    random = np.random.default_rng(seed)
+    logits = random.normal(-2.0, spread, (queries, classes)).astype(dtype)
+    boxes = np.concatenate([random.uniform(0, 1, (queries, 2)), random.uniform(0, 0.6, (queries, 2))], axis=1)
+    return [layer("logits", logits), layer("pred_boxes", boxes.astype(dtype))]
+
+
+def reference(layers, thresholds, size=(640, 480)):
+    """Sigmoid, best Q of the flattened scores, strict threshold, corners in pixels, clipped."""
+    logits, boxes = (item.array.astype(np.float64) for item in layers)
+    scores = 1 / (1 + np.exp(-logits.ravel()))
+    order = np.argsort(-scores, kind="stable")[: len(logits)]
+    query, label = np.divmod(order, logits.shape[1])
+    kept = scores[order] > np.asarray(thresholds)[label]
+    order, query, label = order[kept], query[kept], label[kept]
+    corners = np.hstack([boxes[query, :2] - boxes[query, 2:] / 2, boxes[query, :2] + boxes[query, 2:] / 2])
+    corners = np.clip(corners, 0, 1) * [*size, *size]
+    extent = corners[:, 2:] - corners[:, :2]
+    rows = np.column_stack([label, corners[:, :2], extent, scores[order]])
+    return rows[(extent > 0).all(axis=1)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize(("queries", "classes"), [(300, 80), (100, 4), (1, 1), (7, 91)])
+def test_objects_equal_the_reference_in_order(parser, queries, classes, dtype):
+    frames = [frame(seed, queries, classes, dtype) for seed in range(5)]
+    answers, said = parser.run([case(layers, [0.5] * classes) for layers in frames])
+    assert said == []
+    for layers, (accepted, objects) in zip(frames, answers, strict=True):
+        expected = reference(layers, [0.5] * classes)
+        assert accepted and len(objects) == len(expected)
+        np.testing.assert_array_equal(objects[:, 0], expected[:, 0])
+        np.testing.assert_allclose(objects[:, 1:5], expected[:, 1:5], atol=2e-4)
+        np.testing.assert_allclose(objects[:, 5], expected[:, 5], atol=2e-7)
+
+
+def test_never_more_objects_than_queries(parser):
+    layers = frame(1, 50, 20, spread=4.0)
+    [(accepted, objects)], _ = parser.run([case(layers, [0.01] * 20)])
+    expected = reference(layers, [0.01] * 20)
+    assert accepted and len(objects) == len(expected) <= 50
+    np.testing.assert_array_equal(objects[:, 0], expected[:, 0])
+    assert (np.diff(objects[:, 5]) <= 0).all()
+
+
+def test_each_class_has_its_own_threshold(parser):
+    layers = frame(2, 100, 3)
+    thresholds = [0.2, 1.0, 0.6]
+    [(_, objects)], _ = parser.run([case(layers, thresholds)])
+    assert set(objects[:, 0]) == {0.0, 2.0}
+    assert objects[objects[:, 0] == 0, 5].min() > 0.2
+    assert objects[objects[:, 0] == 2, 5].min() > 0.6
+
+
+def test_one_query_may_be_several_classes_and_equal_scores_keep_tensor_order(parser):
+    logits = np.full((2, 3), 1.5, np.float32)
+    boxes = np.array([[0.5, 0.5, 0.2, 0.2], [0.2, 0.2, 0.1, 0.1]], np.float32)
+    [(_, objects)], _ = parser.run([case([layer("logits", logits), layer("pred_boxes", boxes)], [0.5] * 3)])
+    assert objects[:, 0].tolist() == [0, 1]
+    np.testing.assert_allclose(objects[:, 1:5], [[256, 192, 128, 96]] * 2, atol=1e-4)
+
+
+def test_score_at_the_threshold_is_not_above_it(parser):
+    logits = np.array([[0.0], [1e-6]], np.float32)
+    boxes = np.full((2, 4), 0.5, np.float32)
+    layers = [layer("logits", logits), layer("pred_boxes", boxes)]
+    [(_, objects)], _ = parser.run([case(layers, [0.5])])
+    assert len(objects) == 1
+
+
+@pytest.mark.parametrize(("threshold", "kept"), [(0.0, 2), (1.0, 0), (-1.0, 2), (2.0, 0), (float("nan"), 0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_extreme_thresholds(parser, threshold, kept, dtype):
+    layers = [layer("logits", np.array([[-9], [9]], dtype)), layer("pred_boxes", np.full((2, 4), 0.5, dtype))]
+    [(accepted, objects)], _ = parser.run([case(layers, [threshold])])
+    assert accepted and len(objects) == kept
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_nan_is_no_object_and_infinity_is_certain(parser, dtype):
+    logits = np.array([[np.nan], [-np.nan], [np.inf], [-np.inf], [3.0]], dtype)
+    layers = [layer("logits", logits), layer("pred_boxes", np.full((5, 4), 0.5, dtype))]
+    [(_, objects)], _ = parser.run([case(layers, [0.5])])
+    assert len(objects) == 2
+    assert objects[0, 5] == 1.0
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (np.nan, 0.5, 0.1, 0.1),
+        (0.5, np.inf, 0.1, 0.1),
+        (0.5, 0.5, np.inf, 0.1),
+        (0.5, 0.5, 0.0, 0.1),
+        (0.5, 0.5, -0.2, 0.1),
+        (1.5, 0.5, 0.2, 0.1),
+    ],
+)
+def test_box_without_area_inside_the_network_is_left_out(parser, box):
+    layers = [
+        layer("logits", np.full((1, 1), 5, np.float32)),
+        layer("pred_boxes", np.array([box], np.float32)),
+    ]
+    [(accepted, objects)], _ = parser.run([case(layers, [0.5])])
+    assert accepted and len(objects) == 0
+
+
+def test_boxes_are_clipped_to_the_network(parser):
+    layers = [
+        layer("logits", np.full((1, 1), 5, np.float32)),
+        layer("pred_boxes", np.array([[0, 1, 1, 1]], "f4")),
+    ]
+    [(_, objects)], _ = parser.run([case(layers, [0.5])])
+    np.testing.assert_allclose(objects[0, 1:5], [0, 240, 320, 240], atol=1e-4)
+
+
+def test_layers_are_found_by_name_in_any_order_among_others(parser):
+    layers = frame(3, 20, 4)
+    other = layer("encoder", np.zeros((2, 2), np.float32), dtype=INT32)
+    nameless = Layer(None, np.zeros((2, 2), np.float32), FLOAT, (2, 2), 4)
+    answers, _ = parser.run([case(layers, [0.5] * 4), case([nameless, other, *layers[::-1]], [0.5] * 4)])
+    np.testing.assert_array_equal(answers[0][1], answers[1][1])
+
+
+def hostile_cases():
+    logits, boxes = frame(4, 20, 4)
+    good = [0.5] * 4
+    huge = 1 << 16
+    return {
+        "no layers": (case([], good), "no output 'logits'"),
+        "no boxes": (case([logits], good), "no output 'pred_boxes'"),
+        "other dtype": (case([layer("logits", logits.array, dtype=INT32), boxes], good), "data type 3"),
+        "unknown dtype": (case([logits, layer("pred_boxes", boxes.array, dtype=7)], good), "data type 7"),
+        "null buffer": (case([Layer("logits", None, FLOAT, (20, 4), 80), boxes], good), "no buffer"),
+        "one dim": (case([layer("logits", logits.array, dims=(80,)), boxes], good), "1 dims"),
+        "no dims": (case([layer("logits", logits.array, dims=()), boxes], good), "0 dims"),
+        "three dims": (case([layer("logits", logits.array, dims=(1, 20, 4)), boxes], good), "3 dims"),
+        "zero rows": (case([layer("logits", logits.array, dims=(0, 4), elements=0), boxes], good), "0 x 4"),
+        "overflow": (
+            case([layer("logits", logits.array, dims=(huge, huge), elements=0), boxes], good),
+            "65536",
+        ),
+        "elements differ": (case([layer("logits", logits.array, elements=81), boxes], good), "81 elements"),
+        "other queries": (case([logits, layer("pred_boxes", boxes.array[:19])], good), "19 x 4"),
+        "five columns": (case([logits, layer("pred_boxes", np.zeros((20, 5), "f4"))], good), "20 x 5"),
+        "fewer classes": (case([logits, boxes], [0.5] * 3), "num-detected-classes is 3"),
+        "more classes": (case([logits, boxes], [0.5] * 9), "num-detected-classes is 9"),
+        "no thresholds": (case([logits, boxes], [], classes=4), "0 thresholds"),
+        "no network": (case([logits, boxes], good, size=(0, 480)), "0 x 480"),
+    }
+
+
+@pytest.mark.parametrize("name", hostile_cases())
+def test_wrong_tensor_is_refused_in_one_line(parser, name):
+    hostile, reason = hostile_cases()[name]
+    [(accepted, objects)], said = parser.run([hostile])
+    assert not accepted and len(objects) == 0
+    assert len(said) == 1 and said[0].startswith(FAMILY.parser_symbol) and reason in said[0]
+
+
+def test_no_read_out_of_bounds_and_no_undefined_behaviour_on_hostile_and_random_tensors(sanitized):
+    random = np.random.default_rng(5)
+    cases = [hostile for hostile, _ in hostile_cases().values()]
+    for dtype in (np.float32, np.float16):
+        for _ in range(150):
+            queries, classes = (int(size) for size in random.integers(1, 40, 2))
+            # Random bits: NaN, infinities, subnormals and huge values in both tensors.
+            item = np.dtype(dtype).itemsize
+            logits = np.frombuffer(random.bytes(queries * classes * item), dtype).reshape(queries, classes)
+            boxes = np.frombuffer(random.bytes(queries * 4 * item), dtype).reshape(queries, 4)
+            layers = [layer("logits", logits), layer("pred_boxes", boxes)]
+            cases.append(case(layers, random.choice([0.0, 0.3, 0.5, 1.0], classes)))
+    answers, _ = sanitized.run(cases)
+    assert len(answers) == len(cases)
+    for _, objects in answers[len(hostile_cases()) :]:
+        assert np.isfinite(objects).all()
+        assert (objects[:, 1:3] >= 0).all() and (objects[:, 3:5] > 0).all()
+        assert (objects[:, 1] + objects[:, 3] <= 640.01).all() and (
+            objects[:, 2] + objects[:, 4] <= 480.01
+        ).all()

@@ -1,0 +1,77 @@
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dsbench.detector import FAMILIES
+from dsbench.parser_build import SOURCE, ParserBuildError, check_symbol, compile_parser, write_parser_sources
+
+PARSERS = Path(__file__).parents[1] / "workflow/parsers"
+FAMILY = FAMILIES[0]
+
+
+@pytest.fixture
+def directory(tmp_path):
+    target = tmp_path / "parser"
+    write_parser_sources(FAMILY, PARSERS, target)
+    return target
+
+
+def test_sources_are_complete_and_build_a_library_with_the_symbol(directory, tmp_path):
+    library = compile_parser(directory, None, 28, tmp_path / "logs/make.log")
+    check_symbol(library, FAMILY.parser_symbol)
+    assert "-Werror" in (tmp_path / "logs/make.log").read_text()
+
+
+def test_makefile_names_its_parser_and_leaves_no_placeholder(directory):
+    makefile = (directory / "Makefile").read_text()
+    assert SOURCE in makefile and FAMILY.parser_symbol in makefile and "@" not in makefile.replace("$@", "")
+
+
+def test_missing_symbol_is_named(directory, tmp_path):
+    library = compile_parser(directory, None, 28, tmp_path / "make.log")
+    with pytest.raises(ParserBuildError, match="exports no NvDsInferParseYolo"):
+        check_symbol(library, "NvDsInferParseYolo")
+
+
+def test_file_that_is_no_library_is_refused(tmp_path):
+    (tmp_path / "libparser.so").write_text("not ELF")
+    with pytest.raises(ParserBuildError, match="could not load"):
+        check_symbol(tmp_path / "libparser.so", FAMILY.parser_symbol)
+
+
+def test_compiler_error_leaves_its_words_in_the_log_and_no_library(directory, tmp_path):
+    (directory / SOURCE).write_text("this is not C++\n")
+    (directory / "libparser.so").write_text("an older library")
+    with pytest.raises(ParserBuildError, match="make exited with 2"):
+        compile_parser(directory, None, 28, tmp_path / "make.log")
+    assert "error" in (tmp_path / "make.log").read_text()
+    assert not (directory / "libparser.so").exists()
+
+
+def test_an_installed_deepstreams_headers_are_used(directory, tmp_path):
+    includes = tmp_path / "deep stream/sources/includes"
+    shutil.copytree(PARSERS / "include", includes)
+    shutil.rmtree(directory / "include")
+    compile_parser(directory, tmp_path / "deep stream", 28, tmp_path / "make.log")
+
+
+def test_headers_with_another_object_size_do_not_compile(directory, tmp_path):
+    includes = tmp_path / "deepstream/sources/includes"
+    shutil.copytree(PARSERS / "include", includes)
+    header = includes / "nvdsinfer.h"
+    header.write_text(header.read_text().replace("#if DEEPSTREAM_OBJECT_BYTES == 28", "#if 0"))
+    with pytest.raises(ParserBuildError):
+        compile_parser(directory, tmp_path / "deepstream", 28, tmp_path / "make.log")
+    assert "OBJECT_BYTES is not the object size" in (tmp_path / "make.log").read_text()
+
+
+def test_other_object_sizes_are_refused(directory, tmp_path):
+    with pytest.raises(ParserBuildError, match="28 or 24"):
+        compile_parser(directory, None, 32, tmp_path / "make.log")
+
+
+def test_missing_compiler_is_one_sentence(directory, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ParserBuildError, match="make is not on PATH"):
+        compile_parser(directory, None, 28, tmp_path / "make.log")

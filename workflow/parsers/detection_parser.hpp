@@ -1,0 +1,127 @@
+// Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
+//
+// What every detection parser shares: checked access to output tensors, thresholds as logits, boxes.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <limits>
+
+#include "nvdsinfer_custom_impl.h"
+
+#ifndef DEEPSTREAM_OBJECT_BYTES
+#error "set DEEPSTREAM_OBJECT_BYTES to 28 (DeepStream 9 and later) or 24 (before)"
+#endif
+
+#define DETECTION_PARSER_EXPORT extern "C" __attribute__((visibility("default")))
+
+namespace detection_parser {
+
+static_assert(sizeof(NvDsInferDims) == 40);
+static_assert(sizeof(NvDsInferLayerInfo) == 72 && offsetof(NvDsInferLayerInfo, inferDims) == 4 &&
+              offsetof(NvDsInferLayerInfo, bindingIndex) == 44 && offsetof(NvDsInferLayerInfo, layerName) == 48 &&
+              offsetof(NvDsInferLayerInfo, buffer) == 56 && offsetof(NvDsInferLayerInfo, isInput) == 64);
+static_assert(sizeof(NvDsInferNetworkInfo) == 12);
+static_assert(sizeof(NvDsInferObjectDetectionInfo) == DEEPSTREAM_OBJECT_BYTES,
+              "OBJECT_BYTES is not the object size of these DeepStream headers");
+static_assert(offsetof(NvDsInferObjectDetectionInfo, detectionConfidence) == 20);
+#ifdef __GLIBCXX__
+static_assert(sizeof(NvDsInferParseDetectionParams) == 64);
+#endif
+
+using Layers = std::vector<NvDsInferLayerInfo>;
+using Objects = std::vector<NvDsInferObjectDetectionInfo>;
+
+// A checked [rows, columns] output tensor of one frame.
+struct Matrix {
+    const void* data;
+    std::size_t rows;
+    std::size_t columns;
+    bool is_half;
+};
+
+// The value of IEEE binary16 bits; exact, infinities and NaN included.
+inline float float_of_half(std::uint16_t bits) {
+    const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7fffU) << 13;
+    float value;
+    std::memcpy(&value, &magnitude, sizeof value);
+    value *= 0x1p112F;  // moves the exponent bias from 15 to 127 and normalises subnormals
+    std::uint32_t word;
+    std::memcpy(&word, &value, sizeof word);
+    word |= magnitude >= (0x7c00U << 13) ? 0x7f800000U : 0U;
+    word |= static_cast<std::uint32_t>(bits & 0x8000U) << 16;
+    std::memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+inline float as_float(float value) { return value; }
+inline float as_float(std::uint16_t bits) { return float_of_half(bits); }
+
+inline float element(const Matrix& matrix, std::size_t row, std::size_t column) {
+    const std::size_t index = row * matrix.columns + column;
+    return matrix.is_half ? float_of_half(static_cast<const std::uint16_t*>(matrix.data)[index])
+                          : static_cast<const float*>(matrix.data)[index];
+}
+
+// Finds the output `name` and checks that it is a readable FLOAT or HALF matrix. Says on stderr what is wrong.
+inline bool find_matrix(const Layers& layers, const char* parser, const char* name, Matrix& matrix) {
+    for (const NvDsInferLayerInfo& layer : layers) {
+        if (layer.layerName == nullptr || std::strcmp(layer.layerName, name) != 0) continue;
+        const NvDsInferDims& dims = layer.inferDims;
+        if (dims.numDims != 2 || dims.d[0] == 0 || dims.d[1] == 0 ||
+            std::uint64_t{dims.d[0]} * dims.d[1] != dims.numElements) {
+            std::fprintf(stderr, "%s: output '%s' has %u dims (%u x %u, %u elements), expected 2 that fit\n", parser,
+                         name, dims.numDims, dims.d[0], dims.d[1], dims.numElements);
+            return false;
+        }
+        if (layer.dataType != FLOAT && layer.dataType != HALF) {
+            std::fprintf(stderr, "%s: output '%s' has data type %d, expected FLOAT (0) or HALF (1)\n", parser, name,
+                         static_cast<int>(layer.dataType));
+            return false;
+        }
+        if (layer.buffer == nullptr) {
+            std::fprintf(stderr, "%s: output '%s' has no buffer\n", parser, name);
+            return false;
+        }
+        matrix = {layer.buffer, dims.d[0], dims.d[1], layer.dataType == HALF};
+        return true;
+    }
+    std::fprintf(stderr, "%s: the model has no output '%s'\n", parser, name);
+    return false;
+}
+
+// The logit x with sigmoid(x) == threshold: -inf accepts all, +inf and NaN accept nothing.
+inline float logit_of(float threshold) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    if (threshold <= 0.0F) return -infinity;
+    if (threshold >= 1.0F) return infinity;
+    return static_cast<float>(std::log(double{threshold} / (1.0 - double{threshold})));
+}
+
+inline float sigmoid(float logit) { return 1.0F / (1.0F + std::exp(-logit)); }
+
+// Appends the box between two corners in pixels, clipped to the network. A box that is not finite or
+// has no area inside the network is left out.
+inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, std::uint32_t class_id, float confidence,
+                       float left, float top, float right, float bottom) {
+    if (!std::isfinite(left) || !std::isfinite(top) || !std::isfinite(right) || !std::isfinite(bottom)) return;
+    const float x1 = std::max(left, 0.0F);
+    const float y1 = std::max(top, 0.0F);
+    const float x2 = std::min(right, static_cast<float>(network.width));
+    const float y2 = std::min(bottom, static_cast<float>(network.height));
+    if (x2 <= x1 || y2 <= y1) return;
+    NvDsInferObjectDetectionInfo object = {};
+    object.classId = class_id;
+    object.left = x1;
+    object.top = y1;
+    object.width = x2 - x1;
+    object.height = y2 - y1;
+    object.detectionConfidence = confidence;
+    objects.push_back(object);
+}
+
+}  // namespace detection_parser

@@ -1,0 +1,79 @@
+"""The C++ parser of a detector: its sources in the model's tree, its library, its exported symbol."""
+
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+from dsbench.detector import Family
+from dsbench.errors import BuildError
+
+LIBRARY = "libparser.so"
+SOURCE = "parser.cpp"
+SHARED_HEADERS = ("detection_parser.hpp", "include/nvdsinfer.h", "include/nvdsinfer_custom_impl.h")
+OBJECT_BYTES = (28, 24)
+
+
+class ParserBuildError(BuildError):
+    """A parser that did not compile or that nvinfer would not find."""
+
+
+def write_parser_sources(family: Family, sources: Path, destination: Path) -> list[Path]:
+    """Write the family's parser, the shared headers and a Makefile for them into `destination`.
+
+    `sources` is the project's folder of parsers; the family's own source is called parser.cpp in every model's
+    tree, so that it is a target without knowing the family. Returns the files written; they build on their own.
+    """
+    written = []
+    for name, copy in ((family.parser_source, SOURCE), *((header, header) for header in SHARED_HEADERS)):
+        target = destination / copy
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(sources / name, target)
+        written.append(target)
+    makefile = destination / "Makefile"
+    template = (sources / "Makefile.template").read_text(encoding="utf-8")
+    makefile.write_text(
+        template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.parser_symbol),
+        encoding="utf-8",
+    )
+    return [*written, makefile]
+
+
+def compile_parser(directory: Path, deepstream_dir: Path | None, object_bytes: int, log: Path) -> Path:
+    """Build libparser.so in `directory` and return its path; the compiler's output goes to `log`.
+
+    `object_bytes` is sizeof(NvDsInferObjectDetectionInfo): 28 from DeepStream 9 on, 24 before.
+    `deepstream_dir` gives the headers of an installed DeepStream, None the project's own.
+    """
+    if object_bytes not in OBJECT_BYTES:
+        raise ParserBuildError(f"object_bytes is {object_bytes}; DeepStream's detection object has 28 or 24.")
+    for tool in ("make", "g++"):
+        if shutil.which(tool) is None:
+            raise ParserBuildError(f"{tool} is not on PATH; install it (Debian: apt-get install g++ make).")
+    # --always-make: the object size and the headers are not files that make could compare.
+    command = ["make", "--always-make", f"OBJECT_BYTES={object_bytes}", LIBRARY]
+    if deepstream_dir is not None:
+        command.insert(1, f"DEEPSTREAM_DIR={deepstream_dir}")
+    library = directory / LIBRARY
+    library.unlink(missing_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        status = subprocess.run(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT, check=False)
+    if status.returncode != 0 or not library.is_file():
+        raise ParserBuildError(
+            f"{directory}: make exited with {status.returncode} and built no {LIBRARY}; "
+            f"the compiler's words are in {log}."
+        )
+    return library
+
+
+def check_symbol(library: Path, symbol: str) -> None:
+    """Raise ParserBuildError unless `library` loads and exports `symbol`, as nvinfer asks."""
+    try:
+        loaded = ctypes.CDLL(str(library.resolve()))
+    except OSError as error:
+        raise ParserBuildError(f"{library}: nvinfer could not load it ({error}); build it again.") from error
+    if not hasattr(loaded, symbol):
+        raise ParserBuildError(
+            f"{library}: exports no {symbol}, so nvinfer would refuse parse-bbox-func-name; build it again."
+        )

@@ -1,0 +1,175 @@
+"""The video with its detections drawn in, as Ogg Theora by GStreamer, and still pictures of it."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from dsbench.box_drawing import class_colours, draw_detections
+from dsbench.errors import BuildError
+from dsbench.kitti import Frames
+
+ENCODER = "theoraenc-fallback"
+ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
+STILLS = ("frame_first.jpg", "frame_middle.jpg", "frame_last.jpg")
+PROGRESS_INTERVAL_S = 1.0
+
+
+class VideoError(BuildError):
+    """A video that cannot be read, drawn on or encoded."""
+
+
+def probe_theora() -> bool:
+    """Return whether GStreamer is here with every element the Theora encoding needs."""
+    inspect = shutil.which("gst-inspect-1.0")
+    if inspect is None or shutil.which("gst-launch-1.0") is None:
+        return False
+    commands = ([inspect, "--exists", element] for element in ELEMENTS)
+    return all(
+        subprocess.run(command, capture_output=True, check=False).returncode == 0 for command in commands
+    )
+
+
+def record_overlay(
+    video: Path,
+    kitti_by_frame: Frames,
+    destination: Path,
+    log: Path,
+    muxer_size: tuple[int, int] | None = None,
+) -> str:
+    """Write `video` with its detections drawn in to the .ogv file `destination`; return the encoder's mark.
+
+    `kitti_by_frame` comes from `kitti.read_directory`, its boxes in pixels of `muxer_size` (width, height),
+    which is None where the stream muxer kept the video's own size. GStreamer's words go to `log`. The file
+    appears only when it decodes to as many frames as went into it.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".overlay-") as folder:
+        encoded = Path(folder) / "overlay.ogv"
+        try:
+            with _open_video(video) as container:
+                written = _encode(container, kitti_by_frame, encoded, log, muxer_size)
+            found = _count_frames(encoded)
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoError(f"{video}: {error}; GStreamer's words are in {log}.") from error
+        if written == 0 or found != written:
+            raise VideoError(
+                f"{video}: {written} frames went into the encoder, {found} came out; "
+                f"GStreamer's words are in {log}."
+            )
+        os.replace(encoded, destination)
+    return ENCODER
+
+
+def extract_frames(video: Path, destination: Path) -> list[Path]:
+    """Write three JPEGs, from the middle of each third of `video`; return their paths in order."""
+    total = _count_frames(video)
+    if total == 0:
+        raise VideoError(f"{video}: no frame can be decoded; make the video again.")
+    wanted = list(zip((total // 6, total // 2, total * 5 // 6), STILLS, strict=True))
+    destination.mkdir(parents=True, exist_ok=True)
+    with _open_video(video) as container:
+        for number, frame in enumerate(container.decode(video=0)):
+            for name in (name for index, name in wanted if index == number):
+                _write_jpeg(frame.to_ndarray(format="bgr24"), destination / name)
+    return [destination / name for name in STILLS]
+
+
+def _encode(
+    container: av.container.InputContainer,
+    kitti_by_frame: Frames,
+    destination: Path,
+    log: Path,
+    muxer_size: tuple[int, int] | None,
+) -> int:
+    """Draw and encode every frame; return their number."""
+    stream = container.streams.video[0]
+    # I420 halves the colour planes, so an odd last row or column is cut.
+    width, height = stream.codec_context.width & ~1, stream.codec_context.height & ~1
+    colours = class_colours(kitti_by_frame)
+    written = 0
+    # A broken pipe means that GStreamer gave up; its exit status and log say why.
+    with (
+        log.open("wb") as output,
+        contextlib.suppress(BrokenPipeError),
+        subprocess.Popen(
+            _launch_command(width, height, _frame_rate(stream), destination.name),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            cwd=destination.parent,
+        ) as encoder,
+    ):
+        for number, frame in enumerate(_progress(container.decode(stream), stream.frames)):
+            image = frame.to_ndarray(format="bgr24")
+            box_space = muxer_size or (image.shape[1], image.shape[0])
+            draw_detections(image, kitti_by_frame.get(number, []), box_space, colours)
+            encoder.stdin.write(cv2.cvtColor(image[:height, :width], cv2.COLOR_BGR2YUV_I420))
+            written += 1
+    if encoder.returncode != 0:
+        raise VideoError(
+            f"gst-launch-1.0 exited with {encoder.returncode} after {written} frames; its words are in {log}."
+        )
+    return written
+
+
+def _launch_command(width: int, height: int, rate: Fraction, name: str) -> list[str]:
+    # gst-launch parses its arguments again, so `name` must be plain; the folder is the working directory.
+    # rawvideoparse assumes padded rows, ours are packed.
+    return [
+        *("gst-launch-1.0", "-q", "-e", "fdsrc", "fd=0", "!", "rawvideoparse", "format=i420"),
+        *(f"width={width}", f"height={height}", f"framerate={rate.numerator}/{rate.denominator}"),
+        f"plane-strides=<{width},{width // 2},{width // 2}>",
+        f"plane-offsets=<0,{width * height},{width * height * 5 // 4}>",
+        *("!", "theoraenc", "quality=48", "drop-frames=false", "!", "oggmux", "!"),
+        *("filesink", f"location={name}"),
+    ]
+
+
+def _open_video(video: Path) -> av.container.InputContainer:
+    try:
+        container = av.open(str(video))
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{video}: not a readable video ({error}); give a video file.") from error
+    if not container.streams.video:
+        container.close()
+        raise VideoError(f"{video}: holds no video stream; give a video file.")
+    container.streams.video[0].thread_type = "AUTO"
+    return container
+
+
+def _frame_rate(stream: av.VideoStream) -> Fraction:
+    if not stream.average_rate:
+        raise VideoError(f"{stream.container.name}: names no frame rate; convert it to a constant rate.")
+    return stream.average_rate
+
+
+def _count_frames(video: Path) -> int:
+    with _open_video(video) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+def _progress(frames: Iterator[av.VideoFrame], total: int) -> Iterator[av.VideoFrame]:
+    """Yield `frames`, telling stderr once a second how many are done; `total` is 0 where it is unknown."""
+    due_s = time.monotonic() + PROGRESS_INTERVAL_S
+    for number, frame in enumerate(frames):
+        if time.monotonic() >= due_s:
+            print(f"video: frame {number} of {total or 'an unknown number'}", file=sys.stderr, flush=True)
+            due_s += PROGRESS_INTERVAL_S
+        yield frame
+
+
+def _write_jpeg(image: np.ndarray, path: Path) -> None:
+    encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+    path.write_bytes(encoded.tobytes())
