@@ -1,0 +1,163 @@
+"""The embedded deepstream-app: the main flow of one run."""
+
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+import av
+import openvino
+
+from dsembed.app_command_line import USAGE, UsageError, parse_command_line
+from dsembed.app_settings import AppSettings, read_app_settings
+from dsembed.cpu import this_cpu
+from dsembed.declared_keys import RefusedError
+from dsembed.keyfile import KeyFileError
+from dsembed.kitti_dump import KittiDump, KittiError
+from dsembed.main_loop import Eos, Failed, Interrupted, MainLoop, Message
+from dsembed.native import HostError
+from dsembed.nvinfer_log import element_error
+from dsembed.nvinfer_settings import NvinferSettings, read_nvinfer_settings
+from dsembed.perf import PerfMeter
+from dsembed.pipeline import SLOTS, Pipeline
+from dsembed.primary_gie import GieError, start_primary_gie
+
+FAILURE = 255
+COMMANDS = "\nRuntime commands:\n\th: Print this help\n\tq: Quit\n\n\tp: Pause\n\tr: Resume\n"
+EXPAND_NOTE = "NOTE: The tiler is a no-op in the embedded runtime: a fakesink shows no tiles.\n"
+
+
+def banner() -> str:
+    """Return the line that says which runtime this is."""
+    version = openvino.__version__.partition("-")[0]
+    return f"embedded runtime: deepstream-app 9.1 dialect, OpenVINO {version}, CPU {this_cpu().name}"
+
+
+def main(arguments: list[str]) -> int:
+    """Run deepstream-app and return its exit status."""
+    sys.stdout.reconfigure(line_buffering=True)
+    try:
+        command = parse_command_line(arguments)
+    except UsageError as error:
+        print(f"** ERROR: <main:660>: {error}")
+        return _ended(FAILURE)
+    if command.action == "help":
+        print(USAGE, end="")
+        return 0
+    print(banner())
+    if command.action != "run":
+        print("deepstream-app version 9.1.0\nDeepStreamSDK 9.1.0")
+        if command.action == "version-all":
+            print(
+                f"OpenVINO {openvino.get_version()}\nPyAV {av.__version__}\nFFmpeg {av.ffmpeg_version_info}"
+            )
+        return 0
+    return _ended(_run(command.config))
+
+
+def _ended(status: int) -> int:
+    print("Quitting")
+    print("App run failed" if status else "App run successful")
+    return status
+
+
+def _run(config: Path) -> int:
+    loop = MainLoop()
+    signal.signal(signal.SIGINT, lambda *_: loop.post(Interrupted()))
+    try:
+        settings = read_app_settings(config, print)
+        nvinfer = _read_nvinfer(settings)
+        kitti = KittiDump(settings.kitti_dir, nvinfer.labels) if settings.kitti_dir else None
+    except (KeyFileError, RefusedError, KittiError) as error:
+        print(f"** ERROR: <parse_config_file:0>: {error}")
+        print(f"** ERROR: <main:691>: Failed to parse config file '{config}'")
+        return FAILURE
+    except _NvinferConfigError as error:
+        print(f"Error while parsing config file: {error}", file=sys.stderr)
+        element_error("primary_gie", "Configuration file parsing failed", f"Config file path: {error.path}")
+        return FAILURE
+    try:
+        gie = start_primary_gie(nvinfer, settings.mux, len(settings.sources), SLOTS)
+    except (GieError, HostError) as error:
+        debug = f"{error}\nConfig file path: {nvinfer.path}, NvDsInfer Error: NVDSINFER_CONFIG_FAILED"
+        element_error("primary_gie", "Failed to create NvDsInferContext instance", debug)
+        return FAILURE
+    interval_s = settings.perf_interval_s
+    meter = PerfMeter(len(settings.sources), interval_s) if interval_s else None
+    pipeline = Pipeline(
+        *(settings.sources, settings.file_loop, gie, meter, kitti),
+        on_eos=lambda: loop.post(Eos()),
+        on_error=lambda *error: loop.post(Failed(*error)),
+    )
+    return _play(loop, pipeline, meter, settings)
+
+
+class _NvinferConfigError(Exception):
+    def __init__(self, path: Path, reason: Exception):
+        super().__init__(str(reason))
+        self.path = path
+
+
+def _read_nvinfer(settings: AppSettings) -> NvinferSettings:
+    path = settings.gie.config_file
+    try:
+        nvinfer = read_nvinfer_settings(settings.gie, lambda line: print(line, file=sys.stderr))
+    except (KeyFileError, RefusedError) as error:
+        raise _NvinferConfigError(path, error) from error
+    if nvinfer.batch_size < len(settings.sources):
+        raise RefusedError(
+            f"{path}: batch-size={nvinfer.batch_size} with {len(settings.sources)} sources, "
+            "set it to their number"
+        )
+    return nvinfer
+
+
+def _play(loop: MainLoop, pipeline: Pipeline, meter: PerfMeter | None, settings: AppSettings) -> int:
+    print(COMMANDS)
+    if settings.tiled_display:
+        print(EXPAND_NOTE)
+
+    def print_row() -> None:
+        print(meter.row())
+
+    if meter:
+        print_row()
+    print("** INFO: <bus_callback:642>: Pipeline ready\n")
+    print("** INFO: <bus_callback:628>: Pipeline running\n")
+    # A fault of the runtime itself ends the run as an element's error does, with its traceback in the log.
+    threading.excepthook = lambda fault: loop.post(_fault(fault))
+    pipeline.start()
+
+    def on_key(key: str) -> None:
+        if key == "h":
+            print(COMMANDS)
+        elif key in "pr":
+            pipeline.pause(key == "p")
+            print(f"** INFO: <bus_callback:0>: Pipeline {'paused' if key == 'p' else 'running'}\n")
+
+    message = loop.run(settings.perf_interval_s, print_row, on_key)
+    status = _report(message)
+    pipeline.stop()
+    return status
+
+
+def _fault(fault: threading.ExceptHookArgs) -> Failed:
+    trace = "".join(traceback.format_exception(fault.exc_type, fault.exc_value, fault.exc_traceback))
+    return Failed(fault.thread.name if fault.thread else "pipeline", "Internal data stream error.", trace)
+
+
+def _report(message: Message | None) -> int:
+    match message:
+        case Eos():
+            print("** INFO: <bus_callback:685>: Received EOS. Exiting ...\n")
+        case Interrupted():
+            print("** ERROR: <_intr_handler:136>: User Interrupted.. \n")
+        case Failed(element, text, debug):
+            element_error(element, text, debug)
+            return FAILURE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,79 @@
+"""The main thread's loop: PERF rows by the clock, keys from stdin, messages from the other threads."""
+
+import os
+import select
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Eos:
+    """All frames of all sources are through."""
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """SIGINT has come."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An element reports an error, as on GStreamer's bus."""
+
+    element: str
+    message: str
+    debug: str
+
+
+Message = Eos | Interrupted | Failed
+
+
+class MainLoop:
+    """Waits for the first message or the key q, without polling.
+
+    Unlike deepstream-app, a closed stdin is left alone instead of printing blank lines.
+    """
+
+    def __init__(self):
+        self._messages: deque[Message] = deque()
+        self._wake_reader, self._wake_writer = socket.socketpair()
+
+    def post(self, message: Message) -> None:
+        """Pass on a message from any thread or signal handler."""
+        self._messages.append(message)
+        self._wake_writer.send(b"!")
+
+    def run(
+        self, interval_s: float | None, on_row: Callable[[], None], on_key: Callable[[str], None]
+    ) -> Message | None:
+        """Return the message that ends the run, None for the key q.
+
+        `on_row` is called every `interval_s` seconds, `on_key` with every other key.
+        """
+        stdin = _stdin_descriptor()
+        next_row_s = time.monotonic() + interval_s if interval_s else None
+        while not self._messages:
+            timeout_s = None if next_row_s is None else max(0.0, next_row_s - time.monotonic())
+            readers = [self._wake_reader, *([] if stdin is None else [stdin])]
+            ready, _, _ = select.select(readers, [], [], timeout_s)
+            if stdin in ready:
+                keys = os.read(stdin, 64).decode(errors="replace")
+                stdin = stdin if keys else None
+                for key in keys.strip():
+                    if key == "q":
+                        return None
+                    on_key(key)
+            if next_row_s is not None and time.monotonic() >= next_row_s and not self._messages:
+                on_row()
+                next_row_s += interval_s
+        return self._messages.popleft()
+
+
+def _stdin_descriptor() -> int | None:
+    if sys.stdin is None or sys.stdin.closed:
+        return None
+    return sys.stdin.fileno()

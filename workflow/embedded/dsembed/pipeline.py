@@ -1,0 +1,129 @@
+"""The running pipeline: decoders, the mux, inference and post-processing, each overlapping the others."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+
+from dsembed.decode import SourceError, decode_frames, frame_view
+from dsembed.engine import EngineError
+from dsembed.kitti_dump import KittiDump, KittiError
+from dsembed.native import HostError
+from dsembed.perf import PerfMeter
+from dsembed.primary_gie import PrimaryGie
+from dsembed.streammux import Batch, StreamMux
+
+# Two batches keep inference busy over a batch's end; one more is decoded into and one stands ready.
+SLOTS = 2
+TENSORS = SLOTS + 2
+
+
+class Pipeline:
+    """N sources into one detector; says how it went through `on_eos` and `on_error(element, message, debug)`.
+
+    Both are called once at most, from the pipeline's threads.
+    """
+
+    def __init__(
+        self,
+        sources: tuple[Path, ...],
+        file_loop: bool,
+        gie: PrimaryGie,
+        meter: PerfMeter | None,
+        kitti: KittiDump | None,
+        on_eos: Callable[[], None],
+        on_error: Callable[[str, str, str], None],
+    ):
+        self._file_loop = file_loop
+        self._gie = gie
+        self._meter = meter
+        self._kitti = kitti
+        self._on_eos = on_eos
+        self._on_error = on_error
+        self._mux = StreamMux(len(sources), gie.input_dims, TENSORS)
+        self._free_slots: SimpleQueue[int | None] = SimpleQueue()
+        self._running: SimpleQueue[tuple[int, Batch] | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=self._decode, args=(number, path), name=f"source{number}")
+            for number, path in enumerate(sources)
+        ]
+        self._threads += [
+            Thread(target=self._infer, name="infer"),
+            Thread(target=self._finish, name="finish"),
+        ]
+
+    def start(self) -> None:
+        """Start all threads."""
+        for slot in range(SLOTS):
+            self._free_slots.put(slot)
+        for thread in self._threads:
+            thread.start()
+
+    def pause(self, paused: bool) -> None:
+        """Hold the sources back, or let them go on."""
+        self._mux.pause(paused)
+
+    def stop(self) -> None:
+        """End all threads; returns when the batches in flight are through."""
+        self._mux.stop()
+        for thread in self._threads:
+            thread.join()
+        self._gie.detector.close()
+
+    def _decode(self, number: int, path: Path) -> None:
+        gie, mux = self._gie, self._mux
+        with self._failing(f"src_elem{number}", "Could not open resource for reading."):
+            for frame in decode_frames(path, self._file_loop):
+                view = frame_view(frame)
+                row = mux.claim(number)
+                if row is None:
+                    return
+                gie.host.dsembed_prepare(view, gie.mux, gie.network, row.ctypes.data)
+                mux.deliver(number)
+            print(f"nvstreammux: Successfully handled EOS for source_id={number}")
+            mux.finish(number)
+
+    def _infer(self) -> None:
+        try:
+            with self._failing("primary_gie", "Failed to queue input batch for inferencing"):
+                while (batch := self._mux.next_batch()) is not None:
+                    slot = self._free_slots.get()
+                    if slot is None:
+                        return
+                    self._gie.context.submit(slot, batch.images)
+                    self._running.put((slot, batch))
+        finally:
+            self._running.put(None)
+
+    def _finish(self) -> None:
+        try:
+            with self._failing("primary_gie", "Failed to process an inferred batch"):
+                while (running := self._running.get()) is not None:
+                    slot, batch = running
+                    outputs = self._gie.context.wait(slot)
+                    self._mux.release()
+                    self._attach(batch, self._gie.detector.run(outputs))
+                    self._free_slots.put(slot)
+                self._on_eos()
+        finally:
+            self._free_slots.put(None)
+
+    def _attach(self, batch: Batch, frames: list) -> None:
+        for stream, detections in zip(batch.streams, frames, strict=True):
+            if detections is None:
+                text = "Failed to parse bboxes using custom parse function"
+                self._gie.log.context("ERROR", "fillDetectionOutput", 0, text)
+            if self._kitti:
+                self._kitti.write(stream, batch.number, () if detections is None else detections.tolist())
+            if self._meter:
+                self._meter.count(stream)
+
+    @contextmanager
+    def _failing(self, element: str, message: str) -> Iterator[None]:
+        try:
+            yield
+        except (SourceError, EngineError, HostError, KittiError) as error:
+            # In this order: a stopped mux looks like the end of all streams to the other threads.
+            self._on_error(element, message, str(error))
+            self._mux.stop()

@@ -1,0 +1,92 @@
+"""Batches of one frame from every live source, decoded ahead into a ring of tensors."""
+
+from dataclasses import dataclass
+from threading import Condition
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The frames number `number` of the streams `streams`, in the rows of `images` [n, 3, height, width]."""
+
+    number: int
+    streams: tuple[int, ...]
+    images: np.ndarray
+
+
+class StreamMux:
+    """Hands rows of batch tensors to the decoders and whole batches to inference.
+
+    Every source starts with frame 0, so frame k of a source belongs to batch k; batch k goes out when all
+    sources that have not ended have delivered theirs.
+    """
+
+    def __init__(self, sources: int, dims: tuple[int, ...], depth: int):
+        """Make `depth` tensors of `sources` float32 images of `dims` each."""
+        self._tensors = [np.zeros((sources, *dims), np.float32) for _ in range(depth)]
+        self._delivered = [0] * sources
+        self._live = [True] * sources
+        self._taken = 0
+        self._released = 0
+        self._paused = False
+        self._stopped = False
+        self._changed = Condition()
+
+    def claim(self, source: int) -> np.ndarray | None:
+        """Return the tensor row for the source's next frame once it is free, None after a stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or self._has_room(source))
+            number = self._delivered[source]
+            return None if self._stopped else self._tensors[number % len(self._tensors)][source]
+
+    def deliver(self, source: int) -> None:
+        """Say that the row claimed last holds the source's next frame."""
+        with self._changed:
+            self._delivered[source] += 1
+            self._changed.notify_all()
+
+    def finish(self, source: int) -> None:
+        """Say that the source has no more frames."""
+        with self._changed:
+            self._live[source] = False
+            self._changed.notify_all()
+
+    def next_batch(self) -> Batch | None:
+        """Return the next batch once it is complete, None after the last one or a stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or self._is_complete())
+            number = self._taken
+            streams = tuple(i for i, delivered in enumerate(self._delivered) if delivered > number)
+            if self._stopped or not streams:
+                return None
+            self._taken += 1
+        tensor = self._tensors[number % len(self._tensors)]
+        if len(streams) < len(tensor) and streams[-1] != len(streams) - 1:
+            tensor[: len(streams)] = tensor[list(streams)]
+        return Batch(number, streams, tensor[: len(streams)])
+
+    def release(self) -> None:
+        """Free the tensor of the oldest batch that is out."""
+        with self._changed:
+            self._released += 1
+            self._changed.notify_all()
+
+    def pause(self, paused: bool) -> None:
+        """Hold the sources back, or let them go on."""
+        with self._changed:
+            self._paused = paused
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Wake and end everyone who waits here."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def _has_room(self, source: int) -> bool:
+        return not self._paused and self._delivered[source] < self._released + len(self._tensors)
+
+    def _is_complete(self) -> bool:
+        pairs = zip(self._delivered, self._live, strict=True)
+        return all(delivered > self._taken or not live for delivered, live in pairs)

@@ -1,0 +1,185 @@
+// Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
+//
+// nvinfer's post-processing: the custom parser through its C++ ABI, then filter, cluster, rescale, clip, ROI.
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+#include <string>
+
+#include "clustering.hpp"
+#include "interface.hpp"
+#include "nvdsinfer_custom_impl.h"
+
+namespace {
+
+struct LibraryCloser {
+    void operator()(void* handle) const { dlclose(handle); }
+};
+
+class ParserError : public std::exception {
+public:
+    explicit ParserError(std::string reason) : reason_(std::move(reason)) {}
+    const char* what() const noexcept override { return reason_.c_str(); }
+
+private:
+    std::string reason_;
+};
+
+class Detector {
+public:
+    Detector(const char* library, const char* symbol, const Mux& mux, const Network& network,
+             std::vector<Layer> layers, std::vector<ClassRules> rules, bool nms)
+        : library_(dlopen(library, RTLD_LAZY)), layers_(std::move(layers)), rules_(std::move(rules)), nms_(nms),
+          surface_height_(static_cast<float>(mux.height)), pad_left_(static_cast<float>(network.picture_left)),
+          pad_top_(static_cast<float>(network.picture_top)),
+          ratio_x_(static_cast<float>(network.picture_width) / static_cast<float>(mux.width & ~1)),
+          ratio_y_(static_cast<float>(network.picture_height) / static_cast<float>(mux.height & ~1)),
+          network_{static_cast<unsigned>(network.width), static_cast<unsigned>(network.height), 3},
+          by_class_(rules_.size()) {
+        if (!library_) {
+            throw ParserError(dlerror());
+        }
+        parse_ = reinterpret_cast<NvDsInferParseCustomFunc>(dlsym(library_.get(), symbol));
+        if (!parse_) {
+            throw ParserError(dlerror());
+        }
+        for (const ClassRules& rule : rules_) {
+            pre_thresholds_.push_back(rule.pre_cluster_threshold);
+            post_thresholds_.push_back(rule.post_cluster_threshold);
+        }
+        for (size_t i = 0; i < layers_.size(); ++i) {
+            names_.emplace_back(layers_[i].name);
+        }
+    }
+
+    const Detection* run(void* const* outputs, int frame_count, int32_t* counts) {
+        detections_.clear();
+        for (int frame = 0; frame < frame_count; ++frame) {
+            const size_t before = detections_.size();
+            const bool parsed = parse_frame(outputs, frame);
+            counts[frame] = parsed ? static_cast<int32_t>(detections_.size() - before) : -1;
+        }
+        return detections_.data() ? detections_.data() : &none_;
+    }
+
+private:
+    bool parse_frame(void* const* outputs, int frame) {
+        const std::vector<NvDsInferLayerInfo> infos = layer_infos(outputs, frame);
+        NvDsInferParseDetectionParams params{static_cast<unsigned>(rules_.size()), pre_thresholds_,
+                                             post_thresholds_, pre_thresholds_};
+        Objects objects;
+        if (!parse_(infos, network_, params, objects)) {
+            return false;
+        }
+        const auto bytes = reinterpret_cast<const char*>(objects.data() + objects.size()) -
+                           reinterpret_cast<const char*>(objects.data());
+        if (bytes % static_cast<long>(sizeof(NvDsInferObjectDetectionInfo)) != 0) {
+            throw ParserError("the parser's objects are not of DeepStream 9's " +
+                              std::to_string(sizeof(NvDsInferObjectDetectionInfo)) + " bytes, rebuild it");
+        }
+        split_by_class(objects);
+        for (size_t class_id = 0; class_id < by_class_.size(); ++class_id) {
+            Objects& of_class = by_class_[class_id];
+            if (nms_) {
+                suppress_overlaps(of_class, rules_[class_id]);
+            } else {
+                keep_top_k(of_class, rules_[class_id].top_k);
+            }
+            for (const auto& object : of_class) {
+                attach(object, static_cast<int>(class_id));
+            }
+        }
+        return true;
+    }
+
+    std::vector<NvDsInferLayerInfo> layer_infos(void* const* outputs, int frame) const {
+        std::vector<NvDsInferLayerInfo> infos(layers_.size());
+        for (size_t i = 0; i < layers_.size(); ++i) {
+            const Layer& layer = layers_[i];
+            NvDsInferLayerInfo& info = infos[i];
+            info = {};
+            info.dataType = static_cast<NvDsInferDataType>(layer.data_type);
+            info.inferDims.numDims = static_cast<unsigned>(layer.dim_count);
+            info.inferDims.numElements = 1;
+            for (int d = 0; d < layer.dim_count; ++d) {
+                info.inferDims.d[d] = layer.dims[d];
+                info.inferDims.numElements *= layer.dims[d];
+            }
+            info.bindingIndex = static_cast<int>(i) + 1;  // the image input is binding 0
+            info.layerName = names_[i].c_str();
+            info.buffer = static_cast<char*>(outputs[i]) + layer.frame_bytes * static_cast<uint64_t>(frame);
+        }
+        return infos;
+    }
+
+    void split_by_class(const Objects& objects) {
+        for (Objects& of_class : by_class_) {
+            of_class.clear();
+        }
+        for (const auto& object : objects) {
+            // Written so that a NaN confidence survives, as it does in nvinfer.
+            if (object.classId < by_class_.size() &&
+                !(object.detectionConfidence < rules_[object.classId].pre_cluster_threshold)) {
+                by_class_[object.classId].push_back(object);
+            }
+        }
+    }
+
+    void attach(const NvDsInferObjectDetectionInfo& object, int class_id) {
+        const ClassRules& rules = rules_[class_id];
+        Detection detection{(object.left - pad_left_) / ratio_x_, (object.top - pad_top_) / ratio_y_,
+                            object.width / ratio_x_,  object.height / ratio_y_,
+                            object.detectionConfidence, class_id};
+        detection.left = detection.left < 0.0f ? 0.0f : detection.left;
+        detection.top = detection.top < 0.0f ? 0.0f : detection.top;
+        const bool too_small = detection.width < rules.min_width || detection.height < rules.min_height;
+        const bool too_large = (rules.max_width > 0.0f && detection.width > rules.max_width) ||
+                               (rules.max_height > 0.0f && detection.height > rules.max_height);
+        const bool outside_roi = detection.top < rules.roi_top_offset ||
+                                 detection.top + detection.height > surface_height_ - rules.roi_bottom_offset;
+        if (!(rules.filtered_out || too_small || too_large || outside_roi)) {
+            detections_.push_back(detection);
+        }
+    }
+
+    std::unique_ptr<void, LibraryCloser> library_;
+    NvDsInferParseCustomFunc parse_ = nullptr;
+    std::vector<Layer> layers_;
+    std::vector<ClassRules> rules_;
+    bool nms_;
+    float surface_height_, pad_left_, pad_top_, ratio_x_, ratio_y_;
+    NvDsInferNetworkInfo network_;
+    std::vector<std::string> names_;
+    std::vector<float> pre_thresholds_, post_thresholds_;
+    std::vector<Objects> by_class_;
+    std::vector<Detection> detections_;
+    Detection none_{};
+};
+
+}  // namespace
+
+void* dsembed_detector_new(const char* library, const char* symbol, const Mux* mux, const Network* network,
+                           const Layer* layers, int32_t layer_count, const ClassRules* rules,
+                           int32_t class_count, int32_t nms, char* error, int32_t error_bytes) {
+    try {
+        return new Detector(library, symbol, *mux, *network, {layers, layers + layer_count},
+                            {rules, rules + class_count}, nms != 0);
+    } catch (const std::exception& reason) {
+        std::snprintf(error, static_cast<size_t>(error_bytes), "%s", reason.what());
+        return nullptr;
+    }
+}
+
+const Detection* dsembed_detector_run(void* detector, void* const* outputs, int32_t frame_count, int32_t* counts,
+                                      char* error, int32_t error_bytes) {
+    try {
+        return static_cast<Detector*>(detector)->run(outputs, frame_count, counts);
+    } catch (const std::exception& reason) {
+        std::snprintf(error, static_cast<size_t>(error_bytes), "%s", reason.what());
+        return nullptr;
+    }
+}
+
+void dsembed_detector_delete(void* detector) { delete static_cast<Detector*>(detector); }
