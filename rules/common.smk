@@ -43,6 +43,7 @@ CHARTS = [
     "chart_efficiency",
 ]
 FRAMES = ["frame_first", "frame_middle", "frame_last"]
+SHARED_STEPS = ["check_toolchain", "make_export_environment"]
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 
@@ -142,18 +143,23 @@ def run2_logs(model):
 
 
 def timing_steps(model):
-    """Return the measured steps in the order they run, as the stems of their wall-time files."""
+    """Return the steps in the order they run, as the stems of their wall-time files."""
     batches = engine_chain(model)
     runs = [run1_log(model), *run2_logs(model)]
     return [
+        "list_source",
+        "copy_config",
         "export_onnx",
         "prepare_onnx",
+        "write_labels",
         *(f"{step}_b{batch}" for batch in batches for step in ("build_engine", "benchmark")),
         "benchmark_b1",
+        "write_parser",
         "compile_parser",
+        "write_nvinfer_config",
         "dump_kitti",
         "judge_kitti",
-        *(["record_video"] if HAS_VIDEO else []),
+        *(["record_video", "extract_frames"] if HAS_VIDEO else []),
         *(Path(log).stem for log in runs),
     ]
 
@@ -181,7 +187,10 @@ def measured_files(wildcards):
         "chain_logs": [f"models/{model}/benchmarks/b{b}/trtexec_b{b}.log" for b in chain],
         "run1_log": run1_log(model),
         "run2_logs": run2_logs(model),
-        "wall_times": [f"logs/{model}/wall_time/{step}.tsv" for step in timing_steps(model)],
+        "wall_times": [
+            *(f"logs/wall_time/{step}.tsv" for step in SHARED_STEPS),
+            *(f"logs/{model}/wall_time/{step}.tsv" for step in timing_steps(model)),
+        ],
     }
 
 

@@ -8,6 +8,8 @@ rule list_source:
         "models/{model}/model/source.json",
     log:
         "logs/{model}/list_source.log",
+    benchmark:
+        "logs/{model}/wall_time/list_source.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -24,6 +26,8 @@ rule copy_config:
         "models/{model}/config/config.json",
     log:
         "logs/{model}/copy_config.log",
+    benchmark:
+        "logs/{model}/wall_time/copy_config.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -39,6 +43,8 @@ rule make_export_environment:
         "build/.venv_optimum/packages.txt",
     log:
         "logs/make_export_environment.log",
+    benchmark:
+        "logs/wall_time/make_export_environment.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -114,6 +120,8 @@ rule write_labels:
         "models/{model}/config/labels.txt",
     log:
         "logs/{model}/write_labels.log",
+    benchmark:
+        "logs/{model}/wall_time/write_labels.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

@@ -24,6 +24,8 @@ rule write_parser:
         expand("models/{{model}}/parser/{file}", file=PARSER_SOURCES),
     log:
         "logs/{model}/write_parser.log",
+    benchmark:
+        "logs/{model}/wall_time/write_parser.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -63,6 +65,8 @@ rule write_nvinfer_config:
         "models/{model}/config/config_infer_primary_{model}.txt",
     log:
         "logs/{model}/write_nvinfer_config.log",
+    benchmark:
+        "logs/{model}/wall_time/write_nvinfer_config.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -79,6 +83,8 @@ use rule write_nvinfer_config as write_nvinfer_config_ds with:
         "models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
     log:
         "logs/{model}/write_nvinfer_config_ds.log",
+    benchmark:
+        "logs/{model}/wall_time/write_nvinfer_config_ds.tsv"
     params:
         code=code_version("nvinfer_config"),
         batch_size=lambda wildcards: max_batch(wildcards.model),

@@ -31,6 +31,8 @@ rule collect_data:
         unpack(measured_files),
         pictures=video_artefacts,
         b1_log="models/{model}/benchmarks/b1/trtexec_b1.log",
+        timing_cache="models/{model}/benchmarks/engines/timing.cache",
+        preflight="build/toolchain/preflight.md",
         source="models/{model}/model/source.json",
         config="models/{model}/config/config.json",
         onnx="models/{model}/model/{model}.onnx",
@@ -115,7 +117,8 @@ rule print_pdf:
         html="models/{model}/reports/benchmark_report.html",
         converter="build/toolchain/wkhtmltopdf.json",
     output:
-        "models/{model}/reports/benchmark_report.pdf",
+        pdf="models/{model}/reports/benchmark_report.pdf",
+        named="models/{model}/reports/benchmark_report_{model}.pdf",
     log:
         "logs/{model}/print_pdf.log",
     conda:
@@ -124,16 +127,3 @@ rule print_pdf:
         code=code_version("report_pdf"),
     script:
         "../workflow/scripts/print_pdf.py"
-
-
-rule name_pdf:
-    input:
-        "models/{model}/reports/benchmark_report.pdf",
-    output:
-        "models/{model}/reports/benchmark_report_{model}.pdf",
-    log:
-        "logs/{model}/name_pdf.log",
-    conda:
-        "../envs/workflow.yaml"
-    shell:
-        "cp {input:q} {output:q} 2> {log:q}"

@@ -23,6 +23,8 @@ rule check_toolchain:
         "build/toolchain/preflight.md",
     log:
         "logs/toolchain/preflight.log",
+    benchmark:
+        "logs/wall_time/check_toolchain.tsv"
     priority: 100
     localrule: True
     conda:

@@ -99,6 +99,8 @@ rule extract_frames:
         expand("models/{{model}}/samples/{frame}.jpg", frame=FRAMES),
     log:
         "logs/{model}/extract_frames.log",
+    benchmark:
+        "logs/{model}/wall_time/extract_frames.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

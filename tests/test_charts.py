@@ -2,11 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
-from dsbench import charts
-from dsbench.report_data import ReportDataError
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+from dsbench import charts
+from dsbench.report_data import ReportDataError
 
 EXAMPLE = Path(__file__).parent / "data" / "benchmark_data.json"
 

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+
 from dsbench.report_data import ReportDataError, check_data, read_data
 
 EXAMPLE = Path(__file__).parent / "data" / "benchmark_data.json"

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+
 from dsbench.charts import CHARTS
 from dsbench.report_data import TEMPLATES
 from dsbench.report_html import ReportHtmlError, render_html

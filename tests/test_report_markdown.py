@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from dsbench.report_data import ReportDataError
 from dsbench.report_markdown import render_markdown
 

@@ -2,6 +2,7 @@ import shutil
 
 import pypdf
 import pytest
+
 from dsbench.report_pdf import ReportPdfError, write_pdf
 
 PAGE = "<!DOCTYPE html><html><head><meta charset='utf-8'></head><body>{}</body></html>"

@@ -3,6 +3,7 @@ import re
 
 import markdown
 import pytest
+
 from dsbench.report_text import Markdown, code, count, facts, fence, finalize, number, plain, shape, text
 
 HOSTILE = [

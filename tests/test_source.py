@@ -13,7 +13,11 @@ def folder(tmp_path):
 
 def test_listing_has_sizes_and_hashes(folder):
     listing = list_source(source_files(folder))
-    assert [entry["name"] for entry in listing] == ["config.json", "model.safetensors", "preprocessor_config.json"]
+    assert [entry["name"] for entry in listing] == [
+        "config.json",
+        "model.safetensors",
+        "preprocessor_config.json",
+    ]
     assert listing[0]["bytes"] == 11
     assert len(listing[0]["sha256"]) == 64
 

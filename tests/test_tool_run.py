@@ -15,7 +15,9 @@ def tool(tmp_path, body):
 
 def test_output_goes_to_the_log_below_command_and_facts(tmp_path):
     log = tmp_path / "logs/x.log"
-    run_tool([tool(tmp_path, "print('out'); print('err', file=sys.stderr)"), "a b"], log, {"driver": '"595.58"'})
+    run_tool(
+        [tool(tmp_path, "print('out'); print('err', file=sys.stderr)"), "a b"], log, {"driver": '"595.58"'}
+    )
     lines = log.read_text().splitlines()
     assert lines[0].startswith("# command: ") and lines[0].endswith("'a b'")
     assert lines[1] == '# driver: "595.58"'

@@ -17,7 +17,9 @@ def fake(directory, name, text):
 
 @pytest.fixture
 def nvidia(tmp_path, monkeypatch):
-    fake(tmp_path, "trtexec", 'echo "&&&& RUNNING TensorRT.trtexec [TensorRT v101600] [b72] # trtexec --help"')
+    fake(
+        tmp_path, "trtexec", 'echo "&&&& RUNNING TensorRT.trtexec [TensorRT v101600] [b72] # trtexec --help"'
+    )
     fake(tmp_path, "deepstream-app", 'printf "deepstream-app version 9.1.0\\nDeepStreamSDK 9.1.0\\n"')
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return tmp_path
@@ -25,7 +27,13 @@ def nvidia(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("banner", "version"),
-    [("v8601", "8.6.1"), ("v8003", "8.0.3"), ("v100300", "10.3.0"), ("v101601", "10.16.1"), ("v110100", "11.1.0")],
+    [
+        ("v8601", "8.6.1"),
+        ("v8003", "8.0.3"),
+        ("v100300", "10.3.0"),
+        ("v101601", "10.16.1"),
+        ("v110100", "11.1.0"),
+    ],
 )
 def test_banner_number_is_the_dotted_version(banner, version):
     assert banner_version(f"&&&& RUNNING TensorRT.trtexec [TensorRT {banner}] # trtexec") == version

@@ -66,7 +66,9 @@ def test_verbose_explanation_lines_are_not_results(tmp_path):
 def test_shape_that_was_not_asked_for_is_refused(tmp_path):
     found = measured(tmp_path, GOOD)
     check_shape(found, "images", (8, 3, 640, 640), "x.log")
-    with pytest.raises(TrtexecLogError, match=r"measured images with shape \(8, 3, 640, 640\), asked for \(1,"):
+    with pytest.raises(
+        TrtexecLogError, match=r"measured images with shape \(8, 3, 640, 640\), asked for \(1,"
+    ):
         check_shape(found, "images", (1, 3, 640, 640), "x.log")
 
 

@@ -1,0 +1,29 @@
+import shutil
+
+import pytest
+
+from workflow_run import REPORT, snakemake
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """The main job, done once on the embedded runtime with short measurements; never changed by a test."""
+    directory = tmp_path_factory.mktemp("main_job")
+    done = snakemake(directory, REPORT)
+    assert done.returncode == 0, done.stdout[-8000:]
+    return directory
+
+
+@pytest.fixture
+def tree(finished, tmp_path_factory):
+    """A copy of the finished main job that a test may change; the export environment is not copied."""
+    directory = tmp_path_factory.mktemp("copy")
+    for entry in finished.iterdir():
+        if entry.name != "build":
+            (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, directory / entry.name)
+    shutil.copytree(
+        finished / "build",
+        directory / "build",
+        ignore=shutil.ignore_patterns("bin", "lib", "lib64", "include"),
+    )
+    return directory

@@ -1,0 +1,91 @@
+"""Bad input ends in one sentence, a non-zero exit status, and loses nothing."""
+
+import json
+import shutil
+
+import pytest
+
+from workflow_run import PROJECT, REPORT, files, snakemake
+
+FAKES = PROJECT / "tests/fakes"
+ENGINE_LOG = "models/rtdetr/benchmarks/b4/trtexec_b4.log"
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ("tensorrt: {}\n", "Additional properties are not allowed ('tensorrt' was unexpected)"),
+        ("target_fps: fast\n", "'fast' is not of type 'number'"),
+        ("deepstream: {windows: 1}\n", "1 is less than the minimum of 3"),
+        ("models: {'../evil': {source: x}}\n", "'../evil' does not match"),
+        ("models: {rtdetr: {source: no/such/folder}}\n", "no/such/folder: no such file or folder"),
+        ("video: no_such.mp4\n", "no_such.mp4: no such video"),
+        ("runtime: nvidia\n", "trtexec and deepstream-app is not on PATH"),
+    ],
+)
+def test_broken_configuration_is_named(tmp_path, config, says):
+    done = snakemake(tmp_path, "-n", REPORT, config=config)
+    assert done.returncode != 0
+    assert says in done.stdout.replace("\n", " ")
+
+
+def source(tmp_path, **changes):
+    folder = tmp_path / "source"
+    shutil.copytree(PROJECT / "demo/checkpoint", folder)
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    return f"models: {{rtdetr: {{source: {folder}}}}}\n"
+
+
+def test_non_detector_is_refused_before_anything_is_built(tmp_path):
+    config = source(tmp_path, architectures=["ViTForImageClassification"], model_type="vit")
+    done = snakemake(tmp_path, "models/rtdetr/config/config.json", config=config)
+    assert done.returncode != 0
+    assert "ViTForImageClassification is not an object detector that can be built" in done.stdout
+    assert not [path for path in files(tmp_path) if path.startswith("models/rtdetr/")]
+
+
+def test_video_that_is_none_is_refused(tmp_path):
+    video = tmp_path / "clip.mp4"
+    video.write_text("this is no video")
+    done = snakemake(tmp_path, "build/toolchain/video.json", env={"DS_VIDEO": str(video)})
+    assert done.returncode != 0
+    assert f"{video}: not a video that can be read" in done.stdout
+
+
+def test_gate_that_fails_stops_before_the_multi_stream_runs(tree):
+    shutil.rmtree(tree / "models/rtdetr/benchmarks/ds")
+    done = snakemake(tree, REPORT, config="models: {rtdetr: {source: demo/checkpoint, threshold: 0.9999}}\n")
+    assert done.returncode != 0
+    assert "None of 300 frames has a detection; most often net-scale-factor" in done.stdout
+    assert not list((tree / "models/rtdetr").glob("benchmarks/ds/ds_s*.log"))
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("fail", "trtexec ended with exit status 1: [08/02/2026-10:35:55] [E] Error[2]: out of memory"),
+        ("no-verdict", "0 PASSED banners"),
+        ("cut", "0 PASSED banners"),
+    ],
+)
+def test_failing_tool_leaves_its_log_and_no_artefact(tree, how, says):
+    engine = tree / "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine"
+    engine.unlink()
+    done = snakemake(
+        tree,
+        ENGINE_LOG,
+        env=nvidia_env() | {"FAKE_TRTEXEC": how},
+        config="runtime: nvidia\nfirst_batch: {nvidia: 4}\n",
+    )
+    assert done.returncode != 0
+    assert says in done.stdout
+    assert not engine.exists()
+    assert not list(engine.parent.glob("*.partial"))
+    assert (tree / "logs/rtdetr/build_engine_b4.log").stat().st_size > 0
+
+
+def nvidia_env():
+    import os
+
+    return {"PATH": f"{FAKES}:{os.environ['PATH']}"}

@@ -1,0 +1,49 @@
+"""Run the workflow in a directory of its own, with short measurements."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+REPORT = "models/rtdetr/reports/benchmark_report.pdf"
+SHORT = """
+trtexec: {duration_s: 1, warm_up_ms: 200}
+deepstream: {interval_s: 1, windows: 3, timeout_s: 120}
+"""
+
+
+def snakemake(directory, *arguments, env=None, config=""):
+    """Return the finished process of `snakemake ARGUMENTS` run in `directory` with `config` over the default."""
+    overlay = directory / "overlay.yaml"
+    overlay.write_text(SHORT + config)
+    (directory / "config").mkdir(exist_ok=True)
+    (directory / "config/config.yaml").write_text((PROJECT / "config/config.yaml").read_text())
+    return subprocess.run(
+        [
+            sys.executable,
+            *("-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--cores", "2"),
+            *("--directory", str(directory), "--workflow-profile", str(PROJECT / "profiles/default")),
+            *arguments,
+            *("--configfile", str(overlay)),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"DS_VIDEO": ""} | (env or {}),
+        check=False,
+    )
+
+
+def planned(text):
+    """Return the rules of a dry run's job table with their job counts."""
+    table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", text, re.M | re.S)
+    return (
+        {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table[1], re.M)} if table else {}
+    )
+
+
+def files(directory: Path):
+    """Return every file below `directory` by relative path."""
+    return {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
