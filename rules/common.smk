@@ -78,6 +78,11 @@ def files_of_source(wildcards):
     return [str(file) for file in source_files(folder)]
 
 
+def file_of_source(name):
+    """Return the input function for one file of a model's source, so that a rule reruns only for that one."""
+    return lambda wildcards: str(Path(source_folder(wildcards), name))
+
+
 def source_folder(wildcards):
     return str(locate(config["models"][wildcards.model]["source"], Path.cwd(), PROJECT))
 

@@ -21,7 +21,7 @@ rule list_source:
 
 rule copy_config:
     input:
-        files_of_source,
+        file_of_source("config.json"),
     output:
         "models/{model}/config/config.json",
     log:
@@ -96,7 +96,7 @@ rule prepare_onnx:
     input:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
-        source=files_of_source,
+        processor=file_of_source("preprocessor_config.json"),
     output:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",

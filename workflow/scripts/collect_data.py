@@ -40,9 +40,7 @@ def model_facts(tree: Path, files) -> dict:
 def preprocessing_facts(files, threshold: float | None) -> dict:
     """Return the report's `preprocessing`."""
     family = read_detector(Path(files.config)).family
-    found = read_preprocessing(
-        Path(files.files[0]).parent / "preprocessor_config.json", family.do_normalize_default
-    )
+    found = read_preprocessing(Path(files.processor), family.do_normalize_default)
     return {
         "derived_from": "preprocessor_config.json",
         "net_scale_factor": found.net_scale_factor,
@@ -110,7 +108,9 @@ def collect(files, settings: dict, threshold: float | None, model: str) -> dict:
         ),
         "model": model_facts(tree, files),
         "system": system,
-        "video": json.loads(Path(files.clip).read_text()),
+        "video": {
+            key: value for key, value in json.loads(Path(files.clip).read_text()).items() if key != "path"
+        },
         "preprocessing": preprocessing_facts(files, threshold),
         "engines": engines,
         "trtexec": trt,

@@ -7,6 +7,5 @@ from dsbench.detector import read_detector
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    source = next(Path(file) for file in snakemake.input if Path(file).name == "config.json")
-    read_detector(source)
-    shutil.copyfile(source, snakemake.output[0])
+    read_detector(Path(snakemake.input[0]))
+    shutil.copyfile(snakemake.input[0], snakemake.output[0])

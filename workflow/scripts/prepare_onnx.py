@@ -10,8 +10,7 @@ from dsbench.preprocessing import read_preprocessing
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    folder = Path(snakemake.input.source[0]).parent
-    size = read_preprocessing(folder / "preprocessor_config.json", do_normalize_default=False)
+    size = read_preprocessing(Path(snakemake.input.processor), do_normalize_default=False)
     exported = onnx.load(snakemake.input.onnx)
     model = fix_spatial_dims(exported, size.height, size.width)
     errors = compare_with_torch(model, Path(snakemake.input.reference))
