@@ -17,6 +17,7 @@ from pathlib import Path
 from dsbench.runtime import Runtime
 
 PROBE_TIMEOUT_S = 10
+THEORA_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
 EMBEDDED_SOURCES = ("bin", "dsembed", "host")
 
 
@@ -127,9 +128,8 @@ def cpu() -> dict:
 def encoder() -> dict:
     """Return GStreamer's version and the marker of the encoder the video will use."""
     version = re.search(r"version (\S+)", _output(["gst-launch-1.0", "--version"]) or "")
-    elements = ("theoraenc", "oggmux", "rawvideoparse")
     usable = version is not None and all(
-        _output(["gst-inspect-1.0", "--exists", element]) is not None for element in elements
+        _output(["gst-inspect-1.0", "--exists", element]) is not None for element in THEORA_ELEMENTS
     )
     return {
         "gstreamer": version[1] if version else None,
