@@ -143,7 +143,7 @@ def run2_logs(model):
     total_fps = rates(run1_log(model)).total_fps
     streams = run2_streams(real_time_streams(total_fps, max_batch(model), config["target_fps"]))
     logs = [run_log(model, streams, 2)]
-    half = retry_streams(streams, rates(logs[0]).fps_per_stream, config["target_fps"])
+    half = retry_streams(streams, rates(logs[0]).slowest_fps, config["target_fps"])
     return logs if half is None else [*logs, run_log(model, half, 2)]
 
 
