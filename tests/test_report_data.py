@@ -94,7 +94,10 @@ def test_a_peak_of_another_engine_is_refused(data):
             "run2.real_time is False, but its slowest",
         ),
         (lambda d: d["deepstream"]["run1"].update(real_time=True), "run1.real_time is True, but its slowest"),
-        (lambda d: d["deepstream"].update(real_time=False), "deepstream.real_time is False, its runs say"),
+        (
+            lambda d: d["deepstream"].update(real_time=False),
+            "deepstream.real_time is False, PEAK, RT_STREAMS and its runs say",
+        ),
         (
             lambda d: d["deepstream"]["run1"].update(fps_per_stream=35.0),
             "run1.fps_per_stream is 35.0, expected",

@@ -56,7 +56,7 @@ def test_embedded_can_be_forced(nvidia):
 def test_nvidia_versions_are_read_from_the_tools(nvidia):
     toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, str(nvidia / "none"))
     assert toolchain.probe("trtexec") == {"version": "10.16.0"}
-    assert toolchain.probe("deepstream") == {"version": "9.1.0"}
+    assert toolchain.probe("deepstream") == {"version": "9.1.0", "tensorrt": None}
     assert toolchain.probe("deepstream_headers") == {"directory": None, "object_bytes": 28}
 
 
