@@ -119,6 +119,7 @@ def all_artefacts(_):
                     "models/{model}/scripts/{script}.sh",
                     "models/{model}/reports/benchmark_report.html",
                     "models/{model}/reports/benchmark_report.pdf",
+                    "models/{model}/reports/benchmark_report_{model}.pdf",
                 ],
                 model=model,
                 script=SCRIPTS,

@@ -1,4 +1,4 @@
-"""Constraints and input functions: which file follows from which measured number."""
+"""Constraints, facts and the functions that rules share; nothing here depends on a measured number."""
 
 import json
 import os

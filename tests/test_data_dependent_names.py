@@ -83,7 +83,7 @@ def test_a_setting_that_only_moves_names_reaches_the_report(build):
 def test_forced_new_measurement_reaches_the_report(build):
     assert build.numbers() == (4, 2, 2, 2)
     build.env |= {"FAKE_IMAGES_PER_S": "125", "FAKE_TOTAL_FPS": "100"}
-    build.run("-R", "benchmark_max_batch", "--", REPORT)
+    build.run(REPORT, "-R", "benchmark_max_batch")
     assert build.numbers() == (4, 4, 4, 3)
 
 
@@ -103,10 +103,13 @@ def test_deleted_measured_log_comes_back(build):
     assert build.numbers() == (4, 2, 2, 2)
 
 
-def test_half_written_log_is_measured_again_not_believed(build):
+def test_log_that_was_cut_by_hand_is_refused_not_believed_and_comes_back_once_deleted(build):
     build.numbers()
     log = build.directory / "models/rtdetr/benchmarks/b4/trtexec_b4.log"
     log.write_text(log.read_text()[:300])
+    with pytest.raises(AssertionError, match=r"trtexec_b4\.log: 0 PASSED banners"):
+        build.run("all")
+    log.unlink()
     build.run("all")
     assert build.numbers() == (4, 2, 2, 2)
 
