@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
@@ -14,13 +15,24 @@ from dsbench.code_version import code_version
 from dsbench.errors import BuildError
 from dsbench.perf_log import read_run
 from dsbench.runtime import choose_runtime
-from dsbench.source import locate, source_files
+from dsbench.local_source import choose_local, local_folder
+from dsbench.model_names import models_of_command, models_with_source
+from dsbench.source import locate, parse_source
 from dsbench.streams import peak_gpu_streams, real_time_streams, retry_streams, run1_streams, run2_streams
 from dsbench.toolchain import Toolchain, read_fact
 from dsbench.trtexec_log import read_measurement
 
+# `--config source=…` builds the models that the targets name, without an entry in the config.
+try:
+    config["models"] = models_with_source(
+        config["models"], config["source"], models_of_command(workflow.dag_settings)
+    )
+except BuildError as error:
+    raise WorkflowError(str(error)) from None
+
 # Relative, so that commands, logs and parameters are the same wherever the project lies.
 PROJECT = Path(os.path.relpath(workflow.basedir))
+SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))
 RUNTIME = choose_runtime(config["runtime"], PROJECT)
 if RUNTIME.kind == "embedded":
     # The embedded programs run under the interpreter that runs the workflow.
@@ -73,13 +85,38 @@ BUILDER_FACTS = facts(TOOLCHAIN.builder_facts())
 RUNNER_FACTS = facts(TOOLCHAIN.builder_facts() + TOOLCHAIN.runner_facts())
 
 
+def source_text(wildcards):
+    return config["models"][wildcards.model]["source"]
+
+
 def files_of_source(wildcards):
-    folder = locate(config["models"][wildcards.model]["source"], Path.cwd(), PROJECT)
-    return [str(file) for file in source_files(folder)]
+    """Return the files of a source on disk; a remote one is first looked at when its job runs."""
+    try:
+        source = parse_source(source_text(wildcards), [Path(base) for base in SOURCE_BASES])
+        if source.is_remote:
+            return []
+        return [str(local_folder(source) / name) for name in choose_local(source).taken]
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
 
 
-def source_folder(wildcards):
-    return str(locate(config["models"][wildcards.model]["source"], Path.cwd(), PROJECT))
+# A remote revision is resolved once: no parameter but the source text makes list_source run again.
+def listing_code(wildcards):
+    return code_version("source_listing") if files_of_source(wildcards) else None
+
+
+def source_bases(wildcards):
+    return SOURCE_BASES if files_of_source(wildcards) else []
+
+
+def labels_of_config(wildcards):
+    named = config["models"][wildcards.model].get("labels")
+    return [] if named is None else [str(locate(named, [Path(base) for base in SOURCE_BASES]))]
+
+
+def fetched_source(wildcards):
+    """Return the record of the model's fetched and checked files; dsbench.fetched_source reads it."""
+    return f"build/sources/{wildcards.model}.json"
 
 
 def engine_chain(model):
@@ -148,6 +185,7 @@ def timing_steps(model):
     runs = [run1_log(model), *run2_logs(model)]
     return [
         "list_source",
+        "fetch_source",
         "copy_config",
         "export_onnx",
         "prepare_onnx",
@@ -210,6 +248,7 @@ def all_artefacts(_):
             *expand(
                 [
                     "models/{model}/model/source.json",
+                    "models/{model}/model/provenance.json",
                     "models/{model}/benchmarks/engines/timing.cache",
                     "models/{model}/benchmarks/b1/trtexec_b1.log",
                     "models/{model}/scripts/{script}.sh",

@@ -1,6 +1,12 @@
 """Steps 1 to 3: from the source to a checked ONNX with dynamic batch, and its labels."""
 
 
+# A cluster's compute nodes often have no way to the hubs; the machine that runs Snakemake has.
+localrules:
+    list_source,
+    fetch_source,
+
+
 rule list_source:
     input:
         files_of_source,
@@ -13,15 +19,38 @@ rule list_source:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("source"),
-        source=lambda wildcards: config["models"][wildcards.model]["source"],
+        code=listing_code,
+        source=source_text,
+        bases=source_bases,
     script:
         "../workflow/scripts/list_source.py"
 
 
+rule fetch_source:
+    input:
+        listing="models/{model}/model/source.json",
+        labels=labels_of_config,
+    output:
+        provenance="models/{model}/model/provenance.json",
+        fetched="build/sources/{model}.json",
+    log:
+        "logs/{model}/fetch_source.log",
+    benchmark:
+        "logs/{model}/wall_time/fetch_source.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("source_fetch", "fetched_source", "source_labels"),
+        source=source_text,
+        bases=source_bases,
+        downloads="build/downloads",
+    script:
+        "../workflow/scripts/fetch_source.py"
+
+
 rule copy_config:
     input:
-        files_of_source,
+        fetched_source,
     output:
         "models/{model}/config/config.json",
     log:
@@ -31,7 +60,7 @@ rule copy_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("detector"),
+        code=code_version("detector", "fetched_source"),
     script:
         "../workflow/scripts/copy_config.py"
 
@@ -72,7 +101,7 @@ rule save_reference_image:
 
 rule export_onnx:
     input:
-        source=files_of_source,
+        source=fetched_source,
         config="models/{model}/config/config.json",
         environment="build/.venv_optimum/packages.txt",
         image="build/export/reference_image.png",
@@ -87,7 +116,6 @@ rule export_onnx:
         "../envs/workflow.yaml"
     params:
         code=code_version("onnx_export", "torch_export"),
-        folder=source_folder,
     script:
         "../workflow/scripts/export_onnx.py"
 
@@ -96,7 +124,7 @@ rule prepare_onnx:
     input:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
-        source=files_of_source,
+        source=fetched_source,
     output:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",

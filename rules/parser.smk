@@ -56,7 +56,7 @@ rule compile_parser:
 
 rule write_nvinfer_config:
     input:
-        source=files_of_source,
+        source=fetched_source,
         config="models/{model}/config/config.json",
         inspect="models/{model}/model/inspect.json",
         labels="models/{model}/config/labels.txt",

@@ -6,7 +6,7 @@ import av
 import cv2
 
 from dsbench.errors import BuildError
-from dsbench.source import sha256_of
+from dsbench.file_hashes import sha256_of
 
 
 def inspect_video(file: Path) -> dict:
