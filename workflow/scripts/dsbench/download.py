@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from dsbench.errors import BuildError
-from dsbench.file_hashes import CHUNK_BYTES, git_sha1_of, sha256_of
+from dsbench.file_hashes import git_sha1_of, sha256_of
 from dsbench.partial_file import claim
 from dsbench.secret_words import without_tokens
 from dsbench.tool_run import report_progress
@@ -152,7 +152,7 @@ def _append(client, url, headers, wanted: RemoteFile, own: Path, check_status, p
         with own.open("r+b") as stream:
             stream.truncate(have)
             stream.seek(have)
-            for chunk in response.iter_raw(CHUNK_BYTES):
+            for chunk in response.iter_raw():
                 have += len(chunk)
                 if have > limit:
                     raise DownloadError(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import huggingface_hub
 from huggingface_hub import constants
+from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from dsbench.download import RemoteFile, fetch_file
@@ -32,7 +33,7 @@ def list_repository(source: Source) -> dict:
             raise UnreachableError(f"{source.name}: the hub states no commit hash; check HF_ENDPOINT.")
         files = []
         for entry in api.list_repo_tree(source.name, recursive=True, revision=info.sha):
-            if isinstance(entry, huggingface_hub.hf_api.RepoFile):
+            if isinstance(entry, RepoFile):
                 files.append(_remote_file(entry))
             if len(files) > MOST_FILES:
                 raise HubError(f"{source.name}: more than {MOST_FILES} files; this is no model repository.")
