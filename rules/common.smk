@@ -16,19 +16,17 @@ from dsbench.errors import BuildError
 from dsbench.perf_log import read_run
 from dsbench.runtime import choose_runtime
 from dsbench.local_source import choose_local, local_folder
-from dsbench.model_names import models_of_command, models_with_source
+from dsbench.model_names import check_targets, model_entry, model_pattern
 from dsbench.source import locate, parse_source
 from dsbench.streams import peak_gpu_streams, real_time_streams, retry_streams, run1_streams, run2_streams
 from dsbench.toolchain import Toolchain, read_fact
 from dsbench.trtexec_log import read_measurement
 
-# `--config source=…` builds the models that the targets name, without an entry in the config.
-try:
-    config["models"] = models_with_source(
-        config["models"], config["source"], models_of_command(workflow.dag_settings)
-    )
-except BuildError as error:
-    raise WorkflowError(str(error)) from None
+if workflow.is_main_process:
+    try:
+        check_targets(sys.argv[1:], config["models"], config["source"])
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
 
 # Relative, so that commands, logs and parameters are the same wherever the project lies.
 PROJECT = Path(os.path.relpath(workflow.basedir))
@@ -60,7 +58,7 @@ SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1"
 
 
 wildcard_constraints:
-    model="|".join(config["models"]),
+    model=model_pattern(config["models"], config["source"]),
     batch="[1-9][0-9]*",
     streams="[1-9][0-9]*",
     run="[12]",
@@ -85,8 +83,12 @@ BUILDER_FACTS = facts(TOOLCHAIN.builder_facts())
 RUNNER_FACTS = facts(TOOLCHAIN.builder_facts() + TOOLCHAIN.runner_facts())
 
 
+def entry_of(wildcards):
+    return model_entry(config["models"], config["source"], wildcards.model)
+
+
 def source_text(wildcards):
-    return config["models"][wildcards.model]["source"]
+    return entry_of(wildcards)["source"]
 
 
 def files_of_source(wildcards):
@@ -110,7 +112,7 @@ def source_bases(wildcards):
 
 
 def labels_of_config(wildcards):
-    named = config["models"][wildcards.model].get("labels")
+    named = entry_of(wildcards).get("labels")
     return [] if named is None else [str(locate(named, [Path(base) for base in SOURCE_BASES]))]
 
 

@@ -57,7 +57,7 @@ rule collect_data:
     params:
         code=code_version("benchmark_data", "report_data", "system_facts", "detector", "preprocessing"),
         settings={key: config[key] for key in ("target_fps", "trtexec", "deepstream")},
-        threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:
         "../workflow/scripts/collect_data.py"
 

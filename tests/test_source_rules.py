@@ -82,13 +82,13 @@ def test_revision_is_resolved_again_only_when_asked(fetched, hub):
     repository.old, repository.commit = {COMMIT: repository.files}, OTHER_COMMIT
     repository.files = layout(model__safetensors=safetensors(data=bytes(range(16))))
     assert "Nothing to be done" in run(fetched, hub, COPIED).stdout
-    done = run(fetched, hub, "-R", "list_source", "--", COPIED)
+    done = run(fetched, hub, COPIED, "-R", "list_source")
     assert done.returncode == 0, done.stdout[-3000:]
     assert json.loads((fetched / PROVENANCE).read_text())["revision"] == OTHER_COMMIT
 
 
 def test_the_same_listing_again_leaves_later_steps_alone(fetched, hub):
-    done = run(fetched, hub, "-R", "list_source", "--", "models/yolos/model/source.json")
+    done = run(fetched, hub, "models/yolos/model/source.json", "-R", "list_source")
     assert done.returncode == 0, done.stdout[-3000:]
     assert "copy_config" not in planned(run(fetched, hub, "-n", COPIED).stdout)
 
@@ -108,7 +108,7 @@ def test_files_that_vanish_behind_the_record_are_named(fetched, hub):
     done = run(fetched, hub, COPIED)
     assert done.returncode != 0
     assert "gone or changed since it was fetched; run `snakemake -R fetch_source`" in done.stdout
-    assert run(fetched, hub, "-R", "fetch_source", "--", COPIED).returncode == 0
+    assert run(fetched, hub, COPIED, "-R", "fetch_source").returncode == 0
 
 
 def test_source_on_the_command_line_needs_no_config_entry(tmp_path, hub):

@@ -1,44 +1,38 @@
-"""Model names, and which models a command line with `--config source=…` asks for."""
+"""Model names, and what `--config source=…` gives to names that have no entry in the configuration."""
 
 import re
+from collections.abc import Sequence
 
 from dsbench.errors import BuildError
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 TREE = re.compile(r"(?:\./)?models/([^/]*)(?:/|$)")
 
 
-def models_of_command(settings) -> list[str]:
-    """Return the model names in Snakemake's DAG `settings`: of the target files, or of a job that it started."""
-    if settings is None:
-        return []
-    named = [found[1] for target in settings.targets if (found := TREE.match(target))]
-    started = [
-        spec.wildcards_dict["model"] for spec in settings.target_jobs if "model" in spec.wildcards_dict
-    ]
-    return sorted({*named, *started})
+def model_pattern(models: dict, source: str | None) -> str:
+    """Return the regex of the names that can be built: those configured, any good name where `source` is given."""
+    return NAME if source is not None else "|".join(models)
 
 
-def models_with_source(models: dict, source: str | None, named: list[str]) -> dict:
-    """Return the configured `models`, and with `source` also those `named` that have no entry.
+def model_entry(models: dict, source: str | None, name: str) -> dict:
+    """Return the configuration of one model: its entry, else one that has only the `source`."""
+    return models.get(name) or {"source": source}
 
-    Raises BuildError for a name that files cannot carry, for no name, and for one configured otherwise.
-    """
+
+def check_targets(arguments: Sequence[str], models: dict, source: str | None) -> None:
+    """Refuse targets among the command line's `arguments` that no model can be built for, each with its reason."""
+    named = [found[1] for argument in arguments if (found := TREE.match(argument))]
     for name in named:
-        if not NAME.fullmatch(name):
+        if not re.fullmatch(NAME, name):
             raise BuildError(
                 f"models/{name[:80]!r}: a model's name has letters, digits, _ and - only, at most 64 of them;"
                 " choose another name in the target."
             )
-    if source is None:
-        return models
-    if not named:
-        raise BuildError(
-            "--config source=… needs a target that names the model, such as models/NAME/model/NAME.onnx."
-        )
-    for name in named:
-        if name in models and models[name]["source"] != source:
+        if source is not None and name in models and models[name]["source"] != source:
             raise BuildError(
                 f"{name} has the source {models[name]['source']} in the config; choose another name in the target."
             )
-    return {name: {"source": source, "labels": None, "threshold": None} for name in named} | models
+    if source is not None and not named:
+        raise BuildError(
+            "--config source=… needs a target that names the model, such as models/NAME/model/NAME.onnx."
+        )
