@@ -13,7 +13,7 @@ ENGINE_SUFFIXES = (".engine", ".plan", ".trt")
 REASONS = {
     **dict.fromkeys(
         PICKLE_SUFFIXES,
-        "may hold a Python pickle, which runs code when it is loaded, and is never opened;"
+        "a file that may hold a Python pickle, which runs code when it is loaded, and is never opened;"
         " convert it to safetensors or ONNX",
     ),
     **dict.fromkeys(

@@ -12,7 +12,7 @@ LARGEST_JSON_BYTES = 64 << 20
 DEEPEST = 40
 LONGEST_DIGITS = 40
 LARGEST_SETTING = 1_000_000
-SIZE_KEY = re.compile(r"(size|dims?|layers|heads|queries|d_model|channels|depths?|points|levels|labels)$")
+SIZE_KEY = re.compile(r"(sizes?|dims?|layers|heads|queries|d_model|channels|depths?|points|levels|labels)$")
 LARGEST_SIDE_PX = 16_384
 SIDE_KEYS = ("height", "width", "shortest_edge", "longest_edge")
 

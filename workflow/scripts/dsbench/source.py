@@ -132,7 +132,7 @@ def _from_hub_url(text: str, parts: list[str]) -> Source:
     repository = "/".join(parts[:2])
     if len(parts) == 2:
         return _repository(text, repository)
-    if len(parts) == 3 or parts[2] not in HUB_VIEWS:
+    if len(parts) < 4 or parts[2] not in HUB_VIEWS:
         raise SourceError(
             f"source {_shown(text)}: not a model's address, expected https://huggingface.co/org/name[/tree/REVISION]."
         )
