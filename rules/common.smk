@@ -118,7 +118,12 @@ def labels_of_config(wildcards):
 
 def fetched_source(wildcards):
     """Return the record of the model's fetched and checked files; dsbench.fetched_source reads it."""
-    return f"build/sources/{wildcards.model}.json"
+    return f"build/sources/{wildcards.model}/fetched.json"
+
+
+def file_of_source(name):
+    """Return the input function for a copy of one file of a fetched source, empty where the source has none."""
+    return lambda wildcards: f"build/sources/{wildcards.model}/{name}"
 
 
 def engine_chain(model):
@@ -177,7 +182,7 @@ def run2_logs(model):
     total_fps = rates(run1_log(model)).total_fps
     streams = run2_streams(real_time_streams(total_fps, max_batch(model), config["target_fps"]))
     logs = [run_log(model, streams, 2)]
-    half = retry_streams(streams, rates(logs[0]).fps_per_stream, config["target_fps"])
+    half = retry_streams(streams, rates(logs[0]).slowest_fps, config["target_fps"])
     return logs if half is None else [*logs, run_log(model, half, 2)]
 
 

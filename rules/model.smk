@@ -32,7 +32,10 @@ rule fetch_source:
         labels=labels_of_config,
     output:
         provenance="models/{model}/model/provenance.json",
-        fetched="build/sources/{model}.json",
+        fetched="build/sources/{model}/fetched.json",
+        config="build/sources/{model}/config.json",
+        processor="build/sources/{model}/preprocessor_config.json",
+        labels="build/sources/{model}/labels.txt",
     log:
         "logs/{model}/fetch_source.log",
     benchmark:
@@ -50,7 +53,7 @@ rule fetch_source:
 
 rule copy_config:
     input:
-        fetched_source,
+        file_of_source("config.json"),
     output:
         "models/{model}/config/config.json",
     log:
@@ -124,7 +127,7 @@ rule prepare_onnx:
     input:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
-        source=fetched_source,
+        processor=file_of_source("preprocessor_config.json"),
     output:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",

@@ -56,7 +56,7 @@ rule compile_parser:
 
 rule write_nvinfer_config:
     input:
-        source=fetched_source,
+        processor=file_of_source("preprocessor_config.json"),
         config="models/{model}/config/config.json",
         inspect="models/{model}/model/inspect.json",
         labels="models/{model}/config/labels.txt",

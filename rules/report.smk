@@ -37,7 +37,7 @@ rule collect_data:
         config="models/{model}/config/config.json",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
-        fetched=fetched_source,
+        processor=file_of_source("preprocessor_config.json"),
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),

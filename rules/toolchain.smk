@@ -45,6 +45,7 @@ rule inspect_video:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("video"),
+        code=code_version("video", "clip"),
+        project=str(PROJECT),
     script:
         "../workflow/scripts/inspect_video.py"

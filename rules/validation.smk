@@ -67,6 +67,7 @@ rule judge_kitti:
     params:
         code=code_version("gate"),
         required_ratio=config["gate"]["required_ratio"],
+        project=str(PROJECT),
     script:
         "../workflow/scripts/judge_kitti.py"
 

@@ -2,6 +2,7 @@ import pytest
 
 from dsbench.code_version import code_version
 from dsbench.errors import BuildError
+from dsbench.fetched_source import read_fetched, write_fetched
 from dsbench.file_choice import IntakeError, choose_files
 from dsbench.local_source import choose_local
 from dsbench.model_names import check_targets, model_entry
@@ -135,6 +136,15 @@ def test_a_lone_onnx_takes_its_data_and_labels_and_nothing_else(tmp_path):
         {"m.onnx": model, "m.data": bytes(16), "labels.txt": b"a\n", "n.onnx": b"", "config.json": b"{}"},
     )
     assert choose_local(parse_source(str(tmp_path / "m.onnx"))).taken == ("labels.txt", "m.data", "m.onnx")
+
+
+def test_record_of_fetched_files_notices_that_one_is_gone(tmp_path):
+    write(tmp_path, {"config.json": b"{}"})
+    write_fetched(tmp_path / "fetched.json", tmp_path, [{"name": "config.json", "bytes": 2, "sha256": "-"}])
+    assert read_fetched(tmp_path / "fetched.json").names == ("config.json",)
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(BuildError, match=r"config\.json: gone or changed since it was fetched"):
+        read_fetched(tmp_path / "fetched.json")
 
 
 def test_command_line_source_is_for_models_without_an_entry():

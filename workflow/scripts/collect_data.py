@@ -5,7 +5,6 @@ from pathlib import Path
 
 import dsbench.benchmark_data as numbers
 from dsbench.detector import read_detector
-from dsbench.fetched_source import read_fetched
 from dsbench.file_hashes import sha256_of
 from dsbench.labels import read_labels
 from dsbench.preprocessing import read_preprocessing
@@ -42,9 +41,7 @@ def model_facts(tree: Path, files) -> dict:
 def preprocessing_facts(files, threshold: float | None) -> dict:
     """Return the report's `preprocessing`."""
     family = read_detector(Path(files.config)).family
-    found = read_preprocessing(
-        read_fetched(Path(files.fetched)).folder / "preprocessor_config.json", family.do_normalize_default
-    )
+    found = read_preprocessing(Path(files.processor), family.do_normalize_default)
     return {
         "derived_from": "preprocessor_config.json",
         "net_scale_factor": found.net_scale_factor,
@@ -112,7 +109,9 @@ def collect(files, settings: dict, threshold: float | None, model: str) -> dict:
         ),
         "model": model_facts(tree, files),
         "system": system,
-        "video": json.loads(Path(files.clip).read_text()),
+        "video": {
+            key: value for key, value in json.loads(Path(files.clip).read_text()).items() if key != "path"
+        },
         "preprocessing": preprocessing_facts(files, threshold),
         "engines": engines,
         "trtexec": trt,

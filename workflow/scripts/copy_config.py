@@ -5,12 +5,12 @@ from pathlib import Path
 
 from dsbench.detector import read_detector
 from dsbench.errors import BuildError
-from dsbench.fetched_source import read_fetched
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    source = read_fetched(Path(snakemake.input[0]))
-    if "config.json" not in source.names:
-        raise BuildError(f"{source.folder}: has no config.json, which this step needs.")
-    read_detector(source.folder / "config.json")
-    shutil.copyfile(source.folder / "config.json", snakemake.output[0])
+    if Path(snakemake.input[0]).stat().st_size == 0:
+        raise BuildError(
+            f"{snakemake.wildcards.model}: its source has no config.json, which this step needs."
+        )
+    read_detector(Path(snakemake.input[0]))
+    shutil.copyfile(snakemake.input[0], snakemake.output[0])

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import onnx
 
-from dsbench.fetched_source import read_fetched
 from dsbench.onnx_graph import TOLERANCE, compare_with_torch, fix_spatial_dims, inspect
 from dsbench.preprocessing import read_preprocessing
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    folder = read_fetched(Path(snakemake.input.source)).folder
-    size = read_preprocessing(folder / "preprocessor_config.json", do_normalize_default=False)
+    size = read_preprocessing(Path(snakemake.input.processor), do_normalize_default=False)
     exported = onnx.load(snakemake.input.onnx)
     model = fix_spatial_dims(exported, size.height, size.width)
     errors = compare_with_torch(model, Path(snakemake.input.reference))

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from dsbench.detector import class_count, read_detector
-from dsbench.fetched_source import read_fetched
 from dsbench.labels import read_labels
 from dsbench.nvinfer_config import NvinferFiles, render_nvinfer_config
 from dsbench.preprocessing import read_preprocessing
@@ -13,10 +12,9 @@ from dsbench.rule_script import explained
 with explained(snakemake.log[0]):
     family = read_detector(Path(snakemake.input.config)).family
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
-    processor = read_fetched(Path(snakemake.input.source)).folder / "preprocessor_config.json"
     model = Path("models", snakemake.wildcards.model)
     text = render_nvinfer_config(
-        read_preprocessing(processor, family.do_normalize_default),
+        read_preprocessing(Path(snakemake.input.processor), family.do_normalize_default),
         family,
         inspect["input"]["shape"],
         class_count(family, {output["name"]: output["shape"] for output in inspect["outputs"]}),

@@ -15,6 +15,11 @@ class ExportError(BuildError):
 
 def export_onnx(python: Path, source: Path, image: Path, onnx: Path, reference: Path, log: Path) -> None:
     """Export the Hugging Face folder `source` to `onnx`, with torch's answers for `image` in `reference`."""
+    if not python.exists():
+        raise ExportError(
+            f"{python}: no such program, so the export environment is incomplete;"
+            f" delete {python.parents[1]} and try again"
+        )
     package_root = Path(__file__).parents[1]
     with tempfile.TemporaryDirectory(prefix="export-", dir=onnx.parent) as scratch:
         with log.open("w") as stream:

@@ -17,6 +17,9 @@ from pathlib import Path
 from dsbench.runtime import Runtime
 
 PROBE_TIMEOUT_S = 10
+CPU_IDENTITY = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU architecture", "CPU part")
+VECTOR_FLAGS = ("sse4", "avx", "f16c", "fma", "amx", "asimd", "bf16", "i8mm", "sve")
+THEORA_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
 EMBEDDED_SOURCES = ("bin", "dsembed", "host")
 
 
@@ -112,14 +115,19 @@ def _cuda(_: Toolchain):
 
 
 def cpu() -> dict:
-    """Return the processor's name and the instruction sets that decide how inference runs on it."""
+    """Return which processor this is: what decides how inference is compiled for it, and how fast it runs.
+
+    The instruction sets are a superset of those an embedded engine is tied to, so that a processor the engine
+    would refuse is always seen here first.
+    """
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    name = re.search(r"^model name\s*: (.+)$", text, re.M)
-    flags = re.search(r"^flags\s*: (.+)$", text, re.M)
-    wanted = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16"}
+    first = text.split("\n\n")[0]
+    facts = dict(re.findall(r"^([^\t:]+?)\s*: (.*)$", first, re.M))
+    flags = (facts.get("flags") or facts.get("Features") or "").split()
     return {
-        "name": name[1].strip() if name else platform.processor() or platform.machine(),
-        "instruction_sets": sorted(wanted & set(flags[1].split())) if flags else [],
+        "name": facts.get("model name") or platform.machine(),
+        "identity": [facts[key] for key in CPU_IDENTITY if key in facts],
+        "instruction_sets": sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS)),
         "cores": len(os.sched_getaffinity(0)),
     }
 
@@ -127,9 +135,8 @@ def cpu() -> dict:
 def encoder() -> dict:
     """Return GStreamer's version and the marker of the encoder the video will use."""
     version = re.search(r"version (\S+)", _output(["gst-launch-1.0", "--version"]) or "")
-    elements = ("theoraenc", "oggmux", "rawvideoparse")
     usable = version is not None and all(
-        _output(["gst-inspect-1.0", "--exists", element]) is not None for element in elements
+        _output(["gst-inspect-1.0", "--exists", element]) is not None for element in THEORA_ELEMENTS
     )
     return {
         "gstreamer": version[1] if version else None,
