@@ -1,5 +1,6 @@
 """Hostile and broken source texts, model names and archives: each ends in its sentence and leaves nothing."""
 
+import gzip
 import io
 import os
 import stat
@@ -250,6 +251,26 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path):
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as opened:
         opened.writestr("a.onnx", bytes(100 << 20))
     with pytest.raises(ArchiveError, match="104857600 bytes when unpacked, expected at most"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tar_header_of_any_size_is_not_read_whole(tmp_path):
+    entry = tarfile.TarInfo("pax")
+    entry.type, entry.size = tarfile.XHDTYPE, 1 << 30
+    archive = tmp_path / "a.tar.gz"
+    archive.write_bytes(gzip.compress(entry.tobuf(tarfile.USTAR_FORMAT) + bytes(100_000)))
+    with pytest.raises(ArchiveError, match="states a header of 1073741824 bytes"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tar_bomb_is_refused_without_unpacking_it(tmp_path):
+    entry = tarfile.TarInfo("a.onnx")
+    entry.size = 1 << 40
+    archive = tmp_path / "a.tar.gz"
+    archive.write_bytes(gzip.compress(entry.tobuf(tarfile.GNU_FORMAT) + bytes(100_000)))
+    with pytest.raises(ArchiveError, match="1099511627776 bytes when unpacked"):
         unpack(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -324,6 +324,12 @@ def test_a_part_of_another_host_blocks_only_while_it_grows(hub, tmp_path, blob, 
     assert not left.exists()
 
 
+def test_a_folder_that_cannot_be_written_is_named(hub, tmp_path):
+    (tmp_path / "downloads").write_text("a file where the folder should be")
+    with pytest.raises(BuildError, match=r"config\.json: cannot be written \(Not a directory\)"):
+        fetch("org/model", tmp_path)
+
+
 def test_progress_is_told_at_most_every_interval(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(download.time, "monotonic", lambda: now[0])

@@ -121,6 +121,7 @@ def test_archive_is_unpacked_once_and_its_wrapping_folder_left_out(ngc, tmp_path
         ({"a.zip": b"no archive"}, "cannot be unpacked"),
         ({"a.tar.gz": b"no archive"}, "cannot be unpacked"),
         ({}, "has no files"),
+        ({"a\x1b[2J\n.etlt": b"x"}, r"found a\?\[2J\?\.etlt is encrypted"),
         ({"../../up.onnx": ONNX}, "expected model.safetensors or an .onnx"),
     ],
 )

@@ -1,13 +1,16 @@
 """Unpack zip and tar archives without leaving their folder, and only what a model is made of."""
 
+import gzip
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from dsbench.file_choice import IntakeError, is_safe_name, refusal_of
 from dsbench.file_hashes import CHUNK_BYTES
@@ -17,6 +20,7 @@ MOST_MEMBERS = 10_000
 LARGEST_TOTAL_BYTES = 20 << 30
 # Weights hardly shrink; what grows more than this many times is made to fill a disk.
 LARGEST_GROWTH = 200
+LARGEST_READ_BYTES = 16 << 20
 SMALL_ENOUGH_BYTES = 64 << 20
 
 
@@ -47,7 +51,7 @@ def unpack(archive: Path, folder: Path) -> list[str]:
     """
     try:
         folder.mkdir(parents=True)
-        with _open(archive) as opened:
+        with _opened(archive) as opened:
             members = list(_members(opened, archive))
             _check(members, archive)
             return [m.name for m in members if _extract(opened, m, folder, archive)]
@@ -69,15 +73,44 @@ def unpack(archive: Path, folder: Path) -> list[str]:
         raise
 
 
-def _open(archive: Path) -> zipfile.ZipFile | tarfile.TarFile:
-    return zipfile.ZipFile(archive) if archive.name.lower().endswith(".zip") else tarfile.open(archive)
+class _BoundedReads:
+    """A stream that refuses reads no member's data needs: tarfile reads a header of any stated size whole."""
+
+    def __init__(self, stream: BinaryIO, archive: Path) -> None:
+        self.stream, self.archive = stream, archive
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= LARGEST_READ_BYTES:
+            raise ArchiveError(f"{self.archive.name}: states a header of {size} bytes; fetch it again.")
+        return self.stream.read(size)
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
+    name = archive.name.lower()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(archive) as opened:
+            yield opened
+        return
+    with archive.open("rb") if name.endswith(".tar") else gzip.open(archive) as stream:
+        bounded = _BoundedReads(stream, archive)
+        with tarfile.open(fileobj=bounded, mode="r:") as opened:
+            yield opened
 
 
 def _members(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterator[Member]:
+    """Yield the members; stop at too many, or at more bytes than LARGEST_GROWTH allows, before reading on."""
+    allowed = min(LARGEST_TOTAL_BYTES, max(SMALL_ENOUGH_BYTES, LARGEST_GROWTH * archive.stat().st_size))
+    total = 0
     for count, entry in enumerate(opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened):
         if count >= MOST_MEMBERS:
             raise ArchiveError(f"{archive.name}: more than {MOST_MEMBERS} members; this is no model.")
-        yield _zip_member(entry) if isinstance(entry, zipfile.ZipInfo) else _tar_member(entry)
+        member = _zip_member(entry) if isinstance(entry, zipfile.ZipInfo) else _tar_member(entry)
+        total += member.bytes
+        if total > allowed:
+            raise ArchiveError(f"{archive.name}: {total} bytes when unpacked, expected at most {allowed}.")
+        yield member
 
 
 def _zip_member(entry: zipfile.ZipInfo) -> Member:
@@ -119,10 +152,6 @@ def _check(members: list[Member], archive: Path) -> None:
         if member.name.casefold() in names:
             raise ArchiveError(f"{shown} is there twice.")
         names.add(member.name.casefold())
-    total = sum(member.bytes for member in members)
-    allowed = min(LARGEST_TOTAL_BYTES, max(SMALL_ENOUGH_BYTES, LARGEST_GROWTH * archive.stat().st_size))
-    if total > allowed:
-        raise ArchiveError(f"{archive.name}: {total} bytes when unpacked, expected at most {allowed}.")
 
 
 def _extract(opened, member: Member, folder: Path, archive: Path) -> bool:

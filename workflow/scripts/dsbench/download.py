@@ -84,11 +84,25 @@ def fetch_file(
     """
     if destination.is_file() and wanted.difference(destination) is None:
         return
+    try:
+        _fetch(client, url, headers, wanted, destination, partial_folder, check_status)
+    except OSError as error:
+        # The hub's refusals are OSErrors too, without a number.
+        if error.errno is None:
+            raise
+        raise DownloadError(
+            f"{destination}: cannot be written ({error.strerror}); make room or give the rights, then run the same"
+            " command again."
+        ) from None
+
+
+def _fetch(client, url, headers, wanted: RemoteFile, destination: Path, partial_folder: Path, check_status):
     destination.unlink(missing_ok=True)
     key = hashlib.sha256(f"{destination}\0{wanted.sha256 or wanted.git_sha1}".encode()).hexdigest()[:32]
     own = claim(partial_folder, key, destination, report_progress)
     if own is None:
-        return fetch_file(client, url, headers, wanted, destination, partial_folder, check_status)
+        fetch_file(client, url, headers, wanted, destination, partial_folder, check_status)
+        return
     for last in (False, True):
         _transfer(client, url, headers, wanted, own, check_status)
         difference = wanted.difference(own)

@@ -55,7 +55,12 @@ def refusal_of(name: str) -> str | None:
     """Return why a file of this name is never taken as a model, or None."""
     path = PurePosixPath(name)
     reason = REASONS.get(path.suffix.lower())
-    return f"{path.name} is {reason}" if reason else None
+    return f"{printable(path.name)} is {reason}" if reason else None
+
+
+def printable(name: str) -> str:
+    """Return a name from outside as a sentence may show it: short, without control characters."""
+    return "".join(char if char.isprintable() else "?" for char in name[:120])
 
 
 def is_safe_name(name: str) -> bool:
@@ -101,5 +106,5 @@ def _nothing(left: dict[str, str | None]) -> str:
     if telling:
         more = f" (and {len(telling) - 1} more like it)" if len(telling) > 1 else ""
         return f"model.safetensors missing, {wanted}, found {telling[0]}{more}."
-    found = ", ".join(list(left)[:5]) or "no file at all"
+    found = ", ".join(printable(name) for name in list(left)[:5]) or "no file at all"
     return f"model.safetensors missing, {wanted}, found {found}."

@@ -27,16 +27,26 @@ def list_repository(source: Source) -> dict:
     if constants.is_offline_mode():
         return _cached_listing(source)
     api = huggingface_hub.HfApi(token=token("HF_TOKEN") or False)
-    with explained_hub_errors(source.name, source.revision, constants.ENDPOINT):
-        info = api.model_info(source.name, revision=source.revision, timeout=ANSWER_TIMEOUT_S)
-        if not COMMIT.fullmatch(info.sha or ""):
-            raise UnreachableError(f"{source.name}: the hub states no commit hash; check HF_ENDPOINT.")
-        files = []
-        for entry in api.list_repo_tree(source.name, recursive=True, revision=info.sha):
-            if isinstance(entry, RepoFile):
-                files.append(_remote_file(entry))
-            if len(files) > MOST_FILES:
-                raise HubError(f"{source.name}: more than {MOST_FILES} files; this is no model repository.")
+    try:
+        with explained_hub_errors(source.name, source.revision, constants.ENDPOINT):
+            return _listing(api, source)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreachableError(
+            f"{source.name}: {constants.ENDPOINT} answered something that is no model listing"
+            f" ({type(error).__name__}); check HF_ENDPOINT."
+        ) from None
+
+
+def _listing(api: huggingface_hub.HfApi, source: Source) -> dict:
+    info = api.model_info(source.name, revision=source.revision, timeout=ANSWER_TIMEOUT_S)
+    if not COMMIT.fullmatch(info.sha or ""):
+        raise UnreachableError(f"{source.name}: the hub states no commit hash; check HF_ENDPOINT.")
+    files = []
+    for entry in api.list_repo_tree(source.name, recursive=True, revision=info.sha):
+        if isinstance(entry, RepoFile):
+            files.append(_remote_file(entry))
+        if len(files) > MOST_FILES:
+            raise HubError(f"{source.name}: more than {MOST_FILES} files; this is no model repository.")
     card = info.card_data.to_dict() if info.card_data else {}
     return {"revision": info.sha, "license": _license(card), "files": files}
 

@@ -59,11 +59,6 @@ def explained_hub_errors(repository: str, revision: str | None, endpoint: str) -
             f"{repository}: {endpoint} cannot be reached ({cause}); check the network, proxy or HF_ENDPOINT,"
             " then run the same command again."
         ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnreachableError(
-            f"{repository}: {endpoint} answered something that is no model listing"
-            f" ({type(error).__name__}); check HF_ENDPOINT."
-        ) from None
 
 
 def _explained(response: httpx.Response, repository: str) -> HubError:
