@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 from dsbench.clip import choose_video, truth_directory
 from dsbench.code_version import code_version
 from dsbench.errors import BuildError
+from dsbench.fetched_source import read_fetched
 from dsbench.perf_log import read_run
 from dsbench.runtime import choose_runtime
 from dsbench.local_source import choose_local, local_folder
@@ -117,13 +118,30 @@ def labels_of_config(wildcards):
 
 
 def fetched_source(wildcards):
-    """Return the record of the model's fetched and checked files; dsbench.fetched_source reads it."""
-    return f"build/sources/{wildcards.model}/fetched.json"
+    """Return the record of the fetched and checked files; ancient, since the files themselves say what changed."""
+    return ancient(f"build/sources/{wildcards.model}.json")
+
+
+def fetched_files(wildcards):
+    """Return every file of a source by its path; of a remote one once it has been fetched."""
+    if local := files_of_source(wildcards):
+        return local
+    record = checkpoints.fetch_source.get(model=wildcards.model).output.fetched
+    try:
+        source = read_fetched(Path(record))
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
+    return [str(source.folder / name) for name in source.names]
 
 
 def file_of_source(name):
-    """Return the input function for a copy of one file of a fetched source, empty where the source has none."""
-    return lambda wildcards: f"build/sources/{wildcards.model}/{name}"
+    """Return the input function for one file of a source, so that a rule reruns only for that one; [] without it."""
+    return lambda wildcards: next((f for f in fetched_files(wildcards) if Path(f).name == name), [])
+
+
+def labels_of_source(wildcards):
+    """Return the text file with class names: named in the config, else the source's own, else []."""
+    return labels_of_config(wildcards) or file_of_source("labels.txt")(wildcards)
 
 
 def engine_chain(model):

@@ -26,16 +26,13 @@ rule list_source:
         "../workflow/scripts/list_source.py"
 
 
-rule fetch_source:
+checkpoint fetch_source:
     input:
         listing="models/{model}/model/source.json",
         labels=labels_of_config,
     output:
         provenance="models/{model}/model/provenance.json",
-        fetched="build/sources/{model}/fetched.json",
-        config="build/sources/{model}/config.json",
-        processor="build/sources/{model}/preprocessor_config.json",
-        labels="build/sources/{model}/labels.txt",
+        fetched="build/sources/{model}.json",
     log:
         "logs/{model}/fetch_source.log",
     benchmark:
@@ -54,6 +51,7 @@ rule fetch_source:
 rule copy_config:
     input:
         file_of_source("config.json"),
+        checked=fetched_source,
     output:
         "models/{model}/config/config.json",
     log:
@@ -104,7 +102,8 @@ rule save_reference_image:
 
 rule export_onnx:
     input:
-        source=fetched_source,
+        files=fetched_files,
+        checked=fetched_source,
         config="models/{model}/config/config.json",
         environment="build/.venv_optimum/packages.txt",
         image="build/export/reference_image.png",

@@ -46,7 +46,7 @@ def test_one_line_of_config_is_a_pinned_and_recorded_source(fetched, hub):
     assert provenance["revision"] == COMMIT
     assert provenance["license"] == "apache-2.0"
     assert {entry["name"] for entry in provenance["files"]} == set(layout())
-    record = json.loads((fetched / "build/sources/yolos/fetched.json").read_text())
+    record = json.loads((fetched / "build/sources/yolos.json").read_text())
     assert record["folder"] == f"build/downloads/huggingface/org--model/{COMMIT}"
 
 
@@ -89,16 +89,30 @@ def test_revision_is_resolved_again_only_when_asked(fetched, hub):
 
 
 def test_the_same_listing_again_leaves_later_steps_alone(fetched, hub):
-    done = run(fetched, hub, "models/yolos/model/source.json", "-R", "list_source")
+    written = (fetched / COPIED).stat().st_mtime_ns
+    done = run(fetched, hub, COPIED, "-R", "list_source")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "copy_config" not in planned(run(fetched, hub, "-n", COPIED).stdout)
+    assert "Finished jobid" in done.stdout
+    assert (fetched / COPIED).stat().st_mtime_ns == written
 
 
-def test_lost_downloads_are_fetched_again_when_a_later_step_needs_them(fetched, hub):
+def test_lost_downloads_are_fetched_again_and_make_no_later_step_run(fetched, hub):
+    written = (fetched / COPIED).stat().st_mtime_ns
     shutil.rmtree(fetched / "build")
-    (fetched / COPIED).unlink()
     done = run(fetched, hub, COPIED)
     assert done.returncode == 0, done.stdout[-3000:]
+    assert (fetched / COPIED).stat().st_mtime_ns == written
+    (fetched / COPIED).unlink()
+    assert run(fetched, hub, COPIED).returncode == 0
+    assert (fetched / COPIED).exists()
+
+
+def test_downloads_lost_behind_the_record_are_named_and_come_back(fetched, hub):
+    shutil.rmtree(fetched / "build/downloads")
+    done = run(fetched, hub, COPIED)
+    assert done.returncode != 0
+    assert "gone or changed since it was fetched; run the same command with `-R fetch_source`" in done.stdout
+    assert run(fetched, hub, COPIED, "-R", "fetch_source").returncode == 0
 
 
 def test_source_on_the_command_line_needs_no_config_entry(tmp_path, hub):
@@ -147,10 +161,8 @@ def test_lone_onnx_with_external_data_and_labels_is_taken_where_it_lies(tmp_path
     config = f"models: {{yolos: {{source: mine/m.onnx, labels: {names}}}}}\n"
     done = run(tmp_path, hub, PROVENANCE, config=config)
     assert done.returncode == 0, done.stdout[-3000:]
-    record = json.loads((tmp_path / "build/sources/yolos/fetched.json").read_text())
+    record = json.loads((tmp_path / "build/sources/yolos.json").read_text())
     assert record["folder"] == "mine"
-    assert (tmp_path / "build/sources/yolos/labels.txt").read_text() == "car,x\n<b>person</b>\n"
-    assert (tmp_path / "build/sources/yolos/config.json").read_bytes() == b""
     assert [entry["name"] for entry in record["files"]] == ["m.data", "m.onnx"]
     assert not (tmp_path / "build/downloads").exists()
     assert "Nothing to be done" in run(tmp_path, hub, PROVENANCE, config=config).stdout
@@ -172,6 +184,6 @@ def test_ngc_model_reaches_its_folder(tmp_path, hub):
     )
     ngc.shutdown()
     assert done.returncode == 0, done.stdout[-3000:]
-    record = json.loads((tmp_path / "build/sources/yolos/fetched.json").read_text())
+    record = json.loads((tmp_path / "build/sources/yolos.json").read_text())
     assert record["folder"] == "build/downloads/ngc/nvidia--tao--net/v1"
-    assert (tmp_path / "build/sources/yolos/labels.txt").read_text() == "person\n"
+    assert {entry["name"] for entry in record["files"]} == set(content)

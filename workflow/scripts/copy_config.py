@@ -8,7 +8,7 @@ from dsbench.errors import BuildError
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    if Path(snakemake.input[0]).stat().st_size == 0:
+    if snakemake.input[0] == snakemake.input.checked:
         raise BuildError(
             f"{snakemake.wildcards.model}: its source has no config.json, which this step needs."
         )

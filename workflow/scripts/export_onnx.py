@@ -8,7 +8,7 @@ from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 
 with explained(snakemake.log[0]):
-    folder = read_fetched(Path(snakemake.input.source)).folder
+    folder = read_fetched(Path(snakemake.input.checked)).folder
     report_progress(f"exporting {folder} to ONNX; the output is in {snakemake.log[0]}")
     export_onnx(
         python=Path(snakemake.input.environment).parent / "bin/python",
