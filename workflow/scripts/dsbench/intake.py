@@ -5,12 +5,14 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from dsbench.detector import read_detector
 from dsbench.file_choice import IntakeError
 from dsbench.json_intake import check_config, check_index, check_preprocessor, read_json_file
 from dsbench.onnx_external_data import check_external_data
 from dsbench.safetensors_header import check_safetensors
 from dsbench.source_labels import read_source_labels
 
+CONFIG = "config.json"
 INDEX = "model.safetensors.index.json"
 
 
@@ -37,8 +39,15 @@ def check_folder(folder: Path, names: Iterable[str]) -> None:
         _check_file(folder / name, name, files)
 
 
+def refuse_non_detector(folder: Path, names: Iterable[str]) -> None:
+    """Raise BuildError when `names` has a config.json that is unsafe or describes no detector to build."""
+    if CONFIG in names:
+        check_folder(folder, [CONFIG])
+        read_detector(folder / CONFIG)
+
+
 def _check_file(path: Path, name: str, files: set[str]) -> None:
-    if name == "config.json":
+    if name == CONFIG:
         check_config(path)
     elif name == "preprocessor_config.json":
         check_preprocessor(path)

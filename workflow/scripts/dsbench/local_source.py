@@ -6,7 +6,7 @@ from pathlib import Path
 from dsbench.download import RemoteFile
 from dsbench.file_choice import Choice, choose_files
 from dsbench.file_hashes import sha256_of
-from dsbench.intake import check_regular
+from dsbench.intake import check_folder, check_regular, refuse_non_detector
 from dsbench.onnx_external_data import external_names
 from dsbench.source import Source, SourceError
 
@@ -56,10 +56,14 @@ def _names_below(folder: Path) -> list[str]:
 
 
 def list_local(source: Source) -> dict:
-    """Return `files` (RemoteFile with SHA-256, of those taken), `left` and what a local source has no word of."""
+    """Return `files` (RemoteFile with SHA-256, of those taken), `left` and what a local source has no word of.
+
+    The files are there already, so they are judged before anything is written.
+    """
     folder, choice = local_folder(source), choose_local(source)
+    refuse_non_detector(folder, choice.taken)
+    check_folder(folder, choice.taken)
     files = []
     for name in choice.taken:
-        check_regular(folder / name, folder)
         files.append(RemoteFile(name, (folder / name).stat().st_size, sha256_of(folder / name)))
     return {"revision": None, "license": None, "files": files, "left": choice.left}

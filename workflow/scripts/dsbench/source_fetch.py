@@ -8,18 +8,16 @@ from pathlib import Path
 
 from dsbench import hub
 from dsbench.archive import is_archive
-from dsbench.detector import read_detector
 from dsbench.download import RemoteFile
 from dsbench.file_choice import IntakeError
 from dsbench.file_hashes import sha256_of
-from dsbench.intake import check_folder, check_regular
+from dsbench.intake import CONFIG, check_folder, check_regular, refuse_non_detector
 from dsbench.local_source import local_folder
 from dsbench.ngc_fetch import file_fetcher, unpack_archive
 from dsbench.onnx_external_data import external_names
 from dsbench.source import Source
 from dsbench.source_listing import entry_file, external_files
 
-CONFIG = "config.json"
 # Their path has the commit, so their age says nothing: fetched again, they make no later step run.
 FETCHED_TIME_S = 946_684_800
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.S)
@@ -42,7 +40,7 @@ def fetch_source(source: Source, listing: dict, downloads: Path) -> tuple[Path, 
         folder, names = (_fetch_hub if source.kind == "huggingface" else _fetch_ngc)(
             source, listing, folder, partial
         )
-    _refuse_early(folder, names)
+    refuse_non_detector(folder, names)
     check_folder(folder, names)
     if source.is_remote:
         for name in names:
@@ -63,12 +61,6 @@ def _unchanged(folder: Path, files: list[RemoteFile]) -> list[str]:
         if difference := file.difference(folder / file.name):
             raise IntakeError(f"{folder / file.name}: changed after it was listed ({difference}); run again.")
     return [file.name for file in files]
-
-
-def _refuse_early(folder: Path, names: list[str]) -> None:
-    if CONFIG in names and (folder / CONFIG).is_file():
-        check_folder(folder, [CONFIG])
-        read_detector(folder / CONFIG)
 
 
 def _fetch_hub(source: Source, listing: dict, folder: Path, partial: Path) -> tuple[Path, list[str]]:
@@ -99,7 +91,7 @@ def _fetch_each(listing: dict, folder: Path, fetch: Callable[[RemoteFile], None]
         fetch(file)
         names.append(file.name)
         if file.name == CONFIG:
-            _refuse_early(folder, names)
+            refuse_non_detector(folder, names)
         if file.name.lower().endswith(".onnx"):
             check_regular(folder / file.name, folder)
             for other in external_files(listing, file.name, external_names(folder / file.name)):
