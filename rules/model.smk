@@ -39,7 +39,7 @@ rule make_export_environment:
 
 rule save_reference_image:
     input:
-        PROJECT / "demo/sample_720p.mp4",
+        PROJECT / DEMO_CLIP,
     output:
         "build/export/reference_image.png",
     log:

@@ -17,7 +17,7 @@ rule record_fact:
 
 rule check_toolchain:
     input:
-        facts=facts(TOOLCHAIN.builder_facts() + ["deepstream", "compiler", "encoder", "wkhtmltopdf"]),
+        facts=facts(TOOLCHAIN.required_facts() + ["encoder"]),
         video=VIDEO,
     output:
         "build/toolchain/preflight.md",
@@ -42,6 +42,8 @@ rule inspect_video:
         "build/toolchain/video.json",
     log:
         "logs/toolchain/video.log",
+    benchmark:
+        "logs/wall_time/inspect_video.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

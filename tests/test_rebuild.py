@@ -11,7 +11,7 @@ MEASURING = {
     "build_engine",
     "benchmark_max_batch",
     "benchmark_batch_1",
-    "keep_timing_cache",
+    "choose_max_batch",
     "dump_kitti",
     "judge_kitti",
     "record_video",

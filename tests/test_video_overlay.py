@@ -9,7 +9,7 @@ import pytest
 from dsbench import video_overlay
 from dsbench.box_drawing import class_colours, draw_detections
 from dsbench.kitti import Detection
-from dsbench.toolchain import encoder
+from dsbench.machine import encoder
 from dsbench.video_overlay import VideoError, extract_frames, record_overlay
 
 needs_theora = pytest.mark.skipif(

@@ -12,6 +12,7 @@ from dsbench.rule_script import explained
 with explained(snakemake.log[0]):
     family = read_detector(Path(snakemake.input.config)).family
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    max_bs = json.loads(Path(snakemake.input.max_bs).read_text())
     model = Path("models", snakemake.wildcards.model)
     text = render_nvinfer_config(
         read_preprocessing(Path(snakemake.input.processor), family.do_normalize_default),
@@ -22,11 +23,12 @@ with explained(snakemake.log[0]):
         NvinferFiles(
             config=Path(snakemake.output[0]),
             onnx=model / f"model/{model.name}.onnx",
-            engine=Path(snakemake.input.engine),
+            engine=Path(max_bs["engine"]),
             labels=Path(snakemake.input.labels),
             parser_library=model / "parser/libparser.so",
         ),
-        batch_size=snakemake.params.batch_size,
+        # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
+        batch_size=snakemake.params.batch_size or max_bs["max_bs"],
         precision=snakemake.params.precision,
         threshold=snakemake.params.threshold,
     )

@@ -96,7 +96,7 @@ def read_run(log: Path | str, streams: int, min_windows: int) -> StreamRun:
     if len(windows) < min_windows:
         raise PerfLogError(
             f"{log}: {len(windows)} full windows after the ramp-up, expected {min_windows};"
-            " raise deepstream.timeout_s in the config or look for a slow start in the log"
+            " the run ended early, its last lines say why"
         )
     for row in windows:
         for stream, value in enumerate(row):

@@ -42,7 +42,7 @@ def check_data(data: dict) -> None:
     _refuse_infinite(data, "")
     _refuse_wrong_peak(data)
     _refuse_wrong_rates(data["trtexec"])
-    _refuse_wrong_verdict(data["deepstream"], data["target_fps"])
+    _refuse_wrong_verdict(data["deepstream"], data["peak_gpu_streams"], data["target_fps"])
     _refuse_wrong_efficiency(data)
 
 
@@ -90,7 +90,7 @@ def _refuse_wrong_rates(trtexec: dict) -> None:
             )
 
 
-def _refuse_wrong_verdict(deepstream: dict, target_fps: float) -> None:
+def _refuse_wrong_verdict(deepstream: dict, peak: int, target_fps: float) -> None:
     runs = {name: deepstream[name] for name in ("run1", "run2") if deepstream[name] is not None}
     for name, run in runs.items():
         expected = run["total_fps"] / run["streams"]
@@ -101,8 +101,11 @@ def _refuse_wrong_verdict(deepstream: dict, target_fps: float) -> None:
             raise _fault(
                 f"deepstream.{name}.real_time is {run['real_time']}, but its slowest stream had {slowest}"
             )
-    if deepstream["real_time"] != any(run["real_time"] for run in runs.values()):
-        raise _fault(f"deepstream.real_time is {deepstream['real_time']}, its runs say otherwise")
+    expected = min(peak, deepstream["rt_streams"] or 0) > 0 and any(run["real_time"] for run in runs.values())
+    if deepstream["real_time"] != expected:
+        raise _fault(
+            f"deepstream.real_time is {deepstream['real_time']}, PEAK, RT_STREAMS and its runs say otherwise"
+        )
 
 
 def _refuse_wrong_efficiency(data: dict) -> None:

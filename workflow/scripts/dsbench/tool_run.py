@@ -125,7 +125,12 @@ def _status_name(status: int) -> str:
 
 def _last_words(log_path: Path) -> str:
     lines = log_path.read_text(errors="replace").splitlines()
-    telling = [line for line in lines if "[E]" in line or line.startswith(("ERROR", "** ERROR"))]
+    telling = [
+        line
+        for line in lines
+        # Our own SIGINT is no cause.
+        if ("[E]" in line or line.startswith(("ERROR", "** ERROR"))) and "User Interrupted" not in line
+    ]
     if telling:
         return f": {telling[0].strip()}"
     said = [line for line in lines if line.strip() and not line.startswith("#")]
