@@ -14,6 +14,8 @@ validate(config, "config/schema.yaml")
 include: "rules/common.smk"
 include: "rules/chain.smk"
 include: "rules/toolchain.smk"
+include: "rules/source_inputs.smk"
+include: "rules/sources.smk"
 include: "rules/model.smk"
 include: "rules/engine.smk"
 include: "rules/parser.smk"

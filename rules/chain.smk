@@ -111,6 +111,7 @@ def all_artefacts(_):
             *expand(
                 [
                     "models/{model}/model/source.json",
+                    "models/{model}/model/provenance.json",
                     "models/{model}/benchmarks/max_bs.json",
                     "models/{model}/benchmarks/engines/timing.cache",
                     "models/{model}/benchmarks/b1/trtexec_b1.log",

@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 
 from dsbench.clip import DEMO_CLIP, choose_video, truth_directory
@@ -12,11 +14,17 @@ from dsbench.code_version import code_version
 from dsbench.config_check import check_config
 from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
+from dsbench.model_names import check_targets, model_entry, model_pattern
 from dsbench.runtime import choose_runtime
-from dsbench.source import locate, source_files
 from dsbench.toolchain import PROBES, Toolchain, read_fact
 
 check_config(config)
+if workflow.is_main_process:
+    try:
+        check_targets(sys.argv[1:], config["models"], config["source"])
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
+
 # Relative, so that commands, logs and parameters are the same wherever the project lies.
 PROJECT = Path(os.path.relpath(workflow.basedir))
 FACTS = Path("build/toolchain")
@@ -55,7 +63,7 @@ SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1"
 
 
 wildcard_constraints:
-    model="|".join(config["models"]),
+    model=model_pattern(config["models"], config["source"]),
     batch="[1-9][0-9]*",
     streams="[1-9][0-9]*",
     run="[12]",
@@ -78,18 +86,8 @@ BUILDER_FACTS = facts(TOOLCHAIN.builder_facts())
 RUNNER_FACTS = facts(TOOLCHAIN.builder_facts() + TOOLCHAIN.runner_facts())
 
 
-def files_of_source(wildcards):
-    folder = locate(config["models"][wildcards.model]["source"], Path.cwd(), PROJECT)
-    return [str(file) for file in source_files(folder)]
-
-
-def file_of_source(name):
-    """Return the input function for one file of a model's source, so that a rule reruns only for that one."""
-    return lambda wildcards: str(Path(source_folder(wildcards), name))
-
-
-def source_folder(wildcards):
-    return str(locate(config["models"][wildcards.model]["source"], Path.cwd(), PROJECT))
+def entry_of(wildcards):
+    return model_entry(config["models"], config["source"], wildcards.model)
 
 
 def video_artefacts(wildcards):

@@ -1,27 +1,10 @@
-"""Steps 1 to 3: from the source to a checked ONNX with dynamic batch, and its labels."""
-
-
-rule list_source:
-    input:
-        files_of_source,
-    output:
-        "models/{model}/model/source.json",
-    log:
-        "logs/{model}/list_source.log",
-    benchmark:
-        "logs/{model}/wall_time/list_source.tsv"
-    conda:
-        "../envs/workflow.yaml"
-    params:
-        code=code_version("source"),
-        source=lambda wildcards: config["models"][wildcards.model]["source"],
-    script:
-        "../workflow/scripts/list_source.py"
+"""Steps 2 and 3: from the fetched source to a checked ONNX with dynamic batch, and its labels."""
 
 
 rule copy_config:
     input:
         file_of_source("config.json"),
+        checked=fetched_source,
     output:
         "models/{model}/config/config.json",
     log:
@@ -31,7 +14,7 @@ rule copy_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("detector"),
+        code=code_version("detector", "fetched_source"),
     script:
         "../workflow/scripts/copy_config.py"
 
@@ -72,7 +55,8 @@ rule save_reference_image:
 
 rule export_onnx:
     input:
-        source=files_of_source,
+        files=fetched_files,
+        checked=fetched_source,
         config="models/{model}/config/config.json",
         environment="build/.venv_optimum/packages.txt",
         image="build/export/reference_image.png",
@@ -87,7 +71,6 @@ rule export_onnx:
         "../envs/workflow.yaml"
     params:
         code=code_version("onnx_export", "torch_export"),
-        folder=source_folder,
     script:
         "../workflow/scripts/export_onnx.py"
 

@@ -73,7 +73,7 @@ rule write_nvinfer_config:
         code=code_version("nvinfer_config", "labels"),
         batch_size=1,
         precision=config["precision"],
-        threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:
         "../workflow/scripts/write_nvinfer_config.py"
 
@@ -89,4 +89,4 @@ use rule write_nvinfer_config as write_nvinfer_config_ds with:
         code=code_version("nvinfer_config", "labels"),
         batch_size=None,
         precision=config["precision"],
-        threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

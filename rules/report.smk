@@ -37,7 +37,7 @@ rule collect_data:
         pictures=video_artefacts,
         b1_log="models/{model}/benchmarks/b1/trtexec_b1.log",
         preflight="build/toolchain/preflight.md",
-        source="models/{model}/model/source.json",
+        provenance="models/{model}/model/provenance.json",
         config="models/{model}/config/config.json",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
@@ -63,7 +63,7 @@ rule collect_data:
             "benchmark_data", "wall_time", "report_data", "system_facts", "detector", "preprocessing"
         ),
         settings={key: config[key] for key in ("target_fps", "trtexec", "deepstream")},
-        threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         has_video=HAS_VIDEO,
     script:
         "../workflow/scripts/collect_data.py"

@@ -158,3 +158,12 @@ def test_a_missing_value_makes_no_report(data):
     data["runtime"]["name"] = None
     with pytest.raises(ReportDataError, match=r"runtime\.name"):
         render_markdown(data)
+
+
+def test_source_files_stand_with_size_and_hash_beside_revision_and_licence(data):
+    data["model"] |= {"license": "apache-2.0", "revision": "c0ffee", "source": "org/name"}
+    data["model"]["files"] = [{"name": "model.safetensors", "bytes": 10013896, "sha256": "b88455fa"}]
+    text = render_markdown(data)
+    assert "| Licence | apache-2.0 |" in text
+    assert "| Revision | c0ffee |" in text
+    assert "| Source file | `model.safetensors`, 10,013,896 bytes, SHA-256 `b88455fa` |" in text

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import dsbench.benchmark_data as numbers
 from dsbench.detector import read_detector
+from dsbench.file_hashes import sha256_of
 from dsbench.labels import read_labels
 from dsbench.preprocessing import read_preprocessing
 from dsbench.reference_scripts import TITLES, pasted
 from dsbench.report_data import check_data
 from dsbench.rule_script import explained
-from dsbench.source import sha256_of
 from dsbench.system_facts import runtime_facts, system_facts
 from dsbench.trtexec_log import banner_facts
 from dsbench.wall_time import timing
@@ -21,17 +21,18 @@ def model_facts(tree: Path, files) -> dict:
     onnx = Path(files.onnx)
     inspect = json.loads(Path(files.inspect).read_text())
     detector = read_detector(Path(files.config))
-    source = json.loads(Path(files.source).read_text())
+    provenance = json.loads(Path(files.provenance).read_text())
     return {
-        "source": source["source"],
+        "source": provenance["source"],
         "architecture": detector.architecture,
         "model_type": detector.model_type,
         "family": detector.family.name,
         "onnx": onnx.relative_to(tree).as_posix(),
         "onnx_bytes": onnx.stat().st_size,
         "onnx_sha256": sha256_of(onnx),
-        "license": None,
-        "revision": None,
+        "license": provenance["license"],
+        "revision": provenance["revision"],
+        "files": [{key: file[key] for key in ("name", "bytes", "sha256")} for file in provenance["files"]],
         "classes": read_labels(Path(files.labels)),
         "export": {"method": "optimum", "attempts": ["optimum"]}
         | {key: inspect[key] for key in ("max_abs_error", "tolerance")},

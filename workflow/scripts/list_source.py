@@ -1,11 +1,12 @@
-"""Write where the model came from: its files with sizes and hashes."""
+"""Write what the source holds and which commit or version it is now."""
 
 import json
 from pathlib import Path
 
 from dsbench.rule_script import explained
-from dsbench.source import list_source
+from dsbench.source import parse_source
+from dsbench.source_listing import list_source
 
 with explained(snakemake.log[0]):
-    listing = {"source": snakemake.params.source, "files": list_source([Path(f) for f in snakemake.input])}
-    Path(snakemake.output[0]).write_text(json.dumps(listing, indent=1) + "\n")
+    source = parse_source(snakemake.params.source, [Path(base) for base in snakemake.params.bases])
+    Path(snakemake.output[0]).write_text(json.dumps(list_source(source), indent=1) + "\n")

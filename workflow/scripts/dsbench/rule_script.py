@@ -17,7 +17,9 @@ def explained(log: str) -> Iterator[None]:
     try:
         yield
     except BuildError as error:
+        # The text may quote a name from outside; a control character in it would reach the terminal.
+        text = "".join(char if char.isprintable() or char == "\n" else "?" for char in str(error))
         with path.open("a") as stream:
-            stream.write(f"ERROR {error}\n")
-        print(f"\nERROR {error}\n", file=sys.stderr, flush=True)
+            stream.write(f"ERROR {text}\n")
+        print(f"\nERROR {text}\n", file=sys.stderr, flush=True)
         raise SystemExit(1) from None

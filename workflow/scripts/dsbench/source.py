@@ -1,54 +1,175 @@
-"""Where a model comes from: a folder in Hugging Face layout, listed with sizes and hashes."""
+"""What a `source` text in the configuration means: a folder, an ONNX file, a hub repository, an NGC model."""
 
-import hashlib
+import re
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from dsbench.errors import BuildError
+from dsbench.file_choice import refusal_of
 
-REQUIRED = ("config.json", "preprocessor_config.json")
-WEIGHTS = "model.safetensors"
+FORMS = (
+    "a folder, an .onnx file, org/name[@revision], hf:org/name[@revision], https://huggingface.co/org/name"
+    " or https://catalog.ngc.nvidia.com/orgs/ORG/teams/TEAM/models/NAME?version=V"
+)
+LONGEST_TEXT = 1000
+PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+REPOSITORY = re.compile(rf"({PART}/{PART})(?:@(.+))?")
+REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
+HUB_VIEWS = ("tree", "resolve", "blob", "raw")
+NGC_HOST = "catalog.ngc.nvidia.com"
 
 
 class SourceError(BuildError):
     """A source that cannot be used, with the reason and what would be accepted."""
 
 
-def locate(path: str, workdir: Path, project: Path) -> Path:
-    """Return `path` as it stands, else below the working directory, else below the project."""
-    for base in (workdir, project):
-        candidate = base / Path(path).expanduser()
-        if candidate.exists():
-            return candidate
+@dataclass(frozen=True)
+class Source:
+    """One source: `kind` is folder, onnx, huggingface or ngc.
+
+    `name` is the path as found, `org/name`, or `org/team/name`; `file` is the one ONNX a URL points at.
+    """
+
+    text: str
+    kind: str
+    name: str
+    revision: str | None = None
+    file: str | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Return whether the files must be fetched over a network."""
+        return self.kind in ("huggingface", "ngc")
+
+
+def parse_source(text: str, bases: Sequence[Path] = (Path(),)) -> Source:
+    """Return what `text` names; a path is looked for below each of `bases`, before a repository of that name.
+
+    Raises SourceError for everything else. No network is used.
+    """
+    if not text or len(text) > LONGEST_TEXT or not text.isprintable() or text != text.strip():
+        raise SourceError(f"source {text[:80]!r}: found no usable text, expected {FORMS}.")
+    if text.startswith(("http://", "https://")):
+        return _from_url(text)
+    if text.startswith("hf:"):
+        return _repository(text, text.removeprefix("hf:"))
+    if SCHEME.match(text):
+        raise SourceError(f"source {_shown(text)}: not a kind of source this build reads, expected {FORMS}.")
+    for base in bases:
+        path = base / Path(text).expanduser()
+        if path.exists() or path.is_symlink():
+            return _from_path(text, path)
+    if REPOSITORY.fullmatch(text) and not refusal_of(text) and not text.endswith(".onnx"):
+        return _repository(text, text)
+    below = " or ".join(str(base) for base in bases)
     raise SourceError(
-        f"{path}: no such file or folder below {workdir} or {project}; correct it in the config"
+        f"{text}: no such file or folder below {below}; correct the source in the config, expected {FORMS}."
     )
 
 
-def source_files(folder: Path) -> list[Path]:
-    """Return the files of a Hugging Face layout that the build reads; refuse what it would not load."""
-    if not folder.is_dir():
+def _from_path(text: str, path: Path) -> Source:
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise SourceError(f"{text}: cannot be read ({error.strerror}); expected {FORMS}.") from None
+    if stat.S_ISDIR(mode):
+        return Source(text, "folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{text}: neither a regular file nor a folder, expected {FORMS}.")
+    if path.suffix.lower() == ".onnx":
+        return Source(text, "onnx", str(path))
+    reason = (
+        refusal_of(path.name) or "a model source must be a folder in Hugging Face layout or an .onnx file"
+    )
+    raise SourceError(f"{text}: {reason}.")
+
+
+def _repository(text: str, wanted: str, file: str | None = None) -> Source:
+    found = REPOSITORY.fullmatch(wanted)
+    if not found or "--" in found[1] or ".." in found[1] or found[1].endswith((".git", "-", ".")):
+        raise SourceError(f"source {_shown(text)}: not a repository name, expected hf:org/name[@revision].")
+    if found[2] is not None:
+        _check_revision(text, found[2])
+    return Source(text, "huggingface", found[1], found[2], file)
+
+
+def _check_revision(text: str, revision: str) -> None:
+    if not REVISION.fullmatch(revision) or ".." in revision or "//" in revision or revision.endswith("/"):
         raise SourceError(
-            f"{folder}: a model source must be a folder in Hugging Face layout (config.json,"
-            " preprocessor_config.json, model.safetensors)"
+            f"source {_shown(text)}: {_shown(revision)} is not a revision, expected a branch, tag or commit hash."
         )
-    missing = [name for name in (*REQUIRED, WEIGHTS) if not (folder / name).is_file()]
-    if missing:
-        pickles = sorted(
-            file.name for file in folder.glob("*") if file.suffix in (".bin", ".pt", ".pth", ".pkl")
+
+
+def _from_url(text: str) -> Source:
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        raise SourceError("source: not a URL that can be read; correct it in the config.") from None
+    if url.username is not None or url.password is not None or "token=" in url.query.lower():
+        raise SourceError(
+            f"source at {host}: a URL with a user name, password or token is refused, since it would be"
+            " written down; set HF_TOKEN or NGC_API_KEY in the environment instead."
         )
-        hint = f" ({', '.join(pickles)} is a pickle and is never opened; convert it)" if pickles else ""
-        raise SourceError(f"{folder}: {', '.join(missing)} missing{hint}")
-    return [folder / name for name in (*REQUIRED, WEIGHTS)]
+    if url.scheme != "https" or port not in (None, 443):
+        raise SourceError(f"source {_shown(text)}: expected a plain https:// address without a port.")
+    parts = [unquote(part) for part in url.path.strip("/").split("/")]
+    if host in HUB_HOSTS:
+        return _from_hub_url(text, parts)
+    if host == NGC_HOST:
+        return _from_ngc_url(text, parts, dict(parse_qsl(url.query)))
+    raise SourceError(f"source {_shown(text)}: {host} is not a model hub this build knows, expected {FORMS}.")
 
 
-def list_source(files: list[Path]) -> list[dict]:
-    """Return name, size in bytes and SHA-256 of each file."""
-    return [
-        {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_of(file)} for file in sorted(files)
-    ]
+def _from_hub_url(text: str, parts: list[str]) -> Source:
+    if parts[0] in ("datasets", "spaces"):
+        raise SourceError(f"source {_shown(text)}: one of the hub's {parts[0]}, expected a model repository.")
+    repository = "/".join(parts[:2])
+    if len(parts) == 2:
+        return _repository(text, repository)
+    if len(parts) < 4 or parts[2] not in HUB_VIEWS:
+        raise SourceError(
+            f"source {_shown(text)}: not a model's address, expected https://huggingface.co/org/name[/tree/REVISION]."
+        )
+    file = "/".join(parts[4:]) or None
+    if file and (reason := refusal_of(file)):
+        raise SourceError(f"source {_shown(text)}: {reason}.")
+    if file and (parts[2] == "tree" or ".." in file.split("/")):
+        raise SourceError(
+            f"source {_shown(text)}: one folder of a repository, expected the whole repository."
+        )
+    is_onnx = file is not None and file.lower().endswith(".onnx")
+    return _repository(text, f"{repository}@{parts[3]}", file if is_onnx else None)
 
 
-def sha256_of(file: Path) -> str:
-    """Return the SHA-256 of a file's content as hexadecimal text."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _from_ngc_url(text: str, parts: list[str], query: dict[str, str]) -> Source:
+    if parts[-1] in ("files", "version", "overview"):
+        parts = parts[:-1]
+    keys, values = parts[0::2], parts[1::2]
+    if keys not in (["orgs", "models"], ["orgs", "teams", "models"]) or len(keys) != len(values):
+        raise SourceError(
+            f"source {_shown(text)}: not a model of NGC's catalogue, expected"
+            f" https://{NGC_HOST}/orgs/ORG/teams/TEAM/models/NAME?version=V."
+        )
+    for value in (*values, *([query["version"]] if "version" in query else [])):
+        if not re.fullmatch(PART, value) or ".." in value:
+            raise SourceError(f"source {_shown(text)}: {_shown(value)} is not a name NGC gives.")
+    return Source(text, "ngc", "/".join(values), query.get("version"))
+
+
+def _shown(text: str) -> str:
+    """Return `text` short enough for a sentence, with a query left out: it may hold a key."""
+    return repr(text.partition("?")[0][:120])
+
+
+def locate(path: str, bases: Sequence[Path]) -> Path:
+    """Return the file `path` below the first of `bases` that has it; raise SourceError when none has."""
+    for base in bases:
+        if (base / path).is_file():
+            return base / path
+    raise SourceError(f"{path}: no such file below {' or '.join(map(str, bases))}; correct it in the config.")

@@ -6,7 +6,7 @@ import av
 import cv2
 
 from dsbench.errors import BuildError
-from dsbench.source import sha256_of
+from dsbench.file_hashes import sha256_of
 
 # FFmpeg reads pictures, and even text, as very short videos.
 MIN_FRAMES = 30

@@ -1,0 +1,64 @@
+"""Input functions: which files a source gives to which rule."""
+
+from dsbench.fetched_source import read_fetched
+from dsbench.local_source import choose_local, local_folder
+from dsbench.source import locate, parse_source
+
+# Where a path in the configuration is looked for.
+SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))
+
+
+def source_text(wildcards):
+    return entry_of(wildcards)["source"]
+
+
+def files_of_source(wildcards):
+    """Return the files of a source on disk; a remote one is first looked at when its job runs."""
+    try:
+        source = parse_source(source_text(wildcards), [Path(base) for base in SOURCE_BASES])
+        if source.is_remote:
+            return []
+        return [str(local_folder(source) / name) for name in choose_local(source).taken]
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
+
+
+# A remote revision is resolved once: no parameter but the source text makes list_source run again.
+def listing_code(wildcards):
+    return code_version("source_listing") if files_of_source(wildcards) else None
+
+
+def source_bases(wildcards):
+    return SOURCE_BASES if files_of_source(wildcards) else []
+
+
+def labels_of_config(wildcards):
+    named = entry_of(wildcards).get("labels")
+    return [] if named is None else [str(locate(named, [Path(base) for base in SOURCE_BASES]))]
+
+
+def fetched_source(wildcards):
+    """Return the record of the fetched and checked files; ancient, since the files themselves say what changed."""
+    return ancient(f"build/sources/{wildcards.model}.json")
+
+
+def fetched_files(wildcards):
+    """Return every file of a source by its path; of a remote one once it has been fetched."""
+    if local := files_of_source(wildcards):
+        return local
+    record = checkpoints.fetch_source.get(model=wildcards.model).output.fetched
+    try:
+        source = read_fetched(Path(record))
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
+    return [str(source.folder / name) for name in source.names]
+
+
+def file_of_source(name):
+    """Return the input function for one file of a source, so that a rule reruns only for that one; [] without it."""
+    return lambda wildcards: next((f for f in fetched_files(wildcards) if Path(f).name == name), [])
+
+
+def labels_of_source(wildcards):
+    """Return the text file with class names: named in the config, else the source's own, else []."""
+    return labels_of_config(wildcards) or file_of_source("labels.txt")(wildcards)

@@ -1,0 +1,48 @@
+"""Step 1: what a source holds, fetched once and checked."""
+
+
+# A cluster's compute nodes often have no way to the hubs; the machine that runs Snakemake has.
+localrules:
+    list_source,
+    fetch_source,
+
+
+rule list_source:
+    input:
+        files_of_source,
+    output:
+        "models/{model}/model/source.json",
+    log:
+        "logs/{model}/list_source.log",
+    benchmark:
+        "logs/{model}/wall_time/list_source.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=listing_code,
+        source=source_text,
+        bases=source_bases,
+    script:
+        "../workflow/scripts/list_source.py"
+
+
+checkpoint fetch_source:
+    input:
+        listing="models/{model}/model/source.json",
+        labels=labels_of_config,
+    output:
+        provenance="models/{model}/model/provenance.json",
+        fetched="build/sources/{model}.json",
+    log:
+        "logs/{model}/fetch_source.log",
+    benchmark:
+        "logs/{model}/wall_time/fetch_source.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("source_fetch", "fetched_source", "source_labels"),
+        source=source_text,
+        bases=source_bases,
+        downloads="build/downloads",
+    script:
+        "../workflow/scripts/fetch_source.py"

@@ -1,0 +1,189 @@
+"""Sources through the whole workflow: one line of config, one download, nothing again, no token anywhere."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from hub_server import COMMIT, OTHER_COMMIT, HubServer, Repository
+from ngc_server import NgcServer
+from small_files import layout, onnx, safetensors, tensor, write
+from workflow_run import files, planned, snakemake
+
+TOKEN = "hf_secretTokenOfTheTests"
+KEY = "nvapi-secretKeyOfTheTests"
+CONFIG = "models: {yolos: {source: org/model}}\n"
+
+
+@pytest.fixture
+def hub():
+    server = HubServer()
+    server.repositories["org/model"] = Repository(layout())
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def run(tree, hub, *arguments, config=CONFIG, **env):
+    address = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tree / "hf_home")}
+    return snakemake(tree, *arguments, config=config, env=address | {"HF_TOKEN": ""} | env)
+
+
+PROVENANCE = "models/yolos/model/provenance.json"
+COPIED = "models/yolos/config/config.json"
+
+
+@pytest.fixture
+def fetched(tmp_path, hub):
+    done = run(tmp_path, hub, COPIED, HF_TOKEN=TOKEN, NGC_API_KEY=KEY)
+    assert done.returncode == 0, done.stdout[-3000:]
+    return tmp_path
+
+
+def test_one_line_of_config_is_a_pinned_and_recorded_source(fetched, hub):
+    provenance = json.loads((fetched / PROVENANCE).read_text())
+    assert provenance["revision"] == COMMIT
+    assert provenance["license"] == "apache-2.0"
+    assert {entry["name"] for entry in provenance["files"]} == set(layout())
+    record = json.loads((fetched / "build/sources/yolos.json").read_text())
+    assert record["folder"] == f"build/downloads/huggingface/org--model/{COMMIT}"
+
+
+def test_no_token_is_anywhere_on_disk(fetched):
+    everything = [path for path in fetched.rglob("*") if path.is_file()]
+    assert any(".snakemake/metadata" in str(path) for path in everything)
+    for secret in (TOKEN, KEY):
+        assert not [path for path in everything if secret.encode() in path.read_bytes()]
+
+
+def test_second_call_offline_does_nothing(fetched, hub):
+    hub.shutdown()
+    done = run(fetched, hub, COPIED, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+def test_a_dry_run_contacts_nobody(tmp_path, hub):
+    done = run(tmp_path, hub, "-n", COPIED)
+    assert planned(done.stdout) == {"copy_config": 1, "fetch_source": 1, "list_source": 1}
+    assert not hub.requests
+
+
+def test_another_model_of_the_same_commit_downloads_nothing(fetched, hub):
+    before = hub.fetched("model.safetensors")
+    config = f"models: {{yolos: {{source: org/model}}, other: {{source: 'hf:org/model@{COMMIT}'}}}}\n"
+    done = run(fetched, hub, "models/other/model/provenance.json", config=config)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert hub.fetched("model.safetensors") == before
+
+
+def test_revision_is_resolved_again_only_when_asked(fetched, hub):
+    repository = hub.repositories["org/model"]
+    repository.old, repository.commit = {COMMIT: repository.files}, OTHER_COMMIT
+    repository.files = layout(model__safetensors=safetensors(data=bytes(range(16))))
+    assert "Nothing to be done" in run(fetched, hub, COPIED).stdout
+    done = run(fetched, hub, COPIED, "-R", "list_source")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert json.loads((fetched / PROVENANCE).read_text())["revision"] == OTHER_COMMIT
+
+
+def test_the_same_listing_again_leaves_later_steps_alone(fetched, hub):
+    written = (fetched / COPIED).stat().st_mtime_ns
+    done = run(fetched, hub, COPIED, "-R", "list_source")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Finished jobid" in done.stdout
+    assert (fetched / COPIED).stat().st_mtime_ns == written
+
+
+def test_lost_downloads_are_fetched_again_and_make_no_later_step_run(fetched, hub):
+    written = (fetched / COPIED).stat().st_mtime_ns
+    shutil.rmtree(fetched / "build")
+    done = run(fetched, hub, COPIED)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (fetched / COPIED).stat().st_mtime_ns == written
+    (fetched / COPIED).unlink()
+    assert run(fetched, hub, COPIED).returncode == 0
+    assert (fetched / COPIED).exists()
+
+
+def test_downloads_lost_behind_the_record_are_named_and_come_back(fetched, hub):
+    shutil.rmtree(fetched / "build/downloads")
+    done = run(fetched, hub, COPIED)
+    assert done.returncode != 0
+    assert "gone or changed since it was fetched; run the same command with `-R fetch_source`" in done.stdout
+    assert run(fetched, hub, COPIED, "-R", "fetch_source").returncode == 0
+
+
+def test_source_on_the_command_line_needs_no_config_entry(tmp_path, hub):
+    target = "models/mine/config/config.json"
+    done = run(tmp_path, hub, target, "--config", "source=https://huggingface.co/org/model", config="")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "mine" in str(files(tmp_path / "models"))
+
+
+@pytest.mark.parametrize(
+    ("target", "config", "says"),
+    [
+        ("models/a b/config/config.json", "", "models/'a b': a model's name has letters"),
+        ("models/$(id)/config/config.json", "", "a model's name has letters"),
+        ("models/../config/config.json", "", "a model's name has letters"),
+        ("models/a'b/config/config.json", "", "a model's name has letters"),
+        ("models//config/config.json", "", "a model's name has letters"),
+        ("all", "", "needs a target that names the model"),
+        ("models/rtdetr/config/config.json", "", "rtdetr has the source demo/checkpoint in the config"),
+    ],
+)
+def test_source_on_the_command_line_with_a_bad_target_is_refused(tmp_path, hub, target, config, says):
+    done = run(tmp_path, hub, target, "--config", "source=org/model", config=config)
+    assert done.returncode != 0
+    assert says in done.stdout
+    assert not (tmp_path / "models").exists()
+    assert not hub.requests
+
+
+@pytest.mark.parametrize("refusal", [(401, {"X_Error_Code": "GatedRepo"}), (429, {}), (404, {})])
+def test_refusal_of_the_hub_ends_in_a_sentence_and_no_artefact(tmp_path, hub, refusal):
+    hub.repositories["org/model"].refusal = refusal
+    done = run(tmp_path, hub, COPIED, HF_TOKEN=TOKEN)
+    assert done.returncode != 0
+    assert "ERROR org/model: " in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not [path for path in files(tmp_path) if path.startswith(("models/", "build/sources"))]
+    assert TOKEN not in done.stdout
+
+
+def test_lone_onnx_with_external_data_and_labels_is_taken_where_it_lies(tmp_path, hub):
+    model = onnx(tensor(external={"location": "m.data", "length": "16"}))
+    folder = write(tmp_path / "mine", {"m.onnx": model, "m.data": bytes(16), "other.onnx": b"not mine"})
+    names = tmp_path / "names.txt"
+    names.write_text("car;x\n<b>person</b>\n")
+    config = f"models: {{yolos: {{source: mine/m.onnx, labels: {names}}}}}\n"
+    done = run(tmp_path, hub, PROVENANCE, config=config)
+    assert done.returncode == 0, done.stdout[-3000:]
+    record = json.loads((tmp_path / "build/sources/yolos.json").read_text())
+    assert record["folder"] == "mine"
+    assert [entry["name"] for entry in record["files"]] == ["m.data", "m.onnx"]
+    assert not (tmp_path / "build/downloads").exists()
+    assert "Nothing to be done" in run(tmp_path, hub, PROVENANCE, config=config).stdout
+    (folder / "m.data").write_bytes(bytes(range(16)))
+    os.utime(folder / "m.data")
+    assert planned(run(tmp_path, hub, "-n", PROVENANCE, config=config).stdout) == {
+        "list_source": 1,
+        "fetch_source": 1,
+    }
+
+
+def test_ngc_model_reaches_its_folder(tmp_path, hub):
+    ngc = NgcServer()
+    content = {"model.onnx": onnx(tensor(raw=bytes(16))), "labels.txt": b"person\n"}
+    ngc.models["nvidia/tao/net"] = {"latest": "v1", "versions": {"v1": content}}
+    url = "https://catalog.ngc.nvidia.com/orgs/nvidia/teams/tao/models/net"
+    done = run(
+        tmp_path, hub, PROVENANCE, config=f"models: {{yolos: {{source: '{url}'}}}}\n", NGC_API_URL=ngc.url
+    )
+    ngc.shutdown()
+    assert done.returncode == 0, done.stdout[-3000:]
+    record = json.loads((tmp_path / "build/sources/yolos.json").read_text())
+    assert record["folder"] == "build/downloads/ngc/nvidia--tao--net/v1"
+    assert {entry["name"] for entry in record["files"]} == set(content)

@@ -1,0 +1,54 @@
+"""Bring an NGC model to disk: by `ngc` or HTTPS, its archive unpacked."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from dsbench import ngc, ngc_cli
+from dsbench.archive import unpack
+from dsbench.download import DownloadError, RemoteFile
+from dsbench.file_choice import IntakeError, choose_files
+from dsbench.intake import check_regular
+from dsbench.onnx_external_data import external_names
+from dsbench.source import Source
+
+
+def file_fetcher(source: Source, version: str, folder: Path, partial: Path) -> Callable[[RemoteFile], None]:
+    """Return what brings one listed file to `folder`; with `ngc` on PATH the whole version comes at once."""
+    if not ngc_cli.is_installed():
+        return lambda file: ngc.fetch_model_file(source.name, version, file, folder / file.name, partial)
+    if not folder.is_dir():
+        ngc_cli.download_model(source.name, version, folder)
+
+    def present(file: RemoteFile) -> None:
+        check_regular(folder / file.name, folder)
+        if difference := file.difference(folder / file.name):
+            raise DownloadError(
+                f"{source.name}: ngc left {file.name} with {difference}; delete {folder} and run again."
+            )
+
+    return present
+
+
+def unpack_archive(archive: Path, name: str) -> tuple[Path, list[str]]:
+    """Return the folder the content of `archive` lies in, unpacked once, and the names to take from it.
+
+    Single folders that only wrap the content are stepped into. Raises IntakeError when no ONNX is in it.
+    """
+    check_regular(archive, archive.parent)
+    place = archive.with_name(f"{archive.name}.unpacked")
+    if not place.is_dir():
+        scratch = archive.with_name(f"{archive.name}.scratch")
+        shutil.rmtree(scratch, ignore_errors=True)
+        unpack(archive, scratch)
+        scratch.rename(place)
+    while len(inside := list(place.iterdir())) == 1 and inside[0].is_dir():
+        place = inside[0]
+    names = [path.relative_to(place).as_posix() for path in sorted(place.rglob("*")) if path.is_file()]
+    taken = set(choose_files(names, f"{name}, {archive.name}").taken)
+    for onnx in [one for one in taken if one.lower().endswith(".onnx")]:
+        external = {(Path(onnx).parent / other).as_posix() for other in external_names(place / onnx)}
+        if missing := sorted(external - set(names)):
+            raise IntakeError(f"{onnx}: its external data {missing[0]} is not in {archive.name}.")
+        taken |= external
+    return place, sorted(taken)

@@ -1,0 +1,83 @@
+"""The files that ONNX tensors keep their bytes in: inside the folder, real files, as long as needed."""
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from dsbench.file_choice import PICKLE_SUFFIXES, IntakeError, is_safe_name
+from dsbench.onnx_intake import External, read_external
+
+# Raw numbers are often called .bin; nothing unpickles them.
+REFUSED_SUFFIXES = tuple(suffix for suffix in PICKLE_SUFFIXES if suffix != ".bin")
+
+
+def external_names(onnx: Path) -> list[str]:
+    """Return the names of the external files of an ONNX, relative to its folder; refuse unsafe ones."""
+    names = {_checked_name(entry, onnx) for entry in read_external(onnx)}
+    return sorted(names)
+
+
+def _checked_name(entry: External, onnx: Path) -> str:
+    shown = f"{onnx.name}: tensor {entry.tensor!r} has its data in {entry.location[:120]!r}"
+    location = entry.location.removeprefix("./")
+    if not location:
+        raise IntakeError(f"{onnx.name}: tensor {entry.tensor!r} has external data without a file name.")
+    if location.startswith(("/", "\\")) or ".." in PurePosixPath(location.replace("\\", "/")).parts:
+        raise IntakeError(f"{shown}, outside its folder; external data must lie beside the ONNX.")
+    if not is_safe_name(location):
+        raise IntakeError(
+            f"{shown}, a name with characters that are refused; rename the file and export again."
+        )
+    if location.lower().endswith((*REFUSED_SUFFIXES, ".onnx", ".json", ".safetensors")):
+        raise IntakeError(f"{shown}, which is no file of raw numbers; save it again with its data in *.data.")
+    return location
+
+
+def check_external_data(onnx: Path, names_allowed: Iterable[str] | None = None) -> list[Path]:
+    """Return the external files of `onnx` after checking each; `names_allowed` limits what may be named.
+
+    Raises IntakeError for links, pipes, devices, and for tensors beyond the end of their file.
+    """
+    sizes: dict[str, int] = {}
+    for entry in read_external(onnx):
+        name = _checked_name(entry, onnx)
+        if name not in sizes:
+            if names_allowed is not None and name not in set(names_allowed):
+                raise IntakeError(f"{onnx.name}: its external data {name} is not among the source's files.")
+            sizes[name] = _regular_size(onnx, name)
+        length = entry.tensor_bytes if entry.length is None else entry.length
+        if length != entry.tensor_bytes:
+            raise IntakeError(
+                f"{onnx.name}: tensor {entry.tensor!r} has {length} bytes in {name}, its shape needs"
+                f" {entry.tensor_bytes}; export the model again."
+            )
+        if entry.offset + length > sizes[name]:
+            raise IntakeError(
+                f"{onnx.name}: tensor {entry.tensor!r} ends at byte {entry.offset + length} of {name}, which has"
+                f" {sizes[name]}; fetch or export it again."
+            )
+    return [onnx.parent / name for name in sizes]
+
+
+def _regular_size(onnx: Path, name: str) -> int:
+    path = onnx.parent
+    for part in PurePosixPath(name).parts:
+        path = path / part
+        try:
+            state = os.lstat(path)
+        except OSError:
+            raise IntakeError(
+                f"{onnx.name}: its external data {name} is missing; put it beside the ONNX."
+            ) from None
+        if stat.S_ISLNK(state.st_mode):
+            raise IntakeError(
+                f"{onnx.name}: its external data {name} is a symbolic link; put the file itself there."
+            )
+    if not stat.S_ISREG(state.st_mode):
+        raise IntakeError(f"{onnx.name}: its external data {name} is not a regular file.")
+    if state.st_nlink > 1:
+        raise IntakeError(
+            f"{onnx.name}: its external data {name} has other hard links; copy it, then try again."
+        )
+    return state.st_size

@@ -1,0 +1,19 @@
+"""Bring the listed files to disk, check them, and write where each came from."""
+
+import json
+from pathlib import Path
+
+from dsbench.fetched_source import write_fetched
+from dsbench.rule_script import explained
+from dsbench.source import parse_source
+from dsbench.source_fetch import fetch_source
+from dsbench.source_labels import read_source_labels
+
+with explained(snakemake.log[0]):
+    listing = json.loads(Path(snakemake.input.listing).read_text())
+    source = parse_source(snakemake.params.source, [Path(base) for base in snakemake.params.bases])
+    for named in snakemake.input.labels:
+        read_source_labels(Path(named))
+    folder, provenance = fetch_source(source, listing, Path(snakemake.params.downloads))
+    Path(snakemake.output.provenance).write_text(json.dumps(provenance, indent=1) + "\n")
+    write_fetched(Path(snakemake.output.fetched), folder, provenance["files"])
