@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 from dsbench.clip import choose_video, truth_directory
 from dsbench.code_version import code_version
 from dsbench.errors import BuildError
+from dsbench.model_folder import ModelFolder
 from dsbench.perf_log import read_run
 from dsbench.runtime import choose_runtime
 from dsbench.source import locate, source_files
@@ -82,6 +83,30 @@ def source_folder(wildcards):
     return str(locate(config["models"][wildcards.model]["source"], Path.cwd(), PROJECT))
 
 
+def config_of_source(wildcards):
+    """The accepted config.json, so that a refused architecture stops before anything is made."""
+    return [f"models/{wildcards.model}/config/config.json"] if folder_of(wildcards).has_config else []
+
+
+def export_environment(wildcards):
+    return [] if folder_of(wildcards).has_onnx else "build/.venv_optimum/packages.txt"
+
+
+def folder_of(wildcards):
+    return ModelFolder(Path(source_folder(wildcards)))
+
+
+def has_static_batch(model):
+    inspect = checkpoints.prepare_onnx.get(model=model).output.inspect
+    return json.loads(Path(inspect).read_text())["batch"] == "static"
+
+
+def engine_onnx(wildcards):
+    """The dynamic ONNX, or the one for this batch where the batch cannot be dynamic."""
+    static = f"_static_b{wildcards.batch}" if has_static_batch(wildcards.model) else ""
+    return f"models/{wildcards.model}/model/{wildcards.model}{static}.onnx"
+
+
 def engine_chain(model):
     """Return the batches of the doubling, from the first to MAX_BS; each is measured before the next is known."""
     batches = [FIRST_BATCH]
@@ -102,6 +127,13 @@ def max_batch(model):
 def final_engine(wildcards):
     batch = max_batch(wildcards.model)
     return f"models/{wildcards.model}/benchmarks/engines/{wildcards.model}_dynamic_b{batch}.engine"
+
+
+def batch_1_engine(wildcards):
+    """The final engine, or the one for a single image where the batch is in the engine."""
+    if not has_static_batch(wildcards.model):
+        return final_engine(wildcards)
+    return f"models/{wildcards.model}/benchmarks/engines/{wildcards.model}_dynamic_b1.engine"
 
 
 def seed_timing_cache(wildcards):

@@ -3,7 +3,7 @@
 
 rule build_engine:
     input:
-        onnx="models/{model}/model/{model}.onnx",
+        onnx=engine_onnx,
         inspect="models/{model}/model/inspect.json",
         seed_cache=seed_timing_cache,
         facts=BUILDER_FACTS,
@@ -60,7 +60,7 @@ checkpoint benchmark_max_batch:
 
 use rule benchmark_max_batch as benchmark_batch_1 with:
     input:
-        engine=final_engine,
+        engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
         facts=BUILDER_FACTS,
         trtexec="build/toolchain/trtexec.json",

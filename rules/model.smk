@@ -73,12 +73,15 @@ rule save_reference_image:
 rule export_onnx:
     input:
         source=files_of_source,
-        config="models/{model}/config/config.json",
-        environment="build/.venv_optimum/packages.txt",
+        config=config_of_source,
+        environment=export_environment,
         image="build/export/reference_image.png",
     output:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
+        origin="build/export/{model}/origin.json",
+        attempts="models/{model}/model/export_attempts.json",
+        variants="models/{model}/model/variants.json",
     log:
         "logs/{model}/export_onnx.log",
     benchmark:
@@ -86,20 +89,23 @@ rule export_onnx:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("onnx_export", "torch_export"),
+        code=code_version("model_onnx", "torch_export"),
         folder=source_folder,
+        prompt=lambda wildcards: config["models"][wildcards.model]["prompt"],
     script:
         "../workflow/scripts/export_onnx.py"
 
 
-rule prepare_onnx:
+checkpoint prepare_onnx:
     input:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
+        origin="build/export/{model}/origin.json",
         source=files_of_source,
     output:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
+        table="models/{model}/model/inspect.md",
     log:
         "logs/{model}/prepare_onnx.log",
     benchmark:
@@ -107,9 +113,26 @@ rule prepare_onnx:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("onnx_graph", "preprocessing"),
+        code=code_version("onnx_prepare", "model_folder"),
+        folder=source_folder,
     script:
         "../workflow/scripts/prepare_onnx.py"
+
+
+rule bake_batch:
+    input:
+        onnx="models/{model}/model/{model}.onnx",
+        reference="build/export/{model}/reference.npz",
+    output:
+        "models/{model}/model/{model}_static_b{batch}.onnx",
+    log:
+        "logs/{model}/bake_batch_b{batch}.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("onnx_static"),
+    script:
+        "../workflow/scripts/bake_batch.py"
 
 
 rule write_labels:
@@ -125,6 +148,7 @@ rule write_labels:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("labels", "detector"),
+        code=code_version("labels", "detector", "export_recipes"),
+        prompt=lambda wildcards: config["models"][wildcards.model]["prompt"],
     script:
         "../workflow/scripts/write_labels.py"

@@ -6,7 +6,7 @@ from pathlib import Path
 import dsbench.benchmark_data as numbers
 from dsbench.detector import read_detector
 from dsbench.labels import read_labels
-from dsbench.preprocessing import read_preprocessing
+from dsbench.preprocessing import read_preprocessing, with_size
 from dsbench.reference_scripts import TITLES, pasted
 from dsbench.report_data import check_data
 from dsbench.rule_script import explained
@@ -20,6 +20,7 @@ def model_facts(tree: Path, files) -> dict:
     onnx = Path(files.onnx)
     inspect = json.loads(Path(files.inspect).read_text())
     detector = read_detector(Path(files.config))
+    attempts = json.loads(Path(files.attempts).read_text())
     source = json.loads(Path(files.source).read_text())
     return {
         "source": source["source"],
@@ -32,7 +33,7 @@ def model_facts(tree: Path, files) -> dict:
         "license": None,
         "revision": None,
         "classes": read_labels(Path(files.labels)),
-        "export": {"method": "optimum", "attempts": ["optimum"]}
+        "export": {key: attempts[key] for key in ("method", "attempts")}
         | {key: inspect[key] for key in ("max_abs_error", "tolerance")},
     } | {key: inspect[key] for key in ("opset", "nodes", "input", "outputs")}
 
@@ -40,9 +41,9 @@ def model_facts(tree: Path, files) -> dict:
 def preprocessing_facts(files, threshold: float | None) -> dict:
     """Return the report's `preprocessing`."""
     family = read_detector(Path(files.config)).family
-    found = read_preprocessing(
-        Path(files.files[0]).parent / "preprocessor_config.json", family.do_normalize_default
-    )
+    shape = json.loads(Path(files.inspect).read_text())["input"]["shape"]
+    processor = Path(files.files[0]).parent / "preprocessor_config.json"
+    found = with_size(read_preprocessing(processor, family.do_normalize_default), tuple(shape[2:]))
     return {
         "derived_from": "preprocessor_config.json",
         "net_scale_factor": found.net_scale_factor,

@@ -4,9 +4,16 @@ import shutil
 from pathlib import Path
 
 from dsbench.detector import read_detector
+from dsbench.errors import BuildError
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    source = next(Path(file) for file in snakemake.input if Path(file).name == "config.json")
+    files = [Path(file) for file in snakemake.input]
+    source = next((file for file in files if file.name == "config.json"), None)
+    if source is None:
+        raise BuildError(
+            f"{files[0].parent}: no config.json, so the family is known from the ONNX alone, and only for"
+            " families with a config.json a parser is built; models/NAME/model/NAME.onnx can be asked for."
+        )
     read_detector(source)
     shutil.copyfile(source, snakemake.output[0])

@@ -1,18 +1,27 @@
-"""Export a Hugging Face folder to ONNX in the export environment."""
+"""Import the source's ONNX, or export its safetensors, and prove that the result answers as the source does."""
 
+import json
 from pathlib import Path
 
-from dsbench.onnx_export import export_onnx
+import onnx
+
+from dsbench.model_folder import ModelFolder
+from dsbench.model_onnx import clean_onnx
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 
 with explained(snakemake.log[0]):
-    report_progress(f"exporting {snakemake.params.folder} to ONNX; the output is in {snakemake.log[0]}")
-    export_onnx(
-        python=Path(snakemake.input.environment).parent / "bin/python",
-        source=Path(snakemake.params.folder),
+    environment = snakemake.input.get("environment")
+    report_progress(f"making an ONNX of {snakemake.params.folder}; the log is {snakemake.log[0]}")
+    clean = clean_onnx(
+        ModelFolder(Path(snakemake.params.folder)),
+        python=Path(environment).parent / "bin/python" if environment else None,
+        prompt=snakemake.params.prompt,
         image=Path(snakemake.input.image),
-        onnx=Path(snakemake.output.onnx),
         reference=Path(snakemake.output.reference),
         log=Path(snakemake.log[0]),
     )
+    Path(snakemake.log[0]).write_text(json.dumps(clean.attempts, indent=1) + "\n")
+    for name in ("attempts", "variants", "origin"):
+        Path(snakemake.output[name]).write_text(json.dumps(getattr(clean, name), indent=1) + "\n")
+    onnx.save(clean.model, snakemake.output.onnx)

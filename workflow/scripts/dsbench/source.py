@@ -7,6 +7,7 @@ from dsbench.errors import BuildError
 
 REQUIRED = ("config.json", "preprocessor_config.json")
 WEIGHTS = "model.safetensors"
+TEXTS = (".json", ".txt", ".model")
 
 
 class SourceError(BuildError):
@@ -25,20 +26,30 @@ def locate(path: str, workdir: Path, project: Path) -> Path:
 
 
 def source_files(folder: Path) -> list[Path]:
-    """Return the files of a Hugging Face layout that the build reads; refuse what it would not load."""
+    """Return the files of a source folder that the build reads; refuse what it would not load.
+
+    It has ONNX files, or a Hugging Face layout with safetensors, whole or in shards.
+    """
     if not folder.is_dir():
         raise SourceError(
             f"{folder}: a model source must be a folder in Hugging Face layout (config.json,"
             " preprocessor_config.json, model.safetensors)"
         )
-    missing = [name for name in (*REQUIRED, WEIGHTS) if not (folder / name).is_file()]
+    read = [file for file in sorted(folder.iterdir()) if file.is_file() and file.suffix in TEXTS]
+    onnx = sorted(file for place in (folder, folder / "onnx") for file in place.glob("*.onnx*"))
+    if onnx:
+        return [*read, *onnx]
+    weights = sorted(folder.glob("*.safetensors"))
+    missing = [name for name in REQUIRED if not (folder / name).is_file()]
+    if not weights:
+        missing.append(WEIGHTS)
     if missing:
         pickles = sorted(
             file.name for file in folder.glob("*") if file.suffix in (".bin", ".pt", ".pth", ".pkl")
         )
         hint = f" ({', '.join(pickles)} is a pickle and is never opened; convert it)" if pickles else ""
         raise SourceError(f"{folder}: {', '.join(missing)} missing{hint}")
-    return [folder / name for name in (*REQUIRED, WEIGHTS)]
+    return [*read, *weights]
 
 
 def list_source(files: list[Path]) -> list[dict]:
