@@ -27,15 +27,22 @@ def info(name, dims, kind=TensorProto.FLOAT):
 
 
 def queries(
-    batch="batch", baked=None, leak=False, classes=4, kind=np.float32, mask=False, size=(HEIGHT, WIDTH)
+    batch="batch",
+    baked=None,
+    leak=False,
+    classes=4,
+    kind=np.float32,
+    mask=False,
+    size=(HEIGHT, WIDTH),
+    seed=3,
 ):
     """Return images -> logits [B, 24, classes], pred_boxes [B, 24, 4]: 24 = the cells of stride 16.
 
-    `baked` is the constant first dim of its Reshapes, `leak` adds the batch's mean to every slot, `kind` is
+    `baked` is the constant first dim of its Reshapes, `leak` gives every slot the batch's mean, right for one image alone, `kind` is
     the type of everything, `mask` adds a pixel_mask input.
     """
     tensor = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(seed)
     channels = classes + 4
     weights = [
         constant("kernel", rng.normal(size=(channels, 3, 16, 16)) / 28, kind),
@@ -46,10 +53,10 @@ def queries(
     source = "map"
     inputs = [info("pixel_values", [batch, 3, *size], tensor)]
     if leak:
-        weights.append(constant("first", [0]))
         nodes += [
             helper.make_node("ReduceMean", [source], ["mean"], axes=[0], keepdims=1),
-            helper.make_node("Add", [source, "mean"], ["leaky"]),
+            helper.make_node("Sub", ["mean", source], ["others"]),
+            helper.make_node("Add", [source, "others"], ["leaky"]),
         ]
         source = "leaky"
     if mask:

@@ -60,10 +60,10 @@ def _edges(size: object, max_size: object) -> tuple[int | None, int | None] | No
 
 
 def _aspect_kept(short: int | None, long: int | None, multiple: int) -> tuple[int, int]:
-    """Return what the processors make of a 16:9 frame: the limiting edge exact, the other truncated."""
+    """Return what the processors make of a 16:9 frame: the limiting edge exact, the short one rounded."""
     low, high = sorted((FRAME_HEIGHT, FRAME_WIDTH))
     if short is None or (long is not None and short * high > long * low):
-        sides = (long * low // high, long)
+        sides = (round(long * low / high), long)
     else:
         sides = (short, short * high // low)
     return tuple(max(multiple, side // multiple * multiple) for side in sides)

@@ -28,13 +28,13 @@ class Preprocessing:
 
     net_scale_factor: float
     offsets: tuple[float, float, float] | None
-    folded_std: tuple[float, float, float] | None
     model_color_format: str
     maintain_aspect_ratio: bool
     symmetric_padding: bool
     height: int
     width: int
     notes: tuple[str, ...]
+    folded_std: tuple[float, float, float] | None = None
 
 
 def read_preprocessing(path: Path, do_normalize_default: bool) -> Preprocessing:
