@@ -153,10 +153,12 @@ def test_static_batch_has_a_file_for_each_size_which_the_engine_takes(tmp_path):
     (onnx_file.parent / "labels.txt").write_text("car\nperson\nbicycle\nroad_sign\n")
     config = f"models: {{still: {{source: {onnx_file.parent}}}}}\n"
     engine = "models/still/benchmarks/engines/still_dynamic_b4.engine"
-    done = snakemake(tmp_path, engine, config=config)
+    b1_log = "models/still/benchmarks/b1/trtexec_b1.log"
+    done = snakemake(tmp_path, engine, b1_log, config=config)
     assert done.returncode == 0, done.stdout[-4000:]
     static = onnx.load(tmp_path / "models/still/model/still_static_b4.onnx")
     assert static.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 4
+    assert "1x3x64x96" in (tmp_path / b1_log).read_text()
     log = (tmp_path / "models/still/benchmarks/engines/build_b4.log").read_text()
     assert "still_static_b4.onnx" in log
     assert "Shapes=" not in log.split("\n")[0]

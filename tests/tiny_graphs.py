@@ -38,8 +38,8 @@ def queries(
 ):
     """Return images -> logits [B, 24, classes], pred_boxes [B, 24, 4]: 24 = the cells of stride 16.
 
-    `baked` is the constant first dim of its Reshapes, `leak` gives every slot the batch's mean, right for one image alone, `kind` is
-    the type of everything, `mask` adds a pixel_mask input.
+    `baked` is the constant first dim of its Reshapes, `leak` gives every slot the batch's mean (right for one
+    image alone), `kind` is the type of everything, `mask` adds a pixel_mask input.
     """
     tensor = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
     rng = np.random.default_rng(seed)
