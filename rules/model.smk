@@ -31,7 +31,8 @@ rule copy_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("detector"),
+        code=code_version("detector", "export_recipes"),
+        prompt=lambda wildcards: config["models"][wildcards.model]["prompt"],
     script:
         "../workflow/scripts/copy_config.py"
 

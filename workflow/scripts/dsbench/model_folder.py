@@ -51,9 +51,20 @@ class ModelFolder:
         detector = self.detector()
         if detector is not None and detector.id2label:
             return max(detector.id2label) + 1
+        if detector is None and (named := self._named_in_config()):
+            return named
         if (self.path / "labels.txt").is_file():
             return len(read_labels(self.path / "labels.txt"))
         return len(metadata_names(metadata)) or None
+
+    def _named_in_config(self) -> int:
+        """Return how many classes a config.json without an architecture names."""
+        file = self.path / "config.json"
+        if not file.is_file():
+            return 0
+        config = json.loads(file.read_text(encoding="utf-8"))
+        id2label = config.get("id2label") if isinstance(config, dict) else None
+        return len(id2label) if isinstance(id2label, dict) else 0
 
     def preprocessing(self, graph_size: tuple[int, int] = (0, 0)) -> Preprocessing:
         """Return what is done to the frame; a size that is fixed in the graph wins over every other.

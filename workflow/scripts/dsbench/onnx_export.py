@@ -13,6 +13,8 @@ from dsbench.export_attempt import Job, Outcome, loading_folder, run_attempt
 from dsbench.export_recipes import prompt_phrases, recipe_of
 from dsbench.tool_run import report_progress
 
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+
 
 class ExportError(BuildError):
     """A model that no attempt exported right, with every attempt's reason."""
@@ -58,6 +60,11 @@ def export_onnx(
     """
     recipe = recipe_of(model_type)
     phrases = prompt_phrases(model_type, prompt)
+    if phrases and not any((source / name).is_file() for name in TOKENIZERS):
+        raise ExportError(
+            f"{source}: {model_type} is asked with text, but it has no tokenizer; expected one of"
+            f" {', '.join(TOKENIZERS)} beside the weights"
+        )
     outcomes = [Outcome(method, None, "not tried", reason) for method, reason in recipe.skipped.items()]
     with tempfile.TemporaryDirectory(prefix="export-", dir=reference.parent) as scratch:
         job = Job(python, source, model_type, phrases, pixels, Path(scratch).resolve())
