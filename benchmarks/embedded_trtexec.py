@@ -1,12 +1,13 @@
-"""Compare the embedded trtexec with OpenVINO's benchmark_app and ONNX Runtime: same model, batch, precision.
+"""Compare the embedded trtexec with OpenVINO's benchmark_app and ONNX Runtime: same model and batch.
 
-Prints a Markdown table of median images/s; the programs take turns, so that other load meets them alike.
+The precision is the same too: benchmark_app is compared with the --fp16 engine at the type that engine chose, and
+ONNX Runtime, which computes in f32, with an engine built without --fp16. Prints a Markdown table of median images/s;
+the programs take turns, so that other load meets them alike.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import statistics
 import subprocess
@@ -20,17 +21,23 @@ import numpy as np
 import onnxruntime
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow/embedded"))
+
+from dsembed.cpu import usable_cores  # noqa: E402
+
 TRTEXEC = ROOT / "workflow/embedded/bin/trtexec"
 BENCHMARK_APP = Path(sys.executable).with_name("benchmark_app")
-CORES = len(os.sched_getaffinity(0))
 WARM_UP_S = 1
+Programs = dict[tuple[str, str], Callable[[], float]]
 
 
 def main() -> None:
     """Print the table for the model and batches of the command line."""
     arguments = _arguments()
-    print(f"Median images/s of {arguments.repeats} runs of {arguments.seconds} s each, {CORES} CPU cores\n")
-    print("| Batch | Program | Settings | images/s | embedded / this |")
+    print(
+        f"Median images/s of {arguments.repeats} runs of {arguments.seconds} s each, {usable_cores()} CPU cores\n"
+    )
+    print("| Batch | Program | Settings | images/s | embedded of the same precision / this |")
     print("|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for batch in arguments.batches:
@@ -38,49 +45,64 @@ def main() -> None:
 
 
 def _print_rows(arguments: argparse.Namespace, batch: int, folder: Path) -> None:
-    dims = tuple(arguments.dims)
-    shape = f"{arguments.input}:{{}}x{'x'.join(map(str, dims))}"
-    engine, plan = _build(arguments.onnx, shape, batch, folder)
+    """Print two groups of rows, the --fp16 engine's and the f32 engine's; each group's engine comes first."""
+    groups = [
+        _fp16_programs(arguments, batch, folder),
+        _f32_programs(arguments, batch, folder),
+    ]
+    rates = [{program: [] for program in group} for group in groups]
+    for _ in range(arguments.repeats):
+        for group, group_rates in zip(groups, rates, strict=True):
+            for program, measure in group.items():
+                group_rates[program].append(measure())
+    for group_rates in rates:
+        medians = {program: statistics.median(values) for program, values in group_rates.items()}
+        own = next(iter(medians.values()))
+        for (program, settings), images_per_s in medians.items():
+            ratio = own / images_per_s
+            print(f"| {batch} | {program} | {settings} | {images_per_s:.1f} | {ratio:.2f} |", flush=True)
+
+
+def _fp16_programs(arguments: argparse.Namespace, batch: int, folder: Path) -> Programs:
+    own, plan = _embedded_program(arguments, batch, folder / f"b{batch}_fp16.engine", "--fp16")
     compute = plan.split()[-1]
-    own_shape = f"{arguments.input}[{batch},{','.join(map(str, dims))}]"
+    shape = f"{arguments.input}[{batch},{','.join(map(str, arguments.dims))}]"
+    app = (arguments.onnx, arguments.input, shape, batch, arguments.seconds)
     like_for_like = ["-hint", "none", "-nstreams", "1", "-ip", "f32", "-infer_precision", compute]
     throughput = ["-hint", "throughput", "-ip", "f32", "-infer_precision", compute]
-    app = (arguments.onnx, arguments.input, own_shape, batch, arguments.seconds)
-    programs: dict[tuple[str, str], Callable[[], float]] = {
-        ("embedded trtexec", plan): lambda: _embedded(engine, shape.format(batch), batch, arguments.seconds),
+    return {
+        ("embedded trtexec --fp16", plan): own,
         ("benchmark_app", " ".join(like_for_like)): lambda: _benchmark_app(*app, like_for_like),
         ("benchmark_app", " ".join(throughput)): lambda: _benchmark_app(*app, throughput),
-        ("ONNX Runtime", f"f32, intra_op {CORES}"): lambda: _onnx_runtime(
-            arguments.onnx, arguments.input, (batch, *dims), arguments.seconds
-        ),
     }
-    rates: dict[tuple[str, str], list[float]] = {program: [] for program in programs}
-    for _ in range(arguments.repeats):
-        for program, measure in programs.items():
-            rates[program].append(measure())
-    medians = {program: statistics.median(values) for program, values in rates.items()}
-    own = next(iter(medians.values()))
-    for (program, settings), images_per_s in medians.items():
-        print(
-            f"| {batch} | {program} | {settings} | {images_per_s:.1f} | {own / images_per_s:.2f} |",
-            flush=True,
-        )
 
 
-def _build(onnx: Path, shape: str, batch: int, folder: Path) -> tuple[Path, str]:
-    """Return the --fp16 engine for 1 to `batch` images, and the plan it chose for `batch`."""
-    engine = folder / f"b{batch}.engine"
+def _f32_programs(arguments: argparse.Namespace, batch: int, folder: Path) -> Programs:
+    own, plan = _embedded_program(arguments, batch, folder / f"b{batch}_f32.engine")
+    session = (arguments.onnx, arguments.input, (batch, *arguments.dims), arguments.seconds)
+    return {
+        ("embedded trtexec", plan): own,
+        ("ONNX Runtime", f"f32, intra_op {usable_cores()}"): lambda: _onnx_runtime(*session),
+    }
+
+
+def _embedded_program(
+    arguments: argparse.Namespace, batch: int, engine: Path, *precision: str
+) -> tuple[Callable[[], float], str]:
+    """Build `engine` for 1 to `batch` images; return what measures it, and the plan it chose for `batch`."""
+    shape = f"{arguments.input}:{{}}x{'x'.join(map(str, arguments.dims))}"
     log = _run(
         str(TRTEXEC),
-        f"--onnx={onnx}",
+        f"--onnx={arguments.onnx}",
         f"--saveEngine={engine}",
         f"--minShapes={shape.format(1)}",
         f"--optShapes={shape.format(batch)}",
         f"--maxShapes={shape.format(batch)}",
-        "--fp16",
+        *precision,
         "--skipInference",
     )
-    return engine, _found(rf"embedded: plan (.*) for batch {batch}$", log)[0]
+    plan = _found(rf"embedded: plan (.*) for batch {batch}$", log)[0]
+    return lambda: _embedded(engine, shape.format(batch), batch, arguments.seconds), plan
 
 
 def _embedded(engine: Path, shape: str, batch: int, seconds: int) -> float:
@@ -105,7 +127,7 @@ def _benchmark_app(onnx: Path, name: str, shape: str, batch: int, seconds: int, 
 
 def _onnx_runtime(onnx: Path, name: str, shape: tuple[int, ...], seconds: int) -> float:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = CORES
+    options.intra_op_num_threads = usable_cores()
     session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     images = {name: np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)}
     warm_s = time.perf_counter() + WARM_UP_S

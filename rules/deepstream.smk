@@ -5,13 +5,16 @@ use rule write_kitti_config as write_streams_config with:
     input:
         video="build/toolchain/video.json",
         nvinfer="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
+        max_bs="models/{model}/benchmarks/max_bs.json",
     output:
         "models/{model}/benchmarks/ds/ds_s{streams}_run{run}.txt",
     log:
         "logs/{model}/write_streams_config_s{streams}_run{run}.log",
+    benchmark:
+        "logs/{model}/wall_time/write_streams_config_s{streams}_run{run}.tsv"
     params:
         code=code_version("app_config"),
-        streams=lambda wildcards: int(wildcards.streams),
+        streams=streams_of_engine,
         kitti_directory=None,
         interval_s=config["deepstream"]["interval_s"],
         loop=True,
@@ -21,7 +24,7 @@ checkpoint benchmark_streams:
     input:
         app_config="models/{model}/benchmarks/ds/ds_s{streams}_run{run}.txt",
         nvinfer="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
-        engine=final_engine,
+        decisions=decisions_before,
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
@@ -46,3 +49,32 @@ checkpoint benchmark_streams:
         timeout_s=config["deepstream"]["timeout_s"],
     script:
         "../workflow/scripts/benchmark_streams.py"
+
+
+checkpoint summarise_run1:
+    input:
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        logs=run1_log,
+    output:
+        "models/{model}/benchmarks/ds/run1.json",
+    log:
+        "logs/{model}/summarise_run1.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("measured_chain"),
+        windows=config["deepstream"]["windows"],
+        target_fps=config["target_fps"],
+    script:
+        "../workflow/scripts/summarise_run.py"
+
+
+use rule summarise_run1 as summarise_run2 with:
+    input:
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        run1="models/{model}/benchmarks/ds/run1.json",
+        logs=run2_logs,
+    output:
+        "models/{model}/benchmarks/ds/run2.json",
+    log:
+        "logs/{model}/summarise_run2.log",

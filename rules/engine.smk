@@ -58,8 +58,30 @@ checkpoint benchmark_max_batch:
         "../workflow/scripts/benchmark_engine.py"
 
 
-use rule benchmark_max_batch as benchmark_batch_1 with:
+checkpoint choose_max_batch:
     input:
+        logs=chain_logs,
+        engines=chain_engines,
+        timing_cache=last_timing_cache,
+    output:
+        decision="models/{model}/benchmarks/max_bs.json",
+        timing_cache="models/{model}/benchmarks/engines/timing.cache",
+    log:
+        "logs/{model}/choose_max_batch.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("measured_chain"),
+        first_batch=config["first_batch"][RUNTIME.kind],
+        largest_batch=config["largest_batch"][RUNTIME.kind],
+        target_fps=config["target_fps"],
+    script:
+        "../workflow/scripts/choose_max_batch.py"
+
+
+rule benchmark_batch_1:
+    input:
+        max_bs="models/{model}/benchmarks/max_bs.json",
         engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
         facts=BUILDER_FACTS,
@@ -70,16 +92,15 @@ use rule benchmark_max_batch as benchmark_batch_1 with:
         "logs/{model}/benchmark_b1.log",
     benchmark:
         "logs/{model}/wall_time/benchmark_b1.tsv"
-
-
-rule keep_timing_cache:
-    input:
-        final_timing_cache,
-    output:
-        "models/{model}/benchmarks/engines/timing.cache",
-    log:
-        "logs/{model}/keep_timing_cache.log",
     conda:
         "../envs/workflow.yaml"
-    shell:
-        "cp {input:q} {output:q} 2> {log:q}"
+    threads: MEASURING_THREADS
+    resources:
+        gpu=1,
+    params:
+        code=code_version("trtexec_run"),
+        program=RUNTIME.trtexec,
+        duration_s=config["trtexec"]["duration_s"],
+        warm_up_ms=config["trtexec"]["warm_up_ms"],
+    script:
+        "../workflow/scripts/benchmark_engine.py"

@@ -21,7 +21,7 @@ rule list_source:
 
 rule copy_config:
     input:
-        files_of_source,
+        config_to_copy,
     output:
         "models/{model}/config/config.json",
     log:
@@ -32,6 +32,7 @@ rule copy_config:
         "../envs/workflow.yaml"
     params:
         code=code_version("detector", "export_recipes"),
+        has_onnx=lambda wildcards: folder_of(wildcards).has_onnx,
         prompt=lambda wildcards: config["models"][wildcards.model]["prompt"],
     script:
         "../workflow/scripts/copy_config.py"
@@ -57,7 +58,7 @@ rule make_export_environment:
 
 rule save_reference_image:
     input:
-        PROJECT / "demo/sample_720p.mp4",
+        PROJECT / DEMO_CLIP,
     output:
         "build/export/reference_image.png",
     log:
@@ -102,7 +103,7 @@ checkpoint prepare_onnx:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
         origin="build/export/{model}/origin.json",
-        source=files_of_source,
+        described=files_describing_source,
     output:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",

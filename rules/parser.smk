@@ -56,11 +56,11 @@ rule compile_parser:
 
 rule write_nvinfer_config:
     input:
-        source=files_of_source,
+        processor=file_of_source("preprocessor_config.json"),
         config="models/{model}/config/config.json",
         inspect="models/{model}/model/inspect.json",
         labels="models/{model}/config/labels.txt",
-        engine=final_engine,
+        max_bs="models/{model}/benchmarks/max_bs.json",
     output:
         "models/{model}/config/config_infer_primary_{model}.txt",
     log:
@@ -70,7 +70,7 @@ rule write_nvinfer_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("nvinfer_config"),
+        code=code_version("nvinfer_config", "labels"),
         batch_size=1,
         precision=config["precision"],
         threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
@@ -86,7 +86,7 @@ use rule write_nvinfer_config as write_nvinfer_config_ds with:
     benchmark:
         "logs/{model}/wall_time/write_nvinfer_config_ds.tsv"
     params:
-        code=code_version("nvinfer_config"),
-        batch_size=lambda wildcards: max_batch(wildcards.model),
+        code=code_version("nvinfer_config", "labels"),
+        batch_size=None,
         precision=config["precision"],
         threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],

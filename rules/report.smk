@@ -6,18 +6,21 @@ DATA_SCHEMA = TEMPLATES / "benchmark_data.schema.json"
 
 rule write_scripts:
     input:
-        unpack(measured_files),
-        engine=final_engine,
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        run1="models/{model}/benchmarks/ds/run1.json",
+        run2="models/{model}/benchmarks/ds/run2.json",
         inspect="models/{model}/model/inspect.json",
         trtexec="build/toolchain/trtexec.json",
     output:
         expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
     log:
         "logs/{model}/write_scripts.log",
+    benchmark:
+        "logs/{model}/wall_time/write_scripts.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("reference_scripts"),
+        code=code_version("reference_scripts", "trtexec_run"),
         programs={"trtexec": RUNTIME.trtexec, "deepstream_app": RUNTIME.deepstream_app},
         measuring=config["trtexec"] | config["deepstream"],
         precision=config["precision"],
@@ -28,17 +31,18 @@ rule write_scripts:
 
 rule collect_data:
     input:
-        unpack(measured_files),
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        run1="models/{model}/benchmarks/ds/run1.json",
+        run2="models/{model}/benchmarks/ds/run2.json",
         pictures=video_artefacts,
         b1_log="models/{model}/benchmarks/b1/trtexec_b1.log",
-        timing_cache="models/{model}/benchmarks/engines/timing.cache",
         preflight="build/toolchain/preflight.md",
         source="models/{model}/model/source.json",
         config="models/{model}/config/config.json",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
         attempts="models/{model}/model/export_attempts.json",
-        files=files_of_source,
+        processor=file_of_source("preprocessor_config.json"),
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
@@ -47,7 +51,7 @@ rule collect_data:
         facts=facts(
             TOOLCHAIN.builder_facts()
             + TOOLCHAIN.runner_facts()
-            + ["deepstream_headers", "compiler", "encoder", "wkhtmltopdf"]
+            + ["host", "cpu", "deepstream_headers", "compiler", "encoder", "wkhtmltopdf"]
         ),
     output:
         "models/{model}/reports/benchmark_data.json",
@@ -56,9 +60,12 @@ rule collect_data:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("benchmark_data", "report_data", "system_facts", "detector", "preprocessing"),
+        code=code_version(
+            "benchmark_data", "wall_time", "report_data", "system_facts", "detector", "preprocessing"
+        ),
         settings={key: config[key] for key in ("target_fps", "trtexec", "deepstream")},
         threshold=lambda wildcards: config["models"][wildcards.model]["threshold"],
+        has_video=HAS_VIDEO,
     script:
         "../workflow/scripts/collect_data.py"
 

@@ -17,7 +17,7 @@ rule record_fact:
 
 rule check_toolchain:
     input:
-        facts=facts(TOOLCHAIN.builder_facts() + ["deepstream", "compiler", "encoder", "wkhtmltopdf"]),
+        facts=facts(TOOLCHAIN.required_facts() + ["encoder"]),
         video=VIDEO,
     output:
         "build/toolchain/preflight.md",
@@ -42,9 +42,12 @@ rule inspect_video:
         "build/toolchain/video.json",
     log:
         "logs/toolchain/video.log",
+    benchmark:
+        "logs/wall_time/inspect_video.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("video"),
+        code=code_version("video", "clip"),
+        project=str(PROJECT),
     script:
         "../workflow/scripts/inspect_video.py"

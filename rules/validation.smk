@@ -9,6 +9,8 @@ rule write_kitti_config:
         "models/{model}/config/deepstream_app_kitti_{model}.txt",
     log:
         "logs/{model}/write_kitti_config.log",
+    benchmark:
+        "logs/{model}/wall_time/write_kitti_config.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -25,7 +27,7 @@ rule dump_kitti:
     input:
         app_config="models/{model}/config/deepstream_app_kitti_{model}.txt",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
-        engine=final_engine,
+        max_bs="models/{model}/benchmarks/max_bs.json",
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         video=VIDEO,
@@ -65,8 +67,9 @@ rule judge_kitti:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("gate"),
+        code=code_version("gate", "clip"),
         required_ratio=config["gate"]["required_ratio"],
+        project=str(PROJECT),
     script:
         "../workflow/scripts/judge_kitti.py"
 
@@ -75,7 +78,6 @@ rule record_video:
     input:
         kitti="models/{model}/samples/kitti_output",
         manifest="models/{model}/validation/kitti_manifest.json",
-        gate="models/{model}/validation/gate.json",
         video=VIDEO,
         encoder="build/toolchain/encoder.json",
     output:

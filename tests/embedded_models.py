@@ -1,5 +1,8 @@
 """Tiny ONNX models and engines for the tests of the embedded runtime."""
 
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from dsembed.builder import FP32, BuildConfig, build_engine
-from dsembed.engine_file import write_engine_file
+from dsembed.engine_file import CHECKSUM_BYTES, PREFIX, write_engine_file
 from dsembed.log_writer import LogWriter
 from dsembed.network import parse_network
 from dsembed.shapes import Profile
@@ -51,3 +54,16 @@ def write_engine(
     path = folder / "tiny.engine"
     write_engine_file(path, build_engine(network, config, LogWriter("test", "test")))
     return path
+
+
+def rewritten(path: Path, target: Path, change: Callable[[dict], None]) -> Path:
+    """Copy the engine with its header changed and its checksum made right again."""
+    content = path.read_bytes()
+    magic, version, header_bytes, xml_bytes, weights_bytes = PREFIX.unpack(content[: PREFIX.size])
+    header = json.loads(content[PREFIX.size : PREFIX.size + header_bytes])
+    change(header)
+    text = json.dumps(header).encode()
+    body = PREFIX.pack(magic, version, len(text), xml_bytes, weights_bytes) + text
+    body += content[PREFIX.size + header_bytes : -CHECKSUM_BYTES]
+    target.write_bytes(body + hashlib.sha256(body).digest())
+    return target

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -15,6 +17,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from dsembed.native import PARSER_INCLUDE_DIR
+from dsembed.pipeline import Pipeline
+from embedded_models import rewritten
 
 BIN = Path(__file__).resolve().parents[1] / "workflow" / "embedded" / "bin"
 ENVIRONMENT = {**os.environ, "DSEMBED_PYTHON": sys.executable}
@@ -95,10 +99,10 @@ def tools(tmp_path_factory):
     return directory
 
 
-def make_clip(path: Path, colour: tuple, frames: int) -> None:
+def make_clip(path: Path, colour: tuple, frames: int, pixel_format: str = "yuv420p") -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(30))
-        stream.width, stream.height, stream.pix_fmt = SIZE, SIZE, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = SIZE, SIZE, pixel_format
         picture = np.full((SIZE, SIZE, 3), colour, np.uint8)
         for _ in range(frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -249,6 +253,90 @@ def test_parser_that_returns_false_is_logged_and_the_run_goes_on(setup, tmp_path
     assert outcome.returncode == 0
     assert outcome.stderr.count("Failed to parse bboxes using custom parse function") == 5
     assert (tmp_path / "kitti/00_000_000004.txt").read_text() == ""
+
+
+def test_video_of_another_pixel_format_opens_and_fails_as_a_stream(setup, tools):
+    make_clip(tools / "fine.mp4", RED, 2, "yuv444p")
+    outcome = run(setup("fine.mp4"))
+    assert outcome.returncode == 255
+    assert "ERROR from src_elem0: Internal data stream error.\n" in outcome.stderr
+    assert "Debug info: pixel format yuv444p is not supported" in outcome.stderr
+
+
+def test_plans_timed_on_other_cores_are_warned_about(setup, tools, tmp_path):
+    engine = rewritten(
+        tools / "m.engine", tmp_path / "o.engine", lambda header: header["cpu"].update(cores=64)
+    )
+    outcome = run(setup("red.mp4", engine=engine))
+    assert outcome.returncode == 0
+    assert "The engine's plans were timed on 64 CPU cores" in outcome.stderr
+
+
+def test_closed_stdout_ends_a_looped_run(setup):
+    with subprocess.Popen(
+        setup("red.mp4", loop=1),
+        env=ENVIRONMENT,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        while "Pipeline running" not in process.stdout.readline():
+            pass
+        process.stdout.close()
+        try:
+            assert process.wait(timeout=15) == 255
+            assert "BrokenPipe" not in process.stderr.read()
+        finally:
+            process.kill()
+
+
+def test_sigint_during_start_up_ends_the_run_cleanly(setup, tmp_path):
+    program = (
+        "import os, signal, sys, dsembed.start_deepstream_app as start\n"
+        "load = start.load_main\n"
+        "def interrupted(*names):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return load(*names)\n"
+        "start.load_main = interrupted\n"
+        "sys.exit(start.start(sys.argv[1:]))\n"
+    )
+    _, *arguments = setup("red.mp4", loop=1)
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(BIN.parent)}
+    outcome = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        check=False,
+        timeout=60,
+        **{"env": environment, "stdin": subprocess.DEVNULL, "capture_output": True, "text": True},
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.endswith("User Interrupted.. \n\nQuitting\nApp run successful\n")
+    assert "Traceback" not in outcome.stderr
+
+
+def test_any_fault_of_a_thread_is_reported_before_the_end(tools):
+    def broken(*_: object) -> None:
+        raise RuntimeError("kernel failed")
+
+    gie = SimpleNamespace(
+        input_dims=(3, 4, 4),
+        host=SimpleNamespace(dsembed_prepare=lambda *_: 1),
+        mux=None,
+        network=None,
+        context=SimpleNamespace(submit=broken),
+        detector=SimpleNamespace(close=lambda: None),
+    )
+    messages: SimpleQueue[tuple[str, ...]] = SimpleQueue()
+    pipeline = Pipeline(
+        *((tools / "red.mp4",), True, gie, None, None),
+        on_eos=lambda: messages.put(("EOS",)),
+        on_error=lambda *error: messages.put(error),
+    )
+    pipeline.start()
+    element, headline, debug = messages.get(timeout=10)
+    pipeline.stop()
+    assert (element, headline) == ("primary_gie", "Failed to queue input batch for inferencing")
+    assert debug.startswith("Traceback") and "RuntimeError: kernel failed" in debug
 
 
 def test_bad_integer_in_the_application_file(setup, tmp_path):

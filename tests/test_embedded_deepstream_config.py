@@ -171,6 +171,7 @@ REFUSALS = [
     ({"streammux": {"batch-size": "4"}}, "batch-size=4 with 1 sources"),
     ({"streammux": {"batched-push-timeout": "40000"}}, "batched-push-timeout=40000"),
     ({"streammux": {"width": "0"}}, "width=0 height=720"),
+    ({"streammux": {"height": "16385"}}, "height=16385: set both to the surface size, 2 to 16384 pixels"),
     ({"osd": {"enable": "1"}}, r"\[osd\] enable=1"),
     ({"tiled_display": {"enable": "2"}}, r"\[tiled-display\] enable=2"),
     ({"tracker": {"enable": "1"}}, r"\[tracker\] enable=1: the embedded runtime has no such stage"),
@@ -188,6 +189,20 @@ def test_what_is_not_supported_is_refused_by_name(tmp_path, change, sentence):
     with pytest.raises(RefusedError, match=sentence) as refusal:
         app(tmp_path, **change)
     assert str(refusal.value).startswith(str(tmp_path / "app.txt"))
+
+
+def test_the_new_streammux_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("USE_NEW_NVSTREAMMUX", "yes")
+    with pytest.raises(RefusedError, match=r"USE_NEW_NVSTREAMMUX=yes: .* unset the variable"):
+        app(tmp_path)
+
+
+def test_unique_id_of_the_application_file_is_checked_too(tmp_path):
+    settings, _ = app(tmp_path, primary_gie={"gie-unique-id": "-1"})
+    written(tmp_path / "infer.txt", NVINFER)
+    (tmp_path / "labels.txt").write_text("car\n")
+    with pytest.raises(RefusedError, match="gie-unique-id=-1"):
+        read_nvinfer_settings(settings.gie, print)
 
 
 def test_bad_integer_fails_the_file(tmp_path):
@@ -242,6 +257,15 @@ NVINFER_REFUSALS = [
     ({"property": {"offsets": "1;2"}}, "2 values, expected 3"),
     ({"property": {"batch-size": "2000"}}, "expected 1 to 1024"),
     ({"property": {"num-detected-classes": "0"}}, "num-detected-classes=0"),
+    ({"property": {"num-detected-classes": "65537"}}, "num-detected-classes=65537.* 1 to 65536"),
+    ({"property": {"gie-unique-id": "0"}}, "gie-unique-id=0: expected 1 or more"),
+    ({"property": {"net-scale-factor": "nan"}}, "net-scale-factor=nan"),
+    ({"property": {"net-scale-factor": "inf"}}, "net-scale-factor=inf"),
+    ({"property": {"offsets": "1;nan;3"}}, "offsets=.*nan"),
+    ({"class-attrs-all": {"nms-iou-threshold": "1.01"}}, "nms-iou-threshold=1.01: expected 0 to 1"),
+    ({"class-attrs-all": {"nms-iou-threshold": "nan"}}, "nms-iou-threshold=nan"),
+    ({"class-attrs-1": {"pre-cluster-threshold": "nan"}}, "pre-cluster-threshold=nan"),
+    ({"class-attrs-1": {"post-cluster-threshold": "inf"}}, "post-cluster-threshold=inf"),
     ({"property": {"labelfile-path": "none.txt"}}, "No such file"),
     ({"class-attrs-3": {}}, "beyond num-detected-classes=3"),
     ({"class-attrs-0": {"topk": "-1"}}, "topk=-1 is negative"),

@@ -8,6 +8,7 @@ import pytest
 
 from dsembed import native
 from dsembed.app_settings import MuxSettings
+from dsembed.declared_keys import RefusedError
 from dsembed.engine import Binding
 from dsembed.nvinfer_settings import ClassAttributes
 from dsembed.postprocess import DETECTION, Detector, mux_struct, network_struct
@@ -44,6 +45,11 @@ extern "C" bool ParseRows(Layers const& layers, NvDsInferNetworkInfo const& netw
 }
 extern "C" bool ParseNothing(Layers const&, NvDsInferNetworkInfo const&, NvDsInferParseDetectionParams const&,
                              Objects&) { return false; }
+#ifdef STATED_BYTES
+extern "C" { extern const unsigned NvDsInferParseObjectBytes; const unsigned NvDsInferParseObjectBytes = STATED_BYTES; }
+#endif
+extern "C" bool ParseThrowsANumber(Layers const&, NvDsInferNetworkInfo const&, NvDsInferParseDetectionParams const&,
+                                   Objects&) { throw 7; }
 extern "C" bool ParseThrows(Layers const&, NvDsInferNetworkInfo const&, NvDsInferParseDetectionParams const&,
                             Objects&) { throw std::runtime_error("no such layer"); }
 """
@@ -57,16 +63,18 @@ def host():
 
 @pytest.fixture(scope="module")
 def libraries(tmp_path_factory):
-    """The test parser by the bytes of its objects, 28 and 24."""
+    """The test parser by the bytes of its objects, 28 and 24, and one that states its 24 bytes."""
     directory = tmp_path_factory.mktemp("parser")
     source = directory / "parser.cpp"
     source.write_text(PARSER)
     built = {}
-    for object_bytes in (28, 24):
-        built[object_bytes] = directory / f"libparser{object_bytes}.so"
+    for object_bytes, stated in ((28, False), (24, False), (24, True)):
+        name = f"stated {object_bytes}" if stated else object_bytes
+        built[name] = directory / f"libparser{object_bytes}{'_stated' if stated else ''}.so"
         include = f"-I{native.PARSER_INCLUDE_DIR}"
         flags = ["-std=c++17", "-fPIC", "-shared", f"-DDEEPSTREAM_OBJECT_BYTES={object_bytes}", include]
-        subprocess.run(["g++", *flags, "-o", built[object_bytes], source], check=True)
+        flags += [f"-DSTATED_BYTES={object_bytes}"] * stated
+        subprocess.run(["g++", *flags, "-o", built[name], source], check=True)
     return built
 
 
@@ -209,9 +217,22 @@ def test_parser_that_throws_ends_the_run(host, libraries):
         run(detector(host, libraries[28], "ParseThrows"), random_rows(1))
 
 
-def test_parser_of_an_older_deepstream_is_recognised(host, libraries):
+def test_parser_that_throws_anything_ends_the_run(host, libraries):
+    with pytest.raises(native.HostError, match="no std::exception"):
+        run(detector(host, libraries[28], "ParseThrowsANumber"), random_rows(1))
+
+
+def test_parser_that_states_other_objects_is_refused_at_load(host, libraries):
+    with pytest.raises(
+        native.HostError, match=r"_stated\.so writes objects of 24 bytes, DeepStream 9's have 28"
+    ):
+        detector(host, libraries["stated 24"])
+
+
+@pytest.mark.parametrize("objects", [3, 7, 14, 56])
+def test_parser_of_an_older_deepstream_is_recognised(host, libraries, objects):
     rows = np.full((1, QUERIES, 6), -2, F32)
-    rows[0, :3] = (0, 0, 0, 10, 10, 0.5)
+    rows[0, :objects] = (0, 0, 0, 10, 10, 0.5)
     with pytest.raises(native.HostError, match="not of DeepStream 9's 28 bytes"):
         run(detector(host, libraries[24]), rows)
 
@@ -225,3 +246,11 @@ def test_missing_library_and_symbol_are_named(host, libraries, tmp_path):
 
 def test_struct_sizes_agree_with_the_host():
     assert DETECTION.itemsize == 24
+
+
+def test_surface_of_which_nothing_is_left_in_the_network_is_refused():
+    settings = SimpleNamespace(maintain_aspect_ratio=True, symmetric_padding=False)
+    with pytest.raises(
+        RefusedError, match="leaves 320x0 pixels of a 4096x2 mux surface in the 320x320 network"
+    ):
+        network_struct(settings, MuxSettings(4096, 2, False), (3, 320, 320))

@@ -226,3 +226,31 @@ def test_file_that_is_no_video_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(SourceError, match=r"a\.mp4: "):
         next(decode_frames(path, loop=False))
+
+
+def test_surface_beyond_all_memory_is_an_error_not_an_abort(host):
+    planes = random_planes(64, 48)
+    network = network_struct(SimpleNamespace(**SETTINGS), MuxSettings(64, 48, False), (3, 16, 16))
+    tensor = np.zeros((3, 16, 16), F32)
+    huge = native.Mux(2**30, 2**30, False)
+    with pytest.raises(native.HostError, match="no memory"):
+        host.dsembed_prepare(frame_of(planes), huge, network, tensor.ctypes.data)
+
+
+@pytest.mark.parametrize(
+    ("value", "command"), [("env g++", ["env", "g++"]), ("'g++' -m64", ["g++", "-m64"]), (" ", ["g++"])]
+)
+def test_cxx_may_hold_a_launcher_and_options(monkeypatch, tmp_path, value, command):
+    started = []
+    monkeypatch.setenv("CXX", value)
+    monkeypatch.setattr(native, "BUILD_DIR", tmp_path)
+    monkeypatch.setattr(native, "_compile", lambda compiler, *_: started.append(compiler))
+    native._compiled()
+    assert started == [command]
+
+
+@pytest.mark.parametrize("value", ["g++ 'x", "no-such-compiler -O1"])
+def test_cxx_that_is_no_command_is_named(monkeypatch, value):
+    monkeypatch.setenv("CXX", value)
+    with pytest.raises(native.HostError, match=value.split()[0].replace("+", r"\+")):
+        native._compiled()

@@ -9,7 +9,7 @@ from dsembed.cpu import Cpu, CpuError, this_cpu, usable_cores
 from dsembed.engine import Engine
 from dsembed.plan import Plan, candidates
 from dsembed.tactics import usable_precisions
-from dsembed.timing_cache import add_to_cache, cache_key, read_cache
+from dsembed.timing_cache import FORMAT, add_to_cache, cache_key, read_cache
 from embedded_models import write_engine
 
 CPUINFO = """\
@@ -67,16 +67,49 @@ def test_engine_answers_batches_between_its_timed_ones(tmp_path):
         assert batch % engine.plan(batch).chunk == 0
 
 
+def query_difference(reference, outputs):
+    return output_difference(["logits", "pred_boxes"], reference, outputs)
+
+
 def test_reordered_detections_are_no_difference():
     rng = np.random.default_rng(0)
     logits, boxes = rng.normal(size=(2, 50, 4)), rng.uniform(size=(2, 50, 4))
     order = rng.permutation(50)
-    assert output_difference([logits, boxes], [logits[:, order], boxes[:, order]]) == 0
+    assert query_difference((logits, boxes), (logits[:, order], boxes[:, order])) == 0
+
+
+def test_one_moved_box_counts_if_its_score_is_high():
+    logits = np.linspace(4, -4, 16).reshape(1, 16, 1)
+    boxes = np.array([[[row >> bit & 1 for bit in range(4)] for row in range(16)]], np.float64)
+    for row, difference in ((0, 0.4), (1, 0)):
+        moved = boxes.copy()
+        moved[0, row, 3] += 0.4
+        assert query_difference((logits, boxes), (logits, moved)) == pytest.approx(difference)
+
+
+def test_two_rows_are_not_both_matched_with_one():
+    logits, boxes = np.zeros((1, 20, 1)), np.zeros((1, 20, 4))
+    logits[0, :2] = 5
+    lost = logits.copy()
+    lost[0, 1] = 0
+    assert query_difference((logits, boxes), (lost, boxes)) == pytest.approx(1)
+
+
+def test_nan_is_no_small_difference():
+    logits, boxes = np.ones((1, 20, 1)), np.ones((1, 20, 4))
+    assert not query_difference((logits, boxes), (logits * np.nan, boxes)) <= TOLERANCE
+
+
+def test_every_value_of_other_models_counts():
+    reference = np.ones((1, 4, 100, 100), np.float32)
+    moved = reference.copy()
+    moved[0, 3, 99, 99] = 1.5
+    assert output_difference(["features"], [reference], [moved]) == pytest.approx(0.5)
 
 
 def test_difference_is_a_share_of_the_outputs_range():
     reference = np.full((1, 4, 8, 8), 200.0, np.float32)
-    assert output_difference([reference], [reference + 2]) == pytest.approx(0.01)
+    assert output_difference(["features"], [reference], [reference + 2]) == pytest.approx(0.01)
 
 
 def test_probe_images_cover_signed_and_unsigned_noise_and_structure():
@@ -94,7 +127,10 @@ def test_timing_cache_keeps_the_entries_of_other_builds(tmp_path):
     assert size_bytes == path.stat().st_size
 
 
-@pytest.mark.parametrize("content", ["", "junk", "[]", json.dumps({"format": "other", "entries": {}})])
+@pytest.mark.parametrize(
+    "content",
+    ["", "junk", "[]", json.dumps({"format": "other", "entries": {}}), json.dumps({"format": FORMAT})],
+)
 def test_unreadable_timing_cache_is_as_none(tmp_path, content):
     path = tmp_path / "timing.cache"
     path.write_text(content)

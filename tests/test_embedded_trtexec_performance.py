@@ -14,6 +14,7 @@ from dsembed.performance import (
     summary_lines,
     summary_warnings,
     trace_lines,
+    walltime_s,
 )
 
 
@@ -132,3 +133,9 @@ def test_queries_that_began_in_the_warm_up_do_not_count():
 def test_run_needs_both_iterations_and_time(iterations, elapsed_ms, is_reached):
     length = RunLength(iterations=10, duration_s=1, warm_up_ms=200)
     assert length.is_reached(iterations, elapsed_ms) == is_reached
+
+
+def test_walltime_ends_with_the_query_that_ends_last():
+    queries = [query(start_ms=1000, compute_ms=500), query(start_ms=1010, compute_ms=10)]
+    assert walltime_s(queries) == pytest.approx(0.5)
+    assert summary_lines(queries, ())[0] == "Throughput: 4 qps"

@@ -1,12 +1,15 @@
 import json
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from dsembed.timing_cache import FORMAT
 from dsembed.trtexec import main
-from embedded_models import SIDE, write_engine, write_onnx
+from embedded_models import SIDE, rewritten, write_engine, write_onnx
 
 LAUNCHER = Path(__file__).parents[1] / "workflow/embedded/bin/trtexec"
 BANNER = re.compile(
@@ -179,6 +182,8 @@ def test_failed_build_says_why_and_leaves_no_engine(trtexec, onnx_path, tmp_path
     assert status == 1
     for error in errors:
         assert any(error in text for text in lines["E"])
+    if any("memPoolSize" in argument for argument in arguments):
+        assert all("(approximate" in text for text in lines["W"] if "insufficient memory" in text)
     assert lines["E"][-2:] == ["Failed to create engine from model or file.", "Engine set up failed"]
     assert [path.name for path in tmp_path.iterdir()] == ["tiny.onnx"]
 
@@ -275,6 +280,57 @@ def test_help_banner_and_status_go_together(capsys, arguments, status, banners, 
     out = capsys.readouterr().out
     assert [verdict for verdict, _ in BANNER.findall(out)] == banners
     assert ("=== Inference ===" in out) == has_help
+
+
+def test_other_core_count_is_a_performance_warning(trtexec, engine_path, tmp_path):
+    other = rewritten(engine_path, tmp_path / "o.engine", lambda header: header["cpu"].update(cores=64))
+    _, _, lines = trtexec(f"--loadEngine={other}", f"--shapes={shape(1)}", *SHORT)
+    assert any(text.startswith("* The engine's plans were timed on 64 CPU cores") for text in lines["W"])
+
+
+def test_timing_cache_that_cannot_be_written_is_a_warning(trtexec, onnx_path, tmp_path):
+    cache = tmp_path / "none" / "timing.cache"
+    status, _, lines = trtexec(f"--onnx={onnx_path}", f"--timingCacheFile={cache}", "--skipInference")
+    assert status == 0
+    assert f"[TRT] Could not write timing cache to: {cache} (No such file or directory)." in lines["W"]
+
+
+def test_timing_cache_without_entries_is_made_anew(trtexec, onnx_path, tmp_path):
+    cache = tmp_path / "timing.cache"
+    cache.write_text(json.dumps({"format": FORMAT}))
+    status, _, lines = trtexec(f"--onnx={onnx_path}", f"--timingCacheFile={cache}", "--skipInference")
+    assert status == 0
+    assert any(text.startswith(f"[TRT] Could not read cache from: {cache}.") for text in lines["W"])
+    assert any(text.startswith("[TRT] Saved ") for text in lines["I"])
+
+
+def test_missing_onnx_is_said_to_be_missing(trtexec, tmp_path):
+    status, _, lines = trtexec(f"--onnx={tmp_path / 'none.onnx'}")
+    assert status == 1
+    assert lines["E"][0].endswith("none.onnx: the ONNX file is missing, name an existing one by --onnx.")
+
+
+def test_launcher_runs_through_a_symlink(tmp_path):
+    link = tmp_path / "trtexec"
+    link.symlink_to(LAUNCHER)
+    done = subprocess.run([link, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "=== Inference ===" in done.stdout
+
+
+@pytest.mark.parametrize(("name", "status"), [("trtexec", 1), ("deepstream-app", 255)])
+def test_python_without_the_packages_is_one_sentence(tmp_path, name, status):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    python.chmod(0o755)
+    environment = {**os.environ, "DSEMBED_PYTHON": str(python)}
+    done = subprocess.run(
+        [LAUNCHER.with_name(name), "--version"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert re.fullmatch(
+        r".* has no package \w+: run `make report` once, or set DSEMBED_PYTHON to .*\.\n", done.stderr
+    )
 
 
 def test_launcher_runs_from_anywhere_under_its_typed_name(tmp_path):

@@ -72,3 +72,8 @@ def test_only_the_batch_may_vary():
 def test_min_opt_max_must_not_fall():
     with pytest.raises(ShapeError, match="min <= opt <= max"):
         check_profile(Profile((4, 3), (2, 3), (8, 3)), "x", (-1, 3))
+
+
+def test_tensor_that_two_patterns_name_is_refused():
+    with pytest.raises(ShapeError, match=r'images of the network inputs is named by "images", "im.*"; give'):
+        shape_of("images", {"images": DIMS, "im*": (8, 3, 8, 8)}, "network inputs")

@@ -1,5 +1,6 @@
 """The compiled parser, called through nvinfer's C++ interface, against a NumPy reference."""
 
+import ctypes
 import struct
 import subprocess
 from dataclasses import dataclass
@@ -109,6 +110,11 @@ def parser(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory):
     return build(tmp_path_factory.mktemp("sanitized"), 28, sanitize=True)
+
+
+def test_library_states_the_size_of_its_objects(parser):
+    stated = ctypes.c_uint.in_dll(ctypes.CDLL(str(parser.library)), "NvDsInferParseObjectBytes")
+    assert stated.value == parser.object_bytes
 
 
 def frame(seed, queries, classes, dtype=np.float32, spread=2.0):

@@ -41,6 +41,10 @@ def test_slow_second_stream_is_not_hidden_by_the_first(tmp_path):
             lambda t: t.replace("Runtime commands", "x: Trying to create engine from model files\nRuntime"),
             "rebuilt instead of loaded",
         ),
+        (
+            lambda t: t.replace("Quitting", "0:00:03 ERROR nvinfer: Failed to parse bboxes\nQuitting"),
+            "frames without post-processing were counted",
+        ),
     ],
 )
 def test_disturbed_or_unfinished_run_is_refused(tmp_path, change, says):

@@ -86,9 +86,33 @@ def test_a_peak_of_another_engine_is_refused(data):
         check_data(data)
 
 
-def test_a_verdict_without_a_real_time_run_is_refused(data):
-    data["deepstream"]["run2"]["real_time"] = False
-    with pytest.raises(ReportDataError, match="real_time is true, expected a run"):
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda d: d["deepstream"]["run2"].update(real_time=False),
+            "run2.real_time is False, but its slowest",
+        ),
+        (lambda d: d["deepstream"]["run1"].update(real_time=True), "run1.real_time is True, but its slowest"),
+        (lambda d: d["deepstream"].update(real_time=False), "deepstream.real_time is False, its runs say"),
+        (
+            lambda d: d["deepstream"]["run1"].update(fps_per_stream=35.0),
+            "run1.fps_per_stream is 35.0, expected",
+        ),
+        (lambda d: d["deepstream"]["run1"].update(windows=0), "0 is less than the minimum of 1"),
+        (
+            lambda d: d["trtexec"]["bsmax"].update(imgs_per_sec=99999.0),
+            "bsmax.imgs_per_sec is 99999.0, expected",
+        ),
+        (
+            lambda d: d["efficiency"].update(reference_imgs_per_sec=1.0),
+            "reference_imgs_per_sec is 1.0, expected",
+        ),
+    ],
+)
+def test_numbers_that_contradict_each_other_are_refused(data, change, says):
+    change(data)
+    with pytest.raises(ReportDataError, match=says):
         check_data(data)
 
 

@@ -32,9 +32,10 @@ def data():
 def slow(data):
     """Return the data of a model that cannot feed one stream."""
     data["trtexec"]["doubling"] = [{"batch": 8, "qps": 2.5, "imgs_per_sec": 20.0, "peak_gpu_streams": 0}]
+    data["trtexec"]["bsmax"].update(qps=2.5, imgs_per_sec=20.0)
     data["peak_gpu_streams"] = 0
     run = data["deepstream"]["run1"]
-    run.update(streams=1, total_fps=18.2, fps_per_stream=18.2, real_time=False)
+    run.update(streams=1, total_fps=18.2, fps_per_stream=18.2, min_stream_fps=18.2, real_time=False)
     data["deepstream"].update(run2=None, rt_streams=0, real_time=False)
     data["efficiency"].update(reference_imgs_per_sec=20.0, run1_pct=91.0, run2_pct=None)
     return data
@@ -78,7 +79,9 @@ def test_a_run_that_was_not_measured_is_said_and_never_zero(data):
 
 
 def test_the_real_time_run_with_the_most_streams_gives_the_verdict(data):
-    data["deepstream"]["run1"].update(fps_per_stream=30.2, real_time=True)
+    run1 = data["deepstream"]["run1"]
+    run1.update(total_fps=181.2, fps_per_stream=30.2, min_stream_fps=30.1, real_time=True)
+    data["efficiency"]["run1_pct"] = 100 * 181.2 / data["efficiency"]["reference_imgs_per_sec"]
     assert "**REAL-TIME: 6 streams at 30.20 FPS per stream, target 30 (Run 1)**" in render_markdown(data)
 
 
@@ -106,7 +109,7 @@ def test_efficiency_states_the_measured_difference_and_the_batches(data):
 
 
 def test_efficiency_above_one_hundred_percent_took_less_time(data):
-    data["deepstream"]["run2"]["total_fps"] = 250.0
+    data["deepstream"]["run2"].update(total_fps=250.0, fps_per_stream=50.0)
     data["efficiency"]["run2_pct"] = 100 * 250.0 / data["efficiency"]["reference_imgs_per_sec"]
     assert "Run 2 took 1.02 ms less per image" in render_markdown(data)
 

@@ -1,9 +1,11 @@
+import re
 import stat
 import sys
 
 import pytest
 
-from dsbench.tool_run import ToolFailedError, run_tool
+from dsbench.errors import BuildError
+from dsbench.tool_run import ToolFailedError, ended_utc, run_tool
 
 
 def tool(tmp_path, body):
@@ -59,11 +61,20 @@ for i in range(600):
 """
     log = tmp_path / "x.log"
     run_tool([tool(tmp_path, body)], log, {}, stop_when=lambda line: line.strip() == "5")
-    assert log.read_text().splitlines()[-1] == "interrupted"
+    assert log.read_text().splitlines()[-2] == "interrupted"
 
 
 def test_standard_input_stays_open(tmp_path):
     body = "import select; print(len(select.select([sys.stdin], [], [], 0.2)[0]))"
     log = tmp_path / "x.log"
     run_tool([tool(tmp_path, body)], log, {})
-    assert log.read_text().splitlines()[-1] == "0"
+    assert log.read_text().splitlines()[-2] == "0"
+
+
+def test_log_says_when_the_tool_ended(tmp_path):
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, "print('done')")], log, {})
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ended_utc(log))
+    log.write_text("cut off")
+    with pytest.raises(BuildError, match="its last line is 'cut off'"):
+        ended_utc(log)

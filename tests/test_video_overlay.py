@@ -9,9 +9,12 @@ import pytest
 from dsbench import video_overlay
 from dsbench.box_drawing import class_colours, draw_detections
 from dsbench.kitti import Detection
-from dsbench.video_overlay import VideoError, extract_frames, probe_theora, record_overlay
+from dsbench.machine import encoder
+from dsbench.video_overlay import VideoError, extract_frames, record_overlay
 
-needs_theora = pytest.mark.skipif(not probe_theora(), reason="GStreamer's theoraenc is not installed")
+needs_theora = pytest.mark.skipif(
+    encoder()["encoder"] == "skipped", reason="GStreamer's theoraenc is not installed"
+)
 FRAMES = 12
 
 
@@ -105,12 +108,12 @@ def test_unreadable_video_is_one_sentence(tmp_path, content):
 
 def test_probe_is_false_without_gstreamer_or_an_element(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert not probe_theora()
+    assert encoder()["encoder"] == "skipped"
     for name, script in (("gst-launch-1.0", "exit 0"), ("gst-inspect-1.0", '[ "$2" != theoraenc ]')):
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
     assert subprocess.run(["gst-inspect-1.0", "--exists", "fdsrc"], check=False).returncode == 0
-    assert not probe_theora()
+    assert encoder()["encoder"] == "skipped"
 
 
 def test_stills_come_from_the_three_thirds(tmp_path):

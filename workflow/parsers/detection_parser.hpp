@@ -19,6 +19,12 @@
 
 #define DETECTION_PARSER_EXPORT extern "C" __attribute__((visibility("default")))
 
+// For whoever loads the library: the size of the objects that it writes. nvinfer does not look at it; the
+// embedded runtime refuses a library with another size than its own. Not inline: that would make it one symbol
+// for all libraries of a process. A parser is one source file, so there is one definition.
+DETECTION_PARSER_EXPORT const unsigned int NvDsInferParseObjectBytes;
+const unsigned int NvDsInferParseObjectBytes = sizeof(NvDsInferObjectDetectionInfo);
+
 namespace detection_parser {
 
 static_assert(sizeof(NvDsInferDims) == 40);

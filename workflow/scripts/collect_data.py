@@ -13,6 +13,7 @@ from dsbench.rule_script import explained
 from dsbench.source import sha256_of
 from dsbench.system_facts import runtime_facts, system_facts
 from dsbench.trtexec_log import banner_facts
+from dsbench.wall_time import timing
 
 
 def model_facts(tree: Path, files) -> dict:
@@ -42,8 +43,8 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
     """Return the report's `preprocessing`."""
     family = read_detector(Path(files.config)).family
     shape = json.loads(Path(files.inspect).read_text())["input"]["shape"]
-    processor = Path(files.files[0]).parent / "preprocessor_config.json"
-    found = with_size(read_preprocessing(processor, family.do_normalize_default), tuple(shape[2:]))
+    asked = read_preprocessing(Path(files.processor), family.do_normalize_default)
+    found = with_size(asked, tuple(shape[2:]))
     return {
         "derived_from": "preprocessor_config.json",
         "net_scale_factor": found.net_scale_factor,
@@ -81,38 +82,35 @@ def commands(tree: Path, scripts: list[str]) -> list[dict]:
     ]
 
 
-def collect(files, settings: dict, threshold: float | None, model: str) -> dict:
+def collect(files, params, model: str) -> dict:
     """Return the whole benchmark_data.json."""
     tree = Path("models", model)
-    logs = numbers.MeasuredLogs(
-        tree=tree,
-        batches=[int(Path(log).stem.rpartition("_b")[2]) for log in files.chain_logs],
-        build_logs=[Path(log) for log in files.build_logs],
-        chain_logs=[Path(log) for log in files.chain_logs],
-        b1_log=Path(files.b1_log),
-        run1_log=Path(files.run1_log),
-        run2_logs=[Path(log) for log in files.run2_logs],
-        wall_times=[Path(file) for file in files.wall_times],
-    )
+    decisions = {name: json.loads(Path(files[name]).read_text()) for name in ("max_bs", "run1", "run2")}
+    measured = numbers.Measured(tree, **decisions)
+    settings = params.settings
     system = system_facts(files.facts)
     facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files.facts}
-    trt = numbers.trtexec(logs, settings["trtexec"], settings["target_fps"])
+    trt = numbers.trtexec(measured, settings["trtexec"], settings["target_fps"])
     peak = trt["doubling"][-1]["peak_gpu_streams"]
-    runs = numbers.deepstream(logs, settings["deepstream"], peak, settings["target_fps"])
-    engines = numbers.engines(logs, model)
+    runs = numbers.deepstream(measured, settings["deepstream"], peak, settings["target_fps"])
+    engines = numbers.engines(measured, model)
     return {
         "schema_version": numbers.SCHEMA_VERSION,
         "model_name": model,
         "engine": Path(engines[-1]["file"]).name,
-        "max_bs": logs.batches[-1],
-        "measured_utc": numbers.measured_utc(logs),
+        "max_bs": measured.batches[-1],
+        "measured_utc": numbers.measured_utc(measured),
         "runtime": runtime_facts(
-            facts["runtime"], banner_facts(logs.b1_log.read_text(errors="replace"), logs.b1_log), system
+            facts["runtime"],
+            banner_facts(measured.b1_log.read_text(errors="replace"), measured.b1_log),
+            system,
         ),
         "model": model_facts(tree, files),
         "system": system,
-        "video": json.loads(Path(files.clip).read_text()),
-        "preprocessing": preprocessing_facts(files, threshold),
+        "video": {
+            key: value for key, value in json.loads(Path(files.clip).read_text()).items() if key != "path"
+        },
+        "preprocessing": preprocessing_facts(files, params.threshold),
         "engines": engines,
         "trtexec": trt,
         "peak_gpu_streams": peak,
@@ -120,14 +118,14 @@ def collect(files, settings: dict, threshold: float | None, model: str) -> dict:
         "validation": validation_facts(tree, files, files.get("pictures", []), facts["encoder"]["encoder"]),
         "deepstream": runs,
         "efficiency": numbers.efficiency(trt, runs),
-        "timing": numbers.timing(logs.wall_times),
+        "timing": timing(
+            Path("logs"), model, measured.batches, [log.stem for log in measured.run_logs], params.has_video
+        ),
         "commands": commands(tree, files.scripts),
     }
 
 
 with explained(snakemake.log[0]):
-    data = collect(
-        snakemake.input, snakemake.params.settings, snakemake.params.threshold, snakemake.wildcards.model
-    )
+    data = collect(snakemake.input, snakemake.params, snakemake.wildcards.model)
     check_data(data)
     Path(snakemake.output[0]).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")

@@ -4,11 +4,16 @@ import json
 from pathlib import Path
 
 from dsbench.detector import read_detector
+from dsbench.errors import BuildError
 from dsbench.parser_build import check_symbol, compile_parser
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
     headers = json.loads(Path(snakemake.input.headers).read_text())
+    if headers is None:
+        raise BuildError(
+            "DeepStream's version is unknown, so is the size of its objects; set deepstream.directory"
+        )
     library = compile_parser(
         Path(snakemake.output[0]).parent,
         Path(headers["directory"]) if headers["directory"] else None,

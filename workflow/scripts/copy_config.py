@@ -4,19 +4,11 @@ import shutil
 from pathlib import Path
 
 from dsbench.detector import read_detector
-from dsbench.errors import BuildError
 from dsbench.export_recipes import prompt_phrases
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    files = [Path(file) for file in snakemake.input]
-    source = next((file for file in files if file.name == "config.json"), None)
-    if source is None:
-        raise BuildError(
-            f"{files[0].parent}: no config.json, so the family is known from the ONNX alone, and only for"
-            " families with a config.json a parser is built; models/NAME/model/NAME.onnx can be asked for."
-        )
-    detector = read_detector(source)
-    if not any(file.suffix == ".onnx" for file in files):
+    detector = read_detector(Path(snakemake.input[0]))
+    if not snakemake.params.has_onnx:
         prompt_phrases(detector.model_type, snakemake.params.prompt)
-    shutil.copyfile(source, snakemake.output[0])
+    shutil.copyfile(snakemake.input[0], snakemake.output[0])

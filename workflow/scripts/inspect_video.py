@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+from dsbench.clip import shown_path
 from dsbench.rule_script import explained
 from dsbench.video import inspect_video
 
 with explained(snakemake.log[0]):
-    facts = {"file": snakemake.input[0]} | inspect_video(Path(snakemake.input[0]))
+    video = Path(snakemake.input[0])
+    facts = {"file": shown_path(video, Path(snakemake.params.project)), "path": str(video)} | inspect_video(
+        video
+    )
     Path(snakemake.output[0]).write_text(json.dumps(facts, indent=1) + "\n")

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from dsbench.clip import shown_path
 from dsbench.gate import judge, precision_recall
 from dsbench.kitti import read_directory
 from dsbench.rule_script import explained
@@ -13,6 +14,9 @@ with explained(snakemake.log[0]):
     result = judge(frames, snakemake.params.required_ratio, video["frames"])
     truth = snakemake.input.get("truth")
     result["ground_truth"] = (
-        {"file": str(truth)} | precision_recall(frames, read_directory(Path(truth))) if truth else None
+        {"file": shown_path(Path(truth), Path(snakemake.params.project))}
+        | precision_recall(frames, read_directory(Path(truth)))
+        if truth
+        else None
     )
     Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")

@@ -12,7 +12,7 @@ with explained(snakemake.log[0]):
     destination = Path(snakemake.output[0])
     kitti = snakemake.params.kitti_directory
     text = render_app_config(
-        Clip(Path(video["file"]).resolve(), video["width"], video["height"], video["fps"]),
+        Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
         streams=snakemake.params.streams,
         nvinfer_config=os.path.relpath(snakemake.input.nvinfer, destination.parent),
         interval_s=snakemake.params.interval_s,

@@ -12,11 +12,12 @@ from dsbench.rule_script import explained
 with explained(snakemake.log[0]):
     family = read_detector(Path(snakemake.input.config)).family
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
-    processor = Path(snakemake.input.source[0]).parent / "preprocessor_config.json"
+    max_bs = json.loads(Path(snakemake.input.max_bs).read_text())
     model = Path("models", snakemake.wildcards.model)
     text = render_nvinfer_config(
         with_size(
-            read_preprocessing(processor, family.do_normalize_default), tuple(inspect["input"]["shape"][2:])
+            read_preprocessing(Path(snakemake.input.processor), family.do_normalize_default),
+            tuple(inspect["input"]["shape"][2:]),
         ),
         family,
         inspect["input"]["shape"],
@@ -25,11 +26,12 @@ with explained(snakemake.log[0]):
         NvinferFiles(
             config=Path(snakemake.output[0]),
             onnx=model / f"model/{model.name}.onnx",
-            engine=Path(snakemake.input.engine),
+            engine=Path(max_bs["engine"]),
             labels=Path(snakemake.input.labels),
             parser_library=model / "parser/libparser.so",
         ),
-        batch_size=snakemake.params.batch_size,
+        # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
+        batch_size=snakemake.params.batch_size or max_bs["max_bs"],
         precision=snakemake.params.precision,
         threshold=snakemake.params.threshold,
     )

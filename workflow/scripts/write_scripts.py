@@ -11,22 +11,24 @@ from dsbench.trtexec_run import trtexec_version
 with explained(snakemake.log[0]):
     measuring = snakemake.params.measuring
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
-    max_batch = int(Path(snakemake.input.engine).stem.rpartition("_b")[2])
+    decided = {
+        name: json.loads(Path(snakemake.input[name]).read_text()) for name in ("max_bs", "run1", "run2")
+    }
     scripts = render_scripts(
         Measured(
             model=snakemake.wildcards.model,
             trtexec=snakemake.params.programs["trtexec"],
             trtexec_version=trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text())),
             deepstream_app=snakemake.params.programs["deepstream_app"],
-            profile=profile_of(inspect, max_batch),
+            profile=profile_of(inspect, decided["max_bs"]["max_bs"]),
             precision=snakemake.params.precision,
             workspace_mib=snakemake.params.workspace_mib,
             duration_s=measuring["duration_s"],
             warm_up_ms=measuring["warm_up_ms"],
             interval_s=measuring["interval_s"],
             windows=measuring["windows"],
-            run1_config=str(Path(snakemake.input.run1_log).with_suffix(".txt")),
-            run2_config=str(Path(snakemake.input.run2_logs[-1]).with_suffix(".txt")),
+            run1_config=str(Path(decided["run1"]["tries"][-1]["log"]).with_suffix(".txt")),
+            run2_config=str(Path(decided["run2"]["tries"][-1]["log"]).with_suffix(".txt")),
         )
     )
     write_scripts(scripts, Path(snakemake.output[0]).parent)

@@ -1,5 +1,6 @@
 """Reads a deepstream-app configuration file into the settings of one pipeline."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from dsembed.declared_keys import Key, RefusedError, read_group
 from dsembed.keyfile import INTEGER, KeyFile
 
 MAX_SOURCES = 1024
+SURFACE_SIDES = range(2, 16385)
 # The one line number that the contract knows; readers of these lines match the text, not the number.
 SOURCE_PARSER_LINE = 781
 
@@ -137,10 +139,17 @@ class _Reader:
             raise RefusedError("no [sinkN] with enable=1, add [sink0] with enable=1, type=1 and sync=0")
 
     def _mux(self, source_count: int, listed: bool) -> MuxSettings:
+        if os.environ.get("USE_NEW_NVSTREAMMUX") == "yes":
+            raise RefusedError(
+                "USE_NEW_NVSTREAMMUX=yes: the embedded runtime has only the old nvstreammux, unset the variable"
+            )
         values = self._group("streammux", "parse_streammux", app_keys.STREAMMUX)
         width, height = values["width"], values["height"]
-        if width < 2 or height < 2:
-            raise RefusedError(f"[streammux] width={width} height={height}: set both to the surface size")
+        if width not in SURFACE_SIDES or height not in SURFACE_SIDES:
+            raise RefusedError(
+                f"[streammux] width={width} height={height}: set both to the surface size, "
+                f"{SURFACE_SIDES[0]} to {SURFACE_SIDES[-1]} pixels"
+            )
         if not listed and values["batch-size"] not in (0, source_count):
             raise RefusedError(
                 f"[streammux] batch-size={values['batch-size']} with {source_count} sources: "

@@ -62,8 +62,7 @@ def build_engine(network: Network, config: BuildConfig, log: LogWriter) -> Engin
         tactics = Tactics(engine, header["cpu"]["cores"], config.workspace_bytes, log)
         chosen = tactics.choose(precisions, can_cut=network.input.dims[0] == -1)
         if config.timing_cache:
-            size_bytes = add_to_cache(config.timing_cache, key, chosen)
-            log.info(f"[TRT] Saved {size_bytes} bytes of timing cache to {config.timing_cache}")
+            _save_to_cache(config.timing_cache, key, chosen, log)
     _log_plans(chosen, str(batches["opt"]), precisions, log)
     return EngineFile({**header, **chosen}, xml, memoryview(weights))
 
@@ -85,13 +84,23 @@ def _cached(path: Path | None, key: str, log: LogWriter) -> dict | None:
     return entries.get(key)
 
 
+def _save_to_cache(path: Path, key: str, chosen: dict, log: LogWriter) -> None:
+    try:
+        size_bytes = add_to_cache(path, key, chosen)
+    except OSError as error:  # as for TensorRT, a cache that cannot be kept costs time, not the build
+        log.warning(f"[TRT] Could not write timing cache to: {path} ({error.strerror}).")
+    else:
+        log.info(f"[TRT] Saved {size_bytes} bytes of timing cache to {path}")
+
+
 def _log_plans(chosen: dict, opt_batch: str, precisions: tuple[str, ...], log: LogWriter) -> None:
     for batch, plan in sorted(chosen["plans"].items(), key=lambda item: item[0] != opt_batch):
         log.info(f"[TRT] embedded: plan {Plan(**plan)} for batch {batch}")
     if len(precisions) > 1:
         log.info(
-            f"[TRT] embedded: fastest of {', '.join(precisions)} within tolerance; outputs differ from f32 by "
-            f"{number(chosen['difference'])} of their range"
+            f"[TRT] embedded: fastest of {', '.join(precisions)} within tolerance; outputs differ from f32 by at most "
+            f"{number(chosen['difference'])} of an output's largest value (query detectors: in the best-scored "
+            "tenth of the rows)"
         )
 
 

@@ -18,18 +18,24 @@ TALLEST_BT601 = 576
 
 
 class SourceError(Exception):
-    """A file that cannot be opened, read or decoded."""
+    """A file that cannot be read or decoded; `headline` is what GStreamer says first."""
+
+    headline = "Internal data stream error."
+
+
+class OpenError(SourceError):
+    """A file that cannot be opened as a video."""
+
+    headline = "Could not open resource for reading."
 
 
 def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
     """Yield the pictures of the file's first video stream in display order, from the start again if `loop`.
 
-    Raises SourceError, also for a file without a single picture.
+    Raises OpenError for a file that is no video, SourceError for one that breaks off or has no picture.
     """
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise SourceError(f"{path}: no video stream, expected one")
+    with _opened(path) as container:
+        try:
             stream = container.streams.video[0]
             # Streams are decoded side by side, so threads within one would only compete with inference.
             stream.codec_context.thread_count = 1
@@ -44,10 +50,21 @@ def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
                 if not loop:
                     return
                 container.seek(0)
+        except (FFmpegError, OSError) as error:
+            raise SourceError(
+                f"{path}: {error.strerror}, expected a video file that FFmpeg can decode"
+            ) from error
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    try:
+        container = av.open(str(path))
     except (FFmpegError, OSError) as error:
-        raise SourceError(
-            f"{path}: {error.strerror}, expected a video file that FFmpeg can decode"
-        ) from error
+        raise OpenError(f"{path}: {error.strerror}, expected a video file that FFmpeg can decode") from error
+    if not container.streams.video:
+        container.close()
+        raise OpenError(f"{path}: no video stream, expected one")
+    return container
 
 
 def frame_view(frame: av.VideoFrame) -> Frame:

@@ -1,9 +1,6 @@
 """The embedded deepstream-app: the main flow of one run."""
 
-import signal
 import sys
-import threading
-import traceback
 from pathlib import Path
 
 import av
@@ -25,7 +22,7 @@ from dsembed.primary_gie import GieError, start_primary_gie
 
 FAILURE = 255
 COMMANDS = "\nRuntime commands:\n\th: Print this help\n\tq: Quit\n\n\tp: Pause\n\tr: Resume\n"
-EXPAND_NOTE = "NOTE: The tiler is a no-op in the embedded runtime: a fakesink shows no tiles.\n"
+TILER_NOTE = "NOTE: The tiler is a no-op in the embedded runtime: a fakesink shows no tiles.\n"
 
 
 def banner() -> str:
@@ -34,8 +31,11 @@ def banner() -> str:
     return f"embedded runtime: deepstream-app 9.1 dialect, OpenVINO {version}, CPU {this_cpu().name}"
 
 
-def main(arguments: list[str]) -> int:
-    """Run deepstream-app and return its exit status."""
+def main(arguments: list[str], loop: MainLoop) -> int:
+    """Run deepstream-app until `loop` gets a message that ends it; return the exit status.
+
+    Raises BrokenPipeError when nobody reads what it prints.
+    """
     sys.stdout.reconfigure(line_buffering=True)
     try:
         command = parse_command_line(arguments)
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
                 f"OpenVINO {openvino.get_version()}\nPyAV {av.__version__}\nFFmpeg {av.ffmpeg_version_info}"
             )
         return 0
-    return _ended(_run(command.config))
+    return _ended(_run(command.config, loop))
 
 
 def _ended(status: int) -> int:
@@ -62,9 +62,7 @@ def _ended(status: int) -> int:
     return status
 
 
-def _run(config: Path) -> int:
-    loop = MainLoop()
-    signal.signal(signal.SIGINT, lambda *_: loop.post(Interrupted()))
+def _run(config: Path, loop: MainLoop) -> int:
     try:
         settings = read_app_settings(config, print)
         nvinfer = _read_nvinfer(settings)
@@ -116,7 +114,7 @@ def _read_nvinfer(settings: AppSettings) -> NvinferSettings:
 def _play(loop: MainLoop, pipeline: Pipeline, meter: PerfMeter | None, settings: AppSettings) -> int:
     print(COMMANDS)
     if settings.tiled_display:
-        print(EXPAND_NOTE)
+        print(TILER_NOTE)
 
     def print_row() -> None:
         print(meter.row())
@@ -125,9 +123,6 @@ def _play(loop: MainLoop, pipeline: Pipeline, meter: PerfMeter | None, settings:
         print_row()
     print("** INFO: <bus_callback:642>: Pipeline ready\n")
     print("** INFO: <bus_callback:628>: Pipeline running\n")
-    # A fault of the runtime itself ends the run as an element's error does, with its traceback in the log.
-    threading.excepthook = lambda fault: loop.post(_fault(fault))
-    pipeline.start()
 
     def on_key(key: str) -> None:
         if key == "h":
@@ -136,15 +131,11 @@ def _play(loop: MainLoop, pipeline: Pipeline, meter: PerfMeter | None, settings:
             pipeline.pause(key == "p")
             print(f"** INFO: <bus_callback:0>: Pipeline {'paused' if key == 'p' else 'running'}\n")
 
-    message = loop.run(settings.perf_interval_s, print_row, on_key)
-    status = _report(message)
-    pipeline.stop()
-    return status
-
-
-def _fault(fault: threading.ExceptHookArgs) -> Failed:
-    trace = "".join(traceback.format_exception(fault.exc_type, fault.exc_value, fault.exc_traceback))
-    return Failed(fault.thread.name if fault.thread else "pipeline", "Internal data stream error.", trace)
+    pipeline.start()
+    try:
+        return _report(loop.run(settings.perf_interval_s, print_row, on_key))
+    finally:
+        pipeline.stop()
 
 
 def _report(message: Message | None) -> int:
@@ -157,7 +148,3 @@ def _report(message: Message | None) -> int:
             element_error(element, text, debug)
             return FAILURE
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

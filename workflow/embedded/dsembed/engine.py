@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
-from dsembed.cpu import Cpu, this_cpu
+from dsembed import RUNTIME_VERSION
+from dsembed.cpu import Cpu, this_cpu, usable_cores
 from dsembed.engine_file import EngineError, EngineFile, read_engine_file
 from dsembed.plan import Plan
 
@@ -76,6 +77,16 @@ class Engine:
         timed = {int(size): Plan(**plan) for size, plan in self.facts["plans"].items()}
         return timed[min(size for size in timed if size >= batch)].for_batch(batch)
 
+    def core_count_warning(self) -> str | None:
+        """Return what makes this engine's plans doubtful here: they were timed on another number of CPU cores."""
+        timed_on, usable = self.facts["cpu"]["cores"], usable_cores()
+        if timed_on == usable:
+            return None
+        return (
+            f"The engine's plans were timed on {timed_on} CPU cores, this process may use {usable}; "
+            "performance is likely to suffer, build the engine here."
+        )
+
     def compile(self, plan: Plan) -> ov.CompiledModel:
         """Return the model compiled for chunks of `plan`."""
         core = ov.Core()
@@ -95,7 +106,6 @@ class ExecutionContext:
                 f"{engine.max_batch}; build an engine with --maxShapes of at least this batch."
             )
         self.plan = plan or engine.plan(batch)
-        self.batch = batch
         compiled = engine.compile(self.plan)
         self._slots = [_Slot(engine, compiled, batch, self.plan.chunk) for _ in range(slots)]
 
@@ -153,6 +163,11 @@ def _binding(facts: dict) -> Binding:
 
 
 def _refuse_other_makers(path: Path, facts: dict) -> None:
+    if facts["embedded_runtime"] != RUNTIME_VERSION:
+        raise EngineError(
+            f"{path}: built by embedded runtime {facts['embedded_runtime']}, this is embedded runtime "
+            f"{RUNTIME_VERSION}; build it again."
+        )
     if facts["openvino"] != ov.get_version():
         raise EngineError(
             f"{path}: built by OpenVINO {facts['openvino']}, this is OpenVINO {ov.get_version()}; build it again."

@@ -10,7 +10,8 @@ HELP = """\
   --maxShapes=<name>:<dims>   largest shape; only the batch may vary
   --fp16                      let layers compute in f16 or bf16 where that is faster and exact enough
   --stronglyTyped             take the types from the model
-  --memPoolSize=workspace:<n>[B|K|M|G]  memory that one plan may take; no unit is MiB, only the last
+  --memPoolSize=workspace:<n>[B|K|M|G]  memory that one plan may take, judged approximately, by what the
+                              process grows by while it runs once; no unit is MiB, only the last
                               character is the unit (default: no limit)
   --timingCacheFile=<file>    keep timings here, and use those kept
   --skipInference             build or load, do not measure
@@ -20,7 +21,8 @@ HELP = """\
   --iterations=<n>            run at least n queries per stream (default: 10)
   --duration=<s>              run at least this many seconds after the warm-up (default: 3)
   --warmUp=<ms>               run this long before measuring (default: 200)
-  --infStreams=<n>            run n batches in parallel, one CPU stream each (default: 1)
+  --infStreams=<n>            keep n batches in flight, on n CPU streams but no more than there are cores;
+                              beyond that batches wait for each other (default: 1)
   --noDataTransfers           leave out copying inputs and outputs
 
 === Reporting ===

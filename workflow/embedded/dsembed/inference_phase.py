@@ -19,7 +19,7 @@ from dsembed.log_writer import LogWriter, number
 from dsembed.memory import with_memory_growth
 from dsembed.option_blocks import MIB_BYTES
 from dsembed.options import Options
-from dsembed.performance import Query, export_times, summary_lines, summary_warnings, trace_lines
+from dsembed.performance import Query, export_times, summary_lines, summary_warnings, trace_lines, walltime_s
 from dsembed.shapes import ShapeError, check_dims, dims_text, shape_of
 
 EXPLANATIONS = (
@@ -44,11 +44,8 @@ def measure(engine: Engine, options: Options, cpu: Cpu, log: LogWriter) -> None:
         )
     except (ShapeError, EngineError) as error:
         raise Failure(str(error), "Inference set up failed") from error
-    if engine.facts["cpu"]["cores"] != cpu.cores:
-        log.warning(
-            f"[TRT] The engine's plans were timed on {engine.facts['cpu']['cores']} CPU cores, this process may "
-            f"use {cpu.cores}; performance is likely to suffer, build the engine here."
-        )
+    if warning := engine.core_count_warning():
+        log.warning(f"* {warning}")  # the asterisk marks a performance warning, for the reader of the log too
     log.info(f"Created execution context with device memory size: {number(growth_bytes / MIB_BYTES)} MiB")
     log.info(f"[TRT] embedded: plan {plan} for batch {batch}")
     _log_bindings(engine, batch, log)
@@ -103,9 +100,8 @@ def _binding_line(kind: str, binding: Binding, batch: int) -> str:
 
 
 def _report(kept: list[Query], warm_up_queries: int, options: Options, log: LogWriter) -> None:
-    walltime_s = (kept[-1].end_d2h_ms - kept[0].start_h2d_ms) / 1000
     log.info(f"Warmup completed {warm_up_queries} queries over {number(options.warm_up_ms)} ms")
-    log.info(f"Timing trace has {len(kept)} queries over {number(walltime_s)} s")
+    log.info(f"Timing trace has {len(kept)} queries over {number(walltime_s(kept))} s")
     log.infos(("", "=== Trace details ===", f"Trace averages of {options.avg_runs} runs:"))
     log.infos(trace_lines(kept, options.avg_runs))
     log.infos(("", "=== Performance summary ==="))

@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 from ctypes import POINTER, Structure, c_char_p, c_float, c_int32, c_uint32, c_uint64, c_void_p
@@ -81,7 +82,8 @@ def load_host() -> ctypes.CDLL:
     """Return the compiled host, building it on first use; raises HostError naming what is missing."""
     library = ctypes.CDLL(str(_compiled()))
     library.dsembed_prepare.argtypes = [POINTER(Frame), POINTER(Mux), POINTER(Network), c_void_p]
-    library.dsembed_prepare.restype = None
+    library.dsembed_prepare.restype = c_int32
+    library.dsembed_prepare.errcheck = _check_prepared
     library.dsembed_detector_new.argtypes = [
         *[c_char_p, c_char_p, POINTER(Mux), POINTER(Network), POINTER(Layer), c_int32],
         *[POINTER(ClassRules), c_int32, c_int32, c_char_p, c_int32],
@@ -96,10 +98,18 @@ def load_host() -> ctypes.CDLL:
     return library
 
 
+def _check_prepared(prepared: int, *_: object) -> None:
+    if not prepared:
+        raise HostError("the C++ host has no memory for a mux surface of this size")
+
+
 def _compiled() -> Path:
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
-    if not compiler or not shutil.which(compiler):
-        raise HostError(f"no C++ compiler found ({compiler or 'g++, c++'}): install g++ or set CXX")
+    try:
+        compiler = shlex.split(os.environ.get("CXX", "")) or ["g++" if shutil.which("g++") else "c++"]
+    except ValueError as error:
+        raise HostError(f"CXX={os.environ['CXX']}: {error}, set it to a command line") from error
+    if not shutil.which(compiler[0]):
+        raise HostError(f"no C++ compiler found ({compiler[0]}): install g++ or set CXX")
     sources = sorted(HOST_DIR.glob("*.cpp"))
     library = BUILD_DIR / f"dsembed_host_{_fingerprint(compiler, sources)}.so"
     if not library.is_file():
@@ -107,7 +117,7 @@ def _compiled() -> Path:
     return library
 
 
-def _fingerprint(compiler: str, sources: list[Path]) -> str:
+def _fingerprint(compiler: list[str], sources: list[Path]) -> str:
     # -march=native ties the library to the CPU, so a build folder shared by two machines holds two of them.
     cpu = this_cpu()
     facts = hashlib.sha256(repr((compiler, CXX_FLAGS, cpu.vendor, cpu.family, cpu.model, cpu.isa)).encode())
@@ -117,10 +127,10 @@ def _fingerprint(compiler: str, sources: list[Path]) -> str:
     return facts.hexdigest()[:16]
 
 
-def _compile(compiler: str, sources: list[Path], library: Path) -> None:
+def _compile(compiler: list[str], sources: list[Path], library: Path) -> None:
     scratch = library.with_suffix(f".{os.getpid()}.tmp")
     command = [
-        compiler,
+        *compiler,
         *CXX_FLAGS,
         f"-I{PARSER_INCLUDE_DIR}",
         "-o",
@@ -130,7 +140,8 @@ def _compile(compiler: str, sources: list[Path], library: Path) -> None:
     ]
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
-        outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+        # Its own session: a Ctrl-C ends the program once it has started, not the compiler beneath it.
+        outcome = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
         if outcome.returncode != 0:
             raise HostError(f"{' '.join(command)} exited {outcome.returncode}:\n{outcome.stderr.strip()}")
         os.replace(scratch, library)

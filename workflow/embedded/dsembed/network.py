@@ -45,9 +45,14 @@ def parse_network(path: Path) -> Network:
     """Return the network in the ONNX file `path`; raises EngineError if it cannot be read or run here."""
     try:
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise EngineError(f"{path}: the ONNX file is missing, name an existing one by --onnx.") from error
+    except OSError as error:
+        raise EngineError(f"{path}: {error.strerror}, a readable ONNX file is needed.") from error
+    try:
         proto = onnx.load_model_from_string(content)
         model = ov.Core().read_model(path)
-    except (OSError, DecodeError, RuntimeError) as error:  # OpenVINO raises RuntimeError
+    except (DecodeError, RuntimeError) as error:  # OpenVINO raises RuntimeError
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise EngineError(f"{path}: not a readable ONNX model ({reason[-1]}); export it again.") from error
     inputs = [_tensor(port, path) for port in model.inputs]

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from dsembed.app_settings import GieSettings
+from dsembed.cpp_numbers import FLOAT_MAX
 from dsembed.declared_keys import Key, RefusedError, read_group
 from dsembed.keyfile import KeyFile
 from dsembed.nvinfer_keys import CLASS_ATTRS, PROPERTY
 
 MAX_LABEL_BYTES = 127
 BATCH_SIZES = range(1, 1025)
+CLASS_COUNTS = range(1, 65537)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class _Reader:
         values = read_group(self.keyfile, "property", PROPERTY, self._unknown_property)
         class_count = values["num-detected-classes"]
         batch_size = values["batch-size"] if gie.batch_size is None else gie.batch_size
-        self._check(values, class_count, batch_size)
+        unique_id = values["gie-unique-id"] if gie.unique_id is None else gie.unique_id
+        self._check(values, class_count, batch_size, unique_id)
         labels_file = gie.labels_file or self._path(values["labelfile-path"])
         dims = values["infer-dims"]
         return NvinferSettings(
@@ -87,7 +90,7 @@ class _Reader:
             parser_library=self._required_path(values, "custom-lib-path"),
             parser_symbol=self._required(values, "parse-bbox-func-name"),
             batch_size=batch_size,
-            unique_id=values["gie-unique-id"] if gie.unique_id is None else gie.unique_id,
+            unique_id=unique_id,
             bgr=values["model-color-format"] == 1,
             scale_factor=values["net-scale-factor"],
             offsets=values["offsets"],
@@ -101,17 +104,24 @@ class _Reader:
             classes=self._classes(class_count),
         )
 
-    def _check(self, values: dict[str, Any], class_count: int, batch_size: int) -> None:
-        if class_count < 1:
-            raise RefusedError(f"[property] num-detected-classes={class_count}: set the number of classes")
+    def _check(self, values: dict[str, Any], class_count: int, batch_size: int, unique_id: int) -> None:
+        if class_count not in CLASS_COUNTS:
+            raise RefusedError(
+                f"[property] num-detected-classes={class_count}: set the number of classes, 1 to {CLASS_COUNTS[-1]}"
+            )
         if batch_size not in BATCH_SIZES:
             raise RefusedError(f"[property] batch-size={batch_size}: expected 1 to 1024")
-        if values["net-scale-factor"] <= 0:
+        if unique_id < 1:
+            raise RefusedError(f"gie-unique-id={unique_id}: expected 1 or more")
+        scale_factor, offsets = values["net-scale-factor"], values["offsets"]
+        if not 0 < scale_factor <= FLOAT_MAX:
             raise RefusedError(
-                f"[property] net-scale-factor={values['net-scale-factor']}: expected more than 0"
+                f"[property] net-scale-factor={scale_factor}: expected a float32 number above 0"
             )
-        if len(values["offsets"]) != 3:
-            raise RefusedError(f"[property] offsets: {len(values['offsets'])} values, expected 3")
+        if len(offsets) != 3:
+            raise RefusedError(f"[property] offsets: {len(offsets)} values, expected 3")
+        if not all(abs(offset) <= FLOAT_MAX for offset in offsets):
+            raise RefusedError(f"[property] offsets={offsets}: expected float32 numbers")
 
     def _classes(self, class_count: int) -> tuple[ClassAttributes, ...]:
         common = self._attributes("class-attrs-all", CLASS_ATTRS)
@@ -129,10 +139,15 @@ class _Reader:
         values = read_group(self.keyfile, group, table, self._unknown_class_attribute)
         given = self.keyfile.groups.get(group, {})
         for name in given:
-            if name in table and isinstance(values[name], int | float) and values[name] < 0:
+            if name not in table or not isinstance(values[name], int | float):
+                continue
+            if values[name] < 0:
                 raise RefusedError(
                     f"[{group}] {name}={given[name]} is negative, leave it out for the default"
                 )
+            largest = 1 if name == "nms-iou-threshold" else FLOAT_MAX
+            if not values[name] <= largest:  # so written because NaN is beyond every bound
+                raise RefusedError(f"[{group}] {name}={given[name]}: expected 0 to {largest:g}")
         if "threshold" in given and "pre-cluster-threshold" not in given:
             values["pre-cluster-threshold"] = values["threshold"]
         return values

@@ -89,9 +89,14 @@ def trace_lines(queries: Sequence[Query], group_size: int) -> list[str]:
     return lines
 
 
+def walltime_s(queries: Sequence[Query]) -> float:
+    """Return the seconds from the first H2D of `queries` to the last D2H: with streams, not the last query's."""
+    return (max(query.end_d2h_ms for query in queries) - min(query.start_h2d_ms for query in queries)) / 1000
+
+
 def summary_lines(queries: Sequence[Query], percentiles: Sequence[float]) -> list[str]:
     """Return the performance summary of `queries`, which are in order of their H2D."""
-    walltime_s = (queries[-1].end_d2h_ms - queries[0].start_h2d_ms) / 1000
+    duration_s = walltime_s(queries)
     rows = {
         "Latency": [query.latency_ms for query in queries],
         "Enqueue Time": [query.enqueue_ms for query in queries],
@@ -100,9 +105,9 @@ def summary_lines(queries: Sequence[Query], percentiles: Sequence[float]) -> lis
         "D2H Latency": [query.d2h_ms for query in queries],
     }
     return [
-        f"Throughput: {number(len(queries) / walltime_s)} qps",
+        f"Throughput: {number(len(queries) / duration_s)} qps",
         *(f"{name}: {statistics_text(values_ms, percentiles)}" for name, values_ms in rows.items()),
-        f"Total Host Walltime: {number(walltime_s)} s",
+        f"Total Host Walltime: {number(duration_s)} s",
         f"Total GPU Compute Time: {number(math.fsum(rows['GPU Compute Time']) / 1000)} s",
     ]
 

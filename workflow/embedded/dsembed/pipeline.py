@@ -1,5 +1,6 @@
 """The running pipeline: decoders, the mux, inference and post-processing, each overlapping the others."""
 
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ TENSORS = SLOTS + 2
 class Pipeline:
     """N sources into one detector; says how it went through `on_eos` and `on_error(element, message, debug)`.
 
-    Both are called once at most, from the pipeline's threads.
+    Both are called from the pipeline's threads; the first call is the one that counts.
     """
 
     def __init__(
@@ -45,12 +46,12 @@ class Pipeline:
         self._free_slots: SimpleQueue[int | None] = SimpleQueue()
         self._running: SimpleQueue[tuple[int, Batch] | None] = SimpleQueue()
         self._threads = [
-            Thread(target=self._decode, args=(number, path), name=f"source{number}")
+            Thread(target=self._decode, args=(number, path), name=f"source{number}", daemon=True)
             for number, path in enumerate(sources)
         ]
         self._threads += [
-            Thread(target=self._infer, name="infer"),
-            Thread(target=self._finish, name="finish"),
+            Thread(target=self._infer, name="infer", daemon=True),
+            Thread(target=self._finish, name="finish", daemon=True),
         ]
 
     def start(self) -> None:
@@ -73,7 +74,7 @@ class Pipeline:
 
     def _decode(self, number: int, path: Path) -> None:
         gie, mux = self._gie, self._mux
-        with self._failing(f"src_elem{number}", "Could not open resource for reading."):
+        with self._failing(f"src_elem{number}", SourceError.headline):
             for frame in decode_frames(path, self._file_loop):
                 view = frame_view(frame)
                 row = mux.claim(number)
@@ -123,7 +124,14 @@ class Pipeline:
     def _failing(self, element: str, message: str) -> Iterator[None]:
         try:
             yield
-        except (SourceError, EngineError, HostError, KittiError) as error:
-            # In this order: a stopped mux looks like the end of all streams to the other threads.
-            self._on_error(element, message, str(error))
-            self._mux.stop()
+        except SourceError as error:
+            self._fail(element, error.headline, str(error))
+        except (EngineError, HostError, KittiError) as error:
+            self._fail(element, message, str(error))
+        except Exception:  # whatever else ends a thread must not pass for the end of its stream
+            self._fail(element, message, traceback.format_exc())
+
+    def _fail(self, element: str, message: str, debug: str) -> None:
+        # In this order: a stopped mux looks like the end of all streams to the other threads.
+        self._on_error(element, message, debug)
+        self._mux.stop()

@@ -7,6 +7,7 @@ import numpy as np
 
 from dsembed import native
 from dsembed.app_settings import MuxSettings
+from dsembed.declared_keys import RefusedError
 from dsembed.engine import Binding
 from dsembed.nvinfer_settings import NvinferSettings
 
@@ -27,6 +28,7 @@ def network_struct(settings: NvinferSettings, mux: MuxSettings, dims: Sequence[i
     """Return where a mux surface lies in a network input of `dims` (3, height, width).
 
     The picture's size is nvinfer's: the surface's even size, fitted in integers to keep an aspect ratio.
+    Raises RefusedError where that leaves nothing of the picture.
     """
     _, height, width = dims
     picture_width, picture_height = width, height
@@ -35,6 +37,11 @@ def network_struct(settings: NvinferSettings, mux: MuxSettings, dims: Sequence[i
         picture_height = width * surface_height // surface_width
         if picture_height > height:
             picture_width, picture_height = height * surface_width // surface_height, height
+        if not (picture_width and picture_height):
+            raise RefusedError(
+                f"maintain-aspect-ratio=1 leaves {picture_width}x{picture_height} pixels of a {mux.width}x"
+                f"{mux.height} mux surface in the {width}x{height} network: set [streammux] width and height closer"
+            )
     centred = settings.maintain_aspect_ratio and settings.symmetric_padding
     return native.Network(
         width=width,

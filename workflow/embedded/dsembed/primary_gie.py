@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dsembed import native
 from dsembed.app_settings import MuxSettings
+from dsembed.declared_keys import RefusedError
 from dsembed.engine import Binding, Engine, EngineError, ExecutionContext
 from dsembed.nvinfer_log import NvinferLog
 from dsembed.nvinfer_settings import NvinferSettings
@@ -41,9 +42,15 @@ def start_primary_gie(settings: NvinferSettings, mux: MuxSettings, streams: int,
     )
     print(_engine_table(engine), file=sys.stderr, flush=True)
     _check_engine(settings, engine, log)
+    if warning := engine.core_count_warning():
+        log.context("WARN", "deserializeEngineAndBackend", 0, warning)
     host = native.load_host()
     mux_surface = mux_struct(mux)
-    network = network_struct(settings, mux, engine.input.dims)
+    try:
+        network = network_struct(settings, mux, engine.input.dims)
+    except RefusedError as error:
+        log.context("ERROR", "initialize", 0, str(error))
+        raise GieError(str(error)) from error
     try:
         detector = Detector(host, settings, mux_surface, network, engine.outputs)
     except native.HostError as error:

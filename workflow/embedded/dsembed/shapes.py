@@ -42,13 +42,16 @@ def dims_text(dims: Dims) -> str:
 
 
 def shape_of(name: str, shapes: dict[str, Dims], place: str) -> Dims | None:
-    """Return the dims given for tensor `name`; raises ShapeError where `shapes` names a tensor that is not there."""
+    """Return the dims given for tensor `name`; raises ShapeError where `shapes` names another or it twice."""
     for pattern in shapes:
         if not _matches(pattern, name):
             raise ShapeError(
                 f'Cannot find input tensor with name "{pattern}" in the {place}! '
                 "Please make sure the input tensor names are correct."
             )
+    if len(shapes) > 1:
+        patterns = ", ".join(f'"{pattern}"' for pattern in shapes)
+        raise ShapeError(f"Input tensor {name} of the {place} is named by {patterns}; give its shape once.")
     return next(iter(shapes.values()), None)
 
 

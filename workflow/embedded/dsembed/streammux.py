@@ -1,7 +1,7 @@
 """Batches of one frame from every live source, decoded ahead into a ring of tensors."""
 
 from dataclasses import dataclass
-from threading import Condition
+from threading import Condition, Lock
 
 import numpy as np
 
@@ -31,31 +31,33 @@ class StreamMux:
         self._released = 0
         self._paused = False
         self._stopped = False
-        self._changed = Condition()
+        lock = Lock()
+        self._complete = Condition(lock)
+        self._room = Condition(lock)
 
     def claim(self, source: int) -> np.ndarray | None:
         """Return the tensor row for the source's next frame once it is free, None after a stop."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._has_room(source))
+        with self._room:
+            self._room.wait_for(lambda: self._stopped or self._has_room(source))
             number = self._delivered[source]
             return None if self._stopped else self._tensors[number % len(self._tensors)][source]
 
     def deliver(self, source: int) -> None:
         """Say that the row claimed last holds the source's next frame."""
-        with self._changed:
+        with self._complete:
             self._delivered[source] += 1
-            self._changed.notify_all()
+            self._notify_if_complete()
 
     def finish(self, source: int) -> None:
         """Say that the source has no more frames."""
-        with self._changed:
+        with self._complete:
             self._live[source] = False
-            self._changed.notify_all()
+            self._notify_if_complete()
 
     def next_batch(self) -> Batch | None:
         """Return the next batch once it is complete, None after the last one or a stop."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._is_complete())
+        with self._complete:
+            self._complete.wait_for(lambda: self._stopped or self._is_complete())
             number = self._taken
             streams = tuple(i for i, delivered in enumerate(self._delivered) if delivered > number)
             if self._stopped or not streams:
@@ -68,24 +70,30 @@ class StreamMux:
 
     def release(self) -> None:
         """Free the tensor of the oldest batch that is out."""
-        with self._changed:
+        with self._room:
             self._released += 1
-            self._changed.notify_all()
+            self._room.notify_all()
 
     def pause(self, paused: bool) -> None:
         """Hold the sources back, or let them go on."""
-        with self._changed:
+        with self._room:
             self._paused = paused
-            self._changed.notify_all()
+            self._room.notify_all()
 
     def stop(self) -> None:
         """Wake and end everyone who waits here."""
-        with self._changed:
+        with self._room:
             self._stopped = True
-            self._changed.notify_all()
+            self._room.notify_all()
+            self._complete.notify_all()
 
     def _has_room(self, source: int) -> bool:
         return not self._paused and self._delivered[source] < self._released + len(self._tensors)
+
+    def _notify_if_complete(self) -> None:
+        # Once per batch instead of once per frame: each wake-up takes the interpreter from the decoders.
+        if self._is_complete():
+            self._complete.notify_all()
 
     def _is_complete(self) -> bool:
         pairs = zip(self._delivered, self._live, strict=True)

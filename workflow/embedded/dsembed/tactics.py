@@ -33,7 +33,7 @@ class Tactics:
     log: LogWriter
 
     def choose(self, precisions: tuple[str, ...], can_cut: bool) -> dict:
-        """Return {"plans": {batch: plan}, "difference": largest output difference to f32 as a share of the range}."""
+        """Return {"plans": {batch: plan}, "difference": what output_difference() says of the compute type}."""
         opt = self.engine.opt_batch
         compute, difference = self._precision(precisions)
         plans = {}
@@ -51,16 +51,18 @@ class Tactics:
         if precisions == ("f32",):
             return "f32", 0.0  # nothing to compare: f32 is the reference
         batch = self.engine.opt_batch
+        names = [output.name for output in self.engine.outputs]
         reference = self._probe("f32")
         for plan in self._fastest(batch, [whole_batch(batch, self.cores, compute) for compute in precisions]):
-            difference = output_difference(reference, self._probe(plan.compute))
+            difference = output_difference(names, reference, self._probe(plan.compute))
             self.log.verbose(
-                f"[TRT] embedded: compute {plan.compute} differs from f32 by {number(difference)} of the output range"
+                f"[TRT] embedded: compute {plan.compute} differs from f32 by at most {number(difference)} of an "
+                "output's largest value (query detectors: in the best-scored tenth of the rows)"
             )
             if difference <= TOLERANCE:
                 return plan.compute, difference
         raise EngineError(
-            f"none of {', '.join(precisions)} keeps the outputs within {number(TOLERANCE)} of the range of f32; "
+            f"none of {', '.join(precisions)} keeps the outputs within {number(TOLERANCE)} of the largest f32 value; "
             "build without --fp16 and --stronglyTyped."
         )
 
@@ -80,7 +82,8 @@ class Tactics:
                 contexts[plan] = context
             else:
                 self.log.warning(
-                    f"[TRT] Skipping plan {plan} due to insufficient memory on requested size of {growth_bytes} bytes."
+                    f"[TRT] Skipping plan {plan} due to insufficient memory on requested size of {growth_bytes} bytes "
+                    "(approximate: what the process grew by)."
                 )
         if not contexts:
             raise EngineError(

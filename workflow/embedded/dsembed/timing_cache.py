@@ -27,18 +27,25 @@ def read_cache(path: Path) -> tuple[dict[str, dict], int] | None:
         return None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return None
-    return content["entries"], len(text.encode())
+    entries = content.get("entries")
+    return (entries, len(text.encode())) if isinstance(entries, dict) else None
 
 
 def add_to_cache(path: Path, key: str, entry: dict) -> int:
-    """Add `entry` to the cache at `path`, keeping what other builds added meanwhile; return its size in bytes."""
+    """Add `entry` to the cache at `path`, keeping what other builds added meanwhile; return its size in bytes.
+
+    Raises OSError where it cannot be written.
+    """
     with _locked(path):
         known = read_cache(path)
         entries = {**(known[0] if known else {}), key: entry}
         text = json.dumps({"format": FORMAT, "entries": entries}, indent=1, sort_keys=True) + "\n"
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        unfinished.write_text(text)
-        unfinished.replace(path)
+        try:
+            unfinished.write_text(text)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
     return len(text.encode())
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 import openvino as ov
 
 from dsembed import RUNTIME_VERSION
@@ -90,10 +87,3 @@ def _fail(log: LogWriter, lines: tuple[str, ...]) -> int:
         log.error(line)
     log.banner("FAILED")
     return 1
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:], os.environ.get("DSEMBED_PROGRAM", "trtexec")))
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -1,50 +1,27 @@
 // Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
 //
 // nvinfer's post-processing: the custom parser through its C++ ABI, then filter, cluster, rescale, clip, ROI.
-#include <dlfcn.h>
-
 #include <cstdio>
 #include <exception>
-#include <memory>
 #include <string>
 
 #include "clustering.hpp"
 #include "interface.hpp"
-#include "nvdsinfer_custom_impl.h"
+#include "parser_library.hpp"
 
 namespace {
-
-struct LibraryCloser {
-    void operator()(void* handle) const { dlclose(handle); }
-};
-
-class ParserError : public std::exception {
-public:
-    explicit ParserError(std::string reason) : reason_(std::move(reason)) {}
-    const char* what() const noexcept override { return reason_.c_str(); }
-
-private:
-    std::string reason_;
-};
 
 class Detector {
 public:
     Detector(const char* library, const char* symbol, const Mux& mux, const Network& network,
              std::vector<Layer> layers, std::vector<ClassRules> rules, bool nms)
-        : library_(dlopen(library, RTLD_LAZY)), layers_(std::move(layers)), rules_(std::move(rules)), nms_(nms),
+        : parser_(library, symbol), layers_(std::move(layers)), rules_(std::move(rules)), nms_(nms),
           surface_height_(static_cast<float>(mux.height)), pad_left_(static_cast<float>(network.picture_left)),
           pad_top_(static_cast<float>(network.picture_top)),
           ratio_x_(static_cast<float>(network.picture_width) / static_cast<float>(mux.width & ~1)),
           ratio_y_(static_cast<float>(network.picture_height) / static_cast<float>(mux.height & ~1)),
           network_{static_cast<unsigned>(network.width), static_cast<unsigned>(network.height), 3},
           by_class_(rules_.size()) {
-        if (!library_) {
-            throw ParserError(dlerror());
-        }
-        parse_ = reinterpret_cast<NvDsInferParseCustomFunc>(dlsym(library_.get(), symbol));
-        if (!parse_) {
-            throw ParserError(dlerror());
-        }
         for (const ClassRules& rule : rules_) {
             pre_thresholds_.push_back(rule.pre_cluster_threshold);
             post_thresholds_.push_back(rule.post_cluster_threshold);
@@ -70,14 +47,8 @@ private:
         NvDsInferParseDetectionParams params{static_cast<unsigned>(rules_.size()), pre_thresholds_,
                                              post_thresholds_, pre_thresholds_};
         Objects objects;
-        if (!parse_(infos, network_, params, objects)) {
+        if (!parser_.parse(infos, network_, params, objects)) {
             return false;
-        }
-        const auto bytes = reinterpret_cast<const char*>(objects.data() + objects.size()) -
-                           reinterpret_cast<const char*>(objects.data());
-        if (bytes % static_cast<long>(sizeof(NvDsInferObjectDetectionInfo)) != 0) {
-            throw ParserError("the parser's objects are not of DeepStream 9's " +
-                              std::to_string(sizeof(NvDsInferObjectDetectionInfo)) + " bytes, rebuild it");
         }
         split_by_class(objects);
         for (size_t class_id = 0; class_id < by_class_.size(); ++class_id) {
@@ -144,8 +115,7 @@ private:
         }
     }
 
-    std::unique_ptr<void, LibraryCloser> library_;
-    NvDsInferParseCustomFunc parse_ = nullptr;
+    ParserLibrary parser_;
     std::vector<Layer> layers_;
     std::vector<ClassRules> rules_;
     bool nms_;
@@ -158,6 +128,18 @@ private:
     Detection none_{};
 };
 
+// Called in a handler; a parser may throw anything.
+void describe_exception(char* error, int32_t error_bytes) {
+    const char* text = "the parser threw something that is no std::exception";
+    try {
+        throw;
+    } catch (const std::exception& reason) {
+        std::snprintf(error, static_cast<size_t>(error_bytes), "%s", reason.what());
+    } catch (...) {
+        std::snprintf(error, static_cast<size_t>(error_bytes), "%s", text);
+    }
+}
+
 }  // namespace
 
 void* dsembed_detector_new(const char* library, const char* symbol, const Mux* mux, const Network* network,
@@ -166,8 +148,8 @@ void* dsembed_detector_new(const char* library, const char* symbol, const Mux* m
     try {
         return new Detector(library, symbol, *mux, *network, {layers, layers + layer_count},
                             {rules, rules + class_count}, nms != 0);
-    } catch (const std::exception& reason) {
-        std::snprintf(error, static_cast<size_t>(error_bytes), "%s", reason.what());
+    } catch (...) {
+        describe_exception(error, error_bytes);
         return nullptr;
     }
 }
@@ -176,8 +158,8 @@ const Detection* dsembed_detector_run(void* detector, void* const* outputs, int3
                                       char* error, int32_t error_bytes) {
     try {
         return static_cast<Detector*>(detector)->run(outputs, frame_count, counts);
-    } catch (const std::exception& reason) {
-        std::snprintf(error, static_cast<size_t>(error_bytes), "%s", reason.what());
+    } catch (...) {
+        describe_exception(error, error_bytes);
         return nullptr;
     }
 }

@@ -71,8 +71,9 @@ struct Detection {  // mux surface pixels
     int32_t class_id;
 };
 
-// Writes one frame of the batch tensor: scale_factor * (x - offset), planar, float32.
-DSEMBED_API void dsembed_prepare(const Frame*, const Mux*, const Network*, float* tensor);
+// Writes one frame of the batch tensor: scale_factor * (x - offset), planar, float32. Returns 0 when memory ran
+// out. No function here lets an exception out.
+DSEMBED_API int32_t dsembed_prepare(const Frame*, const Mux*, const Network*, float* tensor);
 
 // Returns a detector, or null with the reason in `error`.
 DSEMBED_API void* dsembed_detector_new(const char* library, const char* symbol, const Mux*, const Network*,

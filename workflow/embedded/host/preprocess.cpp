@@ -1,6 +1,9 @@
 // Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
 //
 // nvinfer's preprocessing in one pass: 4:2:0 planes to a normalised planar float32 tensor.
+#include <new>
+#include <stdexcept>
+
 #include "interface.hpp"
 #include "sampling.hpp"
 #include "streammux.hpp"
@@ -53,15 +56,27 @@ void fill_padding(const Network& network, float* tensor) {
     }
 }
 
+struct PictureAxes {
+    const Axis &luma_x, &chroma_x, &luma_y, &chroma_y;
+};
+
+// Of a picture of `width` x `height` luma samples, both even; each source has a thread of its own.
+PictureAxes picture_axes(const Network& network, int width, int height) {
+    thread_local CachedAxis luma_x, chroma_x, luma_y, chroma_y;
+    const int columns = network.picture_width, rows = network.picture_height;
+    const bool bilinear = network.bilinear;
+    return {luma_x.get(columns, width, width, 1.0f, 0.0f, bilinear),
+            chroma_x.get(columns, width, width / 2, 0.5f, 0.0f, bilinear),
+            luma_y.get(rows, height, height, 1.0f, 0.0f, bilinear),
+            chroma_y.get(rows, height, height / 2, 0.5f, -0.25f, bilinear)};
+}
+
 void write_tensor(const Frame& frame, const Network& network, float* tensor) {
     const int width = frame.width & ~1;
     const int height = frame.height & ~1;
     const int columns = network.picture_width;
-    const bool bilinear = network.bilinear;
-    const Axis luma_x = make_axis(columns, width, width, 1.0f, 0.0f, bilinear);
-    const Axis chroma_x = make_axis(columns, width, width / 2, 0.5f, 0.0f, bilinear);
-    const Axis luma_y = make_axis(network.picture_height, height, height, 1.0f, 0.0f, bilinear);
-    const Axis chroma_y = make_axis(network.picture_height, height, height / 2, 0.5f, -0.25f, bilinear);
+    const PictureAxes axes = picture_axes(network, width, height);
+    const Axis &luma_x = axes.luma_x, &chroma_x = axes.chroma_x;
     const ColourMatrix matrix = colour_matrix(frame);
     const int plane = network.width * network.height;
     const int red = network.bgr ? 2 : 0;
@@ -72,7 +87,7 @@ void write_tensor(const Frame& frame, const Network& network, float* tensor) {
     const int chroma_width = (frame.width + 1) / 2;
     Rows rows{std::vector<float>(width), std::vector<float>(chroma_width), std::vector<float>(chroma_width)};
     for (int y = 0; y < network.picture_height; ++y) {
-        rows.load(frame, luma_y, chroma_y, y, width);
+        rows.load(frame, axes.luma_y, axes.chroma_y, y, width);
         float* origin = tensor + (y + network.picture_top) * network.width + network.picture_left;
         float* __restrict red_out = origin + red * plane;
         float* __restrict green_out = origin + plane;
@@ -88,16 +103,27 @@ void write_tensor(const Frame& frame, const Network& network, float* tensor) {
     }
 }
 
-}  // namespace
-
-void dsembed_prepare(const Frame* source, const Mux* mux, const Network* network, float* tensor) {
-    if (network->picture_width < network->width || network->picture_height < network->height) {
-        fill_padding(*network, tensor);
+void prepare(const Frame& source, const Mux& mux, const Network& network, float* tensor) {
+    if (network.picture_width < network.width || network.picture_height < network.height) {
+        fill_padding(network, tensor);
     }
-    if (source->width == mux->width && source->height == mux->height) {
-        write_tensor(*source, *network, tensor);
+    if (source.width == mux.width && source.height == mux.height) {
+        write_tensor(source, network, tensor);
         return;
     }
     thread_local std::vector<uint8_t> surface;
-    write_tensor(scale_to_mux(*source, *mux, surface), *network, tensor);
+    write_tensor(scale_to_mux(source, mux, surface), network, tensor);
+}
+
+}  // namespace
+
+int32_t dsembed_prepare(const Frame* source, const Mux* mux, const Network* network, float* tensor) {
+    try {
+        prepare(*source, *mux, *network, tensor);
+        return 1;
+    } catch (const std::bad_alloc&) {
+        return 0;
+    } catch (const std::length_error&) {
+        return 0;
+    }
 }

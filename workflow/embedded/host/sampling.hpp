@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <tuple>
 #include <vector>
 
 struct Axis {
@@ -42,6 +43,24 @@ inline Axis make_axis(int output, int luma_input, int plane_input, float halved,
     }
     return axis;
 }
+
+// An axis that is made anew only when its sizes change, which those of a video seldom do.
+class CachedAxis {
+public:
+    const Axis& get(int output, int luma_input, int plane_input, float halved, float shift, bool bilinear) {
+        const Key key{output, luma_input, plane_input, halved, shift, bilinear};
+        if (key != key_) {
+            axis_ = make_axis(output, luma_input, plane_input, halved, shift, bilinear);
+            key_ = key;
+        }
+        return axis_;
+    }
+
+private:
+    using Key = std::tuple<int, int, int, float, float, bool>;
+    Key key_{};
+    Axis axis_{0};
+};
 
 // One row between two rows of a plane, as floats.
 inline void blend_rows(const uint8_t* near, const uint8_t* far, float weight, int step, int count, float* row) {

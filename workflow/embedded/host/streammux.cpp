@@ -5,7 +5,7 @@
 
 namespace {
 
-struct Rectangle {  // luma samples, even
+struct Rectangle {  // luma samples; with padding all even
     int left, top, width, height;
 };
 

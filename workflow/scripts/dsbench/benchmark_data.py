@@ -1,47 +1,63 @@
 """benchmark_data.json: every number of the report, from logs that were accepted and from nothing else."""
 
-import csv
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from dsbench.perf_log import StreamRun, read_run
+from dsbench.measured_chain import stream_run
+from dsbench.perf_log import StreamRun
 from dsbench.streams import peak_gpu_streams, real_time_streams
+from dsbench.tool_run import ended_utc
 from dsbench.trtexec_log import Measurement, read_build, read_measurement
 
 SCHEMA_VERSION = 1
+# Two runs of the same streams differ by less than this on a machine that does nothing else.
+SAME_RUN_RATIO = 1.2
 
 
 @dataclass(frozen=True)
-class MeasuredLogs:
-    """The accepted logs of one model, below `tree`; the chain is in the order of doubling."""
+class Measured:
+    """The accepted logs and the decisions of one model, below `tree`; the chain is in the order of doubling."""
 
     tree: Path
-    batches: list[int]
-    build_logs: list[Path]
-    chain_logs: list[Path]
-    b1_log: Path
-    run1_log: Path
-    run2_logs: list[Path]
-    wall_times: list[Path]
+    max_bs: dict
+    run1: dict
+    run2: dict
+
+    @property
+    def batches(self) -> list[int]:
+        """Return the measured batches; the last is MAX_BS."""
+        return self.max_bs["batches"]
+
+    @property
+    def chain_logs(self) -> list[Path]:
+        """Return trtexec's logs of the doubling."""
+        return [self.tree / f"benchmarks/b{batch}/trtexec_b{batch}.log" for batch in self.batches]
+
+    @property
+    def b1_log(self) -> Path:
+        """Return trtexec's log at batch 1."""
+        return self.tree / "benchmarks/b1/trtexec_b1.log"
+
+    @property
+    def run_logs(self) -> list[Path]:
+        """Return the logs of both runs, in the order they were measured."""
+        return [Path(entry["log"]) for entry in (*self.run1["tries"], *self.run2["tries"])]
 
     def relative(self, file: Path) -> str:
         """Return `file` as the report names it, from the model's folder."""
         return file.relative_to(self.tree).as_posix()
 
 
-def measured_utc(logs: MeasuredLogs) -> str:
-    """Return when the last measurement ended, in UTC."""
-    newest = max(
-        file.stat().st_mtime for file in (*logs.chain_logs, logs.b1_log, logs.run1_log, *logs.run2_logs)
-    )
-    return datetime.fromtimestamp(newest, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def measured_utc(measured: Measured) -> str:
+    """Return when the last measurement ended, in UTC, as the logs state it."""
+    return max(ended_utc(log) for log in (*measured.chain_logs, measured.b1_log, *measured.run_logs))
 
 
-def engines(logs: MeasuredLogs, model: str) -> list[dict]:
+def engines(measured: Measured, model: str) -> list[dict]:
     """Return the report's `engines`: what each build log states."""
     rows = []
-    for batch, log in zip(logs.batches, logs.build_logs, strict=True):
+    for batch in measured.batches:
+        log = measured.tree / f"benchmarks/engines/build_b{batch}.log"
         build = read_build(log)
         rows.append(
             {
@@ -53,15 +69,15 @@ def engines(logs: MeasuredLogs, model: str) -> list[dict]:
                 "compute": build.plan,
                 "workspace_mib": build.workspace_mib,
                 "profile": dict(zip(("min", "opt", "max"), build.profile, strict=True)),
-                "log": logs.relative(log),
+                "log": measured.relative(log),
             }
         )
     return rows
 
 
-def trtexec(logs: MeasuredLogs, settings: dict, target_fps: float) -> dict:
+def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
     """Return the report's `trtexec`: batch 1, MAX_BS, and each step of the doubling."""
-    chain = [read_measurement(log) for log in logs.chain_logs]
+    chain = [read_measurement(log) for log in measured.chain_logs]
     steps = [
         {
             "batch": batch,
@@ -69,14 +85,14 @@ def trtexec(logs: MeasuredLogs, settings: dict, target_fps: float) -> dict:
             "imgs_per_sec": m.images_per_s(batch),
             "peak_gpu_streams": peak_gpu_streams(m.queries_per_s, batch, target_fps),
         }
-        for batch, m in zip(logs.batches, chain, strict=True)
+        for batch, m in zip(measured.batches, chain, strict=True)
     ]
     return {
         "duration_s": settings["duration_s"],
         "warm_up_ms": settings["warm_up_ms"],
         "data_transfers": False,
-        "bs1": _rate(read_measurement(logs.b1_log), 1, logs.relative(logs.b1_log)),
-        "bsmax": _rate(chain[-1], logs.batches[-1], logs.relative(logs.chain_logs[-1])),
+        "bs1": _rate(read_measurement(measured.b1_log), 1, measured.relative(measured.b1_log)),
+        "bsmax": _rate(chain[-1], measured.batches[-1], measured.relative(measured.chain_logs[-1])),
         "doubling": steps,
     }
 
@@ -99,25 +115,23 @@ def _rate(m: Measurement, batch: int, log: str) -> dict:
     }
 
 
-def deepstream(logs: MeasuredLogs, settings: dict, peak: int, target_fps: float) -> dict:
+def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float) -> dict:
     """Return the report's `deepstream`: both runs, and in words what is unusual about them."""
-    run1 = _read(logs.run1_log, settings["windows"])
-    tries = [_read(log, settings["windows"]) for log in logs.run2_logs]
+    run1 = stream_run(measured.run1["tries"][-1])
+    tries = [stream_run(entry) for entry in measured.run2["tries"]]
     run2 = tries[-1]
-    rt_streams = real_time_streams(run1.total_fps, logs.batches[-1], target_fps)
+    run1_log, *_, run2_log = measured.run_logs
+    rt_streams = real_time_streams(run1.total_fps, measured.batches[-1], target_fps)
     return {
         "interval_s": settings["interval_s"],
-        "run1": _run(run1, target_fps, logs.relative(logs.run1_log)),
-        "run2": _run(run2, target_fps, logs.relative(logs.run2_logs[-1])),
+        "run1": _run(run1, target_fps, measured.relative(run1_log)),
+        "run2": _run(run2, target_fps, measured.relative(run2_log)),
         "rt_streams": rt_streams,
-        "real_time": run2.fps_per_stream >= target_fps,
-        "notes": list(_notes(peak, rt_streams, logs.batches[-1], tries, target_fps)),
+        # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
+        "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
+        "notes": list(_notes(peak, rt_streams, measured.batches[-1], tries, target_fps))
+        + _disturbances(run1, run2),
     }
-
-
-def _read(log: Path, windows: int) -> StreamRun:
-    streams = int(log.name.split("_")[1].removeprefix("s"))
-    return read_run(log, streams, windows)
 
 
 def _run(run: StreamRun, target_fps: float, log: str) -> dict:
@@ -127,11 +141,11 @@ def _run(run: StreamRun, target_fps: float, log: str) -> dict:
         "fps_per_stream": run.fps_per_stream,
         "total_fps_min": min(run.window_fps),
         "total_fps_max": max(run.window_fps),
-        "min_stream_fps": min(run.stream_fps),
+        "min_stream_fps": run.slowest_fps,
         "max_stream_fps": max(run.stream_fps),
         "cov_pct": run.variation_pct,
         "windows": len(run.window_fps),
-        "real_time": run.fps_per_stream >= target_fps,
+        "real_time": run.slowest_fps >= target_fps,
         "log": log,
     }
 
@@ -145,9 +159,20 @@ def _notes(peak: int, rt_streams: int, max_bs: int, tries: list[StreamRun], targ
         yield f"RT_STREAMS is 0: run 1 gave less than {target_fps:g} frames/s in all; run 2 had 1 stream."
     if len(tries) == 2:
         yield (
-            f"Run 2 at {tries[0].streams} streams gave {tries[0].fps_per_stream:.1f} frames/s per stream, under"
+            f"Run 2 at {tries[0].streams} streams gave its slowest stream {tries[0].slowest_fps:.1f} frames/s, under"
             f" {target_fps:g}, and was repeated at {tries[1].streams}."
         )
+
+
+def _disturbances(run1: StreamRun, run2: StreamRun) -> list[str]:
+    """Return a sentence where two runs of the same streams contradict each other."""
+    ratio = run2.total_fps / run1.total_fps
+    if run1.streams != run2.streams or 1 / SAME_RUN_RATIO <= ratio <= SAME_RUN_RATIO:
+        return []
+    return [
+        f"Both runs had {run1.streams} streams, but run 2's total was {ratio:.2f} times run 1's: something else used"
+        " this machine; measure again."
+    ]
 
 
 def efficiency(trt: dict, ds: dict) -> dict:
@@ -159,21 +184,3 @@ def efficiency(trt: dict, ds: dict) -> dict:
         "run1_pct": 100 * ds["run1"]["total_fps"] / reference,
         "run2_pct": 100 * ds["run2"]["total_fps"] / reference,
     }
-
-
-def timing(wall_times: list[Path]) -> dict:
-    """Return wall time in s and peak memory in MiB of each step, from Snakemake's benchmark files."""
-    steps = []
-    for file in wall_times:
-        with file.open(newline="") as stream:
-            row = next(csv.DictReader(stream, delimiter="\t"))
-        # A step shorter than Snakemake's first sample has no memory figure.
-        rss = row["max_rss"]
-        steps.append(
-            {
-                "step": file.stem,
-                "wall_s": float(row["s"]),
-                "max_rss_mib": float(rss) if rss not in ("NA", "-") else None,
-            }
-        )
-    return {"steps": steps, "total_s": sum(step["wall_s"] for step in steps)}

@@ -22,4 +22,10 @@ def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path
 
 def truth_directory(video: Path, project: Path) -> Path | None:
     """Return the KITTI ground truth of `video`: the demonstration clip has one, other clips have none."""
-    return project / DEMO_TRUTH if video == project / DEMO_CLIP else None
+    demo = project / DEMO_CLIP
+    return project / DEMO_TRUTH if demo.is_file() and video.samefile(demo) else None
+
+
+def shown_path(file: Path, project: Path) -> str:
+    """Return `file` as a report names it: from the project's folder when it belongs to the project."""
+    return file.relative_to(project).as_posix() if file.is_relative_to(project) else file.as_posix()

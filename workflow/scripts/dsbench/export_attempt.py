@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from dsbench.errors import BuildError
 from dsbench.export_recipes import Attempt, Recipe
 from dsbench.onnx_compare import GraphError, compare_with_reference
 from dsbench.onnx_graph import fix_spatial_dims
 
 NOT_REGISTERED = 3
 LINKED = (".safetensors", ".json", ".txt", ".model")
+
+
+class ExportEnvironmentError(BuildError):
+    """An export environment that lost a part of itself."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,15 @@ def run_attempt(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, log: P
     said |= {"exported_nodes": len(exported.graph.node), "nodes": len(model.graph.node)}
     reason = f"equals torch at batch 1 and 3 within {max(errors.values()):.2g}"
     return Outcome(attempt.method, attempt.opset, "accepted", reason, **said), model
+
+
+def check_environment(python: Path) -> None:
+    """Raise ExportEnvironmentError where the export environment has no Python."""
+    if not python.exists():
+        raise ExportEnvironmentError(
+            f"{python}: no such program, so the export environment is incomplete;"
+            f" delete {python.parents[1]} and try again"
+        )
 
 
 def _run(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, destination: Path, log: Path) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from dsbench.errors import BuildError
-from dsbench.export_attempt import Job, Outcome, loading_folder, run_attempt
+from dsbench.export_attempt import Job, Outcome, check_environment, loading_folder, run_attempt
 from dsbench.export_recipes import prompt_phrases, recipe_of
 from dsbench.tool_run import report_progress
 
@@ -58,6 +58,7 @@ def export_onnx(
     `pixels` are float32 [3, 3, H, W], normalised as the model expects; `log` gets an index, and each attempt a
     log beside it. Raises ExportError when no attempt gives what torch gives.
     """
+    check_environment(python)
     recipe = recipe_of(model_type)
     phrases = prompt_phrases(model_type, prompt)
     if phrases and not any((source / name).is_file() for name in TOKENIZERS):

@@ -12,6 +12,7 @@ NUMBER = r"-?[0-9.]+|inf|-?nan"
 ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
 PAIR = re.compile(rf"({NUMBER}) \((?:{NUMBER})\)")
 REBUILD = re.compile(r"Trying to create engine from model files|serialize cuda engine to file")
+BROKEN_OUTPUT = re.compile(r"^.*(?:Failed to parse bboxes|Error in NvDsInferContextImpl).*$", re.M)
 INTERRUPTED = "User Interrupted"
 
 
@@ -39,6 +40,11 @@ class StreamRun:
     def fps_per_stream(self) -> float:
         """Return the mean frames/s of a stream."""
         return self.total_fps / self.streams
+
+    @property
+    def slowest_fps(self) -> float:
+        """Return the frames/s of the slowest stream, which decides whether the run was real-time."""
+        return min(self.stream_fps)
 
     @property
     def variation_pct(self) -> float | None:
@@ -90,7 +96,7 @@ def read_run(log: Path | str, streams: int, min_windows: int) -> StreamRun:
     if len(windows) < min_windows:
         raise PerfLogError(
             f"{log}: {len(windows)} full windows after the ramp-up, expected {min_windows};"
-            " raise deepstream.timeout_s in the config or look for a slow start in the log"
+            " the run ended early, its last lines say why"
         )
     for row in windows:
         for stream, value in enumerate(row):
@@ -110,6 +116,8 @@ def check_ended_well(text: str, log: Path | str) -> None:
             f"{log}: the engine was rebuilt instead of loaded; check model-engine-file, batch-size and the"
             " TensorRT version in the lines before 'Trying to create engine from model files'"
         )
+    if broken := BROKEN_OUTPUT.search(text):
+        raise PerfLogError(f"{log}: frames without post-processing were counted: {broken[0].strip()}")
     if "App run failed" in text or "App run successful" not in text:
         cause = re.search(rf"^(?:\*\* ERROR|ERROR from|ERROR:)(?!.*{INTERRUPTED}).*$", text, re.M)
         raise PerfLogError(f"{log}: no 'App run successful': {cause[0] if cause else 'the run was cut off'}")

@@ -8,6 +8,8 @@ from dsbench.errors import BuildError
 APT = "Debian/Ubuntu: apt-get install"
 # How to get what may be missing; the first group stops the build, the second only costs the video.
 REQUIRED = {
+    "trtexec": "trtexec answers neither by its libnvinfer nor by `trtexec --help`; repair or remove it from PATH",
+    "deepstream": "DeepStream's version is unknown; set deepstream.directory in the config to its folder",
     "compiler": f"{APT} g++ make",
     "wkhtmltopdf": f"{APT} wkhtmltopdf",
     "driver": "install NVIDIA's driver",
@@ -27,7 +29,19 @@ def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
     ]
     if missing:
         raise BuildError(f"this machine lacks {'; '.join(missing)}.\n{table}")
+    _refuse_two_tensorrts(found)
     destination.write_text(f"{table}\n")
+
+
+def _refuse_two_tensorrts(found: dict) -> None:
+    """An engine of one TensorRT is not loaded by another: DeepStream would rebuild it in silence."""
+    builder = found["trtexec"].get("version")
+    loader = found["deepstream"].get("tensorrt")
+    if builder and loader and builder != loader:
+        raise BuildError(
+            f"trtexec is of TensorRT {builder}, DeepStream loads TensorRT {loader}; put the trtexec that came with"
+            " DeepStream's TensorRT first on PATH"
+        )
 
 
 def _cell(name: str, value) -> str:

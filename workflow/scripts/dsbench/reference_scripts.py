@@ -1,4 +1,7 @@
-"""Shell scripts that repeat each measured command by hand, without touching the build's own files."""
+"""Shell scripts that repeat each measured command by hand.
+
+The engine is built beside the build's own; the KITTI dump writes the build's own files again.
+"""
 
 import shlex
 from dataclasses import dataclass
@@ -15,6 +18,8 @@ TITLES = {
     "ds_run1": "DeepStream run 1",
     "ds_run2": "DeepStream run 2",
 }
+# What loading the engine may take before the first window.
+LOAD_ALLOWANCE_S = 10
 # A script lies three folders below the working directory, in models/{model}/scripts/.
 CHANGE_FOLDER = 'cd "$(dirname "$0")/../../.."'
 
@@ -73,7 +78,7 @@ def _benchmark(m: Measured, engine: str, batch: int) -> list[str]:
 
 def _stopped(m: Measured, config: str) -> str:
     """deepstream-app ends cleanly on SIGINT only; --foreground leaves it the terminal as standard input."""
-    seconds = (m.windows + EXTRA_ROWS) * m.interval_s
+    seconds = LOAD_ALLOWANCE_S + (m.windows + EXTRA_ROWS) * m.interval_s
     return (
         f"timeout --foreground --preserve-status --signal=INT {seconds} \\\n"
         f"    {shlex.quote(m.deepstream_app)} -c {config}"

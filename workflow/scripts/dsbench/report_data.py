@@ -11,6 +11,7 @@ from dsbench.streams import peak_gpu_streams
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCHEMA = TEMPLATES / "benchmark_data.schema.json"
+RATE_TOLERANCE = 1e-6
 PERCENT_TOLERANCE = 0.1
 
 
@@ -40,7 +41,8 @@ def check_data(data: dict) -> None:
         raise _fault(f"{place}: {error.message[:200]}")
     _refuse_infinite(data, "")
     _refuse_wrong_peak(data)
-    _refuse_wrong_verdict(data["deepstream"])
+    _refuse_wrong_rates(data["trtexec"])
+    _refuse_wrong_verdict(data["deepstream"], data["peak_gpu_streams"], data["target_fps"])
     _refuse_wrong_efficiency(data)
 
 
@@ -78,13 +80,43 @@ def _refuse_wrong_peak(data: dict) -> None:
         )
 
 
-def _refuse_wrong_verdict(deepstream: dict) -> None:
-    runs = [run for run in (deepstream["run1"], deepstream["run2"]) if run is not None]
-    if deepstream["real_time"] and not any(run["real_time"] for run in runs):
-        raise _fault("deepstream.real_time is true, expected a run that is real-time")
+def _refuse_wrong_rates(trtexec: dict) -> None:
+    for name in ("bs1", "bsmax"):
+        rate = trtexec[name]
+        expected = rate["qps"] * rate["batch"]
+        if not math.isclose(rate["imgs_per_sec"], expected, rel_tol=RATE_TOLERANCE):
+            raise _fault(
+                f"trtexec.{name}.imgs_per_sec is {rate['imgs_per_sec']}, expected {expected} (qps x batch)"
+            )
+
+
+def _refuse_wrong_verdict(deepstream: dict, peak: int, target_fps: float) -> None:
+    runs = {name: deepstream[name] for name in ("run1", "run2") if deepstream[name] is not None}
+    for name, run in runs.items():
+        expected = run["total_fps"] / run["streams"]
+        if not math.isclose(run["fps_per_stream"], expected, rel_tol=RATE_TOLERANCE):
+            raise _fault(f"deepstream.{name}.fps_per_stream is {run['fps_per_stream']}, expected {expected}")
+        slowest = run["fps_per_stream"] if run["min_stream_fps"] is None else run["min_stream_fps"]
+        if run["real_time"] != (slowest >= target_fps):
+            raise _fault(
+                f"deepstream.{name}.real_time is {run['real_time']}, but its slowest stream had {slowest}"
+            )
+    expected = min(peak, deepstream["rt_streams"] or 0) > 0 and any(run["real_time"] for run in runs.values())
+    if deepstream["real_time"] != expected:
+        raise _fault(
+            f"deepstream.real_time is {deepstream['real_time']}, PEAK, RT_STREAMS and its runs say otherwise"
+        )
 
 
 def _refuse_wrong_efficiency(data: dict) -> None:
+    reference, measured = (
+        data["efficiency"]["reference_imgs_per_sec"],
+        data["trtexec"]["bsmax"]["imgs_per_sec"],
+    )
+    if reference != measured:
+        raise _fault(
+            f"efficiency.reference_imgs_per_sec is {reference}, expected trtexec's {measured} at MAX_BS"
+        )
     for name in ("run1", "run2"):
         run, found = data["deepstream"][name], data["efficiency"][f"{name}_pct"]
         if run is None or found is None:

@@ -94,7 +94,7 @@ def _versions(system: dict) -> str:
 
 def _verdict(data: dict, runs: list[tuple[str, dict]]) -> str:
     """Return in one line whether the target frame rate was held, by which run, with how many streams."""
-    real_time = [entry for entry in runs if entry[1]["real_time"]]
+    real_time = [entry for entry in runs if entry[1]["real_time"]] if data["deepstream"]["real_time"] else []
     title, run = max(real_time, key=lambda entry: entry[1]["streams"]) if real_time else runs[-1]
     streams = count(run["streams"], "stream")
     rate = f"{run['fps_per_stream']:.2f} FPS per stream, target {data['target_fps']:g} ({title})"

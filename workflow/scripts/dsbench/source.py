@@ -17,7 +17,7 @@ class SourceError(BuildError):
 def locate(path: str, workdir: Path, project: Path) -> Path:
     """Return `path` as it stands, else below the working directory, else below the project."""
     for base in (workdir, project):
-        candidate = base / path
+        candidate = base / Path(path).expanduser()
         if candidate.exists():
             return candidate
     raise SourceError(

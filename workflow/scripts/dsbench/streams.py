@@ -23,6 +23,6 @@ def run2_streams(rt_streams: int) -> int:
     return max(1, rt_streams)
 
 
-def retry_streams(streams: int, fps_per_stream: float, target_fps: float) -> int | None:
-    """Return half the streams when run 2 was not real-time and can be halved, else None."""
-    return streams // 2 if fps_per_stream < target_fps and streams > 1 else None
+def retry_streams(streams: int, slowest_fps: float, target_fps: float) -> int | None:
+    """Return half the streams when a stream of run 2 was not real-time and they can be halved, else None."""
+    return streams // 2 if slowest_fps < target_fps and streams > 1 else None

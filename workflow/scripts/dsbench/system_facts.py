@@ -1,24 +1,18 @@
 """The machine and the versions a report's numbers are from."""
 
 import json
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
-from dsbench.toolchain import cpu
-
 
 def system_facts(fact_files: list[str]) -> dict:
-    """Return the report's `system`: what the recorded facts and this machine say; absent tools are None."""
+    """Return the report's `system`: what was recorded where the build measures; absent tools are None."""
     facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in fact_files}
     gpus = facts.get("gpu")
-    return {
-        "os": _os_name(),
-        "kernel": platform.release(),
-        "cpu": cpu()["name"],
-        "cpu_cores": cpu()["cores"],
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+    return facts["host"] | {
+        "cpu": facts["cpu"]["name"],
+        "cpu_cores": facts["cpu"]["cores"],
         "gpu": "; ".join(gpus) if gpus else None,
         "driver": facts.get("driver"),
         "cuda": facts.get("cuda"),
@@ -45,10 +39,3 @@ def runtime_facts(kind: str, banner: str, system: dict) -> dict:
         "trtexec_banner": banner,
         "deepstream_version": system["deepstream"],
     }
-
-
-def _os_name() -> str | None:
-    try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME")
-    except OSError:
-        return None

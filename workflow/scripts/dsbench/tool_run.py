@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Timer
 
 from dsbench.errors import BuildError
 
 INTERRUPT_GRACE_S = 30
+ENDED = "# ended: "
 
 
 class ToolFailedError(BuildError):
@@ -62,6 +64,7 @@ def run_tool(
         finally:
             watchdog.cancel()
             _end_group(process, signal.SIGKILL)
+            log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
     if expired:
         raise ToolFailedError(f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing")
     if status != 0:
@@ -69,6 +72,16 @@ def run_tool(
             f"{log_path}: {command[0]} ended with {_status_name(status)}{_last_words(log_path)}"
         )
     return time.monotonic() - started
+
+
+def ended_utc(log_path: Path) -> str:
+    """Return when the tool whose log this is ended, in UTC."""
+    last = log_path.read_text(errors="replace").rstrip().rpartition("\n")[2]
+    if not last.startswith(ENDED):
+        raise BuildError(
+            f"{log_path}: its last line is {last[:80]!r}, expected '{ENDED}' and a time; measure again"
+        )
+    return last.removeprefix(ENDED)
 
 
 def _start(command: list[str]) -> subprocess.Popen:
@@ -112,7 +125,12 @@ def _status_name(status: int) -> str:
 
 def _last_words(log_path: Path) -> str:
     lines = log_path.read_text(errors="replace").splitlines()
-    telling = [line for line in lines if "[E]" in line or line.startswith(("ERROR", "** ERROR"))]
+    telling = [
+        line
+        for line in lines
+        # Our own SIGINT is no cause.
+        if ("[E]" in line or line.startswith(("ERROR", "** ERROR"))) and "User Interrupted" not in line
+    ]
     if telling:
         return f": {telling[0].strip()}"
     said = [line for line in lines if line.strip() and not line.startswith("#")]

@@ -6,17 +6,14 @@ A value changes only when the tool does, since it reruns every rule that reads i
 import hashlib
 import json
 import os
-import platform
 import re
 import shutil
-import subprocess
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from dsbench.machine import cpu, cuda_version, encoder, first_line, host, nvidia_smi, output_of
 from dsbench.runtime import Runtime
 
-PROBE_TIMEOUT_S = 10
 EMBEDDED_SOURCES = ("bin", "dsembed", "host")
 
 
@@ -38,39 +35,46 @@ class Toolchain:
             return ["runtime", "trtexec", "driver", "cuda", "gpu"]
         return ["runtime", "trtexec", "openvino", "cpu"]
 
+    def required_facts(self) -> list[str]:
+        """Return the facts without which nothing can be measured."""
+        return [*self.builder_facts(), "deepstream", "compiler", "wkhtmltopdf"]
+
     def runner_facts(self) -> list[str]:
         """Return the facts a deepstream-app run depends on besides its engine's."""
-        return ["deepstream"]
+        return ["deepstream"] if self.runtime.kind == "nvidia" else ["deepstream", "pyav", "compiler"]
 
     def _trtexec(self):
         if self.runtime.kind == "embedded":
             return embedded_identity(self.project)
         program = shutil.which("trtexec")
-        library = re.search(r"libnvinfer\.so\S* => (\S+)", _output(["ldd", program]) or "")
-        version = re.search(r"\.so\.(\d+\.\d+\.\d+)$", os.path.realpath(library[1])) if library else None
-        if version:
-            return {"version": version[1]}
-        return {"version": banner_version(_output([program, "--help"]) or "")}
+        version = _linked_tensorrt(program) or banner_version(output_of([program, "--help"]) or "")
+        return {"version": version} if version else None
 
     def _deepstream(self):
         if self.runtime.kind == "embedded":
             return embedded_identity(self.project)
         version = self._deepstream_version_file()
         if version is None:
-            printed = re.search(r"DeepStreamSDK (\S+)", _output(["deepstream-app", "--version"]) or "")
+            printed = re.search(r"DeepStreamSDK (\S+)", output_of(["deepstream-app", "--version"]) or "")
             version = printed[1] if printed else None
-        return {"version": version}
+        if version is None:
+            return None
+        return {
+            "version": version,
+            "tensorrt": _linked_tensorrt(self.deepstream_dir / "lib/libnvds_infer.so"),
+        }
 
     def _deepstream_headers(self):
         """Return where the parser's interface comes from, and the size of its object in bytes."""
         if self.runtime.kind == "embedded":
             return {"directory": None, "object_bytes": 28}
-        version = self._deepstream()["version"]
-        major = int(version.split(".")[0]) if version else 9
+        found = self._deepstream()
+        if found is None:
+            return None
         header = self.deepstream_dir / "sources/includes/nvdsinfer_custom_impl.h"
         return {
             "directory": str(self.deepstream_dir) if header.is_file() else None,
-            "object_bytes": 28 if major >= 9 else 24,
+            "object_bytes": 28 if int(found["version"].split(".")[0]) >= 9 else 24,
         }
 
     def _deepstream_version_file(self) -> str | None:
@@ -89,6 +93,13 @@ def embedded_identity(project: Path) -> dict:
     return {"embedded_sources_sha256": digest.hexdigest()}
 
 
+def _linked_tensorrt(file: str | Path) -> str | None:
+    """Return the version of the libnvinfer that `file` is linked with, from the library's own file name."""
+    library = re.search(r"libnvinfer\.so\S* => (\S+)", output_of(["ldd", str(file)]) or "")
+    version = re.search(r"\.so\.(\d+\.\d+\.\d+)$", os.path.realpath(library[1])) if library else None
+    return version[1] if version else None
+
+
 def banner_version(text: str) -> str | None:
     """Return the dotted version of trtexec's banner: v101601 is 10.16.1, v8601 is 8.6.1."""
     found = re.search(r"\[TensorRT v(\d+)\]", text)
@@ -99,75 +110,21 @@ def banner_version(text: str) -> str | None:
     return f"{major}.{rest // 100}.{rest % 100}"
 
 
-@cache
-def _nvidia_smi(query: str) -> list[str] | None:
-    text = _output(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"])
-    return [line.strip() for line in text.splitlines() if line.strip()] if text else None
-
-
-def _cuda(_: Toolchain):
-    """Return the CUDA version the driver offers, as nvidia-smi's table head states it."""
-    found = re.search(r"CUDA Version: (\S+)", _output(["nvidia-smi"]) or "")
-    return found[1] if found else None
-
-
-def cpu() -> dict:
-    """Return the processor's name and the instruction sets that decide how inference runs on it."""
-    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    name = re.search(r"^model name\s*: (.+)$", text, re.M)
-    flags = re.search(r"^flags\s*: (.+)$", text, re.M)
-    wanted = {"avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16"}
-    return {
-        "name": name[1].strip() if name else platform.processor() or platform.machine(),
-        "instruction_sets": sorted(wanted & set(flags[1].split())) if flags else [],
-        "cores": len(os.sched_getaffinity(0)),
-    }
-
-
-def encoder() -> dict:
-    """Return GStreamer's version and the marker of the encoder the video will use."""
-    version = re.search(r"version (\S+)", _output(["gst-launch-1.0", "--version"]) or "")
-    elements = ("theoraenc", "oggmux", "rawvideoparse")
-    usable = version is not None and all(
-        _output(["gst-inspect-1.0", "--exists", element]) is not None for element in elements
-    )
-    return {
-        "gstreamer": version[1] if version else None,
-        "encoder": "theoraenc-fallback" if usable else "skipped",
-    }
-
-
-def _first_line(command: list[str]) -> str | None:
-    text = _output(command)
-    return text.splitlines()[0].strip() if text else None
-
-
-def _output(command: list[str]) -> str | None:
-    """Return what `command` prints, None where it is missing, hangs or fails."""
-    if shutil.which(command[0]) is None:
-        return None
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout + done.stderr if done.returncode == 0 else None
-
-
 PROBES = {
     "runtime": lambda tools: tools.runtime.kind,
     "trtexec": Toolchain._trtexec,
     "deepstream": Toolchain._deepstream,
     "deepstream_headers": Toolchain._deepstream_headers,
-    "driver": lambda _: (_nvidia_smi("driver_version") or [None])[0],
-    "cuda": _cuda,
-    "gpu": lambda _: _nvidia_smi("name,compute_cap,memory.total"),
+    "driver": lambda _: (nvidia_smi("driver_version") or [None])[0],
+    "cuda": lambda _: cuda_version(),
+    "gpu": lambda _: nvidia_smi("name,compute_cap,memory.total"),
+    "host": lambda _: host(),
+    "pyav": lambda _: metadata.version("av"),
     "openvino": lambda _: metadata.version("openvino"),
     "cpu": lambda _: cpu(),
-    "compiler": lambda _: _first_line(["g++", "--version"]),
+    "compiler": lambda _: first_line(["g++", "--version"]),
     "encoder": lambda _: encoder(),
-    "wkhtmltopdf": lambda _: _first_line(["wkhtmltopdf", "--version"]),
+    "wkhtmltopdf": lambda _: first_line(["wkhtmltopdf", "--version"]),
     "export_lock": lambda tools: hashlib.sha256(
         (tools.project / "envs/export.lock").read_bytes()
     ).hexdigest(),

@@ -11,6 +11,8 @@ LINE = re.compile(r"^\[[^\]]+\] \[([FEWIV])\] (.*)$", re.M)
 THROUGHPUT = re.compile(r"^Throughput: ([-+0-9.eE]+) qps$")
 STATISTICS = re.compile(r"^(Latency|Enqueue Time|H2D Latency|GPU Compute Time|D2H Latency): (min = .*)$")
 STATISTIC = re.compile(r"(min|max|mean|median|percentile\(([0-9.]+)%\)) = ([-+0-9.eE]+) ms")
+BUILD_SHAPE = r"^Input build shape(?: \(profile 0\))? ?: ?[^=]*=(\S+)$"
+CREATED = re.compile(r"^Created engine with size: (\S+) MiB$")
 TRACE = re.compile(r"^Timing trace has (\d+) queries over")
 # qps times mean GPU seconds is 1 when the queries follow each other without a gap; clocks differ a little.
 BUSY_LIMIT = 1.02
@@ -41,7 +43,7 @@ class Measurement:
 class Build:
     """What a build log states; sizes in MiB, time in s, `profile` is min, opt, max shape as printed."""
 
-    engine_mib: float
+    engine_mib: float | None
     build_s: float
     precision: str
     workspace_mib: float
@@ -112,27 +114,26 @@ def read_build(log: Path | str) -> Build:
     text = Path(log).read_text(errors="replace")
     check_verdict(text, log)
     info = [message for level, message in LINE.findall(text) if level == "I"]
-    if STATIC_NETWORK in info:
-        profile = ["model"] * 3
-    else:
-        profile = _one(r"^Input build shape(?: \(profile 0\))? ?: ?[^=]*=(\S+)$", info, log).split("+")
+    static = STATIC_NETWORK in info
+    profile = ["model"] * 3 if static else _one("Input build shape", BUILD_SHAPE, info, log).split("+")
     if len(profile) != 3:
         raise TrtexecLogError(f"{log}: profile {'+'.join(profile)}, expected min+opt+max")
     plans = [message for message in info if message.startswith("[TRT] embedded: plan ")]
     return Build(
-        engine_mib=float(_one(r"^Created engine with size: (\S+) MiB$", info, log)),
-        build_s=float(_one(r"^Engine built in (\S+) sec\.$", info, log)),
-        precision=_one(r"^Precision: (.+)$", info, log),
-        workspace_mib=float(_one(r"^Memory Pools: workspace: (\S+) MiB,", info, log)),
+        # TensorRT 8 does not say it.
+        engine_mib=next((float(m[1]) for m in map(CREATED.match, info) if m), None),
+        build_s=float(_one("Engine built in", r"^Engine built in (\S+) sec\.$", info, log)),
+        precision=_one("Precision", r"^Precision: (.+)$", info, log),
+        workspace_mib=float(_one("Memory Pools", r"^Memory Pools: workspace: (\S+) MiB,", info, log)),
         profile=(profile[0], profile[1], profile[2]),
         plan=plans[0].removeprefix("[TRT] embedded: plan ") if plans else None,
     )
 
 
-def _one(pattern: str, info: list[str], log: Path | str) -> str:
+def _one(what: str, pattern: str, info: list[str], log: Path | str) -> str:
     found = [m[1] for m in (re.match(pattern, message) for message in info) if m]
     if len(found) != 1:
-        raise TrtexecLogError(f"{log}: {len(found)} lines like '{pattern}', expected 1")
+        raise TrtexecLogError(f"{log}: {len(found)} '{what}' lines, a finished build has 1")
     return found[0]
 
 

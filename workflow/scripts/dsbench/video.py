@@ -8,6 +8,9 @@ import cv2
 from dsbench.errors import BuildError
 from dsbench.source import sha256_of
 
+# FFmpeg reads pictures, and even text, as very short videos.
+MIN_FRAMES = 30
+
 
 def inspect_video(file: Path) -> dict:
     """Return size, frame rate (frames/s), frame count and SHA-256; frames are counted by demuxing."""
@@ -17,6 +20,10 @@ def inspect_video(file: Path) -> dict:
                 raise BuildError(f"{file}: no video stream in it")
             stream = container.streams.video[0]
             frames = sum(1 for packet in container.demux(stream) if packet.size)
+            if frames < MIN_FRAMES:
+                raise BuildError(
+                    f"{file}: {frames} frames, expected a video of at least {MIN_FRAMES}; name another"
+                )
             return {
                 "sha256": sha256_of(file),
                 "codec": stream.codec_context.name,

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,24 +19,12 @@ from dsbench.errors import BuildError
 from dsbench.kitti import Frames
 
 ENCODER = "theoraenc-fallback"
-ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
 STILLS = ("frame_first.jpg", "frame_middle.jpg", "frame_last.jpg")
 PROGRESS_INTERVAL_S = 1.0
 
 
 class VideoError(BuildError):
     """A video that cannot be read, drawn on or encoded."""
-
-
-def probe_theora() -> bool:
-    """Return whether GStreamer is here with every element the Theora encoding needs."""
-    inspect = shutil.which("gst-inspect-1.0")
-    if inspect is None or shutil.which("gst-launch-1.0") is None:
-        return False
-    commands = ([inspect, "--exists", element] for element in ELEMENTS)
-    return all(
-        subprocess.run(command, capture_output=True, check=False).returncode == 0 for command in commands
-    )
 
 
 def record_overlay(

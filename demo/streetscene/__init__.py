@@ -1,0 +1,1 @@
+"""A seeded renderer of street scenes with exact boxes."""

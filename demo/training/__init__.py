@@ -1,0 +1,1 @@
+"""Training of the demonstration detector on rendered street scenes."""

@@ -1,0 +1,134 @@
+"""MAX_BS and the streams of both runs: every change that moves a name reaches the report in the same call."""
+
+import json
+import os
+
+import pytest
+
+from workflow_run import PROJECT, REPORT, planned, snakemake
+
+FAKES = PROJECT / "tests/fakes"
+# PEAK 2 and RT_STREAMS 2 at the default batch of 4.
+IMAGES_PER_S, TOTAL_FPS = 75, 70
+
+
+class Build:
+    """The finished main job on fake tools of NVIDIA's runtime, whose numbers a test chooses."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.settings = {"first_batch": {"nvidia": 4}}
+        self.env = {
+            # Encoding a video would be the longest step of every call here.
+            "PATH": f"{FAKES}:{FAKES / 'no_encoder'}:{os.environ['PATH']}",
+            "FAKE_IMAGES_PER_S": str(IMAGES_PER_S),
+            "FAKE_TOTAL_FPS": str(TOTAL_FPS),
+        }
+
+    def run(self, *arguments):
+        """Run snakemake and return what it printed."""
+        config = "runtime: nvidia\n" + "".join(f"{k}: {json.dumps(v)}\n" for k, v in self.settings.items())
+        done = snakemake(self.directory, *(arguments or (REPORT,)), env=self.env, config=config)
+        assert done.returncode == 0, done.stdout[-6000:]
+        return done.stdout
+
+    def numbers(self):
+        """Make the report, check that nothing is left to do, and return MAX_BS, PEAK and both runs' streams."""
+        self.run()
+        assert planned(self.run("-n", REPORT)) == {}
+        data = json.loads((self.directory / REPORT).with_name("benchmark_data.json").read_text())
+        text = (self.directory / REPORT).with_name("benchmark_report.md").read_text()
+        runs = data["deepstream"]
+        assert f"PEAK_GPU_STREAMS = {data['peak_gpu_streams']}, MAX_BS = {data['max_bs']}" in text
+        assert f"benchmarks/ds/ds_s{runs['run2']['streams']}_run2.log" in text
+        assert data["validation"]["video"] == {"encoder": "skipped", "file": None, "frames": []}
+        return (data["max_bs"], data["peak_gpu_streams"], runs["run1"]["streams"], runs["run2"]["streams"])
+
+    def upgrade(self, driver, images_per_s, total_fps):
+        """Change the driver, and with it what the tools measure."""
+        self.env |= {
+            "FAKE_DRIVER": driver,
+            "FAKE_IMAGES_PER_S": str(images_per_s),
+            "FAKE_TOTAL_FPS": str(total_fps),
+        }
+
+
+@pytest.fixture
+def build(tree):
+    return Build(tree)
+
+
+def test_peak_moves_up_over_doublings_and_down_again(build):
+    assert build.numbers() == (4, 2, 2, 2)
+    build.upgrade("600.1", images_per_s=400, total_fps=335)
+    assert build.numbers() == (16, 13, 13, 11)
+    build.upgrade("600.2", images_per_s=200, total_fps=95)
+    assert build.numbers() == (8, 6, 6, 3)
+    build.upgrade("600.3", images_per_s=IMAGES_PER_S, total_fps=TOTAL_FPS)
+    assert build.numbers() == (4, 2, 2, 2)
+
+
+def test_a_setting_that_only_moves_names_reaches_the_report(build):
+    assert build.numbers() == (4, 2, 2, 2)
+    build.settings["target_fps"] = 10
+    assert build.numbers() == (8, 7, 7, 7)
+    build.settings["first_batch"] = {"nvidia": 3}
+    build.settings["target_fps"] = 30
+    assert build.numbers() == (3, 2, 2, 2)
+    build.settings["largest_batch"] = {"nvidia": 3}
+    build.settings["target_fps"] = 5
+    assert build.numbers() == (3, 15, 3, 3)
+
+
+def test_forced_new_measurement_reaches_the_report(build):
+    assert build.numbers() == (4, 2, 2, 2)
+    build.env |= {"FAKE_IMAGES_PER_S": "125", "FAKE_TOTAL_FPS": "100"}
+    build.run("-R", "benchmark_max_batch", "--", REPORT)
+    assert build.numbers() == (4, 4, 4, 3)
+
+
+def test_model_too_slow_for_one_stream_runs_one_and_is_not_real_time(build):
+    build.upgrade("600.1", images_per_s=20, total_fps=18)
+    assert build.numbers() == (4, 0, 1, 1)
+    text = (build.directory / REPORT).with_name("benchmark_report.md").read_text()
+    assert "NOT REAL-TIME: 1 stream at 18.00 FPS per stream" in text
+
+
+def test_deleted_measured_log_comes_back(build):
+    build.numbers()
+    log = build.directory / "models/rtdetr/benchmarks/ds/ds_s2_run1.log"
+    log.unlink()
+    build.run("all")
+    assert log.is_file()
+    assert build.numbers() == (4, 2, 2, 2)
+
+
+def test_half_written_log_is_measured_again_not_believed(build):
+    build.numbers()
+    log = build.directory / "models/rtdetr/benchmarks/b4/trtexec_b4.log"
+    log.write_text(log.read_text()[:300])
+    build.run("all")
+    assert build.numbers() == (4, 2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"FAKE_TRTEXEC": "fail"}, "exit status 1: [08/02/2026-10:35:55] [E] Error[2]: out of memory"),
+        ({"FAKE_TRTEXEC": "no-verdict"}, "0 PASSED banners"),
+        ({"FAKE_TRTEXEC": "cut"}, "0 PASSED banners"),
+        ({"FAKE_TRTEXEC": "empty-engine"}, "trtexec PASSED, but left no engine"),
+        ({"FAKE_TRTEXEC": "other-shape"}, "measured pixel_values with shape (1, 3, 320, 320), asked for (4,"),
+        ({"FAKE_DEEPSTREAM": "rebuild"}, "the engine was rebuilt instead of loaded"),
+        ({"FAKE_DEEPSTREAM": "stall"}, "stream 1 stalled"),
+    ],
+)
+def test_misbehaving_tool_stops_the_build_and_leaves_its_log(build, how, says):
+    build.env |= how
+    config = 'runtime: nvidia\nfirst_batch: {"nvidia": 4}\n'
+    done = snakemake(build.directory, REPORT, env=build.env, config=config)
+    assert done.returncode != 0
+    assert says in done.stdout
+    assert not list(build.directory.glob("models/rtdetr/benchmarks/engines/*.partial"))
+    logs = [path for path in (build.directory / "logs/rtdetr").glob("*.log") if "ERROR" in path.read_text()]
+    assert logs

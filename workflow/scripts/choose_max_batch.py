@@ -1,0 +1,22 @@
+"""Decide MAX_BS from the measured doubling, and keep the timing cache of its engine."""
+
+import json
+import shutil
+from pathlib import Path
+
+from dsbench.measured_chain import Doubling
+from dsbench.rule_script import explained
+from dsbench.tool_run import report_progress
+
+with explained(snakemake.log[0]):
+    doubling = Doubling(
+        Path(snakemake.output.decision).parent,
+        snakemake.params.first_batch,
+        snakemake.params.largest_batch,
+        snakemake.params.target_fps,
+    )
+    batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
+    decision = doubling.decide(batches) | {"engine": snakemake.input.engines[-1]}
+    report_progress(f"MAX_BS {decision['max_bs']}, PEAK_GPU_STREAMS {decision['peak_gpu_streams']}")
+    shutil.copyfile(snakemake.input.timing_cache, snakemake.output.timing_cache)
+    Path(snakemake.output.decision).write_text(json.dumps(decision, indent=1) + "\n")

@@ -1,0 +1,86 @@
+"""What this machine is and has: processor, host, GPU driver, compiler, encoder; None means absent."""
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+PROBE_TIMEOUT_S = 10
+CPU_IDENTITY = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU architecture", "CPU part")
+VECTOR_FLAGS = ("sse4", "avx", "f16c", "fma", "amx", "asimd", "bf16", "i8mm", "sve")
+THEORA_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
+
+
+@cache
+def nvidia_smi(query: str) -> list[str] | None:
+    """Return nvidia-smi's answer to `query`, one line for each GPU."""
+    text = output_of(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"])
+    return [line.strip() for line in text.splitlines() if line.strip()] if text else None
+
+
+def cuda_version() -> str | None:
+    """Return the CUDA version the driver offers, as nvidia-smi's table head states it."""
+    found = re.search(r"CUDA Version: ([\d.]+)", output_of(["nvidia-smi"]) or "")
+    return found[1] if found else None
+
+
+def cpu() -> dict:
+    """Return which processor this is: what decides how inference is compiled for it, and how fast it runs.
+
+    The instruction sets are a superset of those an embedded engine is tied to, so that a processor the engine
+    would refuse is always seen here first.
+    """
+    text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    first = text.split("\n\n")[0]
+    facts = dict(re.findall(r"^([^\t:]+?)\s*: (.*)$", first, re.M))
+    flags = (facts.get("flags") or facts.get("Features") or "").split()
+    return {
+        "name": facts.get("model name") or platform.machine(),
+        "identity": [facts[key] for key in CPU_IDENTITY if key in facts],
+        "instruction_sets": sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS)),
+        "cores": len(os.sched_getaffinity(0)),
+    }
+
+
+def host() -> dict:
+    """Return operating system, kernel and memory in GiB of this machine."""
+    try:
+        system = platform.freedesktop_os_release().get("PRETTY_NAME")
+    except OSError:
+        system = None
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {"os": system, "kernel": platform.release(), "memory_gib": round(memory_bytes / 2**30, 1)}
+
+
+def encoder() -> dict:
+    """Return GStreamer's version and the marker of the encoder the video will use."""
+    version = re.search(r"version (\S+)", output_of(["gst-launch-1.0", "--version"]) or "")
+    usable = version is not None and all(
+        output_of(["gst-inspect-1.0", "--exists", element]) is not None for element in THEORA_ELEMENTS
+    )
+    return {
+        "gstreamer": version[1] if version else None,
+        "encoder": "theoraenc-fallback" if usable else "skipped",
+    }
+
+
+def first_line(command: list[str]) -> str | None:
+    """Return the first line `command` prints."""
+    text = output_of(command)
+    return text.splitlines()[0].strip() if text else None
+
+
+def output_of(command: list[str]) -> str | None:
+    """Return what `command` prints, None where it is missing, hangs or fails."""
+    if shutil.which(command[0]) is None:
+        return None
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout + done.stderr if done.returncode == 0 else None

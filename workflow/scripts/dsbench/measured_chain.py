@@ -1,0 +1,119 @@
+"""The numbers that decide file names: MAX_BS by doubling, the streams of run 1, the streams of run 2.
+
+Each decision is a small JSON file with a fixed name, made from accepted logs:
+benchmarks/max_bs.json, benchmarks/ds/run1.json, benchmarks/ds/run2.json.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsbench.errors import BuildError
+from dsbench.perf_log import StreamRun, read_run
+from dsbench.streams import (
+    peak_gpu_streams,
+    real_time_streams,
+    retry_streams,
+    run1_streams,
+    run2_streams,
+)
+from dsbench.trtexec_log import read_measurement
+
+
+@dataclass(frozen=True)
+class Doubling:
+    """How MAX_BS is found for the model whose benchmarks are in `folder`."""
+
+    folder: Path
+    first_batch: int
+    largest_batch: int
+    target_fps: float
+
+    def known_batches(self) -> list[int]:
+        """Return the batches measured so far and the one to measure next; the last is MAX_BS once all are.
+
+        A log that is missing or not whole has to be measured next, and nothing after it is known.
+        """
+        batches = [self.first_batch]
+        while True:
+            peak = _known(self.peak, batches[-1])
+            if peak is None or not self.goes_on(batches[-1], peak):
+                return batches
+            batches.append(2 * batches[-1])
+
+    def goes_on(self, batch: int, peak: int) -> bool:
+        """Return whether the batch doubles after `peak` was measured at `batch`."""
+        return peak > batch and 2 * batch <= self.largest_batch
+
+    def has_step(self, batch: int) -> bool:
+        """Return whether `batch` is the first one, doubled any number of times within the limit."""
+        steps, rest = divmod(batch, self.first_batch)
+        return rest == 0 and steps.bit_count() == 1 and batch <= max(self.largest_batch, self.first_batch)
+
+    def peak(self, batch: int) -> int:
+        """Return PEAK_GPU_STREAMS as measured at `batch`; refuse a log that does not say it."""
+        return peak_gpu_streams(read_measurement(self.log(batch)).queries_per_s, batch, self.target_fps)
+
+    def log(self, batch: int) -> Path:
+        """Return the name of trtexec's log at `batch`."""
+        return self.folder / f"b{batch}/trtexec_b{batch}.log"
+
+    def decide(self, batches: list[int]) -> dict:
+        """Return the decision, with PEAK at every step; refuse a chain that is not at its end."""
+        peaks = [self.peak(batch) for batch in batches]
+        if self.goes_on(batches[-1], peaks[-1]):
+            raise BuildError(
+                f"{self.log(batches[-1])}: PEAK_GPU_STREAMS {peaks[-1]} is above the batch, so batch"
+                f" {2 * batches[-1]} comes next; run the same command again"
+            )
+        return {"max_bs": batches[-1], "peak_gpu_streams": peaks[-1], "batches": batches, "peaks": peaks}
+
+
+def next_run1(max_bs: dict) -> int:
+    """Return run 1's streams after the decision `max_bs`."""
+    return run1_streams(max_bs["peak_gpu_streams"], max_bs["max_bs"])
+
+
+def next_run2(max_bs: dict, run1: dict, target_fps: float) -> int:
+    """Return run 2's streams after run 1."""
+    total_fps = stream_run(run1["tries"][-1]).total_fps
+    return run2_streams(real_time_streams(total_fps, max_bs["max_bs"], target_fps))
+
+
+def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> list[int]:
+    """Return the streams of run 2 as far as known: `streams`, and half of them where `first` was too slow."""
+    rates = _known(lambda log: read_run(log, streams, windows), first)
+    half = None if rates is None else retry_streams(streams, rates.slowest_fps, target_fps)
+    return [streams] if half is None else [streams, half]
+
+
+def summarise_run(logs: list[Path], windows: int) -> dict:
+    """Return what the accepted `logs` of one run say, in the order they were tried."""
+    tries = []
+    for log in logs:
+        run = read_run(log, streams_of(log), windows)
+        tries.append({"log": str(log), "window_fps": run.window_fps, "stream_fps": run.stream_fps})
+    return {"tries": tries}
+
+
+def stream_run(entry: dict) -> StreamRun:
+    """Return one try of a summary as the rates it holds."""
+    return StreamRun(streams_of(Path(entry["log"])), entry["window_fps"], entry["stream_fps"])
+
+
+def streams_of(log: Path) -> int:
+    """Return the stream count in the name of a run's log."""
+    return int(log.name.split("_")[1].removeprefix("s"))
+
+
+def read_decision(file: Path) -> dict | None:
+    """Return the decision in `file`, None where it is not made."""
+    return json.loads(file.read_text()) if file.is_file() else None
+
+
+def _known(read, what):
+    """Return what `read` finds, None where there is no whole log."""
+    try:
+        return read(what)
+    except (BuildError, FileNotFoundError):
+        return None

@@ -1,0 +1,49 @@
+"""Wall time and peak memory of every step, from the files Snakemake keeps beside the logs."""
+
+import csv
+from pathlib import Path
+
+SHARED_STEPS = ("check_toolchain", "inspect_video", "make_export_environment")
+BEFORE_ENGINE = ("list_source", "copy_config", "export_onnx", "prepare_onnx", "write_labels")
+AFTER_ENGINE = (
+    "write_parser",
+    "compile_parser",
+    "write_nvinfer_config",
+    "write_nvinfer_config_ds",
+    "write_kitti_config",
+    "dump_kitti",
+    "judge_kitti",
+)
+VIDEO_STEPS = ("record_video", "extract_frames")
+
+
+def timing(logs: Path, model: str, batches: list[int], runs: list[str], has_video: bool) -> dict:
+    """Return the report's `timing`: each step in order, in s and MiB, and the total of those that are known.
+
+    `runs` are the names of the DeepStream logs without suffix. A step whose file was deleted is None.
+    """
+    steps = [
+        *BEFORE_ENGINE,
+        *(f"{step}_b{batch}" for batch in batches for step in ("build_engine", "benchmark")),
+        "benchmark_b1",
+        *AFTER_ENGINE,
+        *(VIDEO_STEPS if has_video else ()),
+        *runs,
+        "write_scripts",
+    ]
+    rows = [
+        *(_read(logs / f"wall_time/{step}.tsv") for step in SHARED_STEPS),
+        *(_read(logs / f"{model}/wall_time/{step}.tsv") for step in steps),
+    ]
+    return {"steps": rows, "total_s": sum(row["wall_s"] or 0.0 for row in rows)}
+
+
+def _read(file: Path) -> dict:
+    if not file.is_file():
+        return {"step": file.stem, "wall_s": None, "max_rss_mib": None}
+    with file.open(newline="") as stream:
+        row = next(csv.DictReader(stream, delimiter="\t"))
+    # A step shorter than Snakemake's first sample has no memory figure.
+    rss = row["max_rss"]
+    known = rss not in ("NA", "-")
+    return {"step": file.stem, "wall_s": float(row["s"]), "max_rss_mib": float(rss) if known else None}

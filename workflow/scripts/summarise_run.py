@@ -1,0 +1,14 @@
+"""Summarise the accepted logs of one DeepStream run; the next run's streams follow from it."""
+
+import json
+from pathlib import Path
+
+from dsbench.measured_chain import summarise_run
+from dsbench.rule_script import explained
+
+with explained(snakemake.log[0]):
+    logs = snakemake.input.logs
+    summary = summarise_run(
+        [Path(log) for log in ([logs] if isinstance(logs, str) else logs)], snakemake.params.windows
+    )
+    Path(snakemake.output[0]).write_text(json.dumps(summary, indent=1) + "\n")
