@@ -1,0 +1,57 @@
+"""What keeps the project one project: README, rules and configuration agree."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+PROJECT = Path(__file__).parents[1]
+RULES = "\n".join(path.read_text() for path in sorted((PROJECT / "rules").glob("*.smk")))
+MODULES = sorted((PROJECT / "workflow/scripts/dsbench").glob("*.py"))
+
+
+def test_no_two_rules_share_a_log_or_a_wall_time():
+    paths = re.findall(r"^    (?:log|benchmark):\n        \"([^\"]+)\"", RULES, re.M)
+    assert len(paths) > 40
+    assert [path for path, count in Counter(paths).items() if count > 1] == []
+
+
+def test_readme_has_the_two_commands_of_the_makefile():
+    readme, makefile = (PROJECT / "README.md").read_text(), (PROJECT / "Makefile").read_text()
+    for command in ("report", "test"):
+        assert f"make {command}\n" in readme
+        assert re.search(rf"^{command}:", makefile, re.M)
+
+
+def test_configuration_fits_its_schema_and_every_key_is_described():
+    schema = yaml.safe_load((PROJECT / "config/schema.yaml").read_text())
+    jsonschema.validate(yaml.safe_load((PROJECT / "config/config.yaml").read_text()), schema)
+
+    def described(node, place):
+        for key, entry in node.get("properties", {}).items():
+            assert entry.get("description"), f"{place}{key}"
+            described(entry, f"{place}{key}.")
+        if isinstance(node.get("additionalProperties"), dict):
+            described(node["additionalProperties"], place)
+        if node.get("type") == "object":
+            assert "additionalProperties" in node, place
+
+    described(schema, "")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_architecture_names_every_library_module_or_a_test_imports_it(module):
+    if module.stem == "__init__":
+        return
+    tests = "\n".join(path.read_text() for path in (PROJECT / "tests").glob("*.py"))
+    architecture = (PROJECT / "docs/architecture.md").read_text()
+    assert f"dsbench.{module.stem} " in tests or f"`{module.name}`" in architecture
+    assert len(module.read_text().splitlines()) <= 200
+
+
+def test_every_script_belongs_to_a_rule():
+    scripts = {path.name for path in (PROJECT / "workflow/scripts").glob("*.py")}
+    assert scripts == set(re.findall(r"workflow/scripts/(\w+\.py)", RULES))
