@@ -90,6 +90,25 @@ def entry_of(wildcards):
     return model_entry(config["models"], config["source"], wildcards.model)
 
 
+def has_static_batch(model):
+    """Read from disk, as all that follows from measured files: Snakemake asks again once prepare_onnx is done."""
+    inspect = Path(f"models/{model}/model/inspect.json")
+    return inspect.is_file() and json.loads(inspect.read_text()).get("batch") == "static"
+
+
+def engine_onnx(wildcards):
+    """The dynamic ONNX, or the one for this batch where the batch cannot be dynamic."""
+    static = f"_static_b{wildcards.batch}" if has_static_batch(wildcards.model) else ""
+    return f"models/{wildcards.model}/model/{wildcards.model}{static}.onnx"
+
+
+def batch_1_engine(wildcards):
+    """The engine for a single image where the batch is in the engine; else it is the one of MAX_BS."""
+    if not has_static_batch(wildcards.model):
+        return []
+    return f"models/{wildcards.model}/benchmarks/engines/{wildcards.model}_dynamic_b1.engine"
+
+
 def video_artefacts(wildcards):
     if not HAS_VIDEO:
         return []

@@ -3,7 +3,7 @@
 
 rule build_engine:
     input:
-        onnx="models/{model}/model/{model}.onnx",
+        onnx=engine_onnx,
         inspect="models/{model}/model/inspect.json",
         seed_cache=seed_timing_cache,
         facts=BUILDER_FACTS,
@@ -82,6 +82,7 @@ checkpoint choose_max_batch:
 rule benchmark_batch_1:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",
+        engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
         facts=BUILDER_FACTS,
         trtexec="build/toolchain/trtexec.json",

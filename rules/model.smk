@@ -14,7 +14,8 @@ rule copy_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("detector", "fetched_source"),
+        code=code_version("detector", "fetched_source", "model_folder", "export_recipes"),
+        prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
     script:
         "../workflow/scripts/copy_config.py"
 
@@ -57,12 +58,15 @@ rule export_onnx:
     input:
         files=fetched_files,
         checked=fetched_source,
-        config="models/{model}/config/config.json",
-        environment="build/.venv_optimum/packages.txt",
+        config=config_of_source,
+        environment=export_environment,
         image="build/export/reference_image.png",
     output:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
+        origin="build/export/{model}/origin.json",
+        attempts="models/{model}/model/export_attempts.json",
+        variants="models/{model}/model/variants.json",
     log:
         "logs/{model}/export_onnx.log",
     benchmark:
@@ -70,19 +74,23 @@ rule export_onnx:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("onnx_export", "torch_export"),
+        code=code_version("model_onnx", "torch_export", "fetched_source"),
+        prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
     script:
         "../workflow/scripts/export_onnx.py"
 
 
-rule prepare_onnx:
+checkpoint prepare_onnx:
     input:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
-        processor=file_of_source("preprocessor_config.json"),
+        origin="build/export/{model}/origin.json",
+        described=files_describing_source,
+        checked=fetched_source,
     output:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
+        table="models/{model}/model/inspect.md",
     log:
         "logs/{model}/prepare_onnx.log",
     benchmark:
@@ -90,9 +98,25 @@ rule prepare_onnx:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("onnx_graph", "preprocessing"),
+        code=code_version("onnx_prepare", "model_folder"),
     script:
         "../workflow/scripts/prepare_onnx.py"
+
+
+rule bake_batch:
+    input:
+        onnx="models/{model}/model/{model}.onnx",
+        reference="build/export/{model}/reference.npz",
+    output:
+        "models/{model}/model/{model}_static_b{batch}.onnx",
+    log:
+        "logs/{model}/bake_batch_b{batch}.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("onnx_static"),
+    script:
+        "../workflow/scripts/bake_batch.py"
 
 
 rule write_labels:
@@ -108,6 +132,7 @@ rule write_labels:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("labels", "detector"),
+        code=code_version("labels", "detector", "export_recipes"),
+        prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
     script:
         "../workflow/scripts/write_labels.py"

@@ -41,6 +41,7 @@ rule collect_data:
         config="models/{model}/config/config.json",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
+        attempts="models/{model}/model/export_attempts.json",
         processor=file_of_source("preprocessor_config.json"),
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",

@@ -2,6 +2,7 @@
 
 from dsbench.fetched_source import read_fetched
 from dsbench.local_source import choose_local, local_folder
+from dsbench.model_folder import ModelFolder
 from dsbench.source import locate, parse_source
 
 # Where a path in the configuration is looked for.
@@ -62,3 +63,24 @@ def file_of_source(name):
 def labels_of_source(wildcards):
     """Return the text file with class names: named in the config, else the source's own, else []."""
     return labels_of_config(wildcards) or file_of_source("labels.txt")(wildcards)
+
+
+def source_record(wildcards):
+    """Return the folder of a source and the names taken from it; of a remote one once it has been fetched."""
+    names = fetched_files(wildcards)
+    folder = Path(os.path.commonpath([str(Path(name).parent) for name in names]))
+    return ModelFolder(folder, tuple(Path(name).relative_to(folder).as_posix() for name in names))
+
+
+def files_describing_source(wildcards):
+    names = ("config.json", "preprocessor_config.json", "labels.txt")
+    return [file for file in fetched_files(wildcards) if Path(file).name in names]
+
+
+def config_of_source(wildcards):
+    """The accepted config.json, so that a refused architecture stops before anything is made."""
+    return [f"models/{wildcards.model}/config/config.json"] if source_record(wildcards).has_config else []
+
+
+def export_environment(wildcards):
+    return [] if source_record(wildcards).has_onnx else "build/.venv_optimum/packages.txt"

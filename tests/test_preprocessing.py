@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from dsbench.preprocessing import PreprocessingError, derive_preprocessing, read_preprocessing
+from dsbench.preprocessing import PreprocessingError, derive_preprocessing, read_preprocessing, with_size
 
 SIZE = {"size": {"height": 320, "width": 640}}
 MEAN = [0.485, 0.456, 0.406]
@@ -41,6 +41,60 @@ def test_nvinfers_arithmetic_equals_the_processors_for_all_levels():
     )
 
 
+def test_std_that_differs_per_channel_is_left_to_the_graph_exactly():
+    std = [0.229, 0.224, 0.225]
+    config = SIZE | {"do_normalize": True, "image_mean": MEAN, "image_std": std}
+    preprocessing = derive_preprocessing(config, do_normalize_default=False)
+    assert preprocessing.folded_std == tuple(std)
+    levels = np.arange(256)[:, None]
+    from_nvinfer = preprocessing.net_scale_factor * (levels - np.array(preprocessing.offsets))
+    np.testing.assert_allclose(from_nvinfer / std, (levels / 255 - MEAN) / std, atol=1e-7)
+    assert any("the ONNX divides by it" in note for note in preprocessing.notes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "chosen"),
+    [
+        ("DetrImageProcessor", {"shortest_edge": 800, "longest_edge": 1333}, (750, 1333)),
+        ("DetrFeatureExtractor", 800, (800, 1422)),
+        ("DetrImageProcessor", {"shortest_edge": 1000, "longest_edge": 1000}, (562, 1000)),
+        ("DetrImageProcessor", {"longest_edge": 800}, (450, 800)),
+        ("DetrImageProcessor", {"shortest_edge": 256, "longest_edge": 320}, (180, 320)),
+        ("YolosImageProcessor", {"shortest_edge": 800, "longest_edge": 1333}, (736, 1328)),
+        ("YolosImageProcessor", {"shortest_edge": 512, "longest_edge": 1333}, (512, 896)),
+        ("OwlViTFeatureExtractor", 768, (768, 768)),
+    ],
+)
+def test_size_that_keeps_the_aspect_is_fixed_for_16_to_9(kind, size, chosen):
+    preprocessing = derive_preprocessing({"image_processor_type": kind, "size": size}, False)
+    assert (preprocessing.height, preprocessing.width) == chosen
+    noted = any("keeps the aspect" in note for note in preprocessing.notes)
+    assert noted == (not kind.startswith("Owl"))
+
+
+def test_legacy_max_size_is_the_longest_edge():
+    config = {"image_processor_type": "DetrFeatureExtractor", "size": 800, "max_size": 1333}
+    assert derive_preprocessing(config, False).width == 1333
+
+
+def test_owlv2_pads_to_its_square_at_the_bottom_right():
+    config = {"image_processor_type": "Owlv2ImageProcessor", "size": {"height": 960, "width": 960}}
+    preprocessing = derive_preprocessing(config, False)
+    assert preprocessing.maintain_aspect_ratio and not preprocessing.symmetric_padding
+
+
+def test_crop_to_the_size_itself_changes_nothing():
+    config = SIZE | {"do_center_crop": True, "crop_size": SIZE["size"]}
+    assert derive_preprocessing(config, False).height == 320
+
+
+def test_size_that_is_fixed_in_the_graph_wins_and_is_noted():
+    preprocessing = with_size(derive_preprocessing(SIZE, False), (96, 128))
+    assert (preprocessing.height, preprocessing.width) == (96, 128)
+    assert "96x128" in preprocessing.notes[-1]
+    assert with_size(preprocessing, (0, 0)) is preprocessing
+
+
 def test_absent_do_normalize_takes_the_processor_class_default():
     values = {"image_mean": MEAN, "image_std": STD}
     assert derive_preprocessing(SIZE | values, do_normalize_default=True).offsets is not None
@@ -60,10 +114,6 @@ def test_bicubic_is_noted():
 @pytest.mark.parametrize(
     ("config", "reason"),
     [
-        (
-            {"do_normalize": True, "image_mean": MEAN, "image_std": [0.229, 0.224, 0.225]},
-            "differs per channel",
-        ),
         ({"do_normalize": True}, "image_mean is None"),
         ({"do_normalize": True, "image_mean": MEAN, "image_std": [0, 0, 0]}, "image_std is 0"),
         ({"do_normalize": True, "image_mean": [0.5], "image_std": STD}, "needs 3 numbers"),
@@ -74,8 +124,10 @@ def test_bicubic_is_noted():
         ({"do_center_crop": True}, "do_center_crop"),
         ({"do_flip_channel_order": True}, "do_flip_channel_order"),
         ({"do_pad": True, "pad_size": {"height": 800, "width": 800}}, "do_pad"),
-        ({"size": 800}, "size is 800"),
-        ({"size": {"shortest_edge": 800, "longest_edge": 1333}}, "shortest_edge"),
+        ({"size": [30, 30]}, "size is"),
+        ({"size": {"shortest_edge": 800.5}}, "whole pixels"),
+        ({"size": {"longest_edge": 0}}, "whole pixels"),
+        ({"do_center_crop": True, "crop_size": 300}, "do_center_crop"),
         ({"size": {"height": 0, "width": 640}}, "size is"),
         ({"size": None}, "size is None"),
     ],
@@ -92,8 +144,8 @@ def test_padding_to_the_same_size_changes_nothing():
 
 def test_error_names_the_file(tmp_path):
     path = tmp_path / "preprocessor_config.json"
-    path.write_text(json.dumps({"size": 5}))
-    with pytest.raises(PreprocessingError, match=r"preprocessor_config\.json: size is 5"):
+    path.write_text(json.dumps({"size": "5"}))
+    with pytest.raises(PreprocessingError, match=r"preprocessor_config\.json: size is '5'"):
         read_preprocessing(path, False)
 
 

@@ -12,7 +12,7 @@ from dsbench.trtexec_run import benchmark_engine, trtexec_version
 with explained(snakemake.log[0]):
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
     batch = int(snakemake.wildcards.get("batch", 1))
-    # Batch 1 is measured on the engine of MAX_BS.
+    # Batch 1 is measured on the engine of MAX_BS, unless an engine has its batch in itself.
     engine = snakemake.input.get("engine") or json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
     benchmark_engine(
         program=snakemake.params.program,

@@ -7,7 +7,7 @@ import dsbench.benchmark_data as numbers
 from dsbench.detector import read_detector
 from dsbench.file_hashes import sha256_of
 from dsbench.labels import read_labels
-from dsbench.preprocessing import read_preprocessing
+from dsbench.preprocessing import read_preprocessing, with_size
 from dsbench.reference_scripts import TITLES, pasted
 from dsbench.report_data import check_data
 from dsbench.rule_script import explained
@@ -22,6 +22,7 @@ def model_facts(tree: Path, files) -> dict:
     inspect = json.loads(Path(files.inspect).read_text())
     detector = read_detector(Path(files.config))
     provenance = json.loads(Path(files.provenance).read_text())
+    attempts = json.loads(Path(files.attempts).read_text())
     return {
         "source": provenance["source"],
         "architecture": detector.architecture,
@@ -34,7 +35,7 @@ def model_facts(tree: Path, files) -> dict:
         "revision": provenance["revision"],
         "files": [{key: file[key] for key in ("name", "bytes", "sha256")} for file in provenance["files"]],
         "classes": read_labels(Path(files.labels)),
-        "export": {"method": "optimum", "attempts": ["optimum"]}
+        "export": {key: attempts[key] for key in ("method", "attempts")}
         | {key: inspect[key] for key in ("max_abs_error", "tolerance")},
     } | {key: inspect[key] for key in ("opset", "nodes", "input", "outputs")}
 
@@ -42,7 +43,9 @@ def model_facts(tree: Path, files) -> dict:
 def preprocessing_facts(files, threshold: float | None) -> dict:
     """Return the report's `preprocessing`."""
     family = read_detector(Path(files.config)).family
-    found = read_preprocessing(Path(files.processor), family.do_normalize_default)
+    shape = json.loads(Path(files.inspect).read_text())["input"]["shape"]
+    asked = read_preprocessing(Path(files.processor), family.do_normalize_default)
+    found = with_size(asked, tuple(shape[2:]))
     return {
         "derived_from": "preprocessor_config.json",
         "net_scale_factor": found.net_scale_factor,

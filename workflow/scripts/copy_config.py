@@ -5,12 +5,21 @@ from pathlib import Path
 
 from dsbench.detector import read_detector
 from dsbench.errors import BuildError
+from dsbench.export_recipes import prompt_phrases
+from dsbench.fetched_source import read_fetched
+from dsbench.model_folder import ModelFolder
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    if snakemake.input[0] == snakemake.input.checked:
+    model = snakemake.wildcards.model
+    source = read_fetched(Path(snakemake.input.checked))
+    folder = ModelFolder(source.folder, source.names)
+    if not folder.has_config:
         raise BuildError(
-            f"{snakemake.wildcards.model}: its source has no config.json, which this step needs."
+            f"{model}: its source has no config.json that names an architecture, so its family is known from the"
+            f" ONNX alone; ask for models/{model}/model/{model}.onnx."
         )
-    read_detector(Path(snakemake.input[0]))
+    detector = read_detector(Path(snakemake.input[0]))
+    if not folder.has_onnx:
+        prompt_phrases(detector.model_type, snakemake.params.prompt)
     shutil.copyfile(snakemake.input[0], snakemake.output[0])

@@ -1,20 +1,29 @@
-"""Export a Hugging Face folder to ONNX in the export environment."""
+"""Import the source's ONNX, or export its safetensors, and prove that the result answers as the source does."""
 
+import json
 from pathlib import Path
 
+import onnx
+
 from dsbench.fetched_source import read_fetched
-from dsbench.onnx_export import export_onnx
+from dsbench.model_folder import ModelFolder
+from dsbench.model_onnx import clean_onnx
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 
 with explained(snakemake.log[0]):
-    folder = read_fetched(Path(snakemake.input.checked)).folder
-    report_progress(f"exporting {folder} to ONNX; the output is in {snakemake.log[0]}")
-    export_onnx(
-        python=Path(snakemake.input.environment).parent / "bin/python",
-        source=folder,
+    environment = snakemake.input.get("environment")
+    source = read_fetched(Path(snakemake.input.checked))
+    report_progress(f"making an ONNX of {source.folder}; the log is {snakemake.log[0]}")
+    clean = clean_onnx(
+        ModelFolder(source.folder, source.names),
+        python=Path(environment).parent / "bin/python" if environment else None,
+        prompt=snakemake.params.prompt,
         image=Path(snakemake.input.image),
-        onnx=Path(snakemake.output.onnx),
         reference=Path(snakemake.output.reference),
         log=Path(snakemake.log[0]),
     )
+    Path(snakemake.log[0]).write_text(json.dumps(clean.attempts, indent=1) + "\n")
+    for name in ("attempts", "variants", "origin"):
+        Path(snakemake.output[name]).write_text(json.dumps(getattr(clean, name), indent=1) + "\n")
+    onnx.save(clean.model, snakemake.output.onnx)

@@ -1,23 +1,28 @@
-"""Fix height and width of the exported ONNX, slim it, and prove that it still computes what torch does."""
+"""Fold what nvinfer cannot express into the ONNX, prove it once more, and write down what it is."""
 
 import json
 from pathlib import Path
 
 import onnx
+import onnx_graphsurgeon as gs
 
-from dsbench.onnx_graph import TOLERANCE, compare_with_torch, fix_spatial_dims, inspect
-from dsbench.preprocessing import read_preprocessing
+from dsbench.fetched_source import read_fetched
+from dsbench.model_folder import ModelFolder
+from dsbench.onnx_inspect import write_inspection
+from dsbench.onnx_interface import image_input
+from dsbench.onnx_prepare import prepare
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    size = read_preprocessing(Path(snakemake.input.processor), do_normalize_default=False)
-    exported = onnx.load(snakemake.input.onnx)
-    model = fix_spatial_dims(exported, size.height, size.width)
-    errors = compare_with_torch(model, Path(snakemake.input.reference))
-    facts = inspect(model) | {
-        "exported_nodes": len(exported.graph.node),
-        "max_abs_error": errors,
-        "tolerance": TOLERANCE,
-    }
+    source = read_fetched(Path(snakemake.input.checked))
+    clean = onnx.load(snakemake.input.onnx)
+    size = tuple(image_input(gs.import_onnx(clean)).shape[2:])
+    model, facts = prepare(
+        clean,
+        ModelFolder(source.folder, source.names).preprocessing(size),
+        Path(snakemake.input.reference),
+        json.loads(Path(snakemake.input.origin).read_text()),
+    )
     onnx.save(model, snakemake.output.onnx)
     Path(snakemake.output.inspect).write_text(json.dumps(facts, indent=1) + "\n")
+    write_inspection(Path(snakemake.output.table), f"{snakemake.wildcards.model}.onnx", facts)

@@ -6,7 +6,7 @@ from pathlib import Path
 from dsbench.detector import class_count, read_detector
 from dsbench.labels import read_labels
 from dsbench.nvinfer_config import NvinferFiles, render_nvinfer_config
-from dsbench.preprocessing import read_preprocessing
+from dsbench.preprocessing import read_preprocessing, with_size
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
@@ -15,7 +15,10 @@ with explained(snakemake.log[0]):
     max_bs = json.loads(Path(snakemake.input.max_bs).read_text())
     model = Path("models", snakemake.wildcards.model)
     text = render_nvinfer_config(
-        read_preprocessing(Path(snakemake.input.processor), family.do_normalize_default),
+        with_size(
+            read_preprocessing(Path(snakemake.input.processor), family.do_normalize_default),
+            tuple(inspect["input"]["shape"][2:]),
+        ),
         family,
         inspect["input"]["shape"],
         class_count(family, {output["name"]: output["shape"] for output in inspect["outputs"]}),

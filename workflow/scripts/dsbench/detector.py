@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dsbench.errors import BuildError
@@ -18,13 +18,13 @@ class UnsupportedHeadError(BuildError):
 
 @dataclass(frozen=True)
 class Family:
-    """Everything the build needs to know about one kind of detection head."""
+    """Everything the build needs to know about one kind of detection head; no parser is None."""
 
     name: str
     architecture: str
     model_type: str
-    parser_source: str
-    parser_symbol: str
+    parser_source: str | None
+    parser_symbol: str | None
     logits_output: str
     boxes_output: str
     background_classes: int
@@ -51,10 +51,32 @@ def _sigmoid_queries(name: str, architecture: str) -> Family:
     )
 
 
+def _queries(name: str, architecture: str, **facts: object) -> Family:
+    """Return a DETR-like family: cxcywh boxes, ImageNet normalisation, no parser of its own yet."""
+    family = replace(
+        _sigmoid_queries(name, architecture),
+        parser_source=None,
+        parser_symbol=None,
+        do_normalize_default=True,
+        required_config={},
+    )
+    return replace(family, **facts)
+
+
 FAMILIES = (
     _sigmoid_queries("rt_detr", "RTDetrForObjectDetection"),
     _sigmoid_queries("rt_detr_v2", "RTDetrV2ForObjectDetection"),
     _sigmoid_queries("d_fine", "DFineForObjectDetection"),
+    _queries("detr", "DetrForObjectDetection", background_classes=1),
+    _queries("table-transformer", "TableTransformerForObjectDetection", background_classes=1),
+    _queries("yolos", "YolosForObjectDetection", background_classes=1),
+    _queries("conditional_detr", "ConditionalDetrForObjectDetection"),
+    _queries("deformable_detr", "DeformableDetrForObjectDetection"),
+    _queries("dab-detr", "DabDetrForObjectDetection"),
+    _queries("rf_detr", "RfDetrForObjectDetection"),
+    _queries("owlvit", "OwlViTForObjectDetection", default_threshold=0.1, cluster_mode=2),
+    _queries("owlv2", "Owlv2ForObjectDetection", default_threshold=0.1, cluster_mode=2),
+    _queries("grounding-dino", "GroundingDinoForObjectDetection", default_threshold=0.25),
 )
 
 

@@ -64,9 +64,16 @@ def render_nvinfer_config(
         "parse-bbox-func-name": family.parser_symbol,
         "cluster-mode": family.cluster_mode,
     }
-    lines = ["[property]", *(f"{key}={value}" for key, value in keys.items())]
+    lines = [*_remarks(preprocessing), "[property]", *(f"{key}={value}" for key, value in keys.items())]
     lines += ["", "[class-attrs-all]", f"pre-cluster-threshold={threshold}"]
     return "\n".join(lines) + "\n"
+
+
+def _remarks(preprocessing: Preprocessing) -> list[str]:
+    if preprocessing.folded_std is None:
+        return []
+    std = ";".join(f"{value:.10g}" for value in preprocessing.folded_std)
+    return [f"# The ONNX divides by std {std} itself; net-scale-factor and offsets do the rest exactly.", ""]
 
 
 def _image_keys(preprocessing: Preprocessing) -> dict[str, object]:

@@ -1,40 +1,83 @@
-"""Run the torch side in the export environment and keep what it leaves."""
+"""Safetensors to a proven ONNX: the family's attempts in order, each with its reason and log kept."""
 
-import os
 import shutil
-import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import onnx
+
 from dsbench.errors import BuildError
+from dsbench.export_attempt import Job, Outcome, check_environment, loading_folder, run_attempt
+from dsbench.export_recipes import prompt_phrases, recipe_of
+from dsbench.tool_run import report_progress
+
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
 class ExportError(BuildError):
-    """An export that failed, with the last line of its log."""
+    """A model that no attempt exported right, with every attempt's reason."""
 
 
-def export_onnx(python: Path, source: Path, image: Path, onnx: Path, reference: Path, log: Path) -> None:
-    """Export the Hugging Face folder `source` to `onnx`, with torch's answers for `image` in `reference`."""
-    if not python.exists():
+@dataclass(frozen=True)
+class Export:
+    """The accepted ONNX (H and W fixed, batch symbolic, slimmed) and what was tried for it."""
+
+    model: onnx.ModelProto
+    outcomes: list[Outcome]
+    phrases: list[str]
+    repairs: tuple[str, ...]
+
+    @property
+    def method(self) -> str:
+        """The method whose ONNX was accepted."""
+        return next(outcome.method for outcome in self.outcomes if outcome.verdict == "accepted")
+
+    def facts(self) -> dict:
+        """Return the content of export_attempts.json."""
+        return {
+            "method": self.method,
+            "attempts": [outcome.facts() for outcome in self.outcomes],
+            "repairs": list(self.repairs),
+            "prompt_phrases": self.phrases,
+        }
+
+
+def export_onnx(
+    python: Path,
+    source: Path,
+    model_type: str,
+    prompt: str | None,
+    pixels: np.ndarray,
+    reference: Path,
+    log: Path,
+) -> Export:
+    """Return the export of the Hugging Face folder `source`; torch's answers for `pixels` go to `reference`.
+
+    `pixels` are float32 [3, 3, H, W], normalised as the model expects; `log` gets an index, and each attempt a
+    log beside it. Raises ExportError when no attempt gives what torch gives.
+    """
+    check_environment(python)
+    recipe = recipe_of(model_type)
+    phrases = prompt_phrases(model_type, prompt)
+    if phrases and not any((source / name).is_file() for name in TOKENIZERS):
         raise ExportError(
-            f"{python}: no such program, so the export environment is incomplete;"
-            f" delete {python.parents[1]} and try again"
+            f"{source}: {model_type} is asked with text, but it has no tokenizer; expected one of"
+            f" {', '.join(TOKENIZERS)} beside the weights"
         )
-    package_root = Path(__file__).parents[1]
-    with tempfile.TemporaryDirectory(prefix="export-", dir=onnx.parent) as scratch:
-        with log.open("w") as stream:
-            status = subprocess.run(
-                [str(python), "-m", "dsbench.torch_export", str(source), str(image), scratch],
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": str(package_root), "PYTHONNOUSERSITE": "1"},
-                check=False,
-            ).returncode
-        if status != 0:
-            lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            raise ExportError(
-                f"{source}: the export to ONNX ended with exit status {status}:"
-                f" {lines[-1].strip() if lines else 'no output'}; the whole log is {log}"
-            )
-        shutil.move(Path(scratch, "reference.npz"), reference)
-        shutil.move(Path(scratch, "model.onnx"), onnx)
+    outcomes = [Outcome(method, None, "not tried", reason) for method, reason in recipe.skipped.items()]
+    with tempfile.TemporaryDirectory(prefix="export-", dir=reference.parent) as scratch:
+        job = Job(python, source, model_type, phrases, pixels, Path(scratch).resolve())
+        folder = loading_folder(source, recipe, job.scratch / model_type)
+        for attempt in recipe.attempts:
+            attempt_log = log.with_name(f"{log.stem}_{attempt.method}.log")
+            report_progress(f"{model_type}: {attempt.method}, opset {attempt.opset}; output in {attempt_log}")
+            outcome, model = run_attempt(job, folder, recipe, attempt, attempt_log)
+            outcomes.append(outcome)
+            report_progress(f"{model_type}: {attempt.method} {outcome.verdict}, {outcome.reason}")
+            if model is not None:
+                shutil.move(job.reference, reference)
+                return Export(model, outcomes, phrases, recipe.repairs)
+    tried = "; ".join(f"{o.method}: {o.verdict}, {o.reason}" for o in outcomes if o.log)
+    raise ExportError(f"{source}: no export of {model_type} is right ({tried}); the logs lie beside {log}")

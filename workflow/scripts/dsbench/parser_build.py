@@ -23,7 +23,13 @@ def write_parser_sources(family: Family, sources: Path, destination: Path) -> li
 
     `sources` is the project's folder of parsers; the family's own source is called parser.cpp in every model's
     tree, so that it is a target without knowing the family. Returns the files written; they build on their own.
+    Raises ParserBuildError for a family without a parser.
     """
+    if family.parser_source is None:
+        raise ParserBuildError(
+            f"{family.name}: there is no parser that decodes its outputs; its ONNX, models/NAME/model/NAME.onnx,"
+            " can be built and used with a parser of your own."
+        )
     written = []
     for name, copy in ((family.parser_source, SOURCE), *((header, header) for header in SHARED_HEADERS)):
         target = destination / copy

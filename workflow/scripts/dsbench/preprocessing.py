@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.network_size import SizeError, network_size, processor_type
 
 DEFAULT_RESCALE_FACTOR = 1 / 255
 PIL_BILINEAR = 2
@@ -20,8 +21,9 @@ class PreprocessingError(BuildError):
 class Preprocessing:
     """nvinfer's y = net_scale_factor * (x - offset) for x in 0..255, and how the frame is resized.
 
-    `offsets` has one value per network channel, or is None where nothing is subtracted; `notes` are sentences
-    for the report.
+    `offsets` has one value per network channel, or is None where nothing is subtracted. `folded_std` are the
+    divisors per channel that the ONNX applies itself, None where one net_scale_factor says it all. `notes` are
+    sentences for the report.
     """
 
     net_scale_factor: float
@@ -32,6 +34,7 @@ class Preprocessing:
     height: int
     width: int
     notes: tuple[str, ...]
+    folded_std: tuple[float, float, float] | None = None
 
 
 def read_preprocessing(path: Path, do_normalize_default: bool) -> Preprocessing:
@@ -59,16 +62,30 @@ def derive_preprocessing(config: Mapping[str, object], do_normalize_default: boo
     The processor computes ((x * rescale_factor) - mean) / std, each part only where its do_ flag is true.
     """
     _refuse_inexpressible(config)
-    height, width = _size(config)
-    scale, offsets = _arithmetic(config, do_normalize_default)
+    try:
+        height, width, size_note = network_size(config)
+    except SizeError as error:
+        raise PreprocessingError(str(error)) from error
+    scale, offsets, folded_std = _arithmetic(config, do_normalize_default)
     notes = ["nvinfer resizes bilinearly without antialiasing, the image processor with it."]
+    if size_note:
+        notes.append(size_note)
+    if folded_std:
+        notes.append(
+            f"image_std {list(folded_std)} differs per channel and nvinfer has one net-scale-factor,"
+            " so the ONNX divides by it."
+        )
+    padded_square = processor_type(config).startswith("Owlv2")
+    if padded_square:
+        notes.append("Padding to the square is black in nvinfer, mid-grey in the image processor.")
     if config.get("resample", PIL_BILINEAR) != PIL_BILINEAR:
         notes.append(f"resample {config['resample']} is replaced by bilinear.")
     return Preprocessing(
         net_scale_factor=scale,
         offsets=offsets,
+        folded_std=folded_std,
         model_color_format="RGB",
-        maintain_aspect_ratio=False,
+        maintain_aspect_ratio=padded_square,
         symmetric_padding=False,
         height=height,
         width=width,
@@ -76,11 +93,22 @@ def derive_preprocessing(config: Mapping[str, object], do_normalize_default: boo
     )
 
 
+def with_size(preprocessing: Preprocessing, graph_size: tuple[int, int]) -> Preprocessing:
+    """Return the preprocessing at the size that is fixed in the graph; 0 stands for a symbolic side."""
+    given = (preprocessing.height, preprocessing.width)
+    if not all(graph_size) or graph_size == given:
+        return preprocessing
+    height, width = graph_size
+    note = f"The ONNX is fixed at {height}x{width} (height x width), so {given[0]}x{given[1]} is not used."
+    return replace(preprocessing, height=height, width=width, notes=(*preprocessing.notes, note))
+
+
 def _refuse_inexpressible(config: Mapping[str, object]) -> None:
     if config.get("do_resize", True) is not True:
         raise PreprocessingError("do_resize is false, but nvinfer always resizes to the network's size.")
+    cropped_to_size = config.get("crop_size") in (None, config.get("size"))
     for flag in ("do_center_crop", "do_flip_channel_order", "do_reduce_labels"):
-        if config.get(flag):
+        if config.get(flag) and not (flag == "do_center_crop" and "crop_size" in config and cropped_to_size):
             raise PreprocessingError(f"{flag} is {config[flag]!r}, which nvinfer cannot express.")
     pad_size = config.get("pad_size")
     if config.get("do_pad") and pad_size not in (None, config.get("size")):
@@ -89,30 +117,21 @@ def _refuse_inexpressible(config: Mapping[str, object]) -> None:
         )
 
 
-def _size(config: Mapping[str, object]) -> tuple[int, int]:
-    size = config.get("size")
-    sides = (size.get("height"), size.get("width")) if isinstance(size, dict) else (None, None)
-    if not all(type(side) is int and side > 0 for side in sides):
-        raise PreprocessingError(f'size is {size!r}; expected {{"height": pixels, "width": pixels}}.')
-    return sides
-
-
 def _arithmetic(
     config: Mapping[str, object], do_normalize_default: bool
-) -> tuple[float, tuple[float, float, float] | None]:
+) -> tuple[float, tuple[float, float, float] | None, tuple[float, float, float] | None]:
+    """Return net_scale_factor, offsets, and the divisors per channel that are left to the graph."""
     factor = 1.0
     if config.get("do_rescale", True):
         factor = _positive("rescale_factor", config.get("rescale_factor", DEFAULT_RESCALE_FACTOR))
     if not config.get("do_normalize", do_normalize_default):
-        return factor, None
+        return factor, None, None
     mean = _three_numbers(config, "image_mean")
     std = [_positive("image_std", value) for value in _three_numbers(config, "image_std")]
+    offsets = tuple(round(value / factor, 9) for value in mean)
     if len(set(std)) != 1:
-        raise PreprocessingError(
-            f"image_std {std} differs per channel, but nvinfer has one net-scale-factor; "
-            "divide the first convolution's weights by it and set image_std to 1, then import that model."
-        )
-    return factor / std[0], tuple(round(value / factor, 9) for value in mean)
+        return factor, offsets, tuple(std)
+    return factor / std[0], offsets, None
 
 
 def _three_numbers(config: Mapping[str, object], key: str) -> list[float]:

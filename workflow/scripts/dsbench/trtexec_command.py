@@ -12,11 +12,15 @@ SUFFIX_SINCE = (10, 1)
 
 @dataclass(frozen=True)
 class Profile:
-    """The optimization profile of one dynamic-batch engine; `chw` is the image as (3, H, W)."""
+    """The optimization profile of one engine; `chw` is the image as (3, H, W).
+
+    A static ONNX has its batch in itself and no profile: trtexec then refuses every shape option.
+    """
 
     input_name: str
     chw: tuple[int, int, int]
     max_batch: int
+    static: bool = False
 
     def shape(self, batch: int) -> str:
         """Return `name:NxCxHxW`, trtexec's notation."""
@@ -39,9 +43,7 @@ def build_command(
         program,
         f"--onnx={onnx}",
         f"--saveEngine={engine}",
-        f"--minShapes={profile.shape(1)}",
-        f"--optShapes={profile.shape(profile.max_batch)}",
-        f"--maxShapes={profile.shape(profile.max_batch)}",
+        *_shape_flags(profile),
         *_precision_flags(version, precision),
         f"--memPoolSize=workspace:{workspace_mib}{suffix}",
         f"--timingCacheFile={timing_cache}",
@@ -62,12 +64,19 @@ def benchmark_command(
     return [
         program,
         f"--loadEngine={engine}",
-        f"--shapes={profile.shape(batch)}",
+        *([] if profile.static else [f"--shapes={profile.shape(batch)}"]),
         *(["--noDataTransfers"] if version < STRONGLY_TYPED_ONLY else []),
         f"--duration={duration_s:g}",
         f"--warmUp={warm_up_ms:g}",
         "--percentile=90,95,99",
     ]
+
+
+def _shape_flags(profile: Profile) -> list[str]:
+    if profile.static:
+        return []
+    largest = profile.shape(profile.max_batch)
+    return [f"--minShapes={profile.shape(1)}", f"--optShapes={largest}", f"--maxShapes={largest}"]
 
 
 def _precision_flags(version: tuple[int, ...], precision: str) -> list[str]:
@@ -88,4 +97,4 @@ def profile_of(inspect: dict, max_batch: int) -> Profile:
         raise BuildError(
             f"input {inspect['input']['name']} has shape {inspect['input']['shape']}, H and W must be fixed"
         )
-    return Profile(inspect["input"]["name"], tuple(chw), max_batch)
+    return Profile(inspect["input"]["name"], tuple(chw), max_batch, inspect.get("batch") == "static")

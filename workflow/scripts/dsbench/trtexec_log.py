@@ -16,6 +16,8 @@ CREATED = re.compile(r"^Created engine with size: (\S+) MiB$")
 TRACE = re.compile(r"^Timing trace has (\d+) queries over")
 # qps times mean GPU seconds is 1 when the queries follow each other without a gap; clocks differ a little.
 BUSY_LIMIT = 1.02
+# What trtexec says of an ONNX whose every dimension is a number.
+STATIC_NETWORK = "Input build shapes: model"
 
 
 class TrtexecLogError(BuildError):
@@ -112,7 +114,8 @@ def read_build(log: Path | str) -> Build:
     text = Path(log).read_text(errors="replace")
     check_verdict(text, log)
     info = [message for level, message in LINE.findall(text) if level == "I"]
-    profile = _one("Input build shape", BUILD_SHAPE, info, log).split("+")
+    static = STATIC_NETWORK in info
+    profile = ["model"] * 3 if static else _one("Input build shape", BUILD_SHAPE, info, log).split("+")
     if len(profile) != 3:
         raise TrtexecLogError(f"{log}: profile {'+'.join(profile)}, expected min+opt+max")
     plans = [message for message in info if message.startswith("[TRT] embedded: plan ")]

@@ -1,0 +1,133 @@
+"""The decision table: families by inputs, outputs, dtypes, metadata, and one answer where shapes do not tell."""
+
+import numpy as np
+import pytest
+
+import tiny_graphs as graphs
+from dsbench.graph_facts import GraphFacts, graph_facts, metadata_names
+from dsbench.graph_families import UnknownGraphError, recognise
+
+F, L = "float32", "int64"
+ULTRALYTICS = {"author": "Ultralytics", "task": "detect"}
+
+
+def facts(outputs, size=640, sides=(), image="images", metadata=None, classes=None, answers=None):
+    inputs = {image: (["batch", 3, size, size], F)} | {name: (["batch", 2], L) for name in sides}
+    return GraphFacts(inputs, outputs, metadata or {}, classes, answers or {})
+
+
+def rows(array):
+    return {"output0": np.asarray(array, np.float32)[None]}
+
+
+def one(*dims, kind=F, name="output0"):
+    return {name: (["batch", *dims], kind)}
+
+
+def hf(columns):
+    return {"logits": (["batch", 100, columns], F), "pred_boxes": (["batch", 100, 4], F)}
+
+
+BOXES, SCORES = (["batch", 100, 4], F), (["batch", 100], F)
+CASES = [
+    (facts(one(300, 6), metadata=ULTRALYTICS | {"head": "RTDETRDecoder"}), "ultralytics_rt_detr"),
+    (facts(one(300, 6), metadata=ULTRALYTICS | {"end2end": "True"}), "yolo_end_to_end"),
+    (facts(one(84, "anchors"), metadata=ULTRALYTICS, classes=80), "yolo_v8"),
+    (facts(hf(92)), "softmax_queries"),
+    (facts(hf(5), classes=4), "softmax_queries"),
+    (facts(hf(4), classes=4), "sigmoid_queries"),
+    (facts(hf(80)), "sigmoid_queries"),
+    (facts(hf(91), sides=["pixel_mask"]), "sigmoid_queries"),
+    (facts({"pred_logits": (["b", 300, 5], F), "pred_boxes": BOXES}), "tao_detr"),
+    (
+        facts({"labels": (["b", 300], L), "boxes": BOXES, "scores": SCORES}, sides=["orig_target_sizes"]),
+        "rt_detr_original",
+    ),
+    (facts({"dets": (["b", 100, 5], F), "labels": (["b", 100], L)}), "mmdetection"),
+    (facts({"dets": BOXES, "labels": (["b", 100, 91], F)}), "rf_detr_original"),
+    (
+        facts({"num_dets": (["b", 1], "int32"), "boxes": BOXES, "scores": SCORES, "labels": SCORES}),
+        "nms_in_graph",
+    ),
+    (
+        facts(
+            {"output_cov/Sigmoid:0": (["b", 3, 34, 60], F), "output_bbox/BiasAdd:0": (["b", 12, 34, 60], F)}
+        ),
+        "detectnet_v2",
+    ),
+    (facts({"BatchedNMS": (["b", 1], "int32"), "BatchedNMS_1": BOXES}), "tao_nms"),
+    (facts(one(8400, 6, name="output"), image="input"), "deepstream_yolo_rows"),
+    (facts(one(25200, 6)), "yolo_v5"),
+    (facts(one(300, 6), answers=rows(np.full((300, 6), 0.5))), "ultralytics_rt_detr"),
+    (facts(one(300, 6), answers=rows(np.full((300, 6), 200))), "yolo_end_to_end"),
+    (facts(one(84, 8400)), "yolo_v8"),
+    (facts(one(6, 2100), size=320), "yolo_v8"),
+    (facts(one(84, 8500)), "yolo_v8"),
+    (facts(one(25200, 85)), "yolo_v5"),
+    (facts(one(8400, 84), classes=80), "yolo_v8_transposed"),
+    (
+        facts(one(8400, 85), answers=rows(np.hstack([np.full((8400, 4), 300), np.ones((8400, 81))]))),
+        "yolo_v6",
+    ),
+    (facts(one(8400, 85), answers=rows(np.full((8400, 85), 0.3))), "yolox_raw"),
+    (facts(one(8400, 85), answers=rows(np.full((8400, 85), 300.3))), "yolox"),
+    (facts(one(2125, 112), size=320), "nanodet"),
+    (facts(one(3598, 112), size=416), "nanodet"),
+    (facts({"boxes": (["b", 8400, 4], F), "scores": (["b", 8400, 80], F)}), "boxes_and_scores"),
+    (facts({"boxes": (["b", 10647, 1, 4], F), "confs": (["b", 10647, 80], F)}), "yolo_v4"),
+]
+REFUSED = [
+    (facts(one(116, 8400), metadata=ULTRALYTICS | {"task": "segment"}), "its task is segment"),
+    (
+        facts({"logits": (["b", 9, 4], F), "pred_boxes": BOXES, "pred_masks": (["b", 9, 8, 8], F)}),
+        "segmentation",
+    ),
+    (facts(one(116, 8400) | {"output1": (["b", 32, 160, 160], F)}), "segmentation"),
+    (facts(hf(256), sides=["input_ids"]), "Grounding DINO whose text"),
+    (facts(hf(3) | {"text_embeds": (["b", 3, 512], F)}), "OWL-ViT whose text"),
+    (facts(hf(7)), "nothing tells whether its last column"),
+    (facts({"a": (["m", 6], F), "b": ([1], "int32")}, sides=["scale_factor"]), "exclude_nms"),
+    (facts({"output": (["m", 7], F)}), "without the NMS"),
+    (facts({"boxes": (["n", 4], F), "scores": (["n"], F), "labels": (["n"], L)}), "torchvision"),
+    (facts({name: (["b", 255, 80, 80], F) for name in "abc"}), "not decoded"),
+    (facts(one(1000)), "classifier"),
+    (facts(one(7, 11, 13, 17)), "no object detector of a known family"),
+]
+
+
+@pytest.mark.parametrize(
+    ("seen", "family"), CASES, ids=[f"{n}-{family}" for n, (_, family) in enumerate(CASES)]
+)
+def test_family_is_told_by_the_graph(seen, family):
+    verdict = recognise(seen)
+    assert verdict.family == family
+    assert seen.signature() in verdict.why
+
+
+@pytest.mark.parametrize(("seen", "reason"), REFUSED, ids=[reason for _, reason in REFUSED])
+def test_what_is_no_detector_is_refused_with_its_signature(seen, reason):
+    with pytest.raises(UnknownGraphError, match=reason) as error:
+        recognise(seen)
+    assert seen.signature() in str(error.value)
+
+
+def test_facts_leave_initializers_out_of_the_inputs():
+    model = graphs.queries()
+    model.graph.input.append(graphs.info("kernel", [8, 3, 16, 16]))
+    assert set(graph_facts(model).inputs) == {"pixel_values"}
+    assert recognise(graph_facts(model, class_count=4)).family == "sigmoid_queries"
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        ("{0: 'person', 1: 'car'}", {0: "person", 1: "car"}),
+        ("['person', 'car']", {0: "person", 1: "car"}),
+        ("__import__('os').system('true')", {}),
+        ("", {}),
+        ("{", {}),
+        ("7", {}),
+    ],
+)
+def test_metadata_names_are_a_literal_and_never_run(names, read):
+    assert metadata_names({"names": names}) == read

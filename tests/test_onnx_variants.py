@@ -1,0 +1,91 @@
+"""Which ONNX file of a source is taken, and which operators rule one out."""
+
+from pathlib import Path
+
+import pytest
+
+import tiny_graphs as graphs
+from dsbench.onnx_variants import VariantError, choose_variant, unsupported_ops, variant_of
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("model.onnx", "fp32"),
+        ("model_fp16.onnx", "fp16"),
+        ("detector-FP16.onnx", "fp16"),
+        ("model_fp32.onnx", "fp32"),
+        ("model_int8.onnx", "int8"),
+        ("model_uint8.onnx", "int8"),
+        ("model_q4.onnx", "int4"),
+        ("model_q4f16.onnx", "int4"),
+        ("model_bnb4.onnx", "int4"),
+        ("model_int4.onnx", "int4"),
+        ("model_quantized.onnx", "quantized"),
+        ("yolov8n.onnx", "other"),
+    ],
+)
+def test_variant_is_read_from_the_name(name, variant):
+    assert variant_of(Path(name)) == variant
+
+
+@pytest.mark.parametrize(
+    ("names", "choice"),
+    [
+        (["model.onnx", "model_fp16.onnx", "model_int8.onnx"], "model_fp16.onnx"),
+        (["model_quantized.onnx", "model.onnx"], "model.onnx"),
+        (["a_int4.onnx", "a_int8.onnx", "a_quantized.onnx"], "a_int8.onnx"),
+        (["a_int4.onnx", "a_quantized.onnx"], "a_int4.onnx"),
+        (["b.onnx", "a.onnx"], "a.onnx"),
+        (["b.onnx", "a_quantized.onnx"], "a_quantized.onnx"),
+        (["onnx/model.onnx", "onnx/model_fp16.onnx"], "onnx/model_fp16.onnx"),
+    ],
+)
+def test_order_is_fp16_fp32_int8_int4_quantized_then_by_name(tmp_path, names, choice):
+    for name in names:
+        graphs.write(graphs.queries(), tmp_path / name)
+    file, facts = choose_variant(tmp_path)
+    assert file == tmp_path / choice
+    assert facts["choice"] == choice
+    assert {candidate["file"] for candidate in facts["candidates"]} == set(names)
+    assert [c["file"] for c in facts["candidates"] if not c["refused"]] == [choice]
+
+
+def test_a_variant_that_tensorrt_cannot_parse_is_passed_over_with_its_operator(tmp_path):
+    graphs.write(graphs.with_op("DynamicQuantizeLinear"), tmp_path / "model_fp16.onnx")
+    graphs.write(graphs.queries(), tmp_path / "model.onnx")
+    file, facts = choose_variant(tmp_path)
+    assert file.name == "model.onnx"
+    assert facts["candidates"][0]["refused"] == "TensorRT has no DynamicQuantizeLinear"
+
+
+@pytest.mark.parametrize(
+    ("op", "domain", "named"),
+    [
+        ("DynamicQuantizeLinear", "", "DynamicQuantizeLinear"),
+        ("MatMulInteger", "", "MatMulInteger"),
+        ("MatMulNBits", "com.microsoft", "com.microsoft.MatMulNBits"),
+    ],
+)
+def test_the_only_file_is_refused_with_the_operators_name(tmp_path, op, domain, named):
+    graphs.write(graphs.with_op(op, domain), tmp_path / "model_quantized.onnx")
+    with pytest.raises(VariantError, match=f"model_quantized.onnx: TensorRT has no {named}"):
+        choose_variant(tmp_path)
+
+
+def test_parts_of_a_model_without_an_image_are_passed_over(tmp_path):
+    decoder = graphs.model_of([], [graphs.info("hidden", [1, 8])], [graphs.info("hidden", [1, 8])], [])
+    graphs.write(decoder, tmp_path / "decoder_fp16.onnx")
+    graphs.write(graphs.queries(), tmp_path / "vision.onnx")
+    assert choose_variant(tmp_path)[0].name == "vision.onnx"
+
+
+@pytest.mark.parametrize("content", [b"", b"\x08", b"not an onnx", b"<html>"])
+def test_a_file_that_is_no_onnx_is_refused(tmp_path, content):
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(VariantError, match=r"model\.onnx: not a readable ONNX"):
+        choose_variant(tmp_path)
+
+
+def test_quantisation_with_qdq_nodes_is_parsed():
+    assert unsupported_ops(graphs.queries().graph.node) == ""

@@ -1,0 +1,140 @@
+"""One attempt to export: a process of the export environment, its log, and the proof of what it left."""
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from dsbench.errors import BuildError
+from dsbench.export_recipes import Attempt, Recipe
+from dsbench.onnx_compare import GraphError, compare_with_reference
+from dsbench.onnx_graph import fix_spatial_dims
+
+NOT_REGISTERED = 3
+LINKED = (".safetensors", ".json", ".txt", ".model")
+
+
+class ExportEnvironmentError(BuildError):
+    """An export environment that lost a part of itself."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every attempt on one model shares; `scratch` is a folder of its own."""
+
+    python: Path
+    source: Path
+    model_type: str
+    phrases: list[str]
+    pixels: np.ndarray
+    scratch: Path
+
+    @property
+    def reference(self) -> Path:
+        """The untouched model's answers, written by the first attempt that gets that far."""
+        return self.scratch / "reference.npz"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt's line in export_attempts.json; verdict is accepted, failed, wrong or not tried."""
+
+    method: str
+    opset: int | None
+    verdict: str
+    reason: str
+    seconds: float | None = None
+    log: str | None = None
+    exported_nodes: int | None = None
+    nodes: int | None = None
+
+    def facts(self) -> dict:
+        """Return what is known about the attempt, for JSON."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def loading_folder(source: Path, recipe: Recipe, destination: Path) -> Path:
+    """Make the folder the exporters load: links to the source's weights and texts, the recipe's config values.
+
+    Nothing that could be a pickle or code is in it.
+    """
+    destination.mkdir(parents=True)
+    for file in sorted(source.iterdir()):
+        if file.suffix in LINKED and file.is_file():
+            (destination / file.name).symlink_to(file.resolve())
+    config = json.loads((source / "config.json").read_text(encoding="utf-8")) | recipe.overrides
+    (destination / "config.json").unlink()
+    (destination / "config.json").write_text(json.dumps(config))
+    return destination
+
+
+def run_attempt(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, log: Path) -> tuple:
+    """Export, fix and slim, compare with torch; return the Outcome and the ONNX, None unless accepted."""
+    onnx_path = job.scratch / f"{attempt.method}.onnx"
+    started = time.monotonic()
+    status = _run(job, folder, recipe, attempt, onnx_path, log)
+    said = {"seconds": round(time.monotonic() - started, 1), "log": str(log)}
+    if status == NOT_REGISTERED:
+        return Outcome(attempt.method, attempt.opset, "not tried", last_line(log), **said), None
+    if status != 0:
+        reason = f"exit status {status}: {last_line(log)}"
+        return Outcome(attempt.method, attempt.opset, "failed", reason, **said), None
+    try:
+        exported = onnx.load(onnx_path)
+        model = fix_spatial_dims(exported, *job.pixels.shape[2:])
+        errors = compare_with_reference(model, job.reference)
+    except GraphError as error:
+        return Outcome(attempt.method, attempt.opset, "wrong", str(error), **said), None
+    said |= {"exported_nodes": len(exported.graph.node), "nodes": len(model.graph.node)}
+    reason = f"equals torch at batch 1 and 3 within {max(errors.values()):.2g}"
+    return Outcome(attempt.method, attempt.opset, "accepted", reason, **said), model
+
+
+def check_environment(python: Path) -> None:
+    """Raise ExportEnvironmentError where the export environment has no Python."""
+    if not python.exists():
+        raise ExportEnvironmentError(
+            f"{python}: no such program, so the export environment is incomplete;"
+            f" delete {python.parents[1]} and try again"
+        )
+
+
+def _run(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, destination: Path, log: Path) -> int:
+    pixels = job.scratch / "pixels.npy"
+    if not pixels.exists():
+        np.save(pixels, job.pixels)
+    description = job.scratch / f"{attempt.method}.json"
+    description.write_text(
+        json.dumps(
+            {
+                "folder": str(folder),
+                "model_type": job.model_type,
+                "phrases": job.phrases,
+                "pixels": str(pixels),
+                "mask": recipe.mask,
+                "reference": str(job.reference),
+                "onnx": str(destination),
+            }
+            | asdict(attempt)
+        )
+    )
+    package_root = Path(__file__).parents[1]
+    with log.open("w") as stream:
+        return subprocess.run(
+            [str(job.python), "-m", "dsbench.torch_export", str(description)],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": str(package_root), "PYTHONNOUSERSITE": "1"},
+            check=False,
+        ).returncode
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that is not blank."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:400] if lines else "no output"

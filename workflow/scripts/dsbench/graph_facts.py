@@ -1,0 +1,124 @@
+"""What a graph's inputs, outputs and metadata say, as the decision table asks for it."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+STRIDES = (8, 16, 32)
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """Inputs and outputs with dims (a name where symbolic) and dtype, metadata, and the classes if known.
+
+    `answers` are the outputs for one real picture, where it was run.
+    """
+
+    inputs: Mapping[str, tuple[list, str]]
+    outputs: Mapping[str, tuple[list, str]]
+    metadata: Mapping[str, str]
+    class_count: int | None
+    answers: Mapping[str, np.ndarray]
+
+    @property
+    def names(self) -> set[str]:
+        """Names of the outputs."""
+        return set(self.outputs)
+
+    @property
+    def side_inputs(self) -> set[str]:
+        """Names of the inputs that are no image."""
+        return {name for name, (dims, _) in self.inputs.items() if len(dims) != 4}
+
+    @property
+    def cells(self) -> int:
+        """Number of grid cells at strides 8, 16 and 32 of the image; 0 where its size is not known."""
+        height, width = self.image_size
+        return sum((height // stride) * (width // stride) for stride in STRIDES)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the image input in pixels; 0, 0 where they are symbolic."""
+        dims = next((dims for dims, _ in self.inputs.values() if len(dims) == 4), [0, 0, 0, 0])
+        sides = dims[2:] if dims[1] in (1, 3) or not isinstance(dims[3], int) else dims[1:3]
+        return tuple(side if isinstance(side, int) else 0 for side in sides)
+
+    def dims(self, name: str) -> list:
+        """Return an output's dims, measured where it was run; empty for an output that is not there."""
+        if name in self.answers:
+            return list(self.answers[name].shape)
+        return self.outputs.get(name, ([], ""))[0]
+
+    def dtype(self, name: str) -> str:
+        """Return an output's dtype, empty for an output that is not there."""
+        return self.outputs.get(name, ([], ""))[1]
+
+    @property
+    def only(self) -> list:
+        """Dims of the output where there is one alone or where one 3-D stands before raw heads, else empty."""
+        flat = [name for name in self.outputs if len(self.dims(name)) == 3]
+        if len(self.outputs) == 1:
+            return self.dims(next(iter(self.outputs)))
+        raw = all(len(self.dims(name)) == 5 for name in self.outputs if name not in flat)
+        return self.dims(flat[0]) if len(flat) == 1 and raw else []
+
+    @property
+    def rows(self) -> np.ndarray | None:
+        """The answer of the one output as [N, K], None where it was not run."""
+        return next(iter(self.answers.values()))[0] if len(self.answers) == 1 else None
+
+    def signature(self) -> str:
+        """Return inputs and outputs as one line."""
+        sides = (
+            ", ".join(f"{name} {dims} {kind}" for name, (dims, kind) in side.items()) or "none"
+            for side in (self.inputs, self.outputs)
+        )
+        return " -> ".join(sides)
+
+
+def graph_facts(
+    model: onnx.ModelProto,
+    class_count: int | None = None,
+    answers: Mapping[str, np.ndarray] | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> GraphFacts:
+    """Return what the model's graph says, initializers that older files list as inputs left out.
+
+    `image_size` is height and width in pixels where the graph is about to be fixed to them.
+    """
+    weights = {weight.name for weight in model.graph.initializer}
+    inputs = {v.name: tensor_facts(v) for v in model.graph.input if v.name not in weights}
+    if image_size is not None:
+        inputs = {
+            name: ([*dims[:2], *image_size], kind) if len(dims) == 4 else (dims, kind)
+            for name, (dims, kind) in inputs.items()
+        }
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    named = metadata_names(metadata)
+    return GraphFacts(
+        inputs=inputs,
+        outputs={v.name: tensor_facts(v) for v in model.graph.output},
+        metadata=metadata,
+        class_count=class_count if class_count is not None else (len(named) or None),
+        answers=answers or {},
+    )
+
+
+def tensor_facts(value: onnx.ValueInfoProto) -> tuple[list, str]:
+    """Return dims (names where symbolic, "?" where unnamed) and dtype of an input or output."""
+    kind = value.type.tensor_type
+    dims = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim]
+    return dims, onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+
+
+def metadata_names(metadata: Mapping[str, str]) -> dict[int, str]:
+    """Return the class names in Ultralytics' metadata, which holds them as a Python literal; empty without."""
+    try:
+        names = ast.literal_eval(metadata.get("names", ""))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {}
+    pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
+    return {int(number): str(name) for number, name in pairs if str(number).isdigit()}

@@ -1,0 +1,93 @@
+"""The signs by which a graph's family is told: predicates over its tensors, metadata and one answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsbench.graph_facts import GraphFacts
+
+# A box coordinate above this is in pixels, not a fraction of the image.
+LARGEST_FRACTION = 1.5
+COCO_WITH_BACKGROUND = 92
+COCO_SIGMOID = (80, 91)
+DISTANCE_BINS = 32
+SEGMENTERS = ("masks", "pred_masks", "keypoints", "pred_keypoints")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: what must hold, and the family's name or, for a refusal, the reason."""
+
+    matches: Callable[[GraphFacts], bool]
+    seen: str
+    family: str | None = None
+    refusal: str | None = None
+
+
+def ultralytics(f: GraphFacts) -> bool:
+    """Tell whether Ultralytics' exporter wrote the file."""
+    return f.metadata.get("author") == "Ultralytics"
+
+
+def end_to_end(f: GraphFacts) -> bool:
+    """Tell rows of 6, the form of final detections."""
+    return len(f.only) == 3 and f.only[2] == 6
+
+
+def queries(f: GraphFacts) -> bool:
+    """Tell the two outputs of Hugging Face's DETR-like models."""
+    boxes, logits = f.dims("pred_boxes"), f.dims("logits")
+    return len(boxes) == 3 and boxes[2] in (4, "?") and len(logits) == 3
+
+
+def background(f: GraphFacts) -> int | None:
+    """Return 1 where the last column is the background, 0 where there is none, None where nothing tells."""
+    columns = f.dims("logits")[2]
+    if isinstance(columns, int) and f.class_count in (columns, columns - 1):
+        return columns - f.class_count
+    if columns == COCO_WITH_BACKGROUND:
+        return 1
+    return 0 if columns in COCO_SIGMOID else None
+
+
+def counted(f: GraphFacts) -> bool:
+    """Tell four outputs of which one counts the detections."""
+    counts = [name for name in f.names if name.startswith("num")]
+    return len(f.names) == 4 and len(counts) == 1 and "int" in f.dtype(counts[0])
+
+
+def dense(f: GraphFacts, cells: int, axis: int) -> bool:
+    """Tell one output with a row for each of `cells` along `axis`."""
+    dims = f.only
+    return len(dims) == 3 and cells > 0 and dims[axis] == cells
+
+
+def dense_p6(f: GraphFacts) -> int:
+    """Return the number of cells with stride 64 beside 8, 16 and 32."""
+    height, width = f.image_size
+    return f.cells + (height // 64) * (width // 64)
+
+
+def distance_cells(f: GraphFacts) -> int:
+    """Return the number of cells of NanoDet's four strides, which round up."""
+    height, width = f.image_size
+    return sum(-(-height // stride) * -(-width // stride) for stride in (8, 16, 32, 64))
+
+
+def column(f: GraphFacts, index: int, test: Callable[[np.ndarray], bool]) -> bool:
+    """Tell whether a column of the one answer passes `test`; False where it was not run."""
+    return f.rows is not None and f.rows.ndim == 2 and bool(test(f.rows[:, index]))
+
+
+def integers(values: np.ndarray) -> bool:
+    """Tell whether all numbers are whole."""
+    return bool((values == np.round(values)).all())
+
+
+def pairs(f: GraphFacts) -> bool:
+    """Tell boxes [B, N, 4] beside scores [B, N, C] or [B, C, N]."""
+    shapes = [f.dims(name) for name in f.outputs]
+    boxes = [dims for dims in shapes if len(dims) == 3 and dims[2] == 4]
+    others = [dims for dims in shapes if len(dims) == 3 and dims not in boxes]
+    return len(shapes) == 2 and len(boxes) == 1 and len(others) == 1 and boxes[0][1] in others[0][1:]

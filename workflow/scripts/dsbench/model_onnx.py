@@ -1,0 +1,117 @@
+"""A source folder to its clean ONNX, by import where it has one and by export where it has weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+
+from dsbench.detector import Detector
+from dsbench.errors import BuildError
+from dsbench.graph_facts import graph_facts
+from dsbench.graph_families import recognise
+from dsbench.model_folder import ModelFolder
+from dsbench.onnx_compare import GraphError
+from dsbench.onnx_export import export_onnx
+from dsbench.onnx_import import graph_size, import_onnx, load_checked, write_import_reference
+from dsbench.onnx_variants import choose_variant
+from dsbench.reference_pixels import source_pixels
+from dsbench.tool_run import report_progress
+
+
+@dataclass(frozen=True)
+class CleanOnnx:
+    """The ONNX with H and W fixed, and what export_attempts.json, variants.json and inspect.json say of it."""
+
+    model: onnx.ModelProto
+    attempts: dict
+    variants: dict
+    origin: dict
+
+
+def clean_onnx(
+    folder: ModelFolder, python: Path | None, prompt: str | None, image: Path, reference: Path, log: Path
+) -> CleanOnnx:
+    """Return the folder's ONNX, proven on `image`; the source's answers go to `reference`.
+
+    `python` is the export environment's, None where an ONNX needs none. Raises a BuildError that says why not.
+    """
+    if folder.has_onnx:
+        return _imported(folder, prompt, image, reference)
+    if python is None:
+        raise BuildError(f"{folder.path}: has no ONNX, and there is no export environment to make one")
+    return _exported(folder, python, prompt, image, reference, log)
+
+
+def _exported(folder, python, prompt, image, reference, log) -> CleanOnnx:
+    detector = folder.detector()
+    pixels = source_pixels(image, folder.preprocessing())
+    export = export_onnx(python, folder.path, detector.model_type, prompt, pixels, reference, log)
+    accepted = next(outcome for outcome in export.outcomes if outcome.verdict == "accepted")
+    return CleanOnnx(
+        export.model,
+        export.facts(),
+        {"choice": None, "candidates": [], "reason": "the source has no ONNX, its safetensors were exported"},
+        {
+            "family": detector.family.name,
+            "why": f"{detector.architecture} in config.json",
+            "origin": f"safetensors, exported with {export.method}",
+            "exported_nodes": accepted.exported_nodes,
+            "dynamic": True,
+            "notes": [f"The prompt is baked in: {', '.join(export.phrases)}."] if export.phrases else [],
+        },
+    )
+
+
+def _imported(folder: ModelFolder, prompt: str | None, image: Path, reference: Path) -> CleanOnnx:
+    if prompt:
+        raise BuildError(
+            f"{folder.path}: prompt {prompt!r} can be frozen only when exporting from safetensors;"
+            " remove the prompt, or give a source without ONNX files"
+        )
+    detector = folder.detector()
+    file, variants = choose_variant(folder.path, folder.names)
+    report_progress(f"{variants['choice']} is taken from {len(variants['candidates'])} ONNX files")
+    try:
+        source = load_checked(file)
+        size = graph_size(source)
+        _refuse_text_inputs(source)
+        pixels = source_pixels(image, folder.preprocessing(size))
+        metadata = {entry.key: entry.value for entry in source.metadata_props}
+        imported = import_onnx(source, pixels, folder.class_count(metadata))
+        verdict = recognise(imported.facts)
+    except BuildError as error:
+        raise GraphError(f"{file}: {error}") from error
+    write_import_reference(imported, pixels, reference)
+    family, notes = _settled(detector, verdict.family)
+    return CleanOnnx(
+        imported.model,
+        {"method": "ready-made ONNX", "attempts": [], "repairs": ["onnxsim"], "prompt_phrases": []},
+        variants,
+        {
+            "family": family,
+            "why": verdict.why,
+            "origin": f"{variants['choice']}, a ready-made ONNX",
+            "exported_nodes": len(source.graph.node),
+            "dynamic": imported.dynamic,
+            "notes": [*imported.notes, *notes],
+        },
+    )
+
+
+def _refuse_text_inputs(source: onnx.ModelProto) -> None:
+    """Raise UnknownGraphError where the inputs are a text detector's; the table says what to do about it."""
+    facts = graph_facts(source)
+    if {"input_ids", "attention_mask"} & facts.side_inputs:
+        recognise(facts)
+
+
+def _settled(detector: Detector | None, graph_family: str) -> tuple[str, list[str]]:
+    """Return the family, and a note where config.json and the graph disagree; the graph wins."""
+    if detector is None:
+        return graph_family, []
+    expected = "softmax_queries" if detector.family.background_classes else "sigmoid_queries"
+    if graph_family == expected:
+        return detector.family.name, []
+    return graph_family, [
+        f"config.json says {detector.architecture}, but the tensors are those of {graph_family}; the tensors win."
+    ]

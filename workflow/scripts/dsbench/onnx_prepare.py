@@ -1,0 +1,43 @@
+"""The last step to the model's ONNX: std folded where nvinfer cannot, proven again, and inspected."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from dsbench.onnx_compare import compare_with_reference, tolerance_of
+from dsbench.onnx_graph import check
+from dsbench.onnx_inspect import inspect
+from dsbench.onnx_std import fold_std
+from dsbench.preprocessing import Preprocessing
+from dsbench.reference_pixels import per_channel
+
+
+def prepare(
+    model: onnx.ModelProto, preprocessing: Preprocessing, reference: Path, origin: dict
+) -> tuple[onnx.ModelProto, dict]:
+    """Return the model nvinfer gets and the content of inspect.json.
+
+    `origin` has family, why, origin, dynamic and notes; `reference` the source's answers, which the returned
+    model gives too, at batch 1 and, with a dynamic batch, 3.
+    """
+    notes = [*origin["notes"], *preprocessing.notes]
+    factor = None
+    if preprocessing.folded_std is not None:
+        model, place = fold_std(model, preprocessing.folded_std)
+        factor = per_channel(preprocessing.folded_std)
+        notes.append(f"The division by image_std is in the {place} of the ONNX.")
+    check(model)
+    errors = compare_with_reference(model, reference, factor)
+    facts = inspect(model) | {
+        "family": origin["family"],
+        "why": origin["why"],
+        "origin": origin["origin"],
+        "exported_nodes": origin["exported_nodes"],
+        "batch": "dynamic" if origin["dynamic"] else "static",
+        "folded_std": preprocessing.folded_std and list(np.float64(preprocessing.folded_std)),
+        "max_abs_error": errors,
+        "tolerance": tolerance_of(model),
+        "notes": notes,
+    }
+    return model, facts
