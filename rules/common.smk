@@ -90,10 +90,20 @@ def entry_of(wildcards):
     return model_entry(config["models"], config["source"], wildcards.model)
 
 
-def has_static_batch(model):
+def inspected(model, fact):
     """Read from disk, as all that follows from measured files: Snakemake asks again once prepare_onnx is done."""
     inspect = Path(f"models/{model}/model/inspect.json")
-    return inspect.is_file() and json.loads(inspect.read_text()).get("batch") == "static"
+    return json.loads(inspect.read_text()).get(fact) if inspect.is_file() else None
+
+
+def has_static_batch(model):
+    return inspected(model, "batch") == "static"
+
+
+def parser_source(wildcards):
+    """The C++ source of the family that prepare_onnx found."""
+    source = inspected(wildcards.model, "parser_source")
+    return PROJECT / "workflow/parsers" / source if source else []
 
 
 def engine_onnx(wildcards):

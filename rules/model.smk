@@ -3,8 +3,9 @@
 
 rule copy_config:
     input:
-        file_of_source("config.json"),
+        config=file_of_source("config.json"),
         checked=fetched_source,
+        inspect=inspection_without_config,
     output:
         "models/{model}/config/config.json",
     log:
@@ -76,6 +77,7 @@ rule export_onnx:
     params:
         code=code_version("model_onnx", "torch_export", "fetched_source"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
+        family=lambda wildcards: entry_of(wildcards).get("family"),
     script:
         "../workflow/scripts/export_onnx.py"
 
@@ -123,6 +125,7 @@ rule write_labels:
     input:
         config="models/{model}/config/config.json",
         inspect="models/{model}/model/inspect.json",
+        labels=labels_of_source,
     output:
         "models/{model}/config/labels.txt",
     log:
@@ -132,7 +135,8 @@ rule write_labels:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("labels", "detector", "export_recipes"),
+        code=code_version("labels", "source_labels", "detector", "export_recipes"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
+        labels=lambda wildcards: entry_of(wildcards).get("labels"),
     script:
         "../workflow/scripts/write_labels.py"

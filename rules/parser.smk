@@ -2,13 +2,13 @@
 
 PARSER_TEMPLATES = [
     "Makefile.template",
-    "sigmoid_queries.cpp",
     "detection_parser.hpp",
     "include/nvdsinfer.h",
     "include/nvdsinfer_custom_impl.h",
 ]
 PARSER_SOURCES = [
     "parser.cpp",
+    "parser_settings.hpp",
     "detection_parser.hpp",
     "include/nvdsinfer.h",
     "include/nvdsinfer_custom_impl.h",
@@ -18,8 +18,9 @@ PARSER_SOURCES = [
 
 rule write_parser:
     input:
-        config="models/{model}/config/config.json",
+        inspect="models/{model}/model/inspect.json",
         templates=[PROJECT / "workflow/parsers" / file for file in PARSER_TEMPLATES],
+        source=parser_source,
     output:
         expand("models/{{model}}/parser/{file}", file=PARSER_SOURCES),
     log:
@@ -37,7 +38,7 @@ rule write_parser:
 rule compile_parser:
     input:
         sources=rules.write_parser.output,
-        config="models/{model}/config/config.json",
+        inspect="models/{model}/model/inspect.json",
         compiler="build/toolchain/compiler.json",
         headers="build/toolchain/deepstream_headers.json",
     output:
@@ -56,8 +57,6 @@ rule compile_parser:
 
 rule write_nvinfer_config:
     input:
-        processor=file_of_source("preprocessor_config.json"),
-        config="models/{model}/config/config.json",
         inspect="models/{model}/model/inspect.json",
         labels="models/{model}/config/labels.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",

@@ -42,7 +42,6 @@ rule collect_data:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
         attempts="models/{model}/model/export_attempts.json",
-        processor=file_of_source("preprocessor_config.json"),
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),

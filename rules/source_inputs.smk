@@ -2,8 +2,8 @@
 
 from dsbench.fetched_source import read_fetched
 from dsbench.local_source import choose_local, local_folder
-from dsbench.model_folder import ModelFolder
 from dsbench.source import locate, parse_source
+from dsbench.source_folder import SourceFolder
 
 # Where a path in the configuration is looked for.
 SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))
@@ -69,7 +69,7 @@ def source_record(wildcards):
     """Return the folder of a source and the names taken from it; of a remote one once it has been fetched."""
     names = fetched_files(wildcards)
     folder = Path(os.path.commonpath([str(Path(name).parent) for name in names]))
-    return ModelFolder(folder, tuple(Path(name).relative_to(folder).as_posix() for name in names))
+    return SourceFolder(folder, tuple(Path(name).relative_to(folder).as_posix() for name in names))
 
 
 def files_describing_source(wildcards):
@@ -80,6 +80,13 @@ def files_describing_source(wildcards):
 def config_of_source(wildcards):
     """The accepted config.json, so that a refused architecture stops before anything is made."""
     return [f"models/{wildcards.model}/config/config.json"] if source_record(wildcards).has_config else []
+
+
+def inspection_without_config(wildcards):
+    """What the graph says, where no config.json says it."""
+    if source_record(wildcards).has_config or file_of_source("config.json")(wildcards):
+        return []
+    return f"models/{wildcards.model}/model/inspect.json"
 
 
 def export_environment(wildcards):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.detector import FAMILIES
+from dsbench.families import family_named
 from dsbench.nvinfer_config import NvinferConfigError, NvinferFiles, render_nvinfer_config
 from dsbench.preprocessing import Preprocessing
 
@@ -24,7 +24,7 @@ LABELS = ["car", "person"]
 def render(preprocessing=PREPROCESSING, input_dims=INPUT_DIMS, class_count=2, labels=LABELS, **settings):
     text = render_nvinfer_config(
         preprocessing,
-        FAMILIES[0],
+        family_named("rt_detr"),
         input_dims,
         class_count,
         labels,

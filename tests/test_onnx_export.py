@@ -128,7 +128,7 @@ def test_prompt_that_is_missing_or_out_of_place_is_refused(model_type, prompt, r
 
 
 def test_every_family_of_the_detector_list_has_a_recipe_or_a_reason():
-    from dsbench.detector import FAMILIES
+    from dsbench.families import families
 
-    without = [f.model_type for f in FAMILIES if f.model_type not in RECIPES]
+    without = [kind for f in families() for kind in f.architectures.values() if kind not in RECIPES]
     assert without == ["rf_detr"]

@@ -1,115 +1,25 @@
-"""The compiled parser, called through nvinfer's C++ interface, against a NumPy reference."""
+"""The compiled parser of RT-DETR, called through nvinfer's C++ interface, against a NumPy reference."""
 
 import ctypes
-import struct
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dsbench.detector import FAMILIES
-from dsbench.parser_build import compile_parser, write_parser_sources
+from dsbench.families import family_named
+from parser_calls import FLOAT, INT32, Layer, build, case, layer
 
-PARSERS = Path(__file__).parents[1] / "workflow/parsers"
-DRIVER = Path(__file__).with_name("parser_driver.cpp")
-FAMILY = FAMILIES[0]
-FLOAT, HALF, INT32 = 0, 1, 3
-NULL = 0xFFFFFFFF
-SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all"
-
-
-@dataclass
-class Layer:
-    name: str | None
-    array: np.ndarray | None
-    dtype: int
-    dims: tuple[int, ...]
-    elements: int
-
-    def packed(self) -> bytes:
-        name = b"" if self.name is None else self.name.encode()
-        data = b"" if self.array is None else self.array.tobytes()
-        return b"".join(
-            [
-                struct.pack("<I", NULL if self.name is None else len(name)) + name,
-                struct.pack("<2I", self.dtype, len(self.dims)),
-                struct.pack("<8I", *self.dims, *[0] * (8 - len(self.dims))),
-                struct.pack("<2I", self.elements, NULL if self.array is None else len(data)) + data,
-            ]
-        )
-
-
-def layer(name, array, **changes):
-    facts = {
-        "name": name,
-        "array": array,
-        "dtype": HALF if array.dtype == np.float16 else FLOAT,
-        "dims": array.shape,
-        "elements": array.size,
-    }
-    return Layer(**(facts | changes))
-
-
-def case(layers, thresholds, size=(640, 480), classes=None):
-    thresholds = np.asarray(thresholds, np.float32)
-    classes = len(thresholds) if classes is None else classes
-    head = struct.pack("<4I", *size, classes, len(thresholds)) + thresholds.tobytes()
-    return head + struct.pack("<I", len(layers)) + b"".join(item.packed() for item in layers)
-
-
-@dataclass
-class Parser:
-    driver: Path
-    library: Path
-    object_bytes: int
-
-    def run(self, cases):
-        """Return (accepted, objects) per case and what the parser said; objects are rows of 6 values."""
-        process = subprocess.run(
-            [self.driver, self.library, FAMILY.parser_symbol],
-            input=struct.pack("<I", len(cases)) + b"".join(cases),
-            capture_output=True,
-            check=False,
-        )
-        assert process.returncode == 0, process.stderr.decode()
-        answers, rest = [], process.stdout
-        while rest:
-            accepted, count = struct.unpack_from("<2I", rest)
-            words = np.frombuffer(rest[8 : 8 + count * self.object_bytes], np.float32)
-            words = words.reshape(count, self.object_bytes // 4)
-            assert not words[:, 6:].any(), "rotation_angle is not zero"
-            objects = words[:, :6].astype(np.float64)
-            objects[:, 0] = words[:, 0].view(np.uint32) if count else objects[:, 0]
-            answers.append((bool(accepted), objects))
-            rest = rest[8 + count * self.object_bytes :]
-        return answers, process.stderr.decode().splitlines()
-
-
-def build(directory, object_bytes, sanitize):
-    write_parser_sources(FAMILY, PARSERS, directory)
-    if sanitize:
-        makefile = directory / "Makefile"
-        makefile.write_text(makefile.read_text().replace("-O3", f"-O1 -g {SANITIZE}"))
-    library = compile_parser(directory, None, object_bytes, directory / "make.log")
-    driver = directory / "driver"
-    options = ["-std=c++17", f"-DDEEPSTREAM_OBJECT_BYTES={object_bytes}", "-Wall", "-Wextra", "-Werror"]
-    options += SANITIZE.split() if sanitize else []
-    subprocess.run(
-        ["g++", *options, "-I", directory / "include", DRIVER, "-o", driver, "-ldl"], check=True, timeout=120
-    )
-    return Parser(driver, library, object_bytes)
+FAMILY = family_named("rt_detr")
+TENSORS = {"logits": "logits", "boxes": "pred_boxes"}
 
 
 @pytest.fixture(scope="module", params=[28, 24], ids=["28_bytes", "24_bytes"])
 def parser(request, tmp_path_factory):
-    return build(tmp_path_factory.mktemp("parser"), request.param, sanitize=False)
+    return build(FAMILY, TENSORS, tmp_path_factory.mktemp("parser"), request.param)
 
 
 @pytest.fixture(scope="module")
 def sanitized(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("sanitized"), 28, sanitize=True)
+    return build(FAMILY, TENSORS, tmp_path_factory.mktemp("sanitized"), sanitize=True)
 
 
 def test_library_states_the_size_of_its_objects(parser):
@@ -274,7 +184,7 @@ def test_wrong_tensor_is_refused_in_one_line(parser, name):
     hostile, reason = hostile_cases()[name]
     [(accepted, objects)], said = parser.run([hostile])
     assert not accepted and len(objects) == 0
-    assert len(said) == 1 and said[0].startswith(FAMILY.parser_symbol) and reason in said[0]
+    assert len(said) == 1 and said[0].startswith(FAMILY.head.parser_symbol) and reason in said[0]
 
 
 def test_no_read_out_of_bounds_and_no_undefined_behaviour_on_hostile_and_random_tensors(sanitized):

@@ -3,29 +3,32 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.detector import FAMILIES
+from dsbench.families import family_named
 from dsbench.parser_build import SOURCE, ParserBuildError, check_symbol, compile_parser, write_parser_sources
 
 PARSERS = Path(__file__).parents[1] / "workflow/parsers"
-FAMILY = FAMILIES[0]
+FAMILY = family_named("rt_detr")
+TENSORS = {"logits": "logits", "boxes": "pred_boxes"}
 
 
 @pytest.fixture
 def directory(tmp_path):
     target = tmp_path / "parser"
-    write_parser_sources(FAMILY, PARSERS, target)
+    write_parser_sources(FAMILY, TENSORS, FAMILY.all_settings(), PARSERS, target)
     return target
 
 
 def test_sources_are_complete_and_build_a_library_with_the_symbol(directory, tmp_path):
     library = compile_parser(directory, None, 28, tmp_path / "logs/make.log")
-    check_symbol(library, FAMILY.parser_symbol)
+    check_symbol(library, FAMILY.head.parser_symbol)
     assert "-Werror" in (tmp_path / "logs/make.log").read_text()
 
 
 def test_makefile_names_its_parser_and_leaves_no_placeholder(directory):
     makefile = (directory / "Makefile").read_text()
-    assert SOURCE in makefile and FAMILY.parser_symbol in makefile and "@" not in makefile.replace("$@", "")
+    assert (
+        SOURCE in makefile and FAMILY.head.parser_symbol in makefile and "@" not in makefile.replace("$@", "")
+    )
 
 
 def test_missing_symbol_is_named(directory, tmp_path):
@@ -37,7 +40,7 @@ def test_missing_symbol_is_named(directory, tmp_path):
 def test_file_that_is_no_library_is_refused(tmp_path):
     (tmp_path / "libparser.so").write_text("not ELF")
     with pytest.raises(ParserBuildError, match="could not load"):
-        check_symbol(tmp_path / "libparser.so", FAMILY.parser_symbol)
+        check_symbol(tmp_path / "libparser.so", FAMILY.head.parser_symbol)
 
 
 def test_compiler_error_leaves_its_words_in_the_log_and_no_library(directory, tmp_path):

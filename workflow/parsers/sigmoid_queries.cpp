@@ -1,18 +1,20 @@
 // Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
 //
 // Parser of query detectors with one sigmoid per class and no background class (RT-DETR, RT-DETRv2, D-FINE):
-// `logits` [Q, C] and `pred_boxes` [Q, 4], centre x, centre y, width, height in 0..1 of the network input.
+// logits [Q, C] and boxes [Q, 4], centre x, centre y, width, height in 0..1 of the network input.
 //
 // As the reference post-processing does, every (query, class) whose score is above the threshold of its class
-// is an object, at most Q of them, best first. Equal scores keep tensor order, so the result is reproducible.
+// is an object, at most kTopK of them (Q where that is 0), best first. Equal scores keep tensor order, so the result is reproducible.
 #include <algorithm>
 #include <exception>
 
 #include "detection_parser.hpp"
+#include "parser_settings.hpp"
 
 namespace {
 
 using namespace detection_parser;
+using namespace parser_settings;
 
 constexpr char kParser[] = "NvDsInferParseCustomSigmoidQueries";
 
@@ -109,13 +111,13 @@ void keep_best(std::vector<Candidate>& candidates, std::size_t count) {
 bool check(const Matrix& logits, const Matrix& boxes, const NvDsInferNetworkInfo& network,
            const NvDsInferParseDetectionParams& params) {
     if (boxes.columns != 4 || boxes.rows != logits.rows) {
-        std::fprintf(stderr, "%s: pred_boxes is %zu x %zu, expected %zu x 4\n", kParser, boxes.rows, boxes.columns,
+        std::fprintf(stderr, "%s: %s is %zu x %zu, expected %zu x 4\n", kParser, kBoxesTensor, boxes.rows, boxes.columns,
                      logits.rows);
         return false;
     }
     if (logits.columns != params.numClassesConfigured || logits.columns != params.perClassPreclusterThreshold.size()) {
-        std::fprintf(stderr, "%s: logits has %zu classes, but num-detected-classes is %u with %zu thresholds\n",
-                     kParser, logits.columns, params.numClassesConfigured, params.perClassPreclusterThreshold.size());
+        std::fprintf(stderr, "%s: %s has %zu classes, but num-detected-classes is %u with %zu thresholds\n",
+                     kParser, kLogitsTensor, logits.columns, params.numClassesConfigured, params.perClassPreclusterThreshold.size());
         return false;
     }
     if (network.width == 0 || network.height == 0) {
@@ -129,14 +131,14 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
            Objects& objects) {
     Matrix logits = {};
     Matrix boxes = {};
-    if (!find_matrix(layers, kParser, "logits", logits) || !find_matrix(layers, kParser, "pred_boxes", boxes) ||
+    if (!find_matrix(layers, kParser, kLogitsTensor, logits) || !find_matrix(layers, kParser, kBoxesTensor, boxes) ||
         !check(logits, boxes, network, params)) {
         return false;
     }
     const std::vector<float>& scores = params.perClassPreclusterThreshold;
     std::vector<Candidate> candidates =
         logits.is_half ? collect<std::uint16_t>(logits, scores) : collect<float>(logits, scores);
-    keep_best(candidates, logits.rows);
+    keep_best(candidates, kTopK > 0 ? kTopK : logits.rows);
     objects.reserve(objects.size() + candidates.size());
     const float width = static_cast<float>(network.width);
     const float height = static_cast<float>(network.height);

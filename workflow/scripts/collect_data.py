@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import dsbench.benchmark_data as numbers
-from dsbench.detector import read_detector
+from dsbench.families import family_named
 from dsbench.file_hashes import sha256_of
 from dsbench.labels import read_labels
-from dsbench.preprocessing import read_preprocessing, with_size
+from dsbench.preprocessing import preprocessing_of
 from dsbench.reference_scripts import TITLES, pasted
 from dsbench.report_data import check_data
 from dsbench.rule_script import explained
@@ -20,14 +20,14 @@ def model_facts(tree: Path, files) -> dict:
     """Return the report's `model`."""
     onnx = Path(files.onnx)
     inspect = json.loads(Path(files.inspect).read_text())
-    detector = read_detector(Path(files.config))
+    config = json.loads(Path(files.config).read_text())
     provenance = json.loads(Path(files.provenance).read_text())
     attempts = json.loads(Path(files.attempts).read_text())
     return {
         "source": provenance["source"],
-        "architecture": detector.architecture,
-        "model_type": detector.model_type,
-        "family": detector.family.name,
+        "architecture": next(iter(config.get("architectures") or []), None),
+        "model_type": config.get("model_type"),
+        "family": inspect["family"],
         "onnx": onnx.relative_to(tree).as_posix(),
         "onnx_bytes": onnx.stat().st_size,
         "onnx_sha256": sha256_of(onnx),
@@ -42,12 +42,11 @@ def model_facts(tree: Path, files) -> dict:
 
 def preprocessing_facts(files, threshold: float | None) -> dict:
     """Return the report's `preprocessing`."""
-    family = read_detector(Path(files.config)).family
-    shape = json.loads(Path(files.inspect).read_text())["input"]["shape"]
-    asked = read_preprocessing(Path(files.processor), family.do_normalize_default)
-    found = with_size(asked, tuple(shape[2:]))
+    inspect = json.loads(Path(files.inspect).read_text())
+    family = family_named(inspect["family"])
+    found = preprocessing_of(inspect["preprocessing"])
     return {
-        "derived_from": "preprocessor_config.json",
+        "derived_from": found.derived_from,
         "net_scale_factor": found.net_scale_factor,
         "offsets": found.offsets,
         "model_color_format": found.model_color_format,
@@ -57,8 +56,8 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
         "network_height": found.height,
         "cluster_mode": family.cluster_mode,
         "pre_cluster_threshold": family.default_threshold if threshold is None else threshold,
-        "parser": family.parser_source,
-        "symbol": family.parser_symbol,
+        "parser": family.head.parser_source,
+        "symbol": family.head.parser_symbol,
         "notes": list(found.notes),
     }
 

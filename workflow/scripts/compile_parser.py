@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from dsbench.detector import read_detector
 from dsbench.errors import BuildError
+from dsbench.families import family_named
 from dsbench.parser_build import check_symbol, compile_parser
 from dsbench.rule_script import explained
 
@@ -20,4 +20,5 @@ with explained(snakemake.log[0]):
         headers["object_bytes"],
         Path(snakemake.log[0]),
     )
-    check_symbol(library, read_detector(Path(snakemake.input.config)).family.parser_symbol)
+    family = family_named(json.loads(Path(snakemake.input.inspect).read_text())["family"])
+    check_symbol(library, family.head.parser_symbol)

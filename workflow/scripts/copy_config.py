@@ -1,25 +1,27 @@
-"""Copy the model's config.json once it is known to describe a detector that can be built."""
+"""Copy the model's config.json once it describes a detector that can be built; without one, say what was seen."""
 
+import json
 import shutil
 from pathlib import Path
 
 from dsbench.detector import read_detector
-from dsbench.errors import BuildError
 from dsbench.export_recipes import prompt_phrases
 from dsbench.fetched_source import read_fetched
 from dsbench.model_folder import ModelFolder
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    model = snakemake.wildcards.model
     source = read_fetched(Path(snakemake.input.checked))
     folder = ModelFolder(source.folder, source.names)
-    if not folder.has_config:
-        raise BuildError(
-            f"{model}: its source has no config.json that names an architecture, so its family is known from the"
-            f" ONNX alone; ask for models/{model}/model/{model}.onnx."
-        )
-    detector = read_detector(Path(snakemake.input[0]))
-    if not folder.has_onnx:
-        prompt_phrases(detector.model_type, snakemake.params.prompt)
-    shutil.copyfile(snakemake.input[0], snakemake.output[0])
+    output = Path(snakemake.output[0])
+    if folder.has_config:
+        detector = read_detector(Path(snakemake.input.config))
+        if not folder.has_onnx:
+            prompt_phrases(detector.model_type, snakemake.params.prompt)
+        shutil.copyfile(snakemake.input.config, output)
+    elif snakemake.input.config:
+        shutil.copyfile(snakemake.input.config, output)
+    else:
+        inspect = json.loads(Path(snakemake.input.inspect).read_text())
+        facts = {"model_type": inspect["family"], "architectures": [], "id2label": inspect["names"]}
+        output.write_text(json.dumps(facts, indent=1) + "\n")

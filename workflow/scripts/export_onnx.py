@@ -19,6 +19,7 @@ with explained(snakemake.log[0]):
         ModelFolder(source.folder, source.names),
         python=Path(environment).parent / "bin/python" if environment else None,
         prompt=snakemake.params.prompt,
+        family=snakemake.params.family,
         image=Path(snakemake.input.image),
         reference=Path(snakemake.output.reference),
         log=Path(snakemake.log[0]),

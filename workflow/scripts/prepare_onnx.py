@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 import onnx_graphsurgeon as gs
 
+from dsbench.families import family_named
 from dsbench.fetched_source import read_fetched
 from dsbench.model_folder import ModelFolder
 from dsbench.onnx_inspect import write_inspection
@@ -17,11 +18,12 @@ with explained(snakemake.log[0]):
     source = read_fetched(Path(snakemake.input.checked))
     clean = onnx.load(snakemake.input.onnx)
     size = tuple(image_input(gs.import_onnx(clean)).shape[2:])
+    origin = json.loads(Path(snakemake.input.origin).read_text())
     model, facts = prepare(
         clean,
-        ModelFolder(source.folder, source.names).preprocessing(size),
+        ModelFolder(source.folder, source.names).preprocessing(size, family_named(origin["family"])),
         Path(snakemake.input.reference),
-        json.loads(Path(snakemake.input.origin).read_text()),
+        origin,
     )
     onnx.save(model, snakemake.output.onnx)
     Path(snakemake.output.inspect).write_text(json.dumps(facts, indent=1) + "\n")

@@ -3,26 +3,23 @@
 import json
 from pathlib import Path
 
-from dsbench.detector import class_count, read_detector
+from dsbench.families import family_named
 from dsbench.labels import read_labels
 from dsbench.nvinfer_config import NvinferFiles, render_nvinfer_config
-from dsbench.preprocessing import read_preprocessing, with_size
+from dsbench.preprocessing import preprocessing_of
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    family = read_detector(Path(snakemake.input.config)).family
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
     max_bs = json.loads(Path(snakemake.input.max_bs).read_text())
+    labels = read_labels(Path(snakemake.input.labels))
     model = Path("models", snakemake.wildcards.model)
     text = render_nvinfer_config(
-        with_size(
-            read_preprocessing(Path(snakemake.input.processor), family.do_normalize_default),
-            tuple(inspect["input"]["shape"][2:]),
-        ),
-        family,
+        preprocessing_of(inspect["preprocessing"]),
+        family_named(inspect["family"]),
         inspect["input"]["shape"],
-        class_count(family, {output["name"]: output["shape"] for output in inspect["outputs"]}),
-        read_labels(Path(snakemake.input.labels)),
+        inspect["class_count"] or len(labels),
+        labels,
         NvinferFiles(
             config=Path(snakemake.output[0]),
             onnx=model / f"model/{model.name}.onnx",

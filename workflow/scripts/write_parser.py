@@ -1,14 +1,18 @@
-"""Write the C++ sources and the Makefile of the family's parser into the model's tree."""
+"""Write the C++ sources, settings and the Makefile of the family's parser into the model's tree."""
 
+import json
 from pathlib import Path
 
-from dsbench.detector import read_detector
+from dsbench.families import family_named
 from dsbench.parser_build import write_parser_sources
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
+    inspect = json.loads(Path(snakemake.input.inspect).read_text())
     write_parser_sources(
-        read_detector(Path(snakemake.input.config)).family,
+        family_named(inspect["family"]),
+        inspect["tensors"],
+        inspect["settings"],
         Path(snakemake.input.templates[0]).parent,
         Path(snakemake.output[0]).parent,
     )

@@ -1,11 +1,13 @@
-"""Which detector a config.json describes, and the declared facts of its family."""
+"""Which detector a config.json describes."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.families import families
+from dsbench.family import Family
 
 
 class NotADetectorError(BuildError):
@@ -13,71 +15,7 @@ class NotADetectorError(BuildError):
 
 
 class UnsupportedHeadError(BuildError):
-    """A detector of a known architecture whose head or outputs the family's parser does not decode."""
-
-
-@dataclass(frozen=True)
-class Family:
-    """Everything the build needs to know about one kind of detection head; no parser is None."""
-
-    name: str
-    architecture: str
-    model_type: str
-    parser_source: str | None
-    parser_symbol: str | None
-    logits_output: str
-    boxes_output: str
-    background_classes: int
-    cluster_mode: int
-    default_threshold: float
-    do_normalize_default: bool
-    required_config: Mapping[str, object]
-
-
-def _sigmoid_queries(name: str, architecture: str) -> Family:
-    return Family(
-        name=name,
-        architecture=architecture,
-        model_type=name,
-        parser_source="sigmoid_queries.cpp",
-        parser_symbol="NvDsInferParseCustomSigmoidQueries",
-        logits_output="logits",
-        boxes_output="pred_boxes",
-        background_classes=0,
-        cluster_mode=4,
-        default_threshold=0.5,
-        do_normalize_default=False,
-        required_config={"use_focal_loss": True},
-    )
-
-
-def _queries(name: str, architecture: str, **facts: object) -> Family:
-    """Return a DETR-like family: cxcywh boxes, ImageNet normalisation, no parser of its own yet."""
-    family = replace(
-        _sigmoid_queries(name, architecture),
-        parser_source=None,
-        parser_symbol=None,
-        do_normalize_default=True,
-        required_config={},
-    )
-    return replace(family, **facts)
-
-
-FAMILIES = (
-    _sigmoid_queries("rt_detr", "RTDetrForObjectDetection"),
-    _sigmoid_queries("rt_detr_v2", "RTDetrV2ForObjectDetection"),
-    _sigmoid_queries("d_fine", "DFineForObjectDetection"),
-    _queries("detr", "DetrForObjectDetection", background_classes=1),
-    _queries("table-transformer", "TableTransformerForObjectDetection", background_classes=1),
-    _queries("yolos", "YolosForObjectDetection", background_classes=1),
-    _queries("conditional_detr", "ConditionalDetrForObjectDetection"),
-    _queries("deformable_detr", "DeformableDetrForObjectDetection"),
-    _queries("dab-detr", "DabDetrForObjectDetection"),
-    _queries("rf_detr", "RfDetrForObjectDetection"),
-    _queries("owlvit", "OwlViTForObjectDetection", default_threshold=0.1, cluster_mode=2),
-    _queries("owlv2", "Owlv2ForObjectDetection", default_threshold=0.1, cluster_mode=2),
-    _queries("grounding-dino", "GroundingDinoForObjectDetection", default_threshold=0.25),
-)
+    """A detector of a known architecture whose head the family's parser does not decode."""
 
 
 @dataclass(frozen=True)
@@ -96,42 +34,52 @@ def read_detector(path: Path) -> Detector:
     Raises NotADetectorError naming the architecture when it is not an object detector of a known family,
     UnsupportedHeadError when it is one but with a head that the family's parser does not decode.
     """
+    config = _read(path)
+    family, architecture = _family(config, path)
+    for key, expected in family.required_config.items():
+        if config.get(key, expected) != expected:
+            raise UnsupportedHeadError(
+                f"{path}: {key} is {config[key]!r}; {family.head.parser_source} decodes only {key} {expected!r}."
+            )
+    return Detector(architecture, family.architectures[architecture], family, _id2label(config, path))
+
+
+def id2label_of(path: Path) -> dict[int, str]:
+    """Return the class names by class id that the config.json at `path` gives, whatever else it says."""
+    return _id2label(_read(path), path)
+
+
+def _read(path: Path) -> dict:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BuildError(f"{path}: not a readable JSON file ({error}); expected a config.json.") from error
     if not isinstance(config, dict):
         raise BuildError(f"{path}: found a JSON {type(config).__name__}, expected an object.")
-    family = _family(config, path)
-    for key, expected in family.required_config.items():
-        if config.get(key, expected) != expected:
-            raise UnsupportedHeadError(
-                f"{path}: {key} is {config[key]!r}; {family.parser_source} decodes only {key} {expected!r}."
-            )
-    return Detector(family.architecture, family.model_type, family, _id2label(config, path))
+    return config
 
 
-def _family(config: dict, path: Path) -> Family:
+def _family(config: dict, path: Path) -> tuple[Family, str]:
     architectures = config.get("architectures")
     model_type = config.get("model_type")
+    known = {name: (family, kind) for family in families() for name, kind in family.architectures.items()}
     if isinstance(architectures, list) and architectures:
         found = [str(name) for name in architectures]
-        families = [family for family in FAMILIES if family.architecture in found]
+        matching = [name for name in known if name in found]
     else:
         found = [f"no architectures, model_type {model_type!r}"]
-        families = [family for family in FAMILIES if family.model_type == model_type]
-    if len(families) != 1:
-        expected = ", ".join(family.architecture for family in FAMILIES)
+        matching = [name for name, (_, kind) in known.items() if kind == model_type]
+    if len(matching) != 1:
         raise NotADetectorError(
             f"{path}: {', '.join(found)} is not an object detector that can be built; "
-            f"expected one of {expected}."
+            f"expected one of {', '.join(known)}."
         )
     if "auto_map" in config:
         raise NotADetectorError(
             f"{path}: {', '.join(found)} comes with its own Python code (auto_map), which is never run; "
             "use a model of the same architecture without auto_map."
         )
-    return families[0]
+    return known[matching[0]][0], matching[0]
 
 
 def _id2label(config: dict, path: Path) -> dict[int, str]:
@@ -146,23 +94,3 @@ def _id2label(config: dict, path: Path) -> dict[int, str]:
     if isinstance(label2id, dict) and set(map(str, label2id.values())) == set(map(str, range(len(label2id)))):
         return {int(number): name for name, number in label2id.items()}
     return {}
-
-
-def class_count(family: Family, outputs: Mapping[str, Sequence[int | str | None]]) -> int:
-    """Return the number of classes in the family's logits tensor, background not counted.
-
-    `outputs` gives the ONNX outputs by name with their dims, batch first. Raises UnsupportedHeadError when
-    they are not the family's two tensors.
-    """
-    logits = outputs.get(family.logits_output)
-    boxes = outputs.get(family.boxes_output)
-    found = "; ".join(f"{name} {list(dims)}" for name, dims in outputs.items()) or "none"
-    expected = f"{family.logits_output} [batch, Q, C] and {family.boxes_output} [batch, Q, 4]"
-    if logits is None or boxes is None or len(logits) != 3 or len(boxes) != 3:
-        raise UnsupportedHeadError(f"The ONNX outputs are {found}; {family.name} has {expected}.")
-    concrete = isinstance(logits[1], int) and isinstance(logits[2], int)
-    if not concrete or boxes[1] != logits[1] or boxes[2] != 4 or logits[2] <= family.background_classes:
-        raise UnsupportedHeadError(
-            f"The ONNX outputs are {found}; {family.name} has {expected} with Q and C fixed in the graph."
-        )
-    return logits[2] - family.background_classes

@@ -99,13 +99,18 @@ def recipe_of(model_type: str) -> Recipe:
     return RECIPES[model_type]
 
 
+def phrases_of(prompt: str | None) -> list[str]:
+    """Return the phrases of a prompt, those between its full stops, in lower case."""
+    phrases = [" ".join(phrase.split()).lower() for phrase in (prompt or "").split(".")]
+    return [phrase for phrase in phrases if phrase]
+
+
 def prompt_phrases(model_type: str, prompt: str | None) -> list[str]:
     """Return the phrases that become the classes: those of `prompt` between full stops, none without need.
 
     Raises NoRecipeError when a text-prompted detector has no prompt, or another one has.
     """
-    phrases = [" ".join(phrase.split()).lower() for phrase in (prompt or "").split(".")]
-    phrases = [phrase for phrase in phrases if phrase]
+    phrases = phrases_of(prompt)
     needed = recipe_of(model_type).needs_prompt
     if needed and not phrases:
         raise NoRecipeError(

@@ -17,6 +17,7 @@ from dsbench.graph_signs import (
 
 DENSE_ROWS = (
     Row(
+        19,
         lambda f: (
             end_to_end(f)
             and f.only[1] in (f.cells, 3 * f.cells)
@@ -25,8 +26,9 @@ DENSE_ROWS = (
         "[B, N, 6] of final rows",
         "deepstream_yolo_rows",
     ),
-    Row(lambda f: end_to_end(f) and dense(f, 3 * f.cells, 1), "[B, 3 x cells, 5 + 1]", "yolo_v5"),
+    Row(19, lambda f: end_to_end(f) and dense(f, 3 * f.cells, 1), "[B, 3 x cells, 5 + 1]", "yolo_v5"),
     Row(
+        20,
         lambda f: (
             end_to_end(f)
             and isinstance(f.only[1], int)
@@ -38,27 +40,32 @@ DENSE_ROWS = (
         "ultralytics_rt_detr",
     ),
     Row(
+        20,
         lambda f: end_to_end(f) and isinstance(f.only[1], int) and 100 <= f.only[1] <= 1000,
         "[B, k, 6]",
         "yolo_end_to_end",
     ),
-    Row(lambda f: dense(f, f.cells, 2) or dense(f, dense_p6(f), 2), "[B, 4 + classes, cells]", "yolo_v8"),
+    Row(21, lambda f: dense(f, f.cells, 2) or dense(f, dense_p6(f), 2), "[B, 4 + classes, cells]", "yolo_v8"),
     Row(
+        22,
         lambda f: dense(f, 3 * f.cells, 1) or dense(f, 3 * dense_p6(f), 1),
         "[B, 3 x cells, 5 + classes]",
         "yolo_v5",
     ),
     Row(
+        23,
         lambda f: dense(f, f.cells, 1) and f.class_count is not None and f.only[2] == 4 + f.class_count,
         "[B, cells, 4 + classes]",
         "yolo_v8_transposed",
     ),
     Row(
+        23,
         lambda f: dense(f, f.cells, 1) and column(f, 4, lambda column: (column == 1).all()),
         "[B, cells, 5 + classes], objectness always 1",
         "yolo_v6",
     ),
     Row(
+        23,
         lambda f: (
             dense(f, f.cells, 1)
             and f.rows is not None
@@ -67,24 +74,28 @@ DENSE_ROWS = (
         "[B, cells, 5 + classes], boxes not decoded",
         "yolox_raw",
     ),
-    Row(lambda f: dense(f, f.cells, 1), "[B, cells, 5 + classes]", "yolox"),
+    Row(23, lambda f: dense(f, f.cells, 1), "[B, cells, 5 + classes]", "yolox"),
     Row(
+        24,
         lambda f: dense(f, distance_cells(f), 1) and f.only[2] > DISTANCE_BINS,
         "[B, cells of 4 strides, classes + 32]",
         "nanodet",
     ),
-    Row(pairs, "boxes [B, N, 4] beside scores", "boxes_and_scores"),
+    Row(25, pairs, "boxes [B, N, 4] beside scores", "boxes_and_scores"),
     Row(
+        26,
         lambda f: {"boxes", "confs"} == f.names and len(f.dims("boxes")) == 4,
         "boxes [B, N, 1, 4], confs [B, N, C]",
         "yolo_v4",
     ),
     Row(
+        27,
         lambda f: sum(len(f.dims(name)) in (4, 5) for name in f.names) >= 3,
         "three or more maps",
         refusal="its heads are not decoded; export it with the decoding in the graph",
     ),
     Row(
+        28,
         lambda f: len(f.only) == 2,
         "[B, C]",
         refusal="one row of numbers for each image is a classifier",

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from dsbench.errors import BuildError
+from dsbench.families import families, family_named
+from dsbench.family import Family
 from dsbench.graph_dense_rows import DENSE_ROWS
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_named_rows import NAMED_ROWS
@@ -11,25 +13,88 @@ ROWS = (*NAMED_ROWS, *DENSE_ROWS)
 
 
 class UnknownGraphError(BuildError):
-    """A graph that is no object detector of a known family, with its signature."""
+    """A graph that is no object detector of a known family, or may be one of several, with its signature."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The family and the row that gave it."""
+    """The family and what gave it away."""
 
-    family: str
+    family: Family
     why: str
 
 
-def recognise(facts: GraphFacts) -> Verdict:
-    """Return the family of the first row that matches; raise UnknownGraphError with what was seen."""
-    for row in ROWS:
-        if row.matches(facts):
-            if row.refusal is None:
-                return Verdict(row.family, f"{row.seen}: {facts.signature()}")
-            raise UnknownGraphError(
-                f"the ONNX ({facts.signature()}) is refused by {row.seen}:"
-                f" {row.refusal.format(task=facts.metadata.get('task'))}."
+def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None = None) -> Verdict:
+    """Return the family of the first row of the table that matches, or the family `named` in the config.
+
+    `hint` is config.json's, and decides between families that match in the same row.
+
+    Raises UnknownGraphError with what was seen where none matches, where the row is a refusal, or where two
+    families match in the same row.
+    """
+    if named is not None:
+        return _as_named(facts, family_named(named))
+    found = [
+        (sign.rank, Verdict(family, f"{sign.seen}: {facts.signature()}"))
+        for family in families()
+        for sign in family.signs
+        if sign.matches(facts)
+    ]
+    refused = [row for row in ROWS if row.matches(facts)]
+    first = min([rank for rank, _ in found] + [row.rank for row in refused], default=None)
+    if first is None:
+        raise UnknownGraphError(
+            f"the ONNX ({facts.signature()}) is no object detector of a known family; if it is one, name it"
+            f" with family: in the model's entry, one of {_names(families())}."
+        )
+    for row in refused:
+        if row.rank == first:
+            reason = (row.refusal or f"{row.family} has no parser yet").format(
+                task=facts.metadata.get("task")
             )
-    raise UnknownGraphError(f"the ONNX ({facts.signature()}) is no object detector of a known family.")
+            raise UnknownGraphError(f"the ONNX ({facts.signature()}) is refused by {row.seen}: {reason}.")
+    verdicts = [verdict for rank, verdict in found if rank == first]
+    if hint is not None and len(verdicts) > 1:
+        verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head] or verdicts
+    if len(verdicts) > 1:
+        raise UnknownGraphError(
+            f"the ONNX ({facts.signature()}) may be {_names([v.family for v in verdicts], ' or ')}: its tensors"
+            " do not tell; name one with family: in the model's entry, or put config.json or labels.txt beside it."
+        )
+    return verdicts[0]
+
+
+def _as_named(facts: GraphFacts, family: Family) -> Verdict:
+    return Verdict(family, f"family: {family.name} in the config")
+
+
+def _names(found: tuple[Family, ...] | list[Family], between: str = ", ") -> str:
+    return between.join(sorted({family.name for family in found}))
+
+
+def family_facts(family: Family, facts: GraphFacts) -> dict:
+    """Return what inspect.json says of the family: its tensors by role, settings, and number of classes.
+
+    `facts` are of the ONNX that nvinfer gets. Raises UnknownGraphError where the tensors are not the family's.
+    """
+    try:
+        tensors = dict(family.tensors(facts))
+    except (LookupError, ValueError):
+        tensors = {}
+    settings = family.all_settings()
+    try:
+        if set(tensors) != set(family.head.roles) or not set(tensors.values()) <= facts.names:
+            raise ValueError("outputs are missing")
+        classes = family.head.classes({role: facts.dims(name) for role, name in tensors.items()}, settings)
+    except (LookupError, TypeError, ValueError) as error:
+        raise UnknownGraphError(
+            f"the ONNX ({facts.signature()}) has not the tensors of {family.name}:"
+            f" {', '.join(family.head.roles)} with fixed dims but the batch."
+        ) from error
+    return {
+        "tensors": tensors,
+        "settings": settings,
+        "class_count": classes,
+        "parser_source": family.head.parser_source,
+        "parser_symbol": family.head.parser_symbol,
+    }

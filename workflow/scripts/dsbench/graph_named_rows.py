@@ -1,14 +1,16 @@
 """The decision table's first part: families that names, metadata or dtypes of the tensors give away."""
 
-from dsbench.graph_signs import SEGMENTERS, Row, background, counted, end_to_end, queries, ultralytics
+from dsbench.graph_signs import SEGMENTERS, Row, counted, end_to_end, queries, ultralytics
 
 NAMED_ROWS = (
     Row(
+        1,
         lambda f: f.metadata.get("task", "detect") != "detect",
         "task in the metadata",
         refusal="its task is {task}",
     ),
     Row(
+        2,
         lambda f: (
             ultralytics(f)
             and end_to_end(f)
@@ -21,6 +23,7 @@ NAMED_ROWS = (
         "ultralytics_rt_detr",
     ),
     Row(
+        3,
         lambda f: (
             ultralytics(f)
             and end_to_end(f)
@@ -30,6 +33,7 @@ NAMED_ROWS = (
         "yolo_end_to_end",
     ),
     Row(
+        4,
         lambda f: (
             ultralytics(f)
             and len(f.only) == 3
@@ -40,6 +44,7 @@ NAMED_ROWS = (
         "yolo_v8",
     ),
     Row(
+        5,
         lambda f: (
             any(name in SEGMENTERS for name in f.names)
             or (
@@ -51,6 +56,7 @@ NAMED_ROWS = (
         refusal="it is for segmentation or poses",
     ),
     Row(
+        6,
         lambda f: (
             queries(f)
             and {"input_ids", "attention_mask"} & f.side_inputs != set()
@@ -60,45 +66,35 @@ NAMED_ROWS = (
         refusal="it is a Grounding DINO whose text is an input; import its safetensors with a prompt",
     ),
     Row(
+        7,
         lambda f: queries(f) and "text_embeds" in f.names,
         "logits, pred_boxes, text_embeds",
         refusal="it is an OWL-ViT whose text is an input; import its safetensors with a prompt",
     ),
+    Row(9, lambda f: {"pred_logits", "pred_boxes"} <= f.names, "pred_logits, pred_boxes", "tao_detr"),
     Row(
-        lambda f: queries(f) and f.side_inputs <= {"pixel_mask"} and background(f) == 1,
-        "logits, pred_boxes, last column the background",
-        "softmax_queries",
-    ),
-    Row(
-        lambda f: queries(f) and f.side_inputs <= {"pixel_mask"} and background(f) == 0,
-        "logits, pred_boxes, one column for each class",
-        "sigmoid_queries",
-    ),
-    Row(
-        lambda f: queries(f) and f.side_inputs <= {"pixel_mask"},
-        "logits, pred_boxes",
-        refusal="nothing tells whether its last column is the background; put config.json or labels.txt beside it",
-    ),
-    Row(lambda f: {"pred_logits", "pred_boxes"} <= f.names, "pred_logits, pred_boxes", "tao_detr"),
-    Row(
+        10,
         lambda f: {"labels", "boxes", "scores"} == f.names and "orig_target_sizes" in f.side_inputs,
         "images, orig_target_sizes -> labels, boxes, scores",
         "rt_detr_original",
     ),
     Row(
+        11,
         lambda f: {"dets", "labels"} <= f.names and f.dims("dets")[-1:] == [5] and "int" in f.dtype("labels"),
         "dets [B, N, 5], labels of whole numbers",
         "mmdetection",
     ),
     Row(
+        12,
         lambda f: (
             {"dets", "labels"} <= f.names and f.dims("dets")[-1:] == [4] and "float" in f.dtype("labels")
         ),
         "dets [B, Q, 4], labels of floats",
         "rf_detr_original",
     ),
-    Row(counted, "a count, boxes, scores, classes", "nms_in_graph"),
+    Row(13, counted, "a count, boxes, scores, classes", "nms_in_graph"),
     Row(
+        14,
         lambda f: (
             any(n.startswith("output_cov") for n in f.names)
             and any(n.startswith("output_bbox") for n in f.names)
@@ -107,21 +103,25 @@ NAMED_ROWS = (
         "detectnet_v2",
     ),
     Row(
+        15,
         lambda f: {"BatchedNMS"} <= f.names or {"NMS", "NMS_1"} <= f.names,
         "BatchedNMS or NMS outputs",
         "tao_nms",
     ),
     Row(
+        16,
         lambda f: "scale_factor" in f.inputs and any(f.dims(n)[1:] == [6] for n in f.names),
         "rows of 6 and scale_factor",
         refusal="its first axis counts detections, not images; export it with exclude_nms",
     ),
     Row(
+        17,
         lambda f: len(f.only) == 2 and f.only[1] == 7,
         "rows of 7",
         refusal="its first axis counts detections of all images; export it without the NMS",
     ),
     Row(
+        18,
         lambda f: {"boxes", "scores", "labels"} <= f.names and len(f.dims("boxes")) == 2,
         "boxes [N, 4] without a batch axis",
         refusal="its outputs have no batch axis (torchvision)",

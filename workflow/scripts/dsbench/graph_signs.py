@@ -17,8 +17,9 @@ SEGMENTERS = ("masks", "pred_masks", "keypoints", "pred_keypoints")
 
 @dataclass(frozen=True)
 class Row:
-    """One row: what must hold, and the family's name or, for a refusal, the reason."""
+    """One row of what is told apart but has no declared family: a name, or for a refusal the reason."""
 
+    rank: int
     matches: Callable[[GraphFacts], bool]
     seen: str
     family: str | None = None

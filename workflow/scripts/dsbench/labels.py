@@ -42,7 +42,10 @@ def label_names(id2label: Mapping[int, str], class_count: int) -> Labels:
     Ids are never shifted and rows such as `N/A` stay, so that a name always belongs to its tensor column.
     """
     if class_count < 1:
-        raise LabelsError(f"The output tensor has {class_count} classes, expected at least 1.")
+        raise LabelsError(
+            "Neither the tensors nor any file tell the model's classes; name a text file with one class per line"
+            " with labels: in its entry."
+        )
     names = [harmless_label(id2label.get(index, "")) for index in range(class_count)]
     notes = []
     unnamed = [index for index, name in enumerate(names) if not name]

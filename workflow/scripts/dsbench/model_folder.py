@@ -1,44 +1,18 @@
 """What a source folder holds: a model to export, or ONNX files to import, and what goes with it."""
 
 import json
-from dataclasses import dataclass, replace
-from pathlib import Path
 
 from dsbench.detector import Detector, read_detector
 from dsbench.errors import BuildError
+from dsbench.family import Family, PixelRule
 from dsbench.graph_facts import metadata_names
 from dsbench.labels import read_labels
-from dsbench.onnx_variants import onnx_files
-from dsbench.preprocessing import Preprocessing, derive_preprocessing, read_preprocessing, with_size
+from dsbench.preprocessing import Preprocessing, assumed_preprocessing, read_preprocessing, with_size
+from dsbench.source_folder import SourceFolder
 
 
-@dataclass(frozen=True)
-class ModelFolder:
-    """A folder in Hugging Face layout, or one with ONNX files and perhaps labels.
-
-    `names` are the files taken from it; None takes whatever is there.
-    """
-
-    path: Path
-    names: tuple[str, ...] | None = None
-
-    @property
-    def has_onnx(self) -> bool:
-        """Whether an ONNX is there, which is taken before any export."""
-        return bool(onnx_files(self.path, self.names))
-
-    @property
-    def has_config(self) -> bool:
-        """Whether there is a config.json that names an architecture or a model_type."""
-        file = self.path / "config.json"
-        if not file.is_file():
-            return False
-        try:
-            config = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            return True
-        # Some YOLO repositories have a config.json that says nothing; there the graph decides.
-        return not self.has_onnx or bool(isinstance(config, dict) and config.get("architectures"))
+class ModelFolder(SourceFolder):
+    """A source with what its files say of the model."""
 
     def detector(self) -> Detector | None:
         """Return the detector config.json describes, None where only the graph can tell; refuse another model."""
@@ -70,22 +44,22 @@ class ModelFolder:
         id2label = config.get("id2label") if isinstance(config, dict) else None
         return len(id2label) if isinstance(id2label, dict) else 0
 
-    def preprocessing(self, graph_size: tuple[int, int] = (0, 0)) -> Preprocessing:
+    def preprocessing(
+        self, graph_size: tuple[int, int] = (0, 0), family: Family | None = None
+    ) -> Preprocessing:
         """Return what is done to the frame; a size that is fixed in the graph wins over every other.
 
-        Without a preprocessor_config.json it is 1/255 and a stretch to the graph's size.
+        Without a preprocessor_config.json it is what the family's own pipeline does; while the family is not
+        known, 1/255 and a stretch.
         """
         file = self.path / "preprocessor_config.json"
         if file.is_file():
-            detector = self.detector()
-            default = detector.family.do_normalize_default if detector else False
+            known = family or (detector.family if (detector := self.detector()) else None)
+            default = known.do_normalize_default if known else False
             return with_size(read_preprocessing(file, default), graph_size)
         if not all(graph_size):
             raise BuildError(
                 f"{self.path}: neither its ONNX nor a preprocessor_config.json fixes height and width;"
                 ' add one with {"size": {"height": pixels, "width": pixels}}'
             )
-        size = {"height": graph_size[0], "width": graph_size[1]}
-        assumed = derive_preprocessing({"size": size}, do_normalize_default=False)
-        note = "There is no preprocessor_config.json: pixels are divided by 255, nothing else is assumed."
-        return replace(assumed, notes=(*assumed.notes, note))
+        return assumed_preprocessing(family.pixels if family else PixelRule(), *graph_size)

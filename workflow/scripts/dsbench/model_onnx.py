@@ -7,8 +7,9 @@ import onnx
 
 from dsbench.detector import Detector
 from dsbench.errors import BuildError
-from dsbench.graph_facts import graph_facts
-from dsbench.graph_families import recognise
+from dsbench.family import Family
+from dsbench.graph_facts import graph_facts, metadata_names
+from dsbench.graph_families import family_facts, recognise
 from dsbench.model_folder import ModelFolder
 from dsbench.onnx_compare import GraphError
 from dsbench.onnx_export import export_onnx
@@ -29,14 +30,21 @@ class CleanOnnx:
 
 
 def clean_onnx(
-    folder: ModelFolder, python: Path | None, prompt: str | None, image: Path, reference: Path, log: Path
+    folder: ModelFolder,
+    python: Path | None,
+    prompt: str | None,
+    family: str | None,
+    image: Path,
+    reference: Path,
+    log: Path,
 ) -> CleanOnnx:
     """Return the folder's ONNX, proven on `image`; the source's answers go to `reference`.
 
-    `python` is the export environment's, None where an ONNX needs none. Raises a BuildError that says why not.
+    `python` is the export environment's, None where an ONNX needs none; `family` is the one that the config
+    names for a graph that does not tell. Raises a BuildError that says why not.
     """
     if folder.has_onnx:
-        return _imported(folder, prompt, image, reference)
+        return _imported(folder, prompt, family, image, reference)
     if python is None:
         raise BuildError(f"{folder.path}: has no ONNX, and there is no export environment to make one")
     return _exported(folder, python, prompt, image, reference, log)
@@ -53,6 +61,8 @@ def _exported(folder, python, prompt, image, reference, log) -> CleanOnnx:
         {"choice": None, "candidates": [], "reason": "the source has no ONNX, its safetensors were exported"},
         {
             "family": detector.family.name,
+            **family_facts(detector.family, graph_facts(export.model)),
+            "names": {},
             "why": f"{detector.architecture} in config.json",
             "origin": f"safetensors, exported with {export.method}",
             "exported_nodes": accepted.exported_nodes,
@@ -62,7 +72,9 @@ def _exported(folder, python, prompt, image, reference, log) -> CleanOnnx:
     )
 
 
-def _imported(folder: ModelFolder, prompt: str | None, image: Path, reference: Path) -> CleanOnnx:
+def _imported(
+    folder: ModelFolder, prompt: str | None, named: str | None, image: Path, reference: Path
+) -> CleanOnnx:
     if prompt:
         raise BuildError(
             f"{folder.path}: prompt {prompt!r} can be frozen only when exporting from safetensors;"
@@ -78,17 +90,22 @@ def _imported(folder: ModelFolder, prompt: str | None, image: Path, reference: P
         pixels = source_pixels(image, folder.preprocessing(size))
         metadata = {entry.key: entry.value for entry in source.metadata_props}
         imported = import_onnx(source, pixels, folder.class_count(metadata))
-        verdict = recognise(imported.facts)
+        verdict = recognise(imported.facts, named, detector and detector.family)
+        family, notes = _settled(detector, verdict.family)
+        facts = family_facts(
+            family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])
+        )
     except BuildError as error:
         raise GraphError(f"{file}: {error}") from error
     write_import_reference(imported, pixels, reference)
-    family, notes = _settled(detector, verdict.family)
     return CleanOnnx(
         imported.model,
         {"method": "ready-made ONNX", "attempts": [], "repairs": ["onnxsim"], "prompt_phrases": []},
         variants,
         {
-            "family": family,
+            "family": family.name,
+            **facts,
+            "names": metadata_names(metadata),
             "why": verdict.why,
             "origin": f"{variants['choice']}, a ready-made ONNX",
             "exported_nodes": len(source.graph.node),
@@ -105,13 +122,12 @@ def _refuse_text_inputs(source: onnx.ModelProto) -> None:
         recognise(facts)
 
 
-def _settled(detector: Detector | None, graph_family: str) -> tuple[str, list[str]]:
+def _settled(detector: Detector | None, told: Family) -> tuple[Family, list[str]]:
     """Return the family, and a note where config.json and the graph disagree; the graph wins."""
     if detector is None:
-        return graph_family, []
-    expected = "softmax_queries" if detector.family.background_classes else "sigmoid_queries"
-    if graph_family == expected:
-        return detector.family.name, []
-    return graph_family, [
-        f"config.json says {detector.architecture}, but the tensors are those of {graph_family}; the tensors win."
+        return told, []
+    if told.head is detector.family.head:
+        return detector.family, []
+    return told, [
+        f"config.json says {detector.architecture}, but the tensors are those of {told.name}; the tensors win."
     ]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsbench.detector import Family
 from dsbench.errors import BuildError
+from dsbench.family import Family
 from dsbench.preprocessing import Preprocessing
 
 NETWORK_MODES = {"fp32": 0, "fp16": 2}
@@ -61,11 +61,13 @@ def render_nvinfer_config(
         "labelfile-path": _relative(files.labels, files.config),
         "num-detected-classes": class_count,
         "custom-lib-path": _relative(files.parser_library, files.config),
-        "parse-bbox-func-name": family.parser_symbol,
+        "parse-bbox-func-name": family.head.parser_symbol,
         "cluster-mode": family.cluster_mode,
     }
     lines = [*_remarks(preprocessing), "[property]", *(f"{key}={value}" for key, value in keys.items())]
     lines += ["", "[class-attrs-all]", f"pre-cluster-threshold={threshold}"]
+    if family.nms_iou_threshold is not None:
+        lines.append(f"nms-iou-threshold={family.nms_iou_threshold}")
     return "\n".join(lines) + "\n"
 
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import onnx
 
 from dsbench.onnx_compare import compare_with_reference, tolerance_of
@@ -18,8 +17,8 @@ def prepare(
 ) -> tuple[onnx.ModelProto, dict]:
     """Return the model nvinfer gets and the content of inspect.json.
 
-    `origin` has family, why, origin, dynamic and notes; `reference` the source's answers, which the returned
-    model gives too, at batch 1 and, with a dynamic batch, 3.
+    `origin` is what model_onnx says of the model's family and making; `reference` the source's answers, which
+    the returned model gives too, at batch 1 and, with a dynamic batch, 3.
     """
     notes = [*origin["notes"], *preprocessing.notes]
     factor = None
@@ -30,12 +29,9 @@ def prepare(
     check(model)
     errors = compare_with_reference(model, reference, factor)
     facts = inspect(model) | {
-        "family": origin["family"],
-        "why": origin["why"],
-        "origin": origin["origin"],
-        "exported_nodes": origin["exported_nodes"],
+        **{key: value for key, value in origin.items() if key not in ("dynamic", "notes")},
+        "preprocessing": preprocessing.facts(),
         "batch": "dynamic" if origin["dynamic"] else "static",
-        "folded_std": preprocessing.folded_std and list(np.float64(preprocessing.folded_std)),
         "max_abs_error": errors,
         "tolerance": tolerance_of(model),
         "notes": notes,

@@ -3,13 +3,16 @@
 import ctypes
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
-from dsbench.detector import Family
 from dsbench.errors import BuildError
+from dsbench.family import Family, Setting
+from dsbench.parser_settings import settings_header
 
 LIBRARY = "libparser.so"
 SOURCE = "parser.cpp"
+SETTINGS = "parser_settings.hpp"
 SHARED_HEADERS = ("detection_parser.hpp", "include/nvdsinfer.h", "include/nvdsinfer_custom_impl.h")
 OBJECT_BYTES = (28, 24)
 
@@ -18,31 +21,33 @@ class ParserBuildError(BuildError):
     """A parser that did not compile or that nvinfer would not find."""
 
 
-def write_parser_sources(family: Family, sources: Path, destination: Path) -> list[Path]:
-    """Write the family's parser, the shared headers and a Makefile for them into `destination`.
+def write_parser_sources(
+    family: Family,
+    tensors: Mapping[str, str],
+    settings: Mapping[str, Setting],
+    sources: Path,
+    destination: Path,
+) -> list[Path]:
+    """Write the family's parser, its settings, the shared headers and a Makefile for them into `destination`.
 
     `sources` is the project's folder of parsers; the family's own source is called parser.cpp in every model's
-    tree, so that it is a target without knowing the family. Returns the files written; they build on their own.
-    Raises ParserBuildError for a family without a parser.
+    tree, so that it is a target without knowing the family. `tensors` are the model's output names by role.
+    Returns the files written; they build on their own.
     """
-    if family.parser_source is None:
-        raise ParserBuildError(
-            f"{family.name}: there is no parser that decodes its outputs; its ONNX, models/NAME/model/NAME.onnx,"
-            " can be built and used with a parser of your own."
-        )
     written = []
-    for name, copy in ((family.parser_source, SOURCE), *((header, header) for header in SHARED_HEADERS)):
+    for name, copy in ((family.head.parser_source, SOURCE), *((header, header) for header in SHARED_HEADERS)):
         target = destination / copy
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(sources / name, target)
         written.append(target)
+    (destination / SETTINGS).write_text(settings_header(tensors, settings), encoding="utf-8")
     makefile = destination / "Makefile"
     template = (sources / "Makefile.template").read_text(encoding="utf-8")
     makefile.write_text(
-        template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.parser_symbol),
+        template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.head.parser_symbol),
         encoding="utf-8",
     )
-    return [*written, makefile]
+    return [*written, destination / SETTINGS, makefile]
 
 
 def compile_parser(directory: Path, deepstream_dir: Path | None, object_bytes: int, log: Path) -> Path:

@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.family import PixelRule
 from dsbench.network_size import SizeError, network_size, processor_type
 
 DEFAULT_RESCALE_FACTOR = 1 / 255
@@ -35,6 +36,18 @@ class Preprocessing:
     width: int
     notes: tuple[str, ...]
     folded_std: tuple[float, float, float] | None = None
+    derived_from: str = "preprocessor_config.json"
+
+    def facts(self) -> dict:
+        """Return it as inspect.json holds it."""
+        return asdict(self)
+
+
+def preprocessing_of(facts: Mapping[str, object]) -> Preprocessing:
+    """Return what inspect.json holds."""
+    return Preprocessing(
+        **{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+    )
 
 
 def read_preprocessing(path: Path, do_normalize_default: bool) -> Preprocessing:
@@ -90,6 +103,31 @@ def derive_preprocessing(config: Mapping[str, object], do_normalize_default: boo
         height=height,
         width=width,
         notes=tuple(notes),
+    )
+
+
+def assumed_preprocessing(rule: PixelRule, height: int, width: int) -> Preprocessing:
+    """Return what the family's own pipeline does, for a model that says nothing itself."""
+    mean, std = rule.mean, rule.std
+    one_std = std is not None and len(set(std)) == 1
+    said = f"{rule.color}, x * {rule.scale:.6g}"
+    said += f" - {list(mean)}" if mean else ""
+    said += f", / {list(std)}" if std else ""
+    padding = {"none": "stretched", "corner": "padded right and below", "centre": "padded on both sides"}
+    return Preprocessing(
+        net_scale_factor=rule.scale / std[0] if one_std else rule.scale,
+        offsets=tuple(round(value / rule.scale, 9) for value in mean) if mean else None,
+        folded_std=tuple(std) if std and not one_std else None,
+        model_color_format=rule.color,
+        maintain_aspect_ratio=rule.padding != "none",
+        symmetric_padding=rule.padding == "centre",
+        height=height,
+        width=width,
+        derived_from="the family's own pipeline",
+        notes=(
+            "There is no preprocessor_config.json; its family's usual preprocessing is assumed:"
+            f" {said}, {padding[rule.padding]}.",
+        ),
     )
 
 

@@ -1,0 +1,36 @@
+"""What kind of source a folder is, told by names and config.json alone; the DAG asks this, so it is light."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SourceFolder:
+    """A folder in Hugging Face layout, or one with ONNX files and perhaps labels.
+
+    `names` are the files taken from it; None takes whatever is there.
+    """
+
+    path: Path
+    names: tuple[str, ...] | None = None
+
+    @property
+    def has_onnx(self) -> bool:
+        """Whether an ONNX is there, which is taken before any export."""
+        if self.names is not None:
+            return any(name.endswith(".onnx") for name in self.names)
+        return any(self.path.glob("*.onnx")) or any(self.path.glob("onnx/*.onnx"))
+
+    @property
+    def has_config(self) -> bool:
+        """Whether there is a config.json that names an architecture or a model_type."""
+        file = self.path / "config.json"
+        if not file.is_file():
+            return False
+        try:
+            config = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            return True
+        # Some YOLO repositories have a config.json that says nothing; there the graph decides.
+        return not self.has_onnx or bool(isinstance(config, dict) and config.get("architectures"))
