@@ -14,6 +14,7 @@ from dsbench.errors import BuildError
 from dsbench.model_folder import ModelFolder
 from dsbench.model_onnx import clean_onnx
 from dsbench.onnx_prepare import prepare
+from small_files import safetensors
 from workflow_run import PROJECT, files, snakemake
 
 CLASSES = {"detr": 5, "table-transformer": 5, "yolos": 5, "detr_timm": 5}
@@ -148,8 +149,8 @@ def test_what_cannot_be_exported_is_refused_before_the_environment_is_made(
 ):
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("preprocessor_config.json", "model.safetensors"):
-        (source / name).write_text("{}")
+    (source / "preprocessor_config.json").write_text("{}")
+    (source / "model.safetensors").write_bytes(safetensors())
     facts = {"architectures": [architecture], "model_type": model_type}
     (source / "config.json").write_text(json.dumps(facts))
     config = f"models: {{asked: {{source: {source}}}}}\n"
@@ -201,4 +202,5 @@ def test_refused_onnx_leaves_nothing(tmp_path, make, says):
     done = snakemake(tmp_path, "models/bad/model/bad.onnx", config=config)
     assert done.returncode != 0
     assert says in done.stdout
-    assert not [path for path in files(tmp_path) if path.startswith(("models/bad", "build/export/bad"))]
+    made = [path for path in sorted(files(tmp_path)) if path.startswith(("models/bad", "build/export/bad"))]
+    assert made == ["models/bad/model/provenance.json", "models/bad/model/source.json"]
