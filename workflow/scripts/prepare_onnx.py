@@ -22,6 +22,7 @@ with explained(snakemake.log[0]):
         ModelFolder(source.folder, source.names).preprocessing(size),
         Path(snakemake.input.reference),
         json.loads(Path(snakemake.input.origin).read_text()),
+        repair=snakemake.params.repair,
     )
     onnx.save(model, snakemake.output.onnx)
     Path(snakemake.output.inspect).write_text(json.dumps(facts, indent=1) + "\n")
