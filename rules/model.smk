@@ -57,7 +57,7 @@ rule save_reference_image:
 
 rule export_onnx:
     input:
-        files=fetched_files,
+        files=files_to_export,
         checked=fetched_source,
         config=config_of_source,
         environment=export_environment,

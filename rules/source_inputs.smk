@@ -55,6 +55,11 @@ def fetched_files(wildcards):
     return [str(source.folder / name) for name in source.names]
 
 
+def files_to_export(wildcards):
+    """Return the files of a source that an ONNX is made of: all but its prose."""
+    return [file for file in fetched_files(wildcards) if not file.endswith(".md")]
+
+
 def file_of_source(name):
     """Return the input function for one file of a source, so that a rule reruns only for that one; [] without it."""
     return lambda wildcards: next((f for f in fetched_files(wildcards) if Path(f).name == name), [])
