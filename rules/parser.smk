@@ -3,6 +3,8 @@
 PARSER_TEMPLATES = [
     "Makefile.template",
     "detection_parser.hpp",
+    "queries.hpp",
+    "thresholds.hpp",
     "include/nvdsinfer.h",
     "include/nvdsinfer_custom_impl.h",
 ]
@@ -10,6 +12,8 @@ PARSER_SOURCES = [
     "parser.cpp",
     "parser_settings.hpp",
     "detection_parser.hpp",
+    "queries.hpp",
+    "thresholds.hpp",
     "include/nvdsinfer.h",
     "include/nvdsinfer_custom_impl.h",
     "Makefile",

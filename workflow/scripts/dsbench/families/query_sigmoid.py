@@ -13,7 +13,9 @@ from dsbench.reference_boxes import corners_of_centres, detection_rows, sigmoid
 def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the best top_k of all (query, class) scores, as transformers' RTDetrImageProcessor does."""
     logits, boxes = frame.tensors["logits"], frame.tensors["boxes"]
-    scores = sigmoid(logits).ravel()
+    scores = sigmoid(logits)
+    scores[:, : settings["first_class"]] = 0.0
+    scores = scores.ravel()
     best = np.argsort(-scores, kind="stable")[: settings["top_k"] or len(logits)]
     query, label = np.divmod(best, logits.shape[1])
     corners = corners_of_centres(boxes)[query] * ([frame.width, frame.height] * 2)
@@ -38,8 +40,8 @@ HEAD = Head(
     roles=("logits", "boxes"),
     decode=decode,
     classes=columns_of_logits,
-    # 0 keeps as many as there are queries.
-    settings={"top_k": 0},
+    # top_k 0 keeps as many as there are queries; classes before first_class are background.
+    settings={"top_k": 0, "first_class": 0},
 )
 HF_TENSORS = named(logits="logits", boxes="pred_boxes")
 
