@@ -3,6 +3,8 @@
 PARSER_TEMPLATES = [
     "Makefile.template",
     "detection_parser.hpp",
+    "final_boxes.hpp",
+    "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",
@@ -12,6 +14,8 @@ PARSER_SOURCES = [
     "parser.cpp",
     "parser_settings.hpp",
     "detection_parser.hpp",
+    "final_boxes.hpp",
+    "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",

@@ -4,47 +4,16 @@ import numpy as np
 
 from dsbench.graph_signs import (
     DISTANCE_BINS,
-    LARGEST_FRACTION,
     Row,
     column,
     dense,
     dense_p6,
     distance_cells,
     end_to_end,
-    integers,
-    pairs,
 )
 
 DENSE_ROWS = (
-    Row(
-        19,
-        lambda f: (
-            end_to_end(f)
-            and f.only[1] in (f.cells, 3 * f.cells)
-            and ({"input", "output"} == set(f.inputs) | f.names or column(f, 5, integers))
-        ),
-        "[B, N, 6] of final rows",
-        "deepstream_yolo_rows",
-    ),
     Row(19, lambda f: end_to_end(f) and dense(f, 3 * f.cells, 1), "[B, 3 x cells, 5 + 1]", "yolo_v5"),
-    Row(
-        20,
-        lambda f: (
-            end_to_end(f)
-            and isinstance(f.only[1], int)
-            and 100 <= f.only[1] <= 1000
-            and f.rows is not None
-            and float(np.abs(f.rows[:, :4]).max()) <= LARGEST_FRACTION
-        ),
-        "[B, k, 6], boxes as fractions",
-        "ultralytics_rt_detr",
-    ),
-    Row(
-        20,
-        lambda f: end_to_end(f) and isinstance(f.only[1], int) and 100 <= f.only[1] <= 1000,
-        "[B, k, 6]",
-        "yolo_end_to_end",
-    ),
     Row(21, lambda f: dense(f, f.cells, 2) or dense(f, dense_p6(f), 2), "[B, 4 + classes, cells]", "yolo_v8"),
     Row(
         22,
@@ -81,7 +50,6 @@ DENSE_ROWS = (
         "[B, cells of 4 strides, classes + 32]",
         "nanodet",
     ),
-    Row(25, pairs, "boxes [B, N, 4] beside scores", "boxes_and_scores"),
     Row(
         26,
         lambda f: {"boxes", "confs"} == f.names and len(f.dims("boxes")) == 4,

@@ -15,6 +15,8 @@ SOURCE = "parser.cpp"
 SETTINGS = "parser_settings.hpp"
 SHARED_HEADERS = (
     "detection_parser.hpp",
+    "final_boxes.hpp",
+    "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",
