@@ -2,7 +2,9 @@
 
 PARSER_TEMPLATES = [
     "Makefile.template",
+    "anchors.hpp",
     "detection_parser.hpp",
+    "grid.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",
@@ -11,7 +13,9 @@ PARSER_TEMPLATES = [
 PARSER_SOURCES = [
     "parser.cpp",
     "parser_settings.hpp",
+    "anchors.hpp",
     "detection_parser.hpp",
+    "grid.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",

@@ -57,18 +57,23 @@ class GraphFacts:
         return self.outputs.get(name, ([], ""))[1]
 
     @property
-    def only(self) -> list:
-        """Dims of the output where there is one alone or where one 3-D stands before raw heads, else empty."""
-        flat = [name for name in self.outputs if len(self.dims(name)) == 3]
+    def only_name(self) -> str | None:
+        """Name of the output where there is one alone or where one 3-D stands before raw heads, else None."""
         if len(self.outputs) == 1:
-            return self.dims(next(iter(self.outputs)))
+            return next(iter(self.outputs))
+        flat = [name for name in self.outputs if len(self.dims(name)) == 3]
         raw = all(len(self.dims(name)) == 5 for name in self.outputs if name not in flat)
-        return self.dims(flat[0]) if len(flat) == 1 and raw else []
+        return flat[0] if len(flat) == 1 and raw else None
+
+    @property
+    def only(self) -> list:
+        """Dims of the one output, empty where there is none."""
+        return [] if self.only_name is None else self.dims(self.only_name)
 
     @property
     def rows(self) -> np.ndarray | None:
-        """The answer of the one output as [N, K], None where it was not run."""
-        return next(iter(self.answers.values()))[0] if len(self.answers) == 1 else None
+        """The answer of the one output for the one picture, None where it was not run."""
+        return self.answers[self.only_name][0] if self.only_name in self.answers else None
 
     def signature(self) -> str:
         """Return inputs and outputs as one line."""

@@ -33,17 +33,6 @@ NAMED_ROWS = (
         "yolo_end_to_end",
     ),
     Row(
-        4,
-        lambda f: (
-            ultralytics(f)
-            and len(f.only) == 3
-            and f.class_count is not None
-            and f.only[1] == 4 + f.class_count
-        ),
-        "Ultralytics, [B, 4 + classes, N]",
-        "yolo_v8",
-    ),
-    Row(
         5,
         lambda f: (
             any(name in SEGMENTERS for name in f.names)

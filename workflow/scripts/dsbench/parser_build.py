@@ -14,7 +14,9 @@ LIBRARY = "libparser.so"
 SOURCE = "parser.cpp"
 SETTINGS = "parser_settings.hpp"
 SHARED_HEADERS = (
+    "anchors.hpp",
     "detection_parser.hpp",
+    "grid.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",
