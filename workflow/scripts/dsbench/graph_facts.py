@@ -14,7 +14,7 @@ STRIDES = (8, 16, 32)
 class GraphFacts:
     """Inputs and outputs with dims (a name where symbolic) and dtype, metadata, and the classes if known.
 
-    `answers` are the outputs for one real picture, where it was run.
+    `answers` are the outputs for one real picture, where it was run. `producer` is the exporter's name for itself.
     """
 
     inputs: Mapping[str, tuple[list, str]]
@@ -22,6 +22,7 @@ class GraphFacts:
     metadata: Mapping[str, str]
     class_count: int | None
     answers: Mapping[str, np.ndarray]
+    producer: str = ""
 
     @property
     def names(self) -> set[str]:
@@ -109,6 +110,7 @@ def graph_facts(
         metadata=metadata,
         class_count=class_count if class_count is not None else (len(named) or None),
         answers=answers or {},
+        producer=model.producer_name,
     )
 
 

@@ -16,7 +16,9 @@ SETTINGS = "parser_settings.hpp"
 SHARED_HEADERS = (
     "anchors.hpp",
     "detection_parser.hpp",
+    "final_boxes.hpp",
     "grid.hpp",
+    "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",
