@@ -71,7 +71,6 @@ NAMED_ROWS = (
         "logits, pred_boxes, text_embeds",
         refusal="it is an OWL-ViT whose text is an input; import its safetensors with a prompt",
     ),
-    Row(9, lambda f: {"pred_logits", "pred_boxes"} <= f.names, "pred_logits, pred_boxes", "tao_detr"),
     Row(
         10,
         lambda f: {"labels", "boxes", "scores"} == f.names and "orig_target_sizes" in f.side_inputs,
@@ -83,14 +82,6 @@ NAMED_ROWS = (
         lambda f: {"dets", "labels"} <= f.names and f.dims("dets")[-1:] == [5] and "int" in f.dtype("labels"),
         "dets [B, N, 5], labels of whole numbers",
         "mmdetection",
-    ),
-    Row(
-        12,
-        lambda f: (
-            {"dets", "labels"} <= f.names and f.dims("dets")[-1:] == [4] and "float" in f.dtype("labels")
-        ),
-        "dets [B, Q, 4], labels of floats",
-        "rf_detr_original",
     ),
     Row(13, counted, "a count, boxes, scores, classes", "nms_in_graph"),
     Row(
