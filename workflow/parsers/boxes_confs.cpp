@@ -6,6 +6,7 @@
 // As the reference post-processing does before it clusters, a row whose best class scores above the threshold of that
 // class is one object; among equal scores the first class is the best, and NaN never is. Objects are in tensor order.
 #include "anchors.hpp"
+#include "output_tensors.hpp"
 #include "parser_settings.hpp"
 
 namespace {
@@ -15,21 +16,17 @@ using namespace parser_settings;
 
 constexpr char kParser[] = "NvDsInferParseCustomBoxesConfs";
 
-// Finds the boxes and gives them without their middle axis. Says on stderr what is wrong.
+// Finds the boxes and gives them without their axis of one. Says on stderr what is wrong.
 bool find_boxes(const Layers& layers, Matrix& boxes) {
-    Layers flat;
-    for (NvDsInferLayerInfo layer : layers) {
-        if (layer.layerName == nullptr || std::strcmp(layer.layerName, kBoxesTensor) != 0) continue;
-        const NvDsInferDims& dims = layer.inferDims;
-        if (dims.numDims != 3 || dims.d[1] != 1) {
-            std::fprintf(stderr, "%s: output '%s' has %u dims (%u x %u x %u), expected N x 1 x 4\n", kParser,
-                         kBoxesTensor, dims.numDims, dims.d[0], dims.d[1], dims.d[2]);
-            return false;
-        }
-        layer.inferDims = {2, {dims.d[0], dims.d[2]}, dims.numElements};
-        flat.push_back(layer);
+    Grid grid = {};
+    if (!find_grid(layers, kParser, kBoxesTensor, grid)) return false;
+    if (grid.rows != 1 || grid.columns != 4) {
+        std::fprintf(stderr, "%s: %s is %zu x %zu x %zu, expected N x 1 x 4\n", kParser, kBoxesTensor, grid.planes,
+                     grid.rows, grid.columns);
+        return false;
     }
-    return find_matrix(flat, kParser, kBoxesTensor, boxes);
+    boxes = {grid.data, grid.planes, grid.columns, grid.is_half};
+    return true;
 }
 
 template <typename Number>
@@ -55,12 +52,10 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
     Matrix boxes = {};
     Matrix confs = {};
     if (!find_boxes(layers, boxes) || !find_matrix(layers, kParser, kConfsTensor, confs)) return false;
-    if (boxes.rows != confs.rows || boxes.columns != 4) {
-        std::fprintf(stderr, "%s: %s is %zu x %zu, expected %zu x 4\n", kParser, kBoxesTensor, boxes.rows,
-                     boxes.columns, confs.rows);
+    if (!check_rows(kParser, kBoxesTensor, boxes.rows, confs.rows) ||
+        !check_anchor(kParser, kConfsTensor, confs.columns, 0, network, params)) {
         return false;
     }
-    if (!check_anchor(kParser, kConfsTensor, confs.columns, 0, network, params)) return false;
     if (confs.is_half) {
         append_all<std::uint16_t>(objects, network, boxes, confs, params.perClassPreclusterThreshold);
     } else {
