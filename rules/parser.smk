@@ -2,8 +2,10 @@
 
 PARSER_TEMPLATES = [
     "Makefile.template",
+    "anchors.hpp",
     "detection_parser.hpp",
     "final_boxes.hpp",
+    "grid.hpp",
     "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",
@@ -13,8 +15,10 @@ PARSER_TEMPLATES = [
 PARSER_SOURCES = [
     "parser.cpp",
     "parser_settings.hpp",
+    "anchors.hpp",
     "detection_parser.hpp",
     "final_boxes.hpp",
+    "grid.hpp",
     "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -14,7 +14,8 @@ STRIDES = (8, 16, 32)
 class GraphFacts:
     """Inputs and outputs with dims (a name where symbolic) and dtype, metadata, and the classes if known.
 
-    `answers` are the outputs for one real picture, where it was run. `producer` is the exporter's name for itself.
+    `answers` are the outputs for one real picture, where it was run; `class_names` are by class id; `producer` is
+    the exporter's name for itself.
     """
 
     inputs: Mapping[str, tuple[list, str]]
@@ -22,6 +23,7 @@ class GraphFacts:
     metadata: Mapping[str, str]
     class_count: int | None
     answers: Mapping[str, np.ndarray]
+    class_names: Mapping[int, str] = field(default_factory=dict)
     producer: str = ""
 
     @property
@@ -90,10 +92,12 @@ def graph_facts(
     class_count: int | None = None,
     answers: Mapping[str, np.ndarray] | None = None,
     image_size: tuple[int, int] | None = None,
+    class_names: Mapping[int, str] | None = None,
 ) -> GraphFacts:
     """Return what the model's graph says, initializers that older files list as inputs left out.
 
-    `image_size` is height and width in pixels where the graph is about to be fixed to them.
+    `image_size` is height and width in pixels where the graph is about to be fixed to them. Class names are those
+    in the metadata where none are given.
     """
     weights = {weight.name for weight in model.graph.initializer}
     inputs = {v.name: tensor_facts(v) for v in model.graph.input if v.name not in weights}
@@ -103,13 +107,14 @@ def graph_facts(
             for name, (dims, kind) in inputs.items()
         }
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    named = metadata_names(metadata)
+    named = class_names or metadata_names(metadata)
     return GraphFacts(
         inputs=inputs,
         outputs={v.name: tensor_facts(v) for v in model.graph.output},
         metadata=metadata,
-        class_count=class_count if class_count is not None else (len(named) or None),
+        class_count=class_count if class_count is not None else (max(named) + 1 if named else None),
         answers=answers or {},
+        class_names=named,
         producer=model.producer_name,
     )
 

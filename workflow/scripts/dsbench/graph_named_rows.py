@@ -1,6 +1,6 @@
-"""The decision table's first part: families that names, metadata or dtypes of the tensors give away."""
+"""The decision table's first part: what is refused by names, metadata or dtypes of the tensors."""
 
-from dsbench.graph_signs import SEGMENTERS, Row, queries, ultralytics
+from dsbench.graph_signs import SEGMENTERS, Row, queries
 
 NAMED_ROWS = (
     Row(
@@ -8,17 +8,6 @@ NAMED_ROWS = (
         lambda f: f.metadata.get("task", "detect") != "detect",
         "task in the metadata",
         refusal="its task is {task}",
-    ),
-    Row(
-        4,
-        lambda f: (
-            ultralytics(f)
-            and len(f.only) == 3
-            and f.class_count is not None
-            and f.only[1] == 4 + f.class_count
-        ),
-        "Ultralytics, [B, 4 + classes, N]",
-        "yolo_v8",
     ),
     Row(
         5,
@@ -47,15 +36,6 @@ NAMED_ROWS = (
         lambda f: queries(f) and "text_embeds" in f.names,
         "logits, pred_boxes, text_embeds",
         refusal="it is an OWL-ViT whose text is an input; import its safetensors with a prompt",
-    ),
-    Row(9, lambda f: {"pred_logits", "pred_boxes"} <= f.names, "pred_logits, pred_boxes", "tao_detr"),
-    Row(
-        12,
-        lambda f: (
-            {"dets", "labels"} <= f.names and f.dims("dets")[-1:] == [4] and "float" in f.dtype("labels")
-        ),
-        "dets [B, Q, 4], labels of floats",
-        "rf_detr_original",
     ),
     Row(
         16,

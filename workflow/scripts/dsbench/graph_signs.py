@@ -68,8 +68,8 @@ def distance_cells(f: GraphFacts) -> int:
     return sum(-(-height // stride) * -(-width // stride) for stride in (8, 16, 32, 64))
 
 
-def column(f: GraphFacts, index: int, test: Callable[[np.ndarray], bool]) -> bool:
-    """Tell whether a column of the one answer passes `test`; False where it was not run."""
+def column(f: GraphFacts, index: int | slice, test: Callable[[np.ndarray], bool]) -> bool:
+    """Tell whether columns of the one answer pass `test`; False where it was not run."""
     return f.rows is not None and f.rows.ndim == 2 and bool(test(f.rows[:, index]))
 
 

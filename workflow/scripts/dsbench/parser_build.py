@@ -14,8 +14,10 @@ LIBRARY = "libparser.so"
 SOURCE = "parser.cpp"
 SETTINGS = "parser_settings.hpp"
 SHARED_HEADERS = (
+    "anchors.hpp",
     "detection_parser.hpp",
     "final_boxes.hpp",
+    "grid.hpp",
     "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",

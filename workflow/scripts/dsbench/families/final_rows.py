@@ -16,7 +16,8 @@ from dsbench.final_boxes import (
     whole_classes,
 )
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_signs import column, end_to_end, integers, ultralytics
+from dsbench.graph_grid_signs import rows_are_final
+from dsbench.graph_signs import dense_p6, end_to_end, ultralytics
 from dsbench.reference_boxes import detection_rows
 
 ROWS = range(100, 1001)
@@ -84,10 +85,11 @@ def _in_units(facts: GraphFacts, units: str) -> bool:
 
 
 def _a_row_for_each_cell(facts: GraphFacts) -> bool:
-    """Tell DeepStream-Yolo's rows from an objectness and one class by names, or by a column of whole numbers."""
-    if not end_to_end(facts) or facts.only[1] not in (facts.cells, 3 * facts.cells):
+    """Tell DeepStream-Yolo's rows, which an objectness and one class may be for all that is known."""
+    anchors = [number * cells for number in (1, 3) for cells in (facts.cells, dense_p6(facts))]
+    if not end_to_end(facts) or facts.only[1] not in anchors:
         return False
-    return {"input", "output"} == set(facts.inputs) | facts.names or column(facts, 5, integers)
+    return rows_are_final(facts) is not False
 
 
 LETTERBOX = PixelRule(padding="centre")
