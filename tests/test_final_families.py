@@ -13,7 +13,7 @@ BOXES = np.array([[0.1, 0.2, 0.4, 0.9], [0.5, 0.5, 0.6, 0.7]])
 
 def facts(outputs, classes=None, answers=None, producer="", size=640, inputs=("images",)):
     images = {name: (["batch", 3, size, size], F) for name in inputs}
-    return GraphFacts(images, outputs, {}, classes, answers or {}, producer)
+    return GraphFacts(images, outputs, {}, classes, answers or {}, producer=producer)
 
 
 def counted(names="num_dets det_boxes det_scores det_classes", count=2, boxes=None, producer=""):
