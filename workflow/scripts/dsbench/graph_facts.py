@@ -14,7 +14,8 @@ STRIDES = (8, 16, 32)
 class GraphFacts:
     """Inputs and outputs with dims (a name where symbolic) and dtype, metadata, and the classes if known.
 
-    `answers` are the outputs for one real picture, where it was run; `class_names` are by class id.
+    `answers` are the outputs for one real picture, where it was run; `class_names` are by class id; `producer` is
+    the exporter's name for itself.
     """
 
     inputs: Mapping[str, tuple[list, str]]
@@ -23,6 +24,7 @@ class GraphFacts:
     class_count: int | None
     answers: Mapping[str, np.ndarray]
     class_names: Mapping[int, str] = field(default_factory=dict)
+    producer: str = ""
 
     @property
     def names(self) -> set[str]:
@@ -58,18 +60,23 @@ class GraphFacts:
         return self.outputs.get(name, ([], ""))[1]
 
     @property
-    def only(self) -> list:
-        """Dims of the output where there is one alone or where one 3-D stands before raw heads, else empty."""
-        flat = [name for name in self.outputs if len(self.dims(name)) == 3]
+    def only_name(self) -> str | None:
+        """Name of the output where there is one alone or where one 3-D stands before raw heads, else None."""
         if len(self.outputs) == 1:
-            return self.dims(next(iter(self.outputs)))
+            return next(iter(self.outputs))
+        flat = [name for name in self.outputs if len(self.dims(name)) == 3]
         raw = all(len(self.dims(name)) == 5 for name in self.outputs if name not in flat)
-        return self.dims(flat[0]) if len(flat) == 1 and raw else []
+        return flat[0] if len(flat) == 1 and raw else None
+
+    @property
+    def only(self) -> list:
+        """Dims of the one output, empty where there is none."""
+        return [] if self.only_name is None else self.dims(self.only_name)
 
     @property
     def rows(self) -> np.ndarray | None:
-        """The answer of the one output as [N, K], None where it was not run."""
-        return next(iter(self.answers.values()))[0] if len(self.answers) == 1 else None
+        """The answer of the one output for the one picture, None where it was not run."""
+        return self.answers[self.only_name][0] if self.only_name in self.answers else None
 
     def signature(self) -> str:
         """Return inputs and outputs as one line."""
@@ -108,6 +115,7 @@ def graph_facts(
         class_count=class_count if class_count is not None else (max(named) + 1 if named else None),
         answers=answers or {},
         class_names=named,
+        producer=model.producer_name,
     )
 
 

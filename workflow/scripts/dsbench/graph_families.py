@@ -86,6 +86,7 @@ def family_facts(family: Family, facts: GraphFacts) -> dict:
     try:
         if set(tensors) != set(family.head.roles) or not set(tensors.values()) <= facts.names:
             raise ValueError("outputs are missing")
+        settings |= family.settings_of(facts) if family.settings_of else {}
         classes = family.head.classes({role: facts.dims(name) for role, name in tensors.items()}, settings)
     except (LookupError, TypeError, ValueError) as error:
         raise UnknownGraphError(
