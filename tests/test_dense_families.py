@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from dsbench.dense_anchors import classes_beside, grid_cells
 from dsbench.families import family_named
 from dsbench.family import Frame
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_families import UnknownGraphError, family_facts, recognise
+from dsbench.graph_grid_signs import rows_are_final
 
 SIDE = 640
 CELLS = 8400
@@ -79,6 +81,30 @@ def test_user_is_asked_where_nothing_tells(case):
     seen, families = ASKED[case]
     with pytest.raises(UnknownGraphError, match=f"may be {families}: "):
         recognise(seen)
+
+
+@pytest.mark.parametrize(
+    ("seen", "final"),
+    [
+        (facts([CELLS, 6], "input", "output", answer=answer(CELLS, 6, last=0.5)), True),
+        (facts([CELLS, 6], "images", "output", answer=answer(CELLS, 6, last=3.0)), False),
+        (facts([CELLS, 6], "x", answer=answer(CELLS, 6, last=3.0)), True),
+        (facts([CELLS, 6], "x", answer=answer(CELLS, 6, last=0.5)), False),
+        (facts([CELLS, 6], "x"), None),
+    ],
+)
+def test_names_tell_final_rows_before_the_answers_do(seen, final):
+    assert rows_are_final(seen) is final
+
+
+def test_grid_cells_round_up():
+    cells = [[column, row, 8] for row in range(2) for column in range(3)] + [[0, 0, 16], [1, 0, 16]]
+    assert grid_cells(20, 9, (8, 16)).tolist() == cells
+
+
+def test_classes_of_a_symbolic_axis_are_not_told():
+    assert classes_beside(["batch", "anchors", 9], 1, 4) is None
+    assert classes_beside(["batch", "anchors", 9], 2, 4) == 5
 
 
 def test_box_without_classes_is_no_detector():
