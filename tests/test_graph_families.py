@@ -5,7 +5,7 @@ import pytest
 
 import tiny_graphs as graphs
 from dsbench.families import family_named
-from dsbench.graph_facts import GraphFacts, graph_facts, metadata_names
+from dsbench.graph_facts import GraphFacts, graph_facts, metadata_names, stated_license
 from dsbench.graph_families import UnknownGraphError, family_facts, recognise
 
 F, L = "float32", "int64"
@@ -151,3 +151,19 @@ def test_facts_leave_initializers_out_of_the_inputs():
 )
 def test_metadata_names_are_a_literal_and_never_run(names, read):
     assert metadata_names({"names": names}) == read
+
+
+@pytest.mark.parametrize(
+    ("stated", "read"),
+    [
+        (
+            "AGPL-3.0 License (https://ultralytics.com/license)",
+            "AGPL-3.0 License (https://ultralytics.com/license)",
+        ),
+        ("", None),
+        ("<b>free</b>", None),
+        ("a" * 121, None),
+    ],
+)
+def test_licence_in_the_metadata_is_taken_where_it_is_plain(stated, read):
+    assert stated_license({"license": stated}) == read

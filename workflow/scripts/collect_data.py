@@ -31,7 +31,7 @@ def model_facts(tree: Path, files) -> dict:
         "onnx": onnx.relative_to(tree).as_posix(),
         "onnx_bytes": onnx.stat().st_size,
         "onnx_sha256": sha256_of(onnx),
-        "license": provenance["license"],
+        "license": provenance["license"] or inspect["license"],
         "revision": provenance["revision"],
         "files": [{key: file[key] for key in ("name", "bytes", "sha256")} for file in provenance["files"]],
         "classes": read_labels(Path(files.labels)),

@@ -1,6 +1,7 @@
 """What a graph's inputs, outputs and metadata say, as the decision table asks for it."""
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -134,3 +135,9 @@ def metadata_names(metadata: Mapping[str, str]) -> dict[int, str]:
         return {}
     pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
     return {int(number): str(name) for number, name in pairs if str(number).isdigit()}
+
+
+def stated_license(metadata: Mapping[str, str]) -> str | None:
+    """Return the licence in the metadata where it is a short plain text, as Ultralytics' exporter writes it."""
+    stated = metadata.get("license", "")
+    return stated if re.fullmatch(r"[\w.+()/: -]{1,120}", stated) else None

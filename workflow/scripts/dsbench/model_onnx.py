@@ -8,7 +8,7 @@ import onnx
 from dsbench.detector import Detector
 from dsbench.errors import BuildError
 from dsbench.family import Family
-from dsbench.graph_facts import graph_facts, metadata_names
+from dsbench.graph_facts import graph_facts, metadata_names, stated_license
 from dsbench.graph_families import family_facts, recognise
 from dsbench.model_folder import ModelFolder
 from dsbench.onnx_compare import GraphError
@@ -66,6 +66,7 @@ def _exported(folder, python, prompt, repair, image, reference, log) -> CleanOnn
             "family": detector.family.name,
             **family_facts(detector.family, graph_facts(export.model)),
             "names": {},
+            "license": None,
             "why": f"{detector.architecture} in config.json",
             "origin": f"safetensors, exported with {export.method}",
             "exported_nodes": accepted.exported_nodes,
@@ -109,6 +110,7 @@ def _imported(
             "family": family.name,
             **facts,
             "names": metadata_names(metadata),
+            "license": stated_license(metadata),
             "why": verdict.why,
             "origin": f"{variants['choice']}, a ready-made ONNX",
             "exported_nodes": len(source.graph.node),
