@@ -33,6 +33,7 @@ TREE = [
     "samples/frame_middle.jpg",
     "samples/kitti_output/00_000_000299.txt",
     "validation/gate.json",
+    "validation/preprocess.json",
 ]
 
 
