@@ -218,12 +218,14 @@ def judged(derived, other, origin="preprocessor_config.json", reference_detectio
     return judge_rows(rows, origin, frames=[1, 2], reference_detections=reference_detections)
 
 
-def test_better_agreement_than_rounding_stops_and_says_by_how_much():
-    assert judged({"agreement": 0.9}, {"agreement": 0.915})["passed"]
-    with pytest.raises(
-        ProofError, match=r"to 0\.900 of 1, with model-color-format=1 to 0\.950\. Write the settings"
-    ):
-        judged({"agreement": 0.9}, {"agreement": 0.95})
+@pytest.mark.parametrize(
+    ("derived", "passes", "stops"), [(0.97, 0.98, 1.0), (0.9, 0.92, 0.95), (0.5, 0.62, 0.63)]
+)
+def test_agreement_better_than_chance_stops_and_says_by_how_much(derived, passes, stops):
+    assert judged({"agreement": derived}, {"agreement": passes})["passed"]
+    says = f"to {derived:.3f} of 1, with model-color-format=1 to {stops:.3f}. Write the settings"
+    with pytest.raises(ProofError, match=says):
+        judged({"agreement": derived}, {"agreement": stops})
 
 
 def test_pixels_that_only_another_filter_explains_pass_and_more_do_not():

@@ -25,9 +25,8 @@ def spread_frames(video: Path, frames: int, count: int) -> list[tuple[int, av.Vi
     """Return the middle frame of each of `count` parts of a video of `frames` frames, with its number."""
     wanted = {(2 * part + 1) * frames // (2 * count) for part in range(count)}
     try:
-        found = [
-            (index, frame) for index, frame in enumerate(decode_frames(video, loop=False)) if index in wanted
-        ]
+        decoded = zip(range(max(wanted) + 1), decode_frames(video, loop=False), strict=False)
+        found = [(index, frame) for index, frame in decoded if index in wanted]
     except SourceError as error:
         raise BuildError(f"{error}; name another video") from error
     if len(found) < len(wanted):

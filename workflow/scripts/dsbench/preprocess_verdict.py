@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 from dsbench.errors import BuildError
 
-# Levels of 256, on average over frames. nvinfer's bilinear filter has no antialiasing: 1.4 to 4.5 were measured,
-# from half the frame's size down to a fifth; grain adds to it, wrong settings are at tens.
+# Levels of 256, on average over frames. nvinfer's bilinear filter has no antialiasing: 1.4 to 4.5 were measured from
+# half the frame's size down to an eighth, 7.4 at an eleventh; wrong settings are at tens.
 LARGEST_MEAN_DIFFERENCE = 12.0
 # What another filter, and not other arithmetic, can change.
 CLOSER_LEVELS = 0.5
 AGREEMENT_MARGIN = 0.02
+# What the filter changes leaves detectors at an agreement below 1, random weights at 0.4; so near to chance another
+# setting can be ahead by 0.05. A better one takes away this share of the disagreement; right for wrong takes half.
+DISAGREEMENT_SHARE = 0.25
 # Without an image processor: how many times the confidence is clearly more, and what is many where it finds
 # nothing. It names a suspect and no more: the demonstration model, fed 255 times too much, is sure of every query.
 CLEARLY_MORE = 2.0
@@ -54,7 +57,7 @@ def judge_rows(
         "told_by_detections": told,
         "reference_detections": reference_detections,
         "largest_mean_difference": LARGEST_MEAN_DIFFERENCE,
-        "agreement_margin": AGREEMENT_MARGIN,
+        "agreement_margin": _margin(rows[0]["agreement"]),
         "alternatives": list(rows),
         "warnings": _warnings(rows[0], others) if origin == FAMILY else [],
         "notes": [*notes, *([] if told else [NOT_TOLD])],
@@ -92,12 +95,17 @@ def _agreement_fault(derived: dict, others: Sequence[dict]) -> str | None:
     if derived["agreement"] is None or not measured:
         return None
     best = max(measured, key=lambda row: row["agreement"])
-    if best["agreement"] <= derived["agreement"] + AGREEMENT_MARGIN:
+    if best["agreement"] <= derived["agreement"] + _margin(derived["agreement"]):
         return None
     return (
         f"The derived preprocessing is not the best: as derived the detections agree with the model's own to"
         f" {derived['agreement']:.3f} of 1, with {best['keys']} to {best['agreement']:.3f}."
     )
+
+
+def _margin(agreement: float | None) -> float | None:
+    """Return by how much another agreement must be higher to be better."""
+    return None if agreement is None else max(AGREEMENT_MARGIN, DISAGREEMENT_SHARE * (1 - agreement))
 
 
 def _silence_fault(derived: dict, others: Sequence[dict], frames: int, origin: str) -> str | None:
