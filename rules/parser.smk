@@ -2,14 +2,26 @@
 
 PARSER_TEMPLATES = [
     "Makefile.template",
+    "anchors.hpp",
     "detection_parser.hpp",
+    "final_boxes.hpp",
+    "grid.hpp",
+    "output_tensors.hpp",
+    "queries.hpp",
+    "thresholds.hpp",
     "include/nvdsinfer.h",
     "include/nvdsinfer_custom_impl.h",
 ]
 PARSER_SOURCES = [
     "parser.cpp",
     "parser_settings.hpp",
+    "anchors.hpp",
     "detection_parser.hpp",
+    "final_boxes.hpp",
+    "grid.hpp",
+    "output_tensors.hpp",
+    "queries.hpp",
+    "thresholds.hpp",
     "include/nvdsinfer.h",
     "include/nvdsinfer_custom_impl.h",
     "Makefile",

@@ -14,6 +14,7 @@ from dsbench.errors import BuildError
 from dsbench.model_folder import ModelFolder
 from dsbench.model_onnx import clean_onnx
 from dsbench.onnx_prepare import prepare
+from small_files import safetensors
 from workflow_run import PROJECT, files, snakemake
 
 CLASSES = {"detr": 5, "table-transformer": 5, "yolos": 5, "detr_timm": 5}
@@ -86,6 +87,25 @@ def test_family_goes_from_folder_to_checked_onnx(family, zoo, finished, tmp_path
         assert np.abs(arrays["b3/logits"][0] - arrays["b3/logits"][1]).max() > 1e-3
 
 
+@pytest.mark.parametrize("family", ["detr", "deformable_detr"])
+def test_repairs_are_proven_like_every_export(family, zoo, finished, tmp_path):
+    folder = ModelFolder(zoo / family)
+    reference = tmp_path / "reference.npz"
+    clean = clean_onnx(
+        folder,
+        finished / "build/.venv_optimum/bin/python",
+        None,
+        finished / "build/export/reference_image.png",
+        reference,
+        tmp_path / "export.log",
+        repair="dynamo",
+    )
+    assert [attempt["method"] for attempt in clean.attempts["attempts"]] == ["dynamo"]
+    _, facts = prepare(clean.model, folder.preprocessing(), reference, clean.origin, repair="onnxsim")
+    assert max(facts["max_abs_error"].values()) < 1e-4
+    assert facts["repair"] == "onnxsim" and "Repaired with onnxsim" in " ".join(facts["notes"])
+
+
 def test_prompt_without_tokenizer_files_is_refused_with_the_reason(zoo, finished, tmp_path):
     source = tmp_path / "source"
     shutil.copytree(zoo / "owlvit", source, ignore=shutil.ignore_patterns("vocab*", "merges*", "tokenizer*"))
@@ -148,8 +168,8 @@ def test_what_cannot_be_exported_is_refused_before_the_environment_is_made(
 ):
     source = tmp_path / "source"
     source.mkdir()
-    for name in ("preprocessor_config.json", "model.safetensors"):
-        (source / name).write_text("{}")
+    (source / "preprocessor_config.json").write_text("{}")
+    (source / "model.safetensors").write_bytes(safetensors())
     facts = {"architectures": [architecture], "model_type": model_type}
     (source / "config.json").write_text(json.dumps(facts))
     config = f"models: {{asked: {{source: {source}}}}}\n"
@@ -201,4 +221,5 @@ def test_refused_onnx_leaves_nothing(tmp_path, make, says):
     done = snakemake(tmp_path, "models/bad/model/bad.onnx", config=config)
     assert done.returncode != 0
     assert says in done.stdout
-    assert not [path for path in files(tmp_path) if path.startswith(("models/bad", "build/export/bad"))]
+    made = [path for path in sorted(files(tmp_path)) if path.startswith(("models/bad", "build/export/bad"))]
+    assert made == ["models/bad/model/provenance.json", "models/bad/model/source.json"]

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <limits>
 
 #include "nvdsinfer_custom_impl.h"
@@ -24,6 +25,20 @@
 // for all libraries of a process. A parser is one source file, so there is one definition.
 DETECTION_PARSER_EXPORT const unsigned int NvDsInferParseObjectBytes;
 const unsigned int NvDsInferParseObjectBytes = sizeof(NvDsInferObjectDetectionInfo);
+
+// Exports `parse` under the name that nvinfer looks up. An exception that reached nvinfer would end the process.
+#define EXPORT_DETECTION_PARSER(symbol, parse)                                                                         \
+    DETECTION_PARSER_EXPORT bool symbol(const detection_parser::Layers& layers, const NvDsInferNetworkInfo& network,   \
+                                        const NvDsInferParseDetectionParams& params,                                   \
+                                        detection_parser::Objects& objects) {                                          \
+        try {                                                                                                          \
+            return parse(layers, network, params, objects);                                                            \
+        } catch (const std::exception& error) {                                                                        \
+            std::fprintf(stderr, "%s: %s\n", #symbol, error.what());                                                   \
+            return false;                                                                                              \
+        }                                                                                                              \
+    }                                                                                                                  \
+    [[maybe_unused]] static constexpr NvDsInferParseCustomFunc kPrototype = &symbol
 
 namespace detection_parser {
 
@@ -100,6 +115,23 @@ inline bool find_matrix(const Layers& layers, const char* parser, const char* na
     return false;
 }
 
+// Whether nvinfer is configured for as many classes as the tensor has. Says on stderr where it is not.
+inline bool check_classes(const char* parser, const char* tensor, std::size_t classes,
+                          const NvDsInferParseDetectionParams& params) {
+    const std::size_t thresholds = params.perClassPreclusterThreshold.size();
+    if (classes == params.numClassesConfigured && classes == thresholds) return true;
+    std::fprintf(stderr, "%s: %s has %zu classes, but num-detected-classes is %u with %zu thresholds\n", parser, tensor,
+                 classes, params.numClassesConfigured, thresholds);
+    return false;
+}
+
+// Whether the network has any pixels. Says on stderr where it has none.
+inline bool check_network(const char* parser, const NvDsInferNetworkInfo& network) {
+    if (network.width != 0 && network.height != 0) return true;
+    std::fprintf(stderr, "%s: the network is %u x %u pixels\n", parser, network.width, network.height);
+    return false;
+}
+
 // The logit x with sigmoid(x) == threshold: -inf accepts all, +inf and NaN accept nothing.
 inline float logit_of(float threshold) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -110,10 +142,11 @@ inline float logit_of(float threshold) {
 
 inline float sigmoid(float logit) { return 1.0F / (1.0F + std::exp(-logit)); }
 
-// Appends the box between two corners in pixels, clipped to the network. A box that is not finite or
-// has no area inside the network is left out.
+// Appends the box between two corners in pixels, clipped to the network. A box or score that is not
+// finite, or a box without area inside the network, is left out.
 inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, std::uint32_t class_id, float confidence,
                        float left, float top, float right, float bottom) {
+    if (!std::isfinite(confidence)) return;
     if (!std::isfinite(left) || !std::isfinite(top) || !std::isfinite(right) || !std::isfinite(bottom)) return;
     const float x1 = std::max(left, 0.0F);
     const float y1 = std::max(top, 0.0F);

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from dsbench.errors import BuildError
 from dsbench.families import families, family_named
 from dsbench.family import Family
-from dsbench.graph_dense_rows import DENSE_ROWS
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_named_rows import NAMED_ROWS
-
-ROWS = (*NAMED_ROWS, *DENSE_ROWS)
+from dsbench.graph_refusals import REFUSALS
 
 
 class UnknownGraphError(BuildError):
@@ -27,7 +24,8 @@ class Verdict:
 def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None = None) -> Verdict:
     """Return the family of the first row of the table that matches, or the family `named` in the config.
 
-    `hint` is config.json's, and decides between families that match in the same row.
+    `hint` is config.json's. Where several families match in the same row, one that shares its head is taken, since
+    config.json then tells which.
 
     Raises UnknownGraphError with what was seen where none matches, where the row is a refusal, or where two
     families match in the same row.
@@ -40,7 +38,7 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
         for sign in family.signs
         if sign.matches(facts)
     ]
-    refused = [row for row in ROWS if row.matches(facts)]
+    refused = [row for row in REFUSALS if row.matches(facts)]
     first = min([rank for rank, _ in found] + [row.rank for row in refused], default=None)
     if first is None:
         raise UnknownGraphError(
@@ -49,13 +47,11 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
         )
     for row in refused:
         if row.rank == first:
-            reason = (row.refusal or f"{row.family} has no parser yet").format(
-                task=facts.metadata.get("task")
-            )
+            reason = row.reason.format(task=facts.metadata.get("task"))
             raise UnknownGraphError(f"the ONNX ({facts.signature()}) is refused by {row.seen}: {reason}.")
     verdicts = [verdict for rank, verdict in found if rank == first]
     if hint is not None and len(verdicts) > 1:
-        verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head] or verdicts
+        verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head][:1] or verdicts
     if len(verdicts) > 1:
         raise UnknownGraphError(
             f"the ONNX ({facts.signature()}) may be {_names([v.family for v in verdicts], ' or ')}: its tensors"
@@ -85,6 +81,7 @@ def family_facts(family: Family, facts: GraphFacts) -> dict:
     try:
         if set(tensors) != set(family.head.roles) or not set(tensors.values()) <= facts.names:
             raise ValueError("outputs are missing")
+        settings |= family.settings_of(facts) if family.settings_of else {}
         classes = family.head.classes({role: facts.dims(name) for role, name in tensors.items()}, settings)
     except (LookupError, TypeError, ValueError) as error:
         raise UnknownGraphError(

@@ -13,7 +13,17 @@ from dsbench.parser_settings import settings_header
 LIBRARY = "libparser.so"
 SOURCE = "parser.cpp"
 SETTINGS = "parser_settings.hpp"
-SHARED_HEADERS = ("detection_parser.hpp", "include/nvdsinfer.h", "include/nvdsinfer_custom_impl.h")
+SHARED_HEADERS = (
+    "anchors.hpp",
+    "detection_parser.hpp",
+    "final_boxes.hpp",
+    "grid.hpp",
+    "output_tensors.hpp",
+    "queries.hpp",
+    "thresholds.hpp",
+    "include/nvdsinfer.h",
+    "include/nvdsinfer_custom_impl.h",
+)
 OBJECT_BYTES = (28, 24)
 
 
