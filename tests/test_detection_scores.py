@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dsbench.detection_scores import Decoder, above, agreement, without_overlaps
-from dsbench.families import family_named
+from dsbench.families import families, family_named
 from dsbench.reference_preprocessing import Picture
 
 CAR = [0, 10, 10, 50, 50, 0.9]
@@ -64,3 +64,16 @@ def test_decoder_gives_boxes_in_pixels_of_the_frame_down_to_half_the_threshold()
     np.testing.assert_allclose(found[:, 5], [1 / (1 + np.exp(-2)), 1 / (1 + np.exp(0.5))])
     below = {**outputs, "b": outputs["b"] + np.float32([0, 0.5, 0, 0])}
     assert len(decoder.rows(below, (40, 40), Picture(0, 0, 40, 20), (100, 200))) == 0
+
+
+@pytest.mark.parametrize("family", families(), ids=lambda family: family.name)
+def test_objects_of_every_family_are_found_inside_the_frame(family):
+    tensors = family.example(np.random.default_rng(1), 4, 320, 192)
+    names = {role: f"tensor of {role}" for role in family.head.roles}
+    decoder = Decoder(family, names, family.all_settings(), 4, family.default_threshold)
+    outputs = {names[role]: np.asarray(values, np.float32)[None] for role, values in tensors.items()}
+    found = decoder.rows(outputs, (192, 320), Picture(0, 6, 320, 180), (720, 1280))
+    assert (found[:, 5] > family.default_threshold).any()
+    assert (found[:, 5] > family.default_threshold / 2).all()
+    assert (np.diff(found[:, 5]) <= 0).all()
+    assert ((found[:, 1:5] >= 0) & (found[:, 1:5] <= [1280, 720, 1280, 720])).all()
