@@ -28,6 +28,7 @@ checkpoint benchmark_streams:
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
+        preprocess="models/{model}/validation/preprocess.json",
         video=VIDEO,
         facts=RUNNER_FACTS,
     output:

@@ -44,6 +44,7 @@ rule collect_data:
         attempts="models/{model}/model/export_attempts.json",
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
+        preprocess="models/{model}/validation/preprocess.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         schema=DATA_SCHEMA,

@@ -33,6 +33,7 @@ TREE = [
     "samples/frame_middle.jpg",
     "samples/kitti_output/00_000_000299.txt",
     "validation/gate.json",
+    "validation/preprocess.json",
 ]
 
 
@@ -76,6 +77,15 @@ def test_detections_agree_with_the_clips_ground_truth(data):
     truth = data["validation"]["ground_truth"]
     assert truth["precision"] > 0.85
     assert truth["recall"] > 0.85
+
+
+def test_preprocessing_is_proven_against_the_image_processor_and_beats_what_it_could_be(data):
+    proof = data["preprocessing"]["proof"]
+    derived, *others = proof["alternatives"]
+    assert proof["passed"] and proof["told_by_detections"]
+    assert proof["reference"] == "preprocessor_config.json"
+    assert derived["mean_difference"] < 5
+    assert derived["agreement"] > 0.1 + max(row["agreement"] for row in others)
 
 
 def test_no_path_of_this_machine_is_in_a_report(finished):

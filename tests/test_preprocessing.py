@@ -81,6 +81,7 @@ def test_owlv2_pads_to_its_square_at_the_bottom_right():
     config = {"image_processor_type": "Owlv2ImageProcessor", "size": {"height": 960, "width": 960}}
     preprocessing = derive_preprocessing(config, False)
     assert preprocessing.maintain_aspect_ratio and not preprocessing.symmetric_padding
+    assert not derive_preprocessing(config | {"do_pad": False}, False).maintain_aspect_ratio
 
 
 def test_crop_to_the_size_itself_changes_nothing():

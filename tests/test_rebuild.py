@@ -26,6 +26,7 @@ UNTOUCHED = {
     "make_export_environment",
     "export_onnx",
     "prepare_onnx",
+    "prove_preprocessing",
     "write_labels",
     "write_parser",
     "compile_parser",
@@ -94,6 +95,7 @@ def test_every_artefact_is_a_target_of_its_own(tmp_path):
         "models/rtdetr/benchmarks/b4/trtexec_b4.log": "benchmark_max_batch",
         "models/rtdetr/benchmarks/ds/ds_s3_run1.log": "benchmark_streams",
         "models/rtdetr/config/labels.txt": "write_labels",
+        "models/rtdetr/validation/preprocess.json": "prove_preprocessing",
         "models/rtdetr/reports/charts/chart_efficiency.png": "draw_chart",
         "models/rtdetr/scripts/ds_run1.sh": "write_scripts",
     }.items():

@@ -102,6 +102,31 @@ def test_optional_values_read_not_measured(data):
     assert "| Variation of the windows (%) | not measured | 2.1 |" in report
 
 
+def test_preprocessing_is_shown_against_what_it_could_be_instead(data):
+    proof = data["preprocessing"]["proof"]
+    proof["warnings"], proof["notes"] = ["a warning."], ["a note."]
+    section = render_markdown(data).split("## 3.")[1].split("## 4.")[0]
+    assert (
+        "against the image processor of preprocessor_config.json, on 5 frames of the clip with 27" in section
+    )
+    assert "| as derived | 2.67 | 73.0 | 0.812 | 31 | 20.5 |" in section
+    assert "| model-color-format=1 | 29.56 | 216.0 | 0.586 | 17 | 11.0 |" in section
+    assert "- a warning.\n- a note.\n" in section
+    proof["reference"] = "family"
+    proof["alternatives"][1] |= {"same_as_derived": True, "agreement": None}
+    section = render_markdown(data).split("## 3.")[1].split("## 4.")[0]
+    assert "family's own pipeline (there is no preprocessor_config.json)" in section
+    assert (
+        "| net-scale-factor=1 (same pixels) | 26,830.73 | 64,815.0 | not measured | 500 | 438.5 |" in section
+    )
+
+
+@pytest.mark.parametrize("absent", [lambda facts: facts.pop("proof"), lambda facts: facts.update(proof=None)])
+def test_preprocessing_that_was_not_proven_reads_not_measured(data, absent):
+    absent(data["preprocessing"])
+    assert "Derived preprocessing against the model's own: not measured." in render_markdown(data)
+
+
 def test_efficiency_states_the_measured_difference_and_the_batches(data):
     section = render_markdown(data).split("## 10.")[1].split("## 11.")[0]
     assert "| Run 1 | 6 | 177.4 | 89.1 % |" in section

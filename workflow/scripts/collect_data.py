@@ -59,6 +59,7 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
         "parser": family.head.parser_source,
         "symbol": family.head.parser_symbol,
         "notes": list(found.notes),
+        "proof": json.loads(Path(files.preprocess).read_text()),
     }
 
 

@@ -57,7 +57,7 @@ def render_nvinfer_config(
         "onnx-file": _relative(files.onnx, files.config),
         "model-engine-file": _relative(files.engine, files.config),
         "infer-dims": f"3;{preprocessing.height};{preprocessing.width}",
-        **_image_keys(preprocessing),
+        **image_keys(preprocessing),
         "labelfile-path": _relative(files.labels, files.config),
         "num-detected-classes": class_count,
         "custom-lib-path": _relative(files.parser_library, files.config),
@@ -78,7 +78,8 @@ def _remarks(preprocessing: Preprocessing) -> list[str]:
     return [f"# The ONNX divides by std {std} itself; net-scale-factor and offsets do the rest exactly.", ""]
 
 
-def _image_keys(preprocessing: Preprocessing) -> dict[str, object]:
+def image_keys(preprocessing: Preprocessing) -> dict[str, object]:
+    """Return the keys that say what nvinfer does to a frame, with their values as they are written."""
     keys = {
         "net-scale-factor": f"{preprocessing.net_scale_factor:.17g}",
         "model-color-format": COLOR_FORMATS[preprocessing.model_color_format],

@@ -88,7 +88,7 @@ def derive_preprocessing(config: Mapping[str, object], do_normalize_default: boo
             f"image_std {list(folded_std)} differs per channel and nvinfer has one net-scale-factor,"
             " so the ONNX divides by it."
         )
-    padded_square = processor_type(config).startswith("Owlv2")
+    padded_square = processor_type(config).startswith("Owlv2") and bool(config.get("do_pad", True))
     if padded_square:
         notes.append("Padding to the square is black in nvinfer, mid-grey in the image processor.")
     if config.get("resample", PIL_BILINEAR) != PIL_BILINEAR:

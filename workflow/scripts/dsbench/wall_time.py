@@ -4,7 +4,15 @@ import csv
 from pathlib import Path
 
 SHARED_STEPS = ("check_toolchain", "inspect_video", "make_export_environment")
-BEFORE_ENGINE = ("list_source", "fetch_source", "copy_config", "export_onnx", "prepare_onnx", "write_labels")
+BEFORE_ENGINE = (
+    "list_source",
+    "fetch_source",
+    "copy_config",
+    "export_onnx",
+    "prepare_onnx",
+    "write_labels",
+    "prove_preprocessing",
+)
 AFTER_ENGINE = (
     "write_parser",
     "compile_parser",

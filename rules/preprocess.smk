@@ -1,0 +1,39 @@
+"""Step 6, between ONNX and engine: the derived preprocessing is the model's own, and better than its alternatives."""
+
+# What nvinfer does to a frame is computed by the embedded runtime's code, whichever runtime measures.
+NVINFER_PIXELS = [
+    "dsembed/decode.py",
+    "dsembed/native.py",
+    "dsembed/postprocess.py",
+    "host/interface.hpp",
+    "host/preprocess.cpp",
+    "host/sampling.hpp",
+    "host/streammux.cpp",
+]
+
+
+rule prove_preprocessing:
+    input:
+        onnx="models/{model}/model/{model}.onnx",
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+        processor=file_of_source("preprocessor_config.json"),
+        video=VIDEO,
+        clip="build/toolchain/video.json",
+        runtime=[PROJECT / "workflow/embedded" / file for file in NVINFER_PIXELS],
+    output:
+        "models/{model}/validation/preprocess.json",
+    log:
+        "logs/{model}/prove_preprocessing.log",
+    benchmark:
+        "logs/{model}/wall_time/prove_preprocessing.tsv"
+    # A wrong one is said before hours of measuring with it.
+    priority: 50
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("preprocess_proof", "embedded_pixels", "labels"),
+        frames=5,
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+    script:
+        "../workflow/scripts/prove_preprocessing.py"

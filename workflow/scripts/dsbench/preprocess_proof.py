@@ -1,0 +1,137 @@
+"""What each way of preprocessing gives on frames of the clip: its pixels, and what the model then detects."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import onnxruntime
+
+from dsbench.detection_scores import Decoder, above, agreement
+from dsbench.embedded_pixels import NvinferPixels, rgb_of
+from dsbench.family import Family
+from dsbench.onnx_compare import answers
+from dsbench.preprocess_alternatives import alternatives
+from dsbench.preprocess_verdict import FAMILY, judge_rows
+from dsbench.preprocessing import Preprocessing
+from dsbench.reference_preprocessing import ReferencePixels, family_pixels, processor_pixels, processor_size
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The model's own preprocessing: of which origin, of which size for the clip, and as a function of RGB."""
+
+    origin: str
+    size: tuple[int, int]
+    pixels: Callable[[np.ndarray], ReferencePixels]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run, its derived preprocessing, and how its tensors become detections."""
+
+    runner: onnxruntime.InferenceSession
+    preprocessing: Preprocessing
+    decoder: Decoder
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the network's height and width in pixels."""
+        return self.preprocessing.height, self.preprocessing.width
+
+    @property
+    def std(self) -> np.ndarray:
+        """Return the divisors per channel that the ONNX applies itself, [3, 1, 1]."""
+        return np.asarray(self.preprocessing.folded_std or (1, 1, 1), np.float64)[:, None, None]
+
+
+def reference_of(
+    config: Path | None, family: Family, size: tuple[int, int], frame: tuple[int, int]
+) -> Reference:
+    """Return the image processor that the file `config` describes, the family's pipeline where there is none.
+
+    `size` and `frame` are the network's and the clip's height and width.
+    """
+    if config is None:
+        return Reference(FAMILY, size, lambda rgb: family_pixels(rgb, family.pixels, size))
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    return Reference(
+        "preprocessor_config.json",
+        processor_size(settings, *frame),
+        lambda rgb: processor_pixels(rgb, settings, family.do_normalize_default, size),
+    )
+
+
+def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.VideoFrame]]) -> dict:
+    """Return the content of preprocess.json; raises ProofError where another preprocessing fits better.
+
+    Differences are in levels, of which an 8-bit channel has 256.
+    """
+    pictures = [frame for _, frame in frames]
+    wanted = [reference.pixels(rgb_of(frame)) for frame in pictures]
+    target = [
+        _rows(model, pixels.tensor * model.std, pixels.picture, frame)
+        for pixels, frame in zip(wanted, pictures, strict=True)
+    ]
+    rows, derived = [], None
+    for keys, preprocessing in alternatives(model.preprocessing).items():
+        maker = NvinferPixels(preprocessing, pictures[0].width, pictures[0].height)
+        tensors = [maker.tensor(frame) for frame in pictures]
+        if derived is not None and all(map(np.array_equal, tensors, derived)):
+            rows.append(rows[0] | {"keys": keys, "same_as_derived": True})
+            continue
+        derived = derived or tensors
+        found = [
+            _rows(model, tensor, maker.picture, frame)
+            for tensor, frame in zip(tensors, pictures, strict=True)
+        ]
+        rows.append(
+            {"keys": keys, "same_as_derived": False}
+            | _difference(tensors, wanted, model.std)
+            | _detected(target, found, model.decoder.threshold)
+        )
+    return judge_rows(
+        rows,
+        reference.origin,
+        frames=[index for index, _ in frames],
+        reference_detections=len(above(target, model.decoder.threshold)),
+        notes=_size_note(reference, model.size),
+    )
+
+
+def _rows(model: Model, tensor: np.ndarray, picture, frame: av.VideoFrame) -> np.ndarray:
+    outputs = answers(model.runner, tensor[None].astype(np.float32))
+    return model.decoder.rows(outputs, model.size, picture, (frame.height, frame.width))
+
+
+def _difference(tensors: Sequence[np.ndarray], wanted: Sequence[ReferencePixels], std: np.ndarray) -> dict:
+    """Return the differences where the reference shows the frame; what padding is filled with is not asked."""
+    inside = [
+        want.picture.inside(np.abs(tensor / std - want.tensor) / want.level[:, None, None])
+        for tensor, want in zip(tensors, wanted, strict=True)
+    ]
+    return {
+        "mean_difference": float(np.mean([levels.mean() for levels in inside])),
+        "max_difference": float(max(levels.max() for levels in inside)),
+    }
+
+
+def _detected(target: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> dict:
+    scores = above(found, threshold)
+    return {
+        "agreement": agreement(target, found, threshold),
+        "detections": len(scores),
+        "confidence": float(scores.sum()),
+    }
+
+
+def _size_note(reference: Reference, size: tuple[int, int]) -> list[str]:
+    if reference.size == size:
+        return []
+    made, network = ("x".join(map(str, sides)) for sides in (reference.size, size))
+    return [
+        f"The image processor makes {made} (height x width) of this clip's frames, the network is fixed at"
+        f" {network}; both sides were compared at the network's."
+    ]

@@ -1,0 +1,46 @@
+"""Prove the derived preprocessing on frames of the clip, and against what it could be instead."""
+
+import json
+from pathlib import Path
+
+import onnx
+
+from dsbench.detection_scores import Decoder
+from dsbench.embedded_pixels import spread_frames
+from dsbench.families import family_named
+from dsbench.labels import read_labels
+from dsbench.onnx_compare import session
+from dsbench.preprocess_proof import Model, prove, reference_of
+from dsbench.preprocess_verdict import ProofError
+from dsbench.preprocessing import preprocessing_of
+from dsbench.rule_script import explained
+
+with explained(snakemake.log[0]):
+    files, threshold = snakemake.input, snakemake.params.threshold
+    inspect = json.loads(Path(files.inspect).read_text())
+    family = family_named(inspect["family"])
+    model = Model(
+        session(onnx.load(files.onnx)),
+        preprocessing_of(inspect["preprocessing"]),
+        Decoder(
+            family,
+            inspect["tensors"],
+            inspect["settings"],
+            inspect["class_count"] or len(read_labels(Path(files.labels))),
+            family.default_threshold if threshold is None else threshold,
+        ),
+    )
+    clip = json.loads(Path(files.clip).read_text())
+    reference = reference_of(
+        Path(files.processor) if files.get("processor") else None,
+        family,
+        model.size,
+        (clip["height"], clip["width"]),
+    )
+    frames = spread_frames(Path(files.video), clip["frames"], snakemake.params.frames)
+    try:
+        result = prove(model, reference, frames)
+    except ProofError as error:
+        Path(snakemake.log[0]).write_text(json.dumps(error.result, indent=1) + "\n")
+        raise
+    Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")
