@@ -50,9 +50,7 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
         )
     for row in refused:
         if row.rank == first:
-            reason = (row.refusal or f"{row.family} has no parser yet").format(
-                task=facts.metadata.get("task")
-            )
+            reason = row.refusal.format(task=facts.metadata.get("task"))
             raise UnknownGraphError(f"the ONNX ({facts.signature()}) is refused by {row.seen}: {reason}.")
     verdicts = [verdict for rank, verdict in found if rank == first]
     if hint is not None and len(verdicts) > 1:

@@ -15,13 +15,12 @@ SEGMENTERS = ("masks", "pred_masks", "keypoints", "pred_keypoints")
 
 @dataclass(frozen=True)
 class Row:
-    """One row of what is told apart but has no declared family: a name, or for a refusal the reason."""
+    """One row of what is told apart and refused, with the reason."""
 
     rank: int
     matches: Callable[[GraphFacts], bool]
     seen: str
-    family: str | None = None
-    refusal: str | None = None
+    refusal: str
 
 
 def ultralytics(f: GraphFacts) -> bool:
