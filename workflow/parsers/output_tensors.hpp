@@ -23,8 +23,11 @@ struct Grid {
     bool is_half;
 };
 
+// INT64 by its number: DeepStream 6's headers have no name for it.
+constexpr int kInt64 = 4;
+
 inline bool is_real(NvDsInferDataType type) { return type == FLOAT || type == HALF; }
-inline bool is_whole(NvDsInferDataType type) { return type == INT32 || type == INT64; }
+inline bool is_whole(NvDsInferDataType type) { return type == INT32 || static_cast<int>(type) == kInt64; }
 
 // Finds the output `name` and checks that it is readable, real or, where `may_be_whole`, of whole numbers, and
 // has `dim_count` dims, none of them 0. Null, and one line on stderr, where it is not.
@@ -79,12 +82,12 @@ inline bool find_grid(const Layers& layers, const char* parser, const char* name
 }
 
 inline double number(const List& list, std::size_t index) {
-    switch (list.type) {
+    switch (static_cast<int>(list.type)) {
         case HALF:
             return float_of_half(static_cast<const std::uint16_t*>(list.data)[index]);
         case INT32:
             return static_cast<const std::int32_t*>(list.data)[index];
-        case INT64:
+        case kInt64:
             return static_cast<double>(static_cast<const std::int64_t*>(list.data)[index]);
         default:
             return static_cast<const float*>(list.data)[index];
