@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from dsbench.perf_log import StreamRun, WindowCounter, check_ended_well, read_run
-from dsbench.tool_run import run_tool
+from dsbench.perf_log import StalledStreamError, StreamRun, WindowCounter, check_ended_well, read_run
+from dsbench.tool_run import report_progress, run_tool
 
 # Rows before the pipeline runs, the ramp-up row, and one row of slack for a late first frame.
 EXTRA_ROWS = 3
@@ -20,7 +20,31 @@ def measure_streams(
     log: Path,
     facts: dict[str, str],
 ) -> StreamRun:
-    """Run `streams` looping streams until `windows` full windows are printed, stop by SIGINT, return the rates."""
+    """Run `streams` looping streams until `windows` full windows are printed, stop by SIGINT, return the rates.
+
+    A run in which a stream stalled is done once more: on a shared machine that may be somebody else's doing. Its
+    log is kept beside `log`.
+    """
+    arguments = (program, config, streams, interval_s, windows, timeout_s, log, facts)
+    try:
+        return _measure_once(*arguments)
+    except StalledStreamError as error:
+        disturbed = log.with_name(f"{log.stem}_disturbed.log")
+        shutil.copyfile(log, disturbed)
+        report_progress(f"{error}; measuring once more, that log is {disturbed}")
+        return _measure_once(*arguments)
+
+
+def _measure_once(
+    program: str,
+    config: Path,
+    streams: int,
+    interval_s: int,
+    windows: int,
+    timeout_s: float,
+    log: Path,
+    facts: dict[str, str],
+) -> StreamRun:
     counter = WindowCounter(streams)
     run_tool(
         [program, "-c", str(config)],

@@ -20,6 +20,10 @@ class PerfLogError(BuildError):
     """A deepstream-app log that is not the log of a finished, undisturbed run."""
 
 
+class StalledStreamError(PerfLogError):
+    """A run in which a stream got no frame for a whole window."""
+
+
 @dataclass(frozen=True)
 class StreamRun:
     """Frames per second of one run, over full windows after the ramp-up.
@@ -101,7 +105,7 @@ def read_run(log: Path | str, streams: int, min_windows: int) -> StreamRun:
     for row in windows:
         for stream, value in enumerate(row):
             if not (math.isfinite(value) and value > 0):
-                raise PerfLogError(f"{log}: stream {stream} stalled ({value} frames/s in a window)")
+                raise StalledStreamError(f"{log}: stream {stream} stalled ({value} frames/s in a window)")
     return StreamRun(
         streams=streams,
         window_fps=[sum(row) for row in windows],
