@@ -140,6 +140,22 @@ def test_lone_onnx_needs_no_export_environment(tmp_path):
     assert variants["choice"] == "detector.onnx"
 
 
+def test_labels_file_of_the_config_must_have_a_line_for_each_class(tmp_path):
+    onnx_file = graphs.write(graphs.queries(classes=4), tmp_path / "source/model.onnx")
+    labels = tmp_path / "names.txt"
+    labels.write_text("car\nperson\nroad sign\n")
+    entry = f"{{source: {onnx_file.parent}, family: sigmoid_queries, labels: {labels}}}"
+    wanted = "models/lone/config/labels.txt"
+    done = snakemake(tmp_path, wanted, config=f"models: {{lone: {entry}}}\n")
+    assert done.returncode != 0
+    assert f"{labels}: 3 class names, but the model's tensors have 4 classes" in done.stdout
+    assert not (tmp_path / wanted).exists()
+    labels.write_text("car\nperson\nroad sign\nbicycle\n")
+    done = snakemake(tmp_path, wanted, config=f"models: {{lone: {entry}}}\n")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert (tmp_path / wanted).read_text() == labels.read_text()
+
+
 def test_static_batch_has_a_file_for_each_size_which_the_engine_takes(tmp_path):
     onnx_file = graphs.write(graphs.batch_in_axis_1(), tmp_path / "source/model.onnx")
     (onnx_file.parent / "labels.txt").write_text("car\nperson\nbicycle\nroad_sign\n")
