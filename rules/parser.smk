@@ -2,7 +2,11 @@
 
 PARSER_TEMPLATES = [
     "Makefile.template",
+    "anchors.hpp",
     "detection_parser.hpp",
+    "final_boxes.hpp",
+    "grid.hpp",
+    "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",
@@ -11,7 +15,11 @@ PARSER_TEMPLATES = [
 PARSER_SOURCES = [
     "parser.cpp",
     "parser_settings.hpp",
+    "anchors.hpp",
     "detection_parser.hpp",
+    "final_boxes.hpp",
+    "grid.hpp",
+    "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",

@@ -1,9 +1,13 @@
 """A compiled parser, called through nvinfer's C++ interface: what the parser tests share."""
 
+import atexit
+import shutil
 import struct
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import numpy as np
 
@@ -13,7 +17,7 @@ PARSERS = Path(__file__).parents[1] / "workflow/parsers"
 DRIVER = Path(__file__).with_name("parser_driver.cpp")
 FLOAT, HALF, INT32 = 0, 1, 3
 NULL = 0xFFFFFFFF
-SANITIZE = "-fsanitize=address,undefined -fno-sanitize-recover=all"
+SANITIZE = "-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all"
 
 
 @dataclass
@@ -23,6 +27,7 @@ class Layer:
     dtype: int
     dims: tuple[int, ...]
     elements: int
+    dim_count: int | None = None
 
     def packed(self) -> bytes:
         name = b"" if self.name is None else self.name.encode()
@@ -30,7 +35,7 @@ class Layer:
         return b"".join(
             [
                 struct.pack("<I", NULL if self.name is None else len(name)) + name,
-                struct.pack("<2I", self.dtype, len(self.dims)),
+                struct.pack("<2I", self.dtype, len(self.dims) if self.dim_count is None else self.dim_count),
                 struct.pack("<8I", *self.dims, *[0] * (8 - len(self.dims))),
                 struct.pack("<2I", self.elements, NULL if self.array is None else len(data)) + data,
             ]
@@ -84,6 +89,24 @@ class Parser:
         return answers, process.stderr.decode().splitlines()
 
 
+def tensors_of(family):
+    """Return a name for each role's tensor, with characters that C++ has to escape."""
+    return {role: f'{role}/it\'s "{role}"' for role in family.head.roles}
+
+
+@cache
+def compiled_driver(object_bytes, sanitize):
+    """Return the program that calls a library, compiled once for all parsers of a test run."""
+    driver = Path(mkdtemp(prefix="parser_driver")) / "driver"
+    atexit.register(shutil.rmtree, driver.parent)
+    options = ["-std=c++17", f"-DDEEPSTREAM_OBJECT_BYTES={object_bytes}", "-Wall", "-Wextra", "-Werror"]
+    options += SANITIZE.split() if sanitize else []
+    subprocess.run(
+        ["g++", *options, "-I", PARSERS / "include", DRIVER, "-o", driver, "-ldl"], check=True, timeout=120
+    )
+    return driver
+
+
 def build(family, tensors, directory, object_bytes=28, sanitize=False):
     """Compile the family's parser for outputs of these names by role, and the driver that calls it."""
     write_parser_sources(family, tensors, family.all_settings(), PARSERS, directory)
@@ -91,10 +114,4 @@ def build(family, tensors, directory, object_bytes=28, sanitize=False):
         makefile = directory / "Makefile"
         makefile.write_text(makefile.read_text().replace("-O3", f"-O1 -g {SANITIZE}"))
     library = compile_parser(directory, None, object_bytes, directory / "make.log")
-    driver = directory / "driver"
-    options = ["-std=c++17", f"-DDEEPSTREAM_OBJECT_BYTES={object_bytes}", "-Wall", "-Wextra", "-Werror"]
-    options += SANITIZE.split() if sanitize else []
-    subprocess.run(
-        ["g++", *options, "-I", directory / "include", DRIVER, "-o", driver, "-ldl"], check=True, timeout=120
-    )
-    return Parser(driver, library, object_bytes, family.head.parser_symbol)
+    return Parser(compiled_driver(object_bytes, sanitize), library, object_bytes, family.head.parser_symbol)

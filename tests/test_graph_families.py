@@ -4,16 +4,18 @@ import numpy as np
 import pytest
 
 import tiny_graphs as graphs
+from dsbench.families import family_named
 from dsbench.graph_facts import GraphFacts, graph_facts, metadata_names
-from dsbench.graph_families import UnknownGraphError, recognise
+from dsbench.graph_families import UnknownGraphError, family_facts, recognise
 
 F, L = "float32", "int64"
 ULTRALYTICS = {"author": "Ultralytics", "task": "detect"}
 
 
-def facts(outputs, size=640, sides=(), image="images", metadata=None, classes=None, answers=None):
+def facts(outputs, size=640, sides=(), image="images", metadata=None, classes=None, answers=None, names=()):
     inputs = {image: (["batch", 3, size, size], F)} | {name: (["batch", 2], L) for name in sides}
-    return GraphFacts(inputs, outputs, metadata or {}, classes, answers or {})
+    count = len(names) or classes
+    return GraphFacts(inputs, outputs, metadata or {}, count, answers or {}, dict(enumerate(names)))
 
 
 def rows(array):
@@ -28,6 +30,10 @@ def hf(columns):
     return {"logits": (["batch", 100, columns], F), "pred_boxes": (["batch", 100, 4], F)}
 
 
+def nvidia(columns):
+    return {"pred_logits": (["b", 300, columns], F), "pred_boxes": (["b", 300, 4], F)}
+
+
 BOXES, SCORES = (["batch", 100, 4], F), (["batch", 100], F)
 CASES = [
     (facts(one(300, 6), metadata=ULTRALYTICS | {"head": "RTDETRDecoder"}), "ultralytics_rt_detr"),
@@ -38,7 +44,9 @@ CASES = [
     (facts(hf(4), classes=4), "sigmoid_queries"),
     (facts(hf(80)), "sigmoid_queries"),
     (facts(hf(91), sides=["pixel_mask"]), "sigmoid_queries"),
-    (facts({"pred_logits": (["b", 300, 5], F), "pred_boxes": BOXES}), "tao_detr"),
+    (facts(nvidia(4), names=["BG", "person", "face", "bag"]), "tao_detr"),
+    (facts(nvidia(4), names=["Background", "person", "face", "bag"]), "tao_detr"),
+    (facts(nvidia(4), names=["person", "forklift", "pallet", "cart"]), "tao_rt_detr"),
     (
         facts({"labels": (["b", 300], L), "boxes": BOXES, "scores": SCORES}, sides=["orig_target_sizes"]),
         "rt_detr_original",
@@ -86,6 +94,10 @@ REFUSED = [
     (facts(hf(256), sides=["input_ids"]), "Grounding DINO whose text"),
     (facts(hf(3) | {"text_embeds": (["b", 3, 512], F)}), "OWL-ViT whose text"),
     (facts(hf(7)), "may be sigmoid_queries or softmax_queries"),
+    (facts(nvidia(4)), "may be tao_detr or tao_rt_detr"),
+    (facts(nvidia(4), classes=4), "may be tao_detr or tao_rt_detr"),
+    (facts(nvidia(4), names=["person", "face", "bag"]), "may be tao_detr or tao_rt_detr"),
+    (facts(nvidia(4), names=["N/A", "person", "face", "bag"]), "may be tao_detr or tao_rt_detr"),
     (facts({"a": (["m", 6], F), "b": ([1], "int32")}, sides=["scale_factor"]), "exclude_nms"),
     (facts({"output": (["m", 7], F)}), "without the NMS"),
     (facts({"boxes": (["n", 4], F), "scores": (["n"], F), "labels": (["n"], L)}), "torchvision"),
@@ -109,6 +121,14 @@ def test_what_is_no_detector_is_refused_with_its_signature(seen, reason):
     with pytest.raises(UnknownGraphError, match=reason) as error:
         recognise(seen)
     assert seen.signature() in str(error.value)
+
+
+@pytest.mark.parametrize("outputs", [nvidia(4), {"dets": BOXES, "labels": (["b", 100, 91], F)}])
+def test_config_decides_between_families_of_its_head_whatever_the_outputs_are_called(outputs):
+    family = family_named("rf_detr")
+    seen = facts(outputs)
+    assert recognise(seen, hint=family).family.head is family.head
+    assert set(family_facts(family, seen)["tensors"].values()) == set(outputs)
 
 
 def test_facts_leave_initializers_out_of_the_inputs():

@@ -1,14 +1,23 @@
+import ctypes
 import shutil
 from pathlib import Path
 
 import pytest
 
-from dsbench.families import family_named
-from dsbench.parser_build import SOURCE, ParserBuildError, check_symbol, compile_parser, write_parser_sources
+from dsbench.families import families, family_named
+from dsbench.parser_build import (
+    OBJECT_BYTES,
+    SOURCE,
+    ParserBuildError,
+    check_symbol,
+    compile_parser,
+    write_parser_sources,
+)
 
 PARSERS = Path(__file__).parents[1] / "workflow/parsers"
 FAMILY = family_named("rt_detr")
 TENSORS = {"logits": "logits", "boxes": "pred_boxes"}
+HEADS = {family.head.parser_source: family for family in families()}
 
 
 @pytest.fixture
@@ -57,6 +66,28 @@ def test_an_installed_deepstreams_headers_are_used(directory, tmp_path):
     shutil.copytree(PARSERS / "include", includes)
     shutil.rmtree(directory / "include")
     compile_parser(directory, tmp_path / "deep stream", 28, tmp_path / "make.log")
+
+
+@pytest.mark.parametrize("object_bytes", OBJECT_BYTES)
+@pytest.mark.parametrize("family", HEADS.values(), ids=HEADS)
+def test_every_head_compiles_without_a_warning_for_both_object_sizes_of_a_deepstream(
+    family, object_bytes, tmp_path
+):
+    target, deepstream = tmp_path / "parser", tmp_path / "deepstream"
+    tensors = {role: role for role in family.head.roles}
+    write_parser_sources(family, tensors, family.all_settings(), PARSERS, target)
+    (deepstream / "sources").mkdir(parents=True)
+    shutil.move(target / "include", deepstream / "sources/includes")
+    makefile = target / "Makefile"
+    # What the optimiser would say is said where the parsers are built to be called.
+    makefile.write_text(makefile.read_text().replace("-O3", "-O0"))
+    library = compile_parser(target, deepstream, object_bytes, tmp_path / "make.log")
+    said = (tmp_path / "make.log").read_text()
+    assert f'-isystem "{deepstream}/sources/includes"' in said and "-Iinclude" not in said
+    assert "warning" not in said
+    check_symbol(library, family.head.parser_symbol)
+    stated = ctypes.c_uint.in_dll(ctypes.CDLL(str(library)), "NvDsInferParseObjectBytes")
+    assert stated.value == object_bytes
 
 
 def test_headers_with_another_object_size_do_not_compile(directory, tmp_path):

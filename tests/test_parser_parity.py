@@ -5,13 +5,9 @@ import pytest
 
 from dsbench.families import families
 from dsbench.family import Frame
-from parser_calls import build, case, layer
+from parser_calls import build, case, layer, tensors_of
 
 SIZES = [(640, 640), (320, 192), (416, 416)]
-
-
-def tensors_of(family):
-    return {role: f'{role}/it\'s "{role}"' for role in family.head.roles}
 
 
 def prepared(family, seed, size, classes, dtype):

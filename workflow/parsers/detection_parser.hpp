@@ -142,10 +142,11 @@ inline float logit_of(float threshold) {
 
 inline float sigmoid(float logit) { return 1.0F / (1.0F + std::exp(-logit)); }
 
-// Appends the box between two corners in pixels, clipped to the network. A box that is not finite or
-// has no area inside the network is left out.
+// Appends the box between two corners in pixels, clipped to the network. A box or score that is not
+// finite, or a box without area inside the network, is left out.
 inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, std::uint32_t class_id, float confidence,
                        float left, float top, float right, float bottom) {
+    if (!std::isfinite(confidence)) return;
     if (!std::isfinite(left) || !std::isfinite(top) || !std::isfinite(right) || !std::isfinite(bottom)) return;
     const float x1 = std::max(left, 0.0F);
     const float y1 = std::max(top, 0.0F);

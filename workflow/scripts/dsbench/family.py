@@ -75,7 +75,8 @@ class Family:
     `architectures` gives config.json's model_type for each of its architectures. `tensors` names the output of
     each role, from the graph's facts. `example` makes one frame's tensors by role from a random generator, the
     number of classes, and the network's width and height, some of its detections above the threshold: tests
-    prove parser and reference on it.
+    prove parser and reference on it. `settings_of` gives, from the graph's facts, the settings that models of the
+    family do not share.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Family:
     architectures: Mapping[str, str] = field(default_factory=dict)
     signs: tuple[Sign, ...] = ()
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    settings_of: Callable[[GraphFacts], Mapping[str, Setting]] | None = None
     pixels: PixelRule = PixelRule()
     do_normalize_default: bool = False
     required_config: Mapping[str, object] = field(default_factory=dict)

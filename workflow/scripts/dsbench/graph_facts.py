@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
@@ -14,7 +14,8 @@ STRIDES = (8, 16, 32)
 class GraphFacts:
     """Inputs and outputs with dims (a name where symbolic) and dtype, metadata, and the classes if known.
 
-    `answers` are the outputs for one real picture, where it was run.
+    `answers` are the outputs for one real picture, where it was run; `class_names` are by class id; `producer` is
+    the exporter's name for itself.
     """
 
     inputs: Mapping[str, tuple[list, str]]
@@ -22,6 +23,8 @@ class GraphFacts:
     metadata: Mapping[str, str]
     class_count: int | None
     answers: Mapping[str, np.ndarray]
+    class_names: Mapping[int, str] = field(default_factory=dict)
+    producer: str = ""
 
     @property
     def names(self) -> set[str]:
@@ -57,18 +60,23 @@ class GraphFacts:
         return self.outputs.get(name, ([], ""))[1]
 
     @property
-    def only(self) -> list:
-        """Dims of the output where there is one alone or where one 3-D stands before raw heads, else empty."""
-        flat = [name for name in self.outputs if len(self.dims(name)) == 3]
+    def only_name(self) -> str | None:
+        """Name of the output where there is one alone or where one 3-D stands before raw heads, else None."""
         if len(self.outputs) == 1:
-            return self.dims(next(iter(self.outputs)))
+            return next(iter(self.outputs))
+        flat = [name for name in self.outputs if len(self.dims(name)) == 3]
         raw = all(len(self.dims(name)) == 5 for name in self.outputs if name not in flat)
-        return self.dims(flat[0]) if len(flat) == 1 and raw else []
+        return flat[0] if len(flat) == 1 and raw else None
+
+    @property
+    def only(self) -> list:
+        """Dims of the one output, empty where there is none."""
+        return [] if self.only_name is None else self.dims(self.only_name)
 
     @property
     def rows(self) -> np.ndarray | None:
-        """The answer of the one output as [N, K], None where it was not run."""
-        return next(iter(self.answers.values()))[0] if len(self.answers) == 1 else None
+        """The answer of the one output for the one picture, None where it was not run."""
+        return self.answers[self.only_name][0] if self.only_name in self.answers else None
 
     def signature(self) -> str:
         """Return inputs and outputs as one line."""
@@ -84,10 +92,12 @@ def graph_facts(
     class_count: int | None = None,
     answers: Mapping[str, np.ndarray] | None = None,
     image_size: tuple[int, int] | None = None,
+    class_names: Mapping[int, str] | None = None,
 ) -> GraphFacts:
     """Return what the model's graph says, initializers that older files list as inputs left out.
 
-    `image_size` is height and width in pixels where the graph is about to be fixed to them.
+    `image_size` is height and width in pixels where the graph is about to be fixed to them. Class names are those
+    in the metadata where none are given.
     """
     weights = {weight.name for weight in model.graph.initializer}
     inputs = {v.name: tensor_facts(v) for v in model.graph.input if v.name not in weights}
@@ -97,13 +107,15 @@ def graph_facts(
             for name, (dims, kind) in inputs.items()
         }
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    named = metadata_names(metadata)
+    named = class_names or metadata_names(metadata)
     return GraphFacts(
         inputs=inputs,
         outputs={v.name: tensor_facts(v) for v in model.graph.output},
         metadata=metadata,
-        class_count=class_count if class_count is not None else (len(named) or None),
+        class_count=class_count if class_count is not None else (max(named) + 1 if named else None),
         answers=answers or {},
+        class_names=named,
+        producer=model.producer_name,
     )
 
 

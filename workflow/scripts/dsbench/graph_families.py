@@ -27,7 +27,8 @@ class Verdict:
 def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None = None) -> Verdict:
     """Return the family of the first row of the table that matches, or the family `named` in the config.
 
-    `hint` is config.json's, and decides between families that match in the same row.
+    `hint` is config.json's. Where several families match in the same row, one that shares its head is taken, since
+    config.json then tells which.
 
     Raises UnknownGraphError with what was seen where none matches, where the row is a refusal, or where two
     families match in the same row.
@@ -55,7 +56,7 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
             raise UnknownGraphError(f"the ONNX ({facts.signature()}) is refused by {row.seen}: {reason}.")
     verdicts = [verdict for rank, verdict in found if rank == first]
     if hint is not None and len(verdicts) > 1:
-        verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head] or verdicts
+        verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head][:1] or verdicts
     if len(verdicts) > 1:
         raise UnknownGraphError(
             f"the ONNX ({facts.signature()}) may be {_names([v.family for v in verdicts], ' or ')}: its tensors"
@@ -85,6 +86,7 @@ def family_facts(family: Family, facts: GraphFacts) -> dict:
     try:
         if set(tensors) != set(family.head.roles) or not set(tensors.values()) <= facts.names:
             raise ValueError("outputs are missing")
+        settings |= family.settings_of(facts) if family.settings_of else {}
         classes = family.head.classes({role: facts.dims(name) for role, name in tensors.items()}, settings)
     except (LookupError, TypeError, ValueError) as error:
         raise UnknownGraphError(

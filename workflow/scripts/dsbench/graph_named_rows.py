@@ -1,6 +1,6 @@
-"""The decision table's first part: families that names, metadata or dtypes of the tensors give away."""
+"""The decision table's first part: what is refused by names, metadata or dtypes of the tensors."""
 
-from dsbench.graph_signs import SEGMENTERS, Row, counted, end_to_end, queries, ultralytics
+from dsbench.graph_signs import SEGMENTERS, Row, queries
 
 NAMED_ROWS = (
     Row(
@@ -8,40 +8,6 @@ NAMED_ROWS = (
         lambda f: f.metadata.get("task", "detect") != "detect",
         "task in the metadata",
         refusal="its task is {task}",
-    ),
-    Row(
-        2,
-        lambda f: (
-            ultralytics(f)
-            and end_to_end(f)
-            and (
-                "RTDETR" in f.metadata.get("head", "")
-                or "RT-DETR" in f.metadata.get("description", "").upper()
-            )
-        ),
-        "Ultralytics RT-DETR, [B, k, 6]",
-        "ultralytics_rt_detr",
-    ),
-    Row(
-        3,
-        lambda f: (
-            ultralytics(f)
-            and end_to_end(f)
-            and f.metadata.get("end2end", f.metadata.get("head")) in ("True", "true", "v10Detect")
-        ),
-        "Ultralytics end-to-end, [B, k, 6]",
-        "yolo_end_to_end",
-    ),
-    Row(
-        4,
-        lambda f: (
-            ultralytics(f)
-            and len(f.only) == 3
-            and f.class_count is not None
-            and f.only[1] == 4 + f.class_count
-        ),
-        "Ultralytics, [B, 4 + classes, N]",
-        "yolo_v8",
     ),
     Row(
         5,
@@ -70,43 +36,6 @@ NAMED_ROWS = (
         lambda f: queries(f) and "text_embeds" in f.names,
         "logits, pred_boxes, text_embeds",
         refusal="it is an OWL-ViT whose text is an input; import its safetensors with a prompt",
-    ),
-    Row(9, lambda f: {"pred_logits", "pred_boxes"} <= f.names, "pred_logits, pred_boxes", "tao_detr"),
-    Row(
-        10,
-        lambda f: {"labels", "boxes", "scores"} == f.names and "orig_target_sizes" in f.side_inputs,
-        "images, orig_target_sizes -> labels, boxes, scores",
-        "rt_detr_original",
-    ),
-    Row(
-        11,
-        lambda f: {"dets", "labels"} <= f.names and f.dims("dets")[-1:] == [5] and "int" in f.dtype("labels"),
-        "dets [B, N, 5], labels of whole numbers",
-        "mmdetection",
-    ),
-    Row(
-        12,
-        lambda f: (
-            {"dets", "labels"} <= f.names and f.dims("dets")[-1:] == [4] and "float" in f.dtype("labels")
-        ),
-        "dets [B, Q, 4], labels of floats",
-        "rf_detr_original",
-    ),
-    Row(13, counted, "a count, boxes, scores, classes", "nms_in_graph"),
-    Row(
-        14,
-        lambda f: (
-            any(n.startswith("output_cov") for n in f.names)
-            and any(n.startswith("output_bbox") for n in f.names)
-        ),
-        "output_cov, output_bbox",
-        "detectnet_v2",
-    ),
-    Row(
-        15,
-        lambda f: {"BatchedNMS"} <= f.names or {"NMS", "NMS_1"} <= f.names,
-        "BatchedNMS or NMS outputs",
-        "tao_nms",
     ),
     Row(
         16,

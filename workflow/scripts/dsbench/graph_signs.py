@@ -7,8 +7,6 @@ import numpy as np
 
 from dsbench.graph_facts import GraphFacts
 
-# A box coordinate above this is in pixels, not a fraction of the image.
-LARGEST_FRACTION = 1.5
 COCO_WITH_BACKGROUND = 92
 COCO_SIGMOID = (80, 91)
 DISTANCE_BINS = 32
@@ -52,12 +50,6 @@ def background(f: GraphFacts) -> int | None:
     return 0 if columns in COCO_SIGMOID else None
 
 
-def counted(f: GraphFacts) -> bool:
-    """Tell four outputs of which one counts the detections."""
-    counts = [name for name in f.names if name.startswith("num")]
-    return len(f.names) == 4 and len(counts) == 1 and "int" in f.dtype(counts[0])
-
-
 def dense(f: GraphFacts, cells: int, axis: int) -> bool:
     """Tell one output with a row for each of `cells` along `axis`."""
     dims = f.only
@@ -76,19 +68,11 @@ def distance_cells(f: GraphFacts) -> int:
     return sum(-(-height // stride) * -(-width // stride) for stride in (8, 16, 32, 64))
 
 
-def column(f: GraphFacts, index: int, test: Callable[[np.ndarray], bool]) -> bool:
-    """Tell whether a column of the one answer passes `test`; False where it was not run."""
+def column(f: GraphFacts, index: int | slice, test: Callable[[np.ndarray], bool]) -> bool:
+    """Tell whether columns of the one answer pass `test`; False where it was not run."""
     return f.rows is not None and f.rows.ndim == 2 and bool(test(f.rows[:, index]))
 
 
 def integers(values: np.ndarray) -> bool:
     """Tell whether all numbers are whole."""
     return bool((values == np.round(values)).all())
-
-
-def pairs(f: GraphFacts) -> bool:
-    """Tell boxes [B, N, 4] beside scores [B, N, C] or [B, C, N]."""
-    shapes = [f.dims(name) for name in f.outputs]
-    boxes = [dims for dims in shapes if len(dims) == 3 and dims[2] == 4]
-    others = [dims for dims in shapes if len(dims) == 3 and dims not in boxes]
-    return len(shapes) == 2 and len(boxes) == 1 and len(others) == 1 and boxes[0][1] in others[0][1:]

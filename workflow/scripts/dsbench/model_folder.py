@@ -1,14 +1,12 @@
 """What a source folder holds: a model to export, or ONNX files to import, and what goes with it."""
 
-import json
-
-from dsbench.detector import Detector, read_detector
+from dsbench.detector import Detector, id2label_of, read_detector
 from dsbench.errors import BuildError
 from dsbench.family import Family, PixelRule
 from dsbench.graph_facts import metadata_names
-from dsbench.labels import read_labels
 from dsbench.preprocessing import Preprocessing, assumed_preprocessing, read_preprocessing, with_size
 from dsbench.source_folder import SourceFolder
+from dsbench.source_labels import read_source_labels
 
 
 class ModelFolder(SourceFolder):
@@ -24,25 +22,14 @@ class ModelFolder(SourceFolder):
             )
         return None
 
-    def class_count(self, metadata: dict[str, str]) -> int | None:
-        """Return how many classes config.json, labels.txt or the ONNX's metadata name, None where none does."""
-        detector = self.detector()
-        if detector is not None and detector.id2label:
-            return max(detector.id2label) + 1
-        if detector is None and (named := self._named_in_config()):
+    def class_names(self, metadata: dict[str, str]) -> dict[int, str]:
+        """Return the class names by id of config.json, else labels.txt, else the ONNX's metadata."""
+        config, labels = self.path / "config.json", self.path / "labels.txt"
+        if config.is_file() and (named := id2label_of(config)):
             return named
-        if (self.path / "labels.txt").is_file():
-            return len(read_labels(self.path / "labels.txt"))
-        return len(metadata_names(metadata)) or None
-
-    def _named_in_config(self) -> int:
-        """Return how many classes a config.json without an architecture names."""
-        file = self.path / "config.json"
-        if not file.is_file():
-            return 0
-        config = json.loads(file.read_text(encoding="utf-8"))
-        id2label = config.get("id2label") if isinstance(config, dict) else None
-        return len(id2label) if isinstance(id2label, dict) else 0
+        if labels.is_file():
+            return read_source_labels(labels)
+        return metadata_names(metadata)
 
     def preprocessing(
         self, graph_size: tuple[int, int] = (0, 0), family: Family | None = None

@@ -89,7 +89,7 @@ def _imported(
         _refuse_text_inputs(source)
         pixels = source_pixels(image, folder.preprocessing(size))
         metadata = {entry.key: entry.value for entry in source.metadata_props}
-        imported = import_onnx(source, pixels, folder.class_count(metadata))
+        imported = import_onnx(source, pixels, class_names=folder.class_names(metadata))
         verdict = recognise(imported.facts, named, detector and detector.family)
         family, notes = _settled(detector, verdict.family)
         facts = family_facts(

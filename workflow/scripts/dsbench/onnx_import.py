@@ -1,6 +1,7 @@
 """A ready-made ONNX to one nvinfer can feed: its variant, interface, size and batch, each proven."""
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,15 +72,21 @@ def source_answers(model: onnx.ModelProto, pixels: np.ndarray) -> list[dict[str,
     return found
 
 
-def import_onnx(source: onnx.ModelProto, pixels: np.ndarray, class_count: int | None) -> Import:
+def import_onnx(
+    source: onnx.ModelProto,
+    pixels: np.ndarray,
+    class_count: int | None = None,
+    class_names: Mapping[int, str] | None = None,
+) -> Import:
     """Return the clean ONNX of `source` for images of the size of `pixels` [3, 3, H, W], and its facts.
 
+    The number of classes is that of the names where it is not given.
     Raises GraphError where it is not one image in and one row per image out, or where it would answer otherwise
     than the source.
     """
     height, width = pixels.shape[2:]
     alone = source_answers(source, pixels)
-    facts = graph_facts(source, class_count, alone[0], (height, width))
+    facts = graph_facts(source, class_count, alone[0], (height, width), class_names)
     batch = declared_batch(source)
     fitted, notes = fit_interface(source, height, width)
     slimmed = fix_spatial_dims(fitted, height, width, batch)

@@ -14,7 +14,11 @@ LIBRARY = "libparser.so"
 SOURCE = "parser.cpp"
 SETTINGS = "parser_settings.hpp"
 SHARED_HEADERS = (
+    "anchors.hpp",
     "detection_parser.hpp",
+    "final_boxes.hpp",
+    "grid.hpp",
+    "output_tensors.hpp",
     "queries.hpp",
     "thresholds.hpp",
     "include/nvdsinfer.h",

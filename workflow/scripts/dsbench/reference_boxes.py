@@ -32,7 +32,7 @@ def detection_rows(frame: Frame, classes: np.ndarray, scores: np.ndarray, corner
     classes = np.asarray(classes, np.int64)
     known = (classes >= 0) & (classes < len(frame.thresholds))
     limits = np.asarray(frame.thresholds, np.float64)[np.where(known, classes, 0)]
-    usable = known & np.isfinite(corners).all(axis=1) & (scores > limits)
+    usable = known & np.isfinite(corners).all(axis=1) & np.isfinite(scores) & (scores > limits)
     order = np.argsort(-scores[usable], kind="stable")
     kept = np.clip(corners[usable][order], 0, [frame.width, frame.height] * 2)
     extent = kept[:, 2:] - kept[:, :2]

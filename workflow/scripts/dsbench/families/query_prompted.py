@@ -1,10 +1,11 @@
 """Query detectors whose classes are a frozen prompt: OWL-ViT, OWLv2, Grounding DINO."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from dsbench.families.query_sigmoid import columns_of_logits, example
+from dsbench.families.query_sigmoid import IMAGENET, columns_of_logits, example
 from dsbench.family import Family, Frame, Head, PixelRule, Setting, named
 from dsbench.reference_boxes import corners_of_centres, detection_rows, sigmoid
 
@@ -37,11 +38,18 @@ def _family(name: str, architecture: str, **facts: object) -> Family:
     )
 
 
+CLIP = PixelRule(mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711))
 # Neighbouring patches of OWL see the same object.
 OWL = {"cluster_mode": 2, "nms_iou_threshold": 0.3, "default_threshold": 0.1}
 
 FAMILIES = (
-    _family("owlvit", "OwlViTForObjectDetection", **OWL),
-    _family("owlv2", "Owlv2ForObjectDetection", pixels=PixelRule(padding="corner"), **OWL),
-    _family("grounding-dino", "GroundingDinoForObjectDetection", cluster_mode=4, default_threshold=0.25),
+    _family("owlvit", "OwlViTForObjectDetection", pixels=CLIP, **OWL),
+    _family("owlv2", "Owlv2ForObjectDetection", pixels=replace(CLIP, padding="corner"), **OWL),
+    _family(
+        "grounding-dino",
+        "GroundingDinoForObjectDetection",
+        cluster_mode=4,
+        default_threshold=0.25,
+        pixels=IMAGENET,
+    ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dsbench.family import Dims, Family, Frame, Head, Setting, Sign, named
+from dsbench.family import Dims, Family, Frame, Head, PixelRule, Setting, Sign
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_signs import background, queries
 from dsbench.reference_boxes import corners_of_centres, detection_rows, sigmoid
@@ -43,11 +43,24 @@ HEAD = Head(
     # top_k 0 keeps as many as there are queries; classes before first_class are background.
     settings={"top_k": 0, "first_class": 0},
 )
-HF_TENSORS = named(logits="logits", boxes="pred_boxes")
+
+# Of torchvision's and timm's backbones.
+IMAGENET = PixelRule(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+# One deviation for all channels, as nvinfer's one scale has it: NVIDIA's own configurations say 0.0173520736.
+ONE_DEVIATION = PixelRule(mean=IMAGENET.mean, std=(0.226, 0.226, 0.226))
+BACKGROUND_NAMES = ("bg", "background", "__background__")
+# As transformers, NVIDIA's parsers and the rfdetr package name logits and boxes.
+OUTPUTS = (("logits", "pred_boxes"), ("pred_logits", "pred_boxes"), ("labels", "dets"))
+
+
+def tensors(facts: GraphFacts) -> dict[str, str]:
+    """Return the outputs by role, empty where they have none of the known names."""
+    found = (pair for pair in OUTPUTS if set(pair) <= facts.names)
+    return dict(zip(("logits", "boxes"), next(found, ()), strict=False))
 
 
 def _family(name: str, **facts: object) -> Family:
-    defaults = {"tensors": HF_TENSORS, "cluster_mode": 4, "default_threshold": 0.5}
+    defaults = {"tensors": tensors, "cluster_mode": 4, "default_threshold": 0.5}
     return Family(name=name, head=HEAD, example=example, **(defaults | facts))
 
 
@@ -56,9 +69,37 @@ def _told_by_columns(facts: GraphFacts) -> bool:
     return queries(facts) and facts.side_inputs <= {"pixel_mask"} and background(facts) in (0, None)
 
 
+def _background_in_front(facts: GraphFacts) -> bool | None:
+    """Tell by the first class's name whether column 0 is background; None where the names do not say.
+
+    Their number says nothing: NVIDIA's labels.txt has a line for the background.
+    """
+    columns, first = facts.dims("pred_logits")[2], facts.class_names.get(0, "").strip().lower()
+    if first in BACKGROUND_NAMES:
+        return True
+    return False if first not in ("", "n/a") and facts.class_count == columns else None
+
+
+def _tao(first_class: int) -> Sign:
+    """Return the sign of NVIDIA's names with or without a background in front; both match where nothing tells."""
+    seen = f"pred_logits, pred_boxes, {'background first' if first_class else 'a class in each column'}"
+    expected = (bool(first_class), None)
+    return Sign(9, seen, lambda f: _nvidia_queries(f) and _background_in_front(f) in expected)
+
+
+def _nvidia_queries(facts: GraphFacts) -> bool:
+    return len(facts.dims("pred_logits")) == len(facts.dims("pred_boxes")) == 3
+
+
+def _rf_detr(facts: GraphFacts) -> bool:
+    """Tell boxes named dets beside raw scores named labels; MMDetection's labels are whole numbers."""
+    boxes, scores = facts.dims("dets"), facts.dims("labels")
+    return boxes[2:] == [4] and len(scores) == 3 and "float" in facts.dtype("labels")
+
+
 FOCAL = {"use_focal_loss": True}
 # DETR's image processor; K is the default of its relatives' post-processing.
-DETR_LIKE = {"do_normalize_default": True, "settings": {"top_k": 100}}
+DETR_LIKE = {"do_normalize_default": True, "settings": {"top_k": 100}, "pixels": IMAGENET}
 
 FAMILIES = (
     _family(
@@ -77,5 +118,19 @@ FAMILIES = (
         "deformable_detr", architectures={"DeformableDetrForObjectDetection": "deformable_detr"}, **DETR_LIKE
     ),
     _family("dab-detr", architectures={"DabDetrForObjectDetection": "dab-detr"}, **DETR_LIKE),
-    _family("rf_detr", architectures={"RfDetrForObjectDetection": "rf_detr"}, do_normalize_default=True),
+    _family("lw_detr", architectures={"LwDetrForObjectDetection": "lw_detr"}, **DETR_LIKE),
+    _family("deimv2", architectures={"Deimv2ForObjectDetection": "deimv2"}, required_config=FOCAL),
+    _family(
+        "rf_detr",
+        architectures={"RfDetrForObjectDetection": "rf_detr"},
+        do_normalize_default=True,
+        pixels=IMAGENET,
+    ),
+    _family(
+        "rf_detr_original",
+        signs=(Sign(12, "dets [B, Q, 4], labels of floats", _rf_detr),),
+        pixels=IMAGENET,
+    ),
+    _family("tao_detr", signs=(_tao(1),), settings={"first_class": 1}, pixels=ONE_DEVIATION),
+    _family("tao_rt_detr", signs=(_tao(0),), pixels=PixelRule(padding="corner")),
 )

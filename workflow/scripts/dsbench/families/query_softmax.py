@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dsbench.family import Dims, Family, Frame, Head, Setting, Sign, named
+from dsbench.families.query_sigmoid import IMAGENET, tensors
+from dsbench.family import Dims, Family, Frame, Head, Setting, Sign
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_signs import background, queries
 from dsbench.reference_boxes import corners_of_centres, detection_rows, softmax
@@ -45,11 +46,12 @@ def _family(name: str, **facts: object) -> Family:
     return Family(
         name=name,
         head=HEAD,
-        tensors=named(logits="logits", boxes="pred_boxes"),
+        tensors=tensors,
         example=example,
         cluster_mode=4,
         default_threshold=0.5,
         do_normalize_default=True,
+        pixels=IMAGENET,
         **facts,
     )
 

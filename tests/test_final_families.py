@@ -1,0 +1,143 @@
+"""Families whose detections are final in the graph: told by names, shapes and one answer, and their tensors by role."""
+
+import numpy as np
+import pytest
+
+from dsbench.families import family_named
+from dsbench.graph_facts import GraphFacts
+from dsbench.graph_families import UnknownGraphError, family_facts, recognise
+
+F, INT = "float32", "int32"
+BOXES = np.array([[0.1, 0.2, 0.4, 0.9], [0.5, 0.5, 0.6, 0.7]])
+
+
+def facts(outputs, classes=None, answers=None, producer="", size=640, inputs=("images",)):
+    images = {name: (["batch", 3, size, size], F) for name in inputs}
+    return GraphFacts(images, outputs, {}, classes, answers or {}, producer=producer)
+
+
+def counted(names="num_dets det_boxes det_scores det_classes", count=2, boxes=None, producer=""):
+    """Return a graph of four outputs and, with `boxes`, its answer of four rows of which `count` are in use."""
+    number, box, score, label = names.split()
+    outputs = {label: (["b", 4], INT), number: (["b", 1], INT), score: (["b", 4], F), box: (["b", 4, 4], F)}
+    answers = {}
+    if boxes is not None:
+        unused = np.full((4 - len(boxes), 4), 9999.0)
+        answers = {
+            number: np.array([[count]], np.float32),
+            box: np.vstack([boxes, unused])[None],
+            score: np.zeros((1, 4)),
+            label: np.zeros((1, 4)),
+        }
+    return facts(outputs, answers=answers, producer=producer)
+
+
+TENSORFLOW = "num_detections detection_boxes detection_scores detection_classes"
+COUNTED = [
+    (counted(), "nms_in_graph"),
+    (counted("num_dets boxes scores labels"), "nms_in_graph"),
+    (counted(boxes=BOXES), "nms_in_graph_fractions"),
+    (counted(boxes=BOXES * 640), "nms_in_graph"),
+    (counted(TENSORFLOW, boxes=BOXES, producer="tf2onnx"), "nms_in_graph_y_first_fractions"),
+    (counted(TENSORFLOW, boxes=BOXES * 640, producer="tf2onnx"), "nms_in_graph_y_first"),
+    (counted(TENSORFLOW, boxes=BOXES * 640, producer="pytorch"), "nms_in_graph"),
+]
+
+
+@pytest.mark.parametrize(("seen", "family"), COUNTED)
+def test_units_and_axis_order_of_counted_boxes_are_told_by_answers_and_names(seen, family):
+    assert recognise(seen).family.name == family
+
+
+@pytest.mark.parametrize(
+    ("seen", "families"),
+    [
+        (counted(boxes=BOXES, count=0), "nms_in_graph or nms_in_graph_fractions:"),
+        (counted(TENSORFLOW, boxes=BOXES), "nms_in_graph_fractions or nms_in_graph_y_first_fractions:"),
+        (
+            facts({"output0": (["b", 300, 6], F)}, answers={"output0": np.zeros((1, 300, 6))}),
+            "ultralytics_rt_detr or yolo_end_to_end:",
+        ),
+    ],
+    ids=["no detection", "no exporter", "no row"],
+)
+def test_what_the_picture_leaves_open_is_asked_with_all_candidates(seen, families):
+    with pytest.raises(UnknownGraphError, match=f"may be {families}"):
+        recognise(seen)
+
+
+def test_counted_outputs_are_found_by_role_also_behind_casts():
+    outputs = {name: (dims, F) for name, (dims, _) in counted(TENSORFLOW).outputs.items()}
+    told = family_facts(family_named("nms_in_graph_y_first"), facts(outputs))
+    assert told["tensors"] == {
+        "count": "num_detections",
+        "boxes": "detection_boxes",
+        "scores": "detection_scores",
+        "labels": "detection_classes",
+    }
+    assert told["settings"] == {"boxes": "corners_y_first", "fractions": False}
+    assert told["class_count"] is None
+
+
+def test_the_nms_plugin_with_rows_is_told_from_the_one_with_four_outputs():
+    rows = {"NMS": (["b", 1, 200, 7], F), "NMS_1": (["b", 1, 1, 1], INT)}
+    assert recognise(facts(rows)).family.name == "tao_nms_rows"
+    four = {f"BatchedNMS{suffix}": (["b", 200], F) for suffix in ("", "_1", "_2", "_3")}
+    verdict = recognise(facts(four))
+    assert verdict.family.name == "tao_nms"
+    assert family_facts(verdict.family, facts(four))["tensors"]["labels"] == "BatchedNMS_3"
+
+
+def test_the_one_output_is_the_rows_tensor():
+    seen = facts({"output": (["b", 8400, 6], F)}, inputs=("input",))
+    verdict = recognise(seen)
+    assert verdict.family.name == "deepstream_yolo_rows"
+    assert family_facts(verdict.family, seen)["tensors"] == {"rows": "output"}
+
+
+def pair(scores, boxes=(100, 4), names=("boxes", "scores"), classes=None, answers=None):
+    outputs = {names[0]: (["b", *boxes], F), names[1]: (["b", *scores], F)}
+    return facts(outputs, classes=classes, answers=answers)
+
+
+def answers(boxes, scores):
+    return {"boxes": np.asarray(boxes)[None], "scores": np.asarray(scores)[None]}
+
+
+MANY = np.tile(BOXES, (50, 1))
+SOFTMAX = np.tile([0.9, 0.06, 0.04], (100, 1))
+PAIRS = [
+    (pair((100, 80)), "boxes_and_scores", 80),
+    (pair((80, 100)), "pp_yoloe", 80),
+    (pair((100, 80), answers=answers(MANY, np.zeros((100, 80)))), "boxes_and_scores_fractions", 80),
+    (pair((100, 4), names=("pred_scores", "pred_boxes")), "boxes_and_scores", 4),
+    (pair((100, 21), classes=20), "ssd_decoded_pixels", 20),
+    (pair((100, 3), answers=answers(MANY, SOFTMAX)), "ssd_decoded", 2),
+    (pair((3, 100), answers=answers(MANY * 640, SOFTMAX.T)), "ssd_decoded_pixels", 2),
+    (pair((100, 3), classes=3, answers=answers(MANY, SOFTMAX)), "ssd_decoded", 3),
+    (pair((100, 3), classes=3, answers=answers(MANY * 640, SOFTMAX * 0.9)), "boxes_and_scores", 3),
+]
+
+
+@pytest.mark.parametrize(("seen", "family", "classes"), PAIRS)
+def test_boxes_beside_scores_are_told_by_axes_classes_and_answers(seen, family, classes):
+    verdict = recognise(seen)
+    assert verdict.family.name == family
+    told = family_facts(verdict.family, seen)
+    assert told["class_count"] == classes
+    assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
+
+
+def test_labels_that_name_the_background_keep_their_ids():
+    named, unnamed = (
+        pair((100, 3), classes=classes, answers=answers(MANY, SOFTMAX)) for classes in (3, None)
+    )
+    assert family_facts(recognise(named).family, named)["settings"]["first_class"] == 1
+    assert family_facts(recognise(unnamed).family, unnamed)["settings"]["first_class"] == 0
+
+
+def test_scores_of_other_boxes_are_no_pair():
+    with pytest.raises(UnknownGraphError, match="no object detector of a known family"):
+        recognise(pair((99, 80)))
+    with pytest.raises(UnknownGraphError, match="has not the tensors of boxes_and_scores: boxes, scores"):
+        family_facts(family_named("boxes_and_scores"), pair((99, 80)))

@@ -1,0 +1,133 @@
+"""Detectors whose one output is the detections: rows of a box, a score and a class."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import numpy as np
+
+from dsbench.family import Family, Frame, Head, PixelRule, Setting, Sign
+from dsbench.final_boxes import (
+    BOX_SETTINGS,
+    FRACTIONS,
+    PIXELS,
+    example_detections,
+    pixel_corners,
+    possible_units,
+    whole_classes,
+)
+from dsbench.graph_facts import GraphFacts
+from dsbench.graph_grid_signs import rows_are_final
+from dsbench.graph_signs import dense_p6, end_to_end, ultralytics
+from dsbench.reference_boxes import detection_rows
+
+ROWS = range(100, 1001)
+
+
+def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+    """Return the rows as they are, less those that are no known class."""
+    rows = frame.tensors["rows"]
+    corners = pixel_corners(frame, rows[:, :4], settings)
+    return detection_rows(frame, whole_classes(rows[:, 5]), rows[:, 4], corners)
+
+
+def example(
+    settings: Mapping[str, Setting], random: np.random.Generator, classes: int, width: int, height: int
+) -> dict[str, np.ndarray]:
+    """Return 60 detections and the unused rows behind them."""
+    found = example_detections(random, 60, classes, width, height, settings)
+    return {"rows": np.vstack([np.column_stack(found), np.zeros((40, 6))])}
+
+
+HEAD = Head(
+    parser_source="final_rows.cpp",
+    parser_symbol="NvDsInferParseCustomFinalRows",
+    roles=("rows",),
+    decode=decode,
+    classes=lambda dims, settings: None,
+    settings=BOX_SETTINGS,
+)
+
+
+def _tensors(facts: GraphFacts) -> Mapping[str, str]:
+    if not end_to_end(facts):
+        raise ValueError("no output of rows of 6")
+    return {"rows": facts.only_name}
+
+
+def _family(name: str, settings: Mapping[str, Setting], **facts: object) -> Family:
+    return Family(
+        name=name,
+        head=HEAD,
+        tensors=_tensors,
+        example=partial(example, BOX_SETTINGS | settings),
+        settings=settings,
+        default_threshold=0.25,
+        **facts,
+    )
+
+
+def _named_rt_detr(facts: GraphFacts) -> bool:
+    return (
+        "RTDETR" in facts.metadata.get("head", "")
+        or "RT-DETR" in facts.metadata.get("description", "").upper()
+    )
+
+
+def _named_end_to_end(facts: GraphFacts) -> bool:
+    return facts.metadata.get("end2end", facts.metadata.get("head")) in ("True", "true", "v10Detect")
+
+
+def _in_units(facts: GraphFacts, units: str) -> bool:
+    """Tell a usual number of rows whose boxes are in these units, or may be for all that is known."""
+    if not end_to_end(facts) or facts.only[1] not in ROWS:
+        return False
+    return units in possible_units(None if facts.rows is None else facts.rows[:, :4])
+
+
+def _a_row_for_each_cell(facts: GraphFacts) -> bool:
+    """Tell DeepStream-Yolo's rows, which an objectness and one class may be for all that is known."""
+    anchors = [number * cells for number in (1, 3) for cells in (facts.cells, dense_p6(facts))]
+    if not end_to_end(facts) or facts.only[1] not in anchors:
+        return False
+    return rows_are_final(facts) is not False
+
+
+LETTERBOX = PixelRule(padding="centre")
+
+FAMILIES = (
+    _family(
+        "ultralytics_rt_detr",
+        {"boxes": "centres", "fractions": True},
+        cluster_mode=4,
+        signs=(
+            Sign(
+                2,
+                "Ultralytics RT-DETR, [B, k, 6]",
+                lambda f: ultralytics(f) and end_to_end(f) and _named_rt_detr(f),
+            ),
+            Sign(20, "[B, k, 6], boxes as fractions", lambda f: _in_units(f, FRACTIONS)),
+        ),
+    ),
+    _family(
+        "yolo_end_to_end",
+        {},
+        cluster_mode=4,
+        pixels=LETTERBOX,
+        signs=(
+            Sign(
+                3,
+                "Ultralytics end-to-end, [B, k, 6]",
+                lambda f: ultralytics(f) and end_to_end(f) and _named_end_to_end(f),
+            ),
+            Sign(20, "[B, k, 6], boxes in pixels", lambda f: _in_units(f, PIXELS)),
+        ),
+    ),
+    _family(
+        "deepstream_yolo_rows",
+        {},
+        cluster_mode=2,
+        nms_iou_threshold=0.45,
+        pixels=LETTERBOX,
+        signs=(Sign(19, "[B, N, 6] of final rows", _a_row_for_each_cell),),
+    ),
+)
