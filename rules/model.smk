@@ -57,7 +57,7 @@ rule save_reference_image:
 
 rule export_onnx:
     input:
-        files=fetched_files,
+        files=files_to_export,
         checked=fetched_source,
         config=config_of_source,
         environment=export_environment,
@@ -76,6 +76,7 @@ rule export_onnx:
         "../envs/workflow.yaml"
     params:
         code=code_version("model_onnx", "torch_export", "fetched_source"),
+        repair=lambda wildcards: entry_of(wildcards).get("repair"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
         family=lambda wildcards: entry_of(wildcards).get("family"),
     script:
@@ -101,6 +102,7 @@ checkpoint prepare_onnx:
         "../envs/workflow.yaml"
     params:
         code=code_version("onnx_prepare", "model_folder"),
+        repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"
 

@@ -1,7 +1,10 @@
 """Input functions: which files a source gives to which rule."""
 
+from types import SimpleNamespace
+
 from dsbench.fetched_source import read_fetched
 from dsbench.local_source import choose_local, local_folder
+from dsbench.model_names import named_models
 from dsbench.source import locate, parse_source
 from dsbench.source_folder import SourceFolder
 
@@ -55,6 +58,11 @@ def fetched_files(wildcards):
     return [str(source.folder / name) for name in source.names]
 
 
+def files_to_export(wildcards):
+    """Return the files of a source that an ONNX is made of: all but its prose."""
+    return [file for file in fetched_files(wildcards) if not file.endswith(".md")]
+
+
 def file_of_source(name):
     """Return the input function for one file of a source, so that a rule reruns only for that one; [] without it."""
     return lambda wildcards: next((f for f in fetched_files(wildcards) if Path(f).name == name), [])
@@ -91,3 +99,9 @@ def inspection_without_config(wildcards):
 
 def export_environment(wildcards):
     return [] if source_record(wildcards).has_onnx else "build/.venv_optimum/packages.txt"
+
+
+# Said before the DAG is made, where it is one sentence and not the middle of a traceback.
+if workflow.is_main_process:
+    for name in named_models(sys.argv[1:]):
+        files_of_source(SimpleNamespace(model=name))

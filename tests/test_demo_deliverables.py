@@ -104,4 +104,4 @@ def test_the_config_names_the_labels_and_no_path():
 
 
 def test_the_model_card_names_the_licence():
-    assert "license: apache-2.0" in (DEMO / "MODEL_CARD.md").read_text().split("---")[1]
+    assert "license: apache-2.0" in (DEMO / "checkpoint/README.md").read_text().split("---")[1]

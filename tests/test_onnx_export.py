@@ -24,10 +24,10 @@ def export(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_EXPORT_PATH", str(PROJECT / "tests"))
     pixels = np.random.default_rng(0).random((3, 3, 64, 96), np.float32)
 
-    def run(**methods):
+    def run(repair=None, **methods):
         monkeypatch.setenv("FAKE_EXPORT", json.dumps(methods))
         log = tmp_path / "export.log"
-        return export_onnx(python, source, "detr", None, pixels, tmp_path / "reference.npz", log)
+        return export_onnx(python, source, "detr", None, repair, pixels, tmp_path / "reference.npz", log)
 
     return run
 
@@ -69,6 +69,13 @@ def test_no_right_export_says_why_for_each(export, tmp_path):
         assert part in str(error.value)
     assert not (tmp_path / "reference.npz").exists()
     assert not list(tmp_path.glob("export-*"))
+
+
+def test_dynamo_as_a_repair_is_the_only_attempt(export):
+    done = export(repair="dynamo", dynamo="right")
+    assert verdicts(done.outcomes) == {"dynamo": "accepted"}
+    with pytest.raises(ExportError, match="dynamo: failed"):
+        export(repair="dynamo", optimum="right", dynamo="fails")
 
 
 def test_loading_folder_has_weights_and_texts_but_no_pickle_and_no_code(tmp_path):

@@ -23,6 +23,7 @@ with explained(snakemake.log[0]):
         image=Path(snakemake.input.image),
         reference=Path(snakemake.output.reference),
         log=Path(snakemake.log[0]),
+        repair=snakemake.params.repair,
     )
     Path(snakemake.log[0]).write_text(json.dumps(clean.attempts, indent=1) + "\n")
     for name in ("attempts", "variants", "origin"):

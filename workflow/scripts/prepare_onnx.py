@@ -24,6 +24,7 @@ with explained(snakemake.log[0]):
         ModelFolder(source.folder, source.names).preprocessing(size, family_named(origin["family"])),
         Path(snakemake.input.reference),
         origin,
+        repair=snakemake.params.repair,
     )
     onnx.save(model, snakemake.output.onnx)
     Path(snakemake.output.inspect).write_text(json.dumps(facts, indent=1) + "\n")

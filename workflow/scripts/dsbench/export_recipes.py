@@ -27,16 +27,19 @@ class Recipe:
 
     `mask` says how the pixel mask leaves the graph: "constant" (position embedding recorded), "broadcast"
     (a mask of ones for one image) or None where there is no mask. `overrides` are values of config.json under
-    which the same weights compute the same, but load or export. `repairs` are named for the ForeignNode
-    fault; they are not tried by themselves.
+    which the same weights compute the same, but load or export.
     """
 
     attempts: tuple[Attempt, ...]
     mask: str | None = None
     overrides: Mapping[str, object] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
-    repairs: tuple[str, ...] = ("onnxsim",)
     needs_prompt: bool = False
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """What can be asked for on the ForeignNode fault; none is tried by itself."""
+        return ("dynamo", "onnxsim") if DYNAMO in self.attempts else ("onnxsim",)
 
 
 OPTIMUM = Attempt("optimum", TORCHSCRIPT_OPSET)
@@ -52,10 +55,8 @@ COMPUTED_ANCHORS = {"eval_size": None, "anchor_image_size": None}
 # The custom kernel is CUDA code with no ONNX counterpart; without it, it is GridSample.
 NO_KERNELS = {"disable_custom_kernels": True}
 _ANCHORED = Recipe((OPTIMUM, TORCHSCRIPT), overrides=COMPUTED_ANCHORS, skipped=BATCH_FROZEN)
-_MASKED = Recipe(
-    (OPTIMUM, TORCHSCRIPT, DYNAMO), mask="constant", overrides=NO_FETCH, repairs=("dynamo", "onnxsim")
-)
-_OWL = Recipe((TORCHSCRIPT, DYNAMO), skipped=WITH_TEXT, needs_prompt=True, repairs=("dynamo", "onnxsim"))
+_MASKED = Recipe((OPTIMUM, TORCHSCRIPT, DYNAMO), mask="constant", overrides=NO_FETCH)
+_OWL = Recipe((TORCHSCRIPT, DYNAMO), skipped=WITH_TEXT, needs_prompt=True)
 
 RECIPES: Mapping[str, Recipe] = {
     "rt_detr": _ANCHORED,
@@ -65,12 +66,11 @@ RECIPES: Mapping[str, Recipe] = {
     "table-transformer": _MASKED,
     "conditional_detr": _MASKED,
     "dab-detr": _MASKED,
-    "yolos": Recipe((OPTIMUM, TORCHSCRIPT, DYNAMO), repairs=("dynamo", "onnxsim")),
+    "yolos": Recipe((OPTIMUM, TORCHSCRIPT, DYNAMO)),
     "deformable_detr": Recipe(
         (OPTIMUM, TORCHSCRIPT, DYNAMO),
         mask="broadcast",
         overrides=NO_FETCH | NO_KERNELS,
-        repairs=("dynamo", "onnxsim"),
     ),
     "owlvit": _OWL,
     "owlv2": _OWL,

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from dsbench.errors import BuildError
 from dsbench.families import families, family_named
 from dsbench.family import Family
-from dsbench.graph_dense_rows import DENSE_ROWS
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_named_rows import NAMED_ROWS
-
-ROWS = (*NAMED_ROWS, *DENSE_ROWS)
+from dsbench.graph_refusals import REFUSALS
 
 
 class UnknownGraphError(BuildError):
@@ -41,7 +38,7 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
         for sign in family.signs
         if sign.matches(facts)
     ]
-    refused = [row for row in ROWS if row.matches(facts)]
+    refused = [row for row in REFUSALS if row.matches(facts)]
     first = min([rank for rank, _ in found] + [row.rank for row in refused], default=None)
     if first is None:
         raise UnknownGraphError(
@@ -50,9 +47,7 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
         )
     for row in refused:
         if row.rank == first:
-            reason = (row.refusal or f"{row.family} has no parser yet").format(
-                task=facts.metadata.get("task")
-            )
+            reason = row.reason.format(task=facts.metadata.get("task"))
             raise UnknownGraphError(f"the ONNX ({facts.signature()}) is refused by {row.seen}: {reason}.")
     verdicts = [verdict for rank, verdict in found if rank == first]
     if hint is not None and len(verdicts) > 1:

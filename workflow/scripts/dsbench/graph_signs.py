@@ -1,7 +1,6 @@
 """The signs by which a graph's family is told: predicates over its tensors, metadata and one answer."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,18 +9,6 @@ from dsbench.graph_facts import GraphFacts
 COCO_WITH_BACKGROUND = 92
 COCO_SIGMOID = (80, 91)
 DISTANCE_BINS = 32
-SEGMENTERS = ("masks", "pred_masks", "keypoints", "pred_keypoints")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of what is told apart but has no declared family: a name, or for a refusal the reason."""
-
-    rank: int
-    matches: Callable[[GraphFacts], bool]
-    seen: str
-    family: str | None = None
-    refusal: str | None = None
 
 
 def ultralytics(f: GraphFacts) -> bool:

@@ -19,9 +19,14 @@ def model_entry(models: dict, source: str | None, name: str) -> dict:
     return models.get(name) or {"source": source}
 
 
+def named_models(arguments: Sequence[str]) -> list[str]:
+    """Return the names in the targets among the command line's `arguments`, each once."""
+    return list(dict.fromkeys(found[1] for argument in arguments if (found := TREE.match(argument))))
+
+
 def check_targets(arguments: Sequence[str], models: dict, source: str | None) -> None:
     """Refuse targets among the command line's `arguments` that no model can be built for, each with its reason."""
-    named = [found[1] for argument in arguments if (found := TREE.match(argument))]
+    named = named_models(arguments)
     for name in named:
         if not re.fullmatch(NAME, name):
             raise BuildError(

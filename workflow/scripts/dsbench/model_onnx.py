@@ -14,6 +14,7 @@ from dsbench.model_folder import ModelFolder
 from dsbench.onnx_compare import GraphError
 from dsbench.onnx_export import export_onnx
 from dsbench.onnx_import import graph_size, import_onnx, load_checked, write_import_reference
+from dsbench.onnx_repair import refuse_dynamo_without_weights
 from dsbench.onnx_variants import choose_variant
 from dsbench.reference_pixels import source_pixels
 from dsbench.tool_run import report_progress
@@ -33,10 +34,11 @@ def clean_onnx(
     folder: ModelFolder,
     python: Path | None,
     prompt: str | None,
-    family: str | None,
     image: Path,
     reference: Path,
     log: Path,
+    family: str | None = None,
+    repair: str | None = None,
 ) -> CleanOnnx:
     """Return the folder's ONNX, proven on `image`; the source's answers go to `reference`.
 
@@ -44,16 +46,17 @@ def clean_onnx(
     names for a graph that does not tell. Raises a BuildError that says why not.
     """
     if folder.has_onnx:
+        refuse_dynamo_without_weights(repair, folder.path)
         return _imported(folder, prompt, family, image, reference)
     if python is None:
         raise BuildError(f"{folder.path}: has no ONNX, and there is no export environment to make one")
-    return _exported(folder, python, prompt, image, reference, log)
+    return _exported(folder, python, prompt, repair, image, reference, log)
 
 
-def _exported(folder, python, prompt, image, reference, log) -> CleanOnnx:
+def _exported(folder, python, prompt, repair, image, reference, log) -> CleanOnnx:
     detector = folder.detector()
     pixels = source_pixels(image, folder.preprocessing())
-    export = export_onnx(python, folder.path, detector.model_type, prompt, pixels, reference, log)
+    export = export_onnx(python, folder.path, detector.model_type, prompt, repair, pixels, reference, log)
     accepted = next(outcome for outcome in export.outcomes if outcome.verdict == "accepted")
     return CleanOnnx(
         export.model,

@@ -11,6 +11,7 @@ import onnx
 from dsbench.errors import BuildError
 from dsbench.export_attempt import Job, Outcome, check_environment, loading_folder, run_attempt
 from dsbench.export_recipes import prompt_phrases, recipe_of
+from dsbench.onnx_repair import attempts_of
 from dsbench.tool_run import report_progress
 
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
@@ -49,6 +50,7 @@ def export_onnx(
     source: Path,
     model_type: str,
     prompt: str | None,
+    repair: str | None,
     pixels: np.ndarray,
     reference: Path,
     log: Path,
@@ -56,10 +58,11 @@ def export_onnx(
     """Return the export of the Hugging Face folder `source`; torch's answers for `pixels` go to `reference`.
 
     `pixels` are float32 [3, 3, H, W], normalised as the model expects; `log` gets an index, and each attempt a
-    log beside it. Raises ExportError when no attempt gives what torch gives.
+    log beside it; `repair` may ask for one exporter. Raises ExportError when no attempt gives what torch gives.
     """
     check_environment(python)
     recipe = recipe_of(model_type)
+    attempts = attempts_of(recipe, model_type, repair)
     phrases = prompt_phrases(model_type, prompt)
     if phrases and not any((source / name).is_file() for name in TOKENIZERS):
         raise ExportError(
@@ -70,7 +73,7 @@ def export_onnx(
     with tempfile.TemporaryDirectory(prefix="export-", dir=reference.parent) as scratch:
         job = Job(python, source, model_type, phrases, pixels, Path(scratch).resolve())
         folder = loading_folder(source, recipe, job.scratch / model_type)
-        for attempt in recipe.attempts:
+        for attempt in attempts:
             attempt_log = log.with_name(f"{log.stem}_{attempt.method}.log")
             report_progress(f"{model_type}: {attempt.method}, opset {attempt.opset}; output in {attempt_log}")
             outcome, model = run_attempt(job, folder, recipe, attempt, attempt_log)

@@ -7,13 +7,18 @@ import onnx
 from dsbench.onnx_compare import compare_with_reference, tolerance_of
 from dsbench.onnx_graph import check
 from dsbench.onnx_inspect import inspect
+from dsbench.onnx_repair import ONNXSIM, simplified
 from dsbench.onnx_std import fold_std
 from dsbench.preprocessing import Preprocessing
 from dsbench.reference_pixels import per_channel
 
 
 def prepare(
-    model: onnx.ModelProto, preprocessing: Preprocessing, reference: Path, origin: dict
+    model: onnx.ModelProto,
+    preprocessing: Preprocessing,
+    reference: Path,
+    origin: dict,
+    repair: str | None = None,
 ) -> tuple[onnx.ModelProto, dict]:
     """Return the model nvinfer gets and the content of inspect.json.
 
@@ -26,11 +31,16 @@ def prepare(
         model, place = fold_std(model, preprocessing.folded_std)
         factor = per_channel(preprocessing.folded_std)
         notes.append(f"The division by image_std is in the {place} of the ONNX.")
+    if repair == ONNXSIM:
+        before = len(model.graph.node)
+        model = simplified(model)
+        notes.append(f"Repaired with onnxsim, as the config asks: {before} -> {len(model.graph.node)} nodes.")
     check(model)
     errors = compare_with_reference(model, reference, factor)
     facts = inspect(model) | {
         **{key: value for key, value in origin.items() if key not in ("dynamic", "notes")},
         "preprocessing": preprocessing.facts(),
+        "repair": repair,
         "batch": "dynamic" if origin["dynamic"] else "static",
         "max_abs_error": errors,
         "tolerance": tolerance_of(model),
