@@ -70,7 +70,7 @@ def file_of_source(name):
 
 def labels_of_source(wildcards):
     """Return the text file with class names: named in the config, else the source's own, else []."""
-    return labels_of_config(wildcards) or file_of_source("labels.txt")(wildcards)
+    return next(iter(labels_of_config(wildcards)), None) or file_of_source("labels.txt")(wildcards)
 
 
 def source_record(wildcards):
