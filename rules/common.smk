@@ -15,8 +15,10 @@ from dsbench.config_check import check_config
 from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
+from dsbench.preflight import refuse_two_tensorrts
 from dsbench.runtime import choose_runtime
 from dsbench.toolchain import PROBES, Toolchain, read_fact
+from dsbench.trtexec_run import asked_precision
 
 check_config(config)
 if workflow.is_main_process:
@@ -42,6 +44,12 @@ if RUNTIME.kind == "embedded":
     # The embedded programs run under the interpreter that runs the workflow.
     os.environ.setdefault("DSEMBED_PYTHON", sys.executable)
 TOOLCHAIN = Toolchain(RUNTIME, PROJECT, config["deepstream"]["directory"])
+TRTEXEC = recorded("trtexec", lambda: TOOLCHAIN.probe("trtexec"))
+try:
+    refuse_two_tensorrts(TRTEXEC, recorded("deepstream", lambda: TOOLCHAIN.probe("deepstream")))
+    PRECISION = asked_precision(TRTEXEC, config["precision"], config["strongly_typed"])
+except BuildError as error:
+    raise WorkflowError(str(error)) from None
 VIDEO = choose_video(
     os.environ.get("DS_VIDEO") or config["video"], Path(config["deepstream"]["directory"]), PROJECT
 )
@@ -71,6 +79,7 @@ wildcard_constraints:
     frame="|".join(FRAMES),
     chart="|".join(CHARTS),
     script="|".join(SCRIPTS),
+    static="(_static_b[1-9][0-9]*)?",
 
 
 def probed(wildcards):
@@ -107,9 +116,10 @@ def parser_source(wildcards):
 
 
 def engine_onnx(wildcards):
-    """The dynamic ONNX, or the one for this batch where the batch cannot be dynamic."""
+    """The dynamic ONNX, or the one for this batch where the batch cannot be dynamic; in fp16 where its types count."""
     static = f"_static_b{wildcards.batch}" if has_static_batch(wildcards.model) else ""
-    return f"models/{wildcards.model}/model/{wildcards.model}{static}.onnx"
+    half = "_fp16" if PRECISION.needs_half_onnx else ""
+    return f"models/{wildcards.model}/model/{wildcards.model}{static}{half}.onnx"
 
 
 def batch_1_engine(wildcards):

@@ -43,7 +43,7 @@ checkpoint benchmark_streams:
     resources:
         gpu=1,
     params:
-        code=code_version("deepstream_run"),
+        code=code_version("deepstream_run", "engine_passport"),
         program=RUNTIME.deepstream_app,
         interval_s=config["deepstream"]["interval_s"],
         windows=config["deepstream"]["windows"],

@@ -10,6 +10,7 @@ rule build_engine:
         trtexec="build/toolchain/trtexec.json",
     output:
         engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
+        passport="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine.json",
         timing_cache="models/{model}/benchmarks/engines/timing_b{batch}.cache",
         log="models/{model}/benchmarks/engines/build_b{batch}.log",
     log:
@@ -22,9 +23,11 @@ rule build_engine:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run"),
+        code=code_version("trtexec_run", "engine_passport", "workspace"),
         program=RUNTIME.trtexec,
         precision=config["precision"],
+        strongly_typed=config["strongly_typed"],
+        has_layer_info=RUNTIME.kind == "nvidia",
         workspace_mib=WORKSPACE_MIB,
     script:
         "../workflow/scripts/build_engine.py"
@@ -33,6 +36,7 @@ rule build_engine:
 checkpoint benchmark_max_batch:
     input:
         engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
+        passport="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine.json",
         inspect="models/{model}/model/inspect.json",
         facts=BUILDER_FACTS,
         trtexec="build/toolchain/trtexec.json",
@@ -50,7 +54,7 @@ checkpoint benchmark_max_batch:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run"),
+        code=code_version("trtexec_run", "engine_passport"),
         program=RUNTIME.trtexec,
         duration_s=config["trtexec"]["duration_s"],
         warm_up_ms=config["trtexec"]["warm_up_ms"],
@@ -98,7 +102,7 @@ rule benchmark_batch_1:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run"),
+        code=code_version("trtexec_run", "engine_passport"),
         program=RUNTIME.trtexec,
         duration_s=config["trtexec"]["duration_s"],
         warm_up_ms=config["trtexec"]["warm_up_ms"],

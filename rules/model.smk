@@ -123,6 +123,28 @@ rule bake_batch:
         "../workflow/scripts/bake_batch.py"
 
 
+rule convert_to_half:
+    input:
+        onnx="models/{model}/model/{model}{static}.onnx",
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+        reference="build/export/{model}/reference.npz",
+    output:
+        onnx="models/{model}/model/{model}{static}_fp16.onnx",
+        accuracy="models/{model}/model/{model}{static}_fp16.json",
+    log:
+        "logs/{model}/convert_to_half{static}.log",
+    benchmark:
+        "logs/{model}/wall_time/convert_to_half{static}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("half_accuracy", "labels", "reference_pixels", "onnx_batch"),
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+    script:
+        "../workflow/scripts/convert_to_half.py"
+
+
 rule write_labels:
     input:
         config="models/{model}/config/config.json",

@@ -24,7 +24,7 @@ rule write_scripts:
         programs={"trtexec": RUNTIME.trtexec, "deepstream_app": RUNTIME.deepstream_app},
         measuring=config["trtexec"] | config["deepstream"],
         precision=config["precision"],
-        workspace_mib=WORKSPACE_MIB,
+        strongly_typed=config["strongly_typed"],
     script:
         "../workflow/scripts/write_scripts.py"
 

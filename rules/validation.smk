@@ -45,7 +45,7 @@ rule dump_kitti:
     resources:
         gpu=1,
     params:
-        code=code_version("deepstream_run", "kitti"),
+        code=code_version("deepstream_run", "kitti", "engine_passport"),
         program=RUNTIME.deepstream_app,
         timeout_s=config["deepstream"]["timeout_s"],
     script:

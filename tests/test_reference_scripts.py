@@ -3,7 +3,7 @@ import subprocess
 import pytest
 
 from dsbench.reference_scripts import Measured, pasted, render_scripts, write_scripts
-from dsbench.trtexec_command import Profile
+from dsbench.trtexec_command import Precision, Profile
 
 
 @pytest.fixture
@@ -15,7 +15,8 @@ def scripts():
             trtexec_version=(10, 16, 0),
             deepstream_app="deepstream-app",
             profile=Profile("images", (3, 320, 320), 8),
-            precision="fp16",
+            onnx="models/det/model/det_fp16.onnx",
+            precision=Precision("fp16", strongly_typed=True),
             workspace_mib=1024,
             duration_s=10,
             warm_up_ms=1000,
@@ -46,6 +47,11 @@ def test_batch_1_and_max_bs_are_measured_on_the_same_engine(scripts):
 
 def test_engine_by_hand_is_not_the_builds_own(scripts):
     assert "--saveEngine=build/by_hand/det_dynamic_b8.engine" in scripts["build_engine"]
+
+
+def test_engine_by_hand_is_built_as_the_builds_own_was(scripts):
+    assert "--onnx=models/det/model/det_fp16.onnx" in scripts["build_engine"]
+    assert "--stronglyTyped" in scripts["build_engine"] and "--fp16" not in scripts["build_engine"]
 
 
 def test_runs_are_ended_by_sigint(scripts):

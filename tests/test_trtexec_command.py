@@ -1,13 +1,16 @@
 import pytest
 
 from dsbench.errors import BuildError
-from dsbench.trtexec_command import Profile, benchmark_command, build_command, profile_of
+from dsbench.trtexec_command import Profile, benchmark_command, build_command, precision_for, profile_of
 
 PROFILE = Profile("images", (3, 640, 640), 8)
 
 
-def built(version, precision="fp16"):
-    return build_command("trtexec", version, "m.onnx", "m.engine", "t.cache", PROFILE, precision, 4096)
+def built(version, name="fp16", strongly_typed=False, layer_info=None):
+    precision = precision_for(version, name, strongly_typed)
+    return build_command(
+        "trtexec", version, "m.onnx", "m.engine", "t.cache", PROFILE, precision, 4096, layer_info
+    )
 
 
 def test_profile_is_min_1_and_opt_equal_max():
@@ -30,18 +33,54 @@ def test_workspace_is_mebibytes_for_every_version(version, option):
     assert option in built(version)
 
 
-def test_fp16_on_a_strongly_typed_only_version_is_a_sentence():
-    with pytest.raises(BuildError, match=r"TensorRT 11\.0 has no --fp16"):
-        built((11, 0))
-    assert not any("fp" in option for option in built((11, 0), "fp32"))
+@pytest.mark.parametrize(
+    ("version", "strongly_typed", "flags"),
+    [
+        ((8, 6, 1), False, ["--fp16"]),
+        ((10, 16, 0), False, ["--fp16"]),
+        ((10, 16, 0), True, ["--stronglyTyped"]),
+        ((11, 1, 0), False, []),
+        ((11, 1, 0), True, []),
+    ],
+)
+def test_half_precision_is_a_flag_or_the_types_of_the_onnx(version, strongly_typed, flags):
+    command = built(version, strongly_typed=strongly_typed)
+    assert [option for option in command if option in ("--fp16", "--stronglyTyped")] == flags
+    precision = precision_for(version, "fp16", strongly_typed)
+    assert precision.strongly_typed == (strongly_typed or version >= (11, 0))
+    assert precision.needs_half_onnx == precision.strongly_typed
+    assert not precision_for(version, "fp32", strongly_typed).needs_half_onnx
 
 
-def test_benchmark_never_passes_build_options_and_always_the_shape():
-    command = benchmark_command("trtexec", (10, 16, 0), "m.engine", PROFILE, 4, 10, 1000)
+def test_strong_typing_where_there_is_none_is_a_sentence():
+    with pytest.raises(BuildError, match=r"TensorRT 8\.6\.1 has no --stronglyTyped, which came with 9\.0"):
+        precision_for((8, 6, 1), "fp16", True)
+
+
+def test_version_that_cannot_build_without_measuring_is_a_sentence():
+    with pytest.raises(BuildError, match=r"TensorRT 8\.5\.2, which cannot build without measuring"):
+        built((8, 5, 2))
+
+
+def test_layer_information_is_asked_for_in_detail():
+    assert not [option for option in built((10, 16, 0)) if "LayerInfo" in option or "Verbosity" in option]
+    command = built((10, 16, 0), layer_info="layers.json")
+    assert {"--profilingVerbosity=detailed", "--exportLayerInfo=layers.json"} <= set(command)
+
+
+@pytest.mark.parametrize(
+    ("version", "switches"),
+    [
+        ((8, 6, 1), ["--noDataTransfers"]),
+        ((10, 16, 0), ["--noDataTransfers"]),
+        ((11, 1, 0), ["--noSpinWait", "--noCudaGraph"]),
+    ],
+)
+def test_benchmark_measures_the_same_on_all_versions(version, switches):
+    command = benchmark_command("trtexec", version, "m.engine", PROFILE, 4, 10, 1000)
     assert "--shapes=images:4x3x640x640" in command
-    assert "--noDataTransfers" in command
+    assert [option for option in command if option.startswith(("--no", "--use", "--include"))] == switches
     assert not [option for option in command if "fp16" in option or "onnx" in option]
-    assert "--noDataTransfers" not in benchmark_command("trtexec", (11, 0), "m.engine", PROFILE, 4, 10, 1000)
 
 
 def test_profile_of_an_onnx_with_open_height_is_refused():

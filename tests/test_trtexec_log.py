@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.trtexec_log import TrtexecLogError, banner_facts, check_shape, read_build, read_measurement
+from dsbench.trtexec_asked import check_conditions, check_shape, check_version, common_conditions
+from dsbench.trtexec_log import TrtexecLogError, banner_facts, read_measurement
 
 DATA = Path(__file__).parent / "data"
 GOOD = (DATA / "trtexec_10.16_b8.log").read_text()
@@ -51,6 +52,18 @@ def test_warning_is_kept(tmp_path):
             "Error occurred during inference",
         ),
         (lambda t: t[: len(t) // 2], "0 PASSED banners"),
+        (lambda t: t.replace("Compute Time: 9.9894 s", "Compute Time: 7.1 s"), "the totals say 0.709"),
+        (lambda t: t.replace("has 2641", "has 1641"), "1641 queries in 10.0081 s are not 263.886"),
+        (
+            lambda t: t.replace("[I] Total Host", "[I] === Performance summary ===\n[x] [I] Total Host"),
+            "2 performance",
+        ),
+        (
+            lambda t: t.replace(
+                "[I] Total", "[I] The e2e network timing is not reported since\n[x] [I] Total"
+            ),
+            "profiled",
+        ),
     ],
 )
 def test_log_of_a_run_that_did_not_finish_is_refused(tmp_path, change, says):
@@ -65,19 +78,55 @@ def test_verbose_explanation_lines_are_not_results(tmp_path):
 
 def test_shape_that_was_not_asked_for_is_refused(tmp_path):
     found = measured(tmp_path, GOOD)
-    check_shape(found, "images", (8, 3, 640, 640), "x.log")
+    check_shape(found, GOOD, "images", (8, 3, 640, 640), "x.log")
     with pytest.raises(
         TrtexecLogError, match=r"measured images with shape \(8, 3, 640, 640\), asked for \(1,"
     ):
-        check_shape(found, "images", (1, 3, 640, 640), "x.log")
+        check_shape(found, GOOD, "images", (1, 3, 640, 640), "x.log")
 
 
-def test_build_log_gives_what_was_built():
-    build = read_build(DATA / "trtexec_10.16_build_b8.log")
-    assert (build.engine_mib, build.build_s, build.workspace_mib) == (14.2063, 98.7714, 4096.0)
-    assert build.precision == "FP32+FP16"
-    assert build.profile == ("1x3x640x640", "8x3x640x640", "8x3x640x640")
-    assert build.plan is None
+def test_shape_that_trtexec_chose_is_refused_even_where_it_is_the_right_one(tmp_path):
+    text = GOOD.replace("8x3x640x640 and", "1x3x640x640 and") + (
+        "[x] [W] Shape missing for input with dynamic shape: imagesAutomatically setting shape to: 1x3x640x640\n"
+    )
+    with pytest.raises(TrtexecLogError, match="Shape missing for input"):
+        check_shape(measured(tmp_path, text), text, "images", (1, 3, 640, 640), "x.log")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("Data transfers: Enabled", "'Data transfers:' is Enabled, expected Disabled"),
+        ("Spin-wait: Enabled", "'Spin-wait:' is Enabled"),
+        ("CUDA Graph: Enabled", "'CUDA Graph:' is Enabled"),
+        ("nothing", "'CUDA Graph:' is not stated"),
+    ],
+)
+def test_what_is_measured_must_be_stated_and_be_the_same_on_all_versions(tmp_path, line, says):
+    check_conditions(measured(tmp_path, GOOD), "x.log")
+    title = line.split(":")[0] if line != "nothing" else "CUDA Graph"
+    with pytest.raises(TrtexecLogError, match=says):
+        check_conditions(measured(tmp_path, GOOD.replace(f"{title}: Disabled", line)), "x.log")
+
+
+def test_log_of_another_trtexec_than_the_recorded_one_is_refused():
+    check_version(GOOD, (10, 16, 0), "x.log")
+    with pytest.raises(TrtexecLogError, match=r"TensorRT 10\.16\.0, the build recorded 10\.3\.0"):
+        check_version(GOOD, (10, 3, 0), "x.log")
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "rate", "p99", "warnings"),
+    [
+        ("trtexec_8.6_b1.log", (8, 6, 1), 402.117, 2.56652, 0),
+        ("trtexec_11.1_b8.log", (11, 1, 0), 311.204, 3.30996, 1),
+    ],
+)
+def test_other_versions_say_the_same_in_their_words(name, version, rate, p99, warnings):
+    found = read_measurement(DATA / name)
+    check_version((DATA / name).read_text(), version, name)
+    check_conditions(found, name)
+    assert (found.queries_per_s, found.gpu_ms["p99"], len(found.warnings)) == (rate, p99, warnings)
 
 
 def test_banner_facts_are_the_bracketed_words():
@@ -98,3 +147,14 @@ def test_real_log_gives_its_own_throughput_or_is_refused(name):
         assert not (passed and len(stated) == 1 and "GPU Compute Time: min" in text), error
     else:
         assert passed and [float(q) for q in stated] == [found.queries_per_s]
+
+
+def test_conditions_of_several_measurements_are_stated_only_where_they_agree(tmp_path):
+    good = measured(tmp_path, GOOD)
+    assert common_conditions([good, good]) == {
+        "data_transfers": False,
+        "spin_wait": False,
+        "cuda_graph": False,
+    }
+    other = measured(tmp_path, GOOD.replace("Spin-wait: Disabled", "Spin-wait: Enabled"))
+    assert common_conditions([good, other])["spin_wait"] is None

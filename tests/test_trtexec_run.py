@@ -5,12 +5,13 @@ import pytest
 
 from dsbench.errors import BuildError
 from dsbench.tool_run import ToolFailedError
-from dsbench.trtexec_command import Profile
+from dsbench.trtexec_command import Profile, precision_for
 from dsbench.trtexec_log import TrtexecLogError
 from dsbench.trtexec_run import benchmark_engine, build_engine, trtexec_version
 
 FAKE = str(Path(__file__).parent / "fakes/trtexec")
 PROFILE = Profile("pixel_values", (3, 320, 320), 4)
+VERSIONS = ["8.6.1", "10.3.0", "10.14.1", "10.16.0", "11.1.0"]
 
 
 @pytest.fixture
@@ -19,21 +20,28 @@ def folder(tmp_path):
     return tmp_path
 
 
-def build(folder, seed=None, **settings):
-    build_engine(
+def build(folder, version="10.16.0", strongly_typed=False, **settings):
+    parts = trtexec_version({"version": version})
+    return build_engine(
         program=FAKE,
-        version=(10, 16, 0),
+        version=parts,
         onnx=folder / "m.onnx",
         engine=folder / "m_dynamic_b4.engine",
         timing_cache=folder / "timing_b4.cache",
-        seed_cache=seed,
+        seed_cache=None,
         profile=PROFILE,
-        precision="fp16",
+        precision=precision_for(parts, "fp16", strongly_typed),
         workspace_mib=1024,
         log=folder / "build.log",
         facts={"driver": '"595"'},
         **settings,
     )
+
+
+def benchmark(folder, version="10.16.0", batch=4):
+    parts = trtexec_version({"version": version})
+    engine, log = folder / "m_dynamic_b4.engine", folder / f"b{batch}.log"
+    return benchmark_engine(FAKE, parts, engine, PROFILE, batch, 10, 1000, log, {})
 
 
 def test_engine_appears_under_its_name_only_when_it_is_whole(folder):
@@ -43,12 +51,38 @@ def test_engine_appears_under_its_name_only_when_it_is_whole(folder):
     assert '# driver: "595"' in (folder / "build.log").read_text()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_takes_the_commands_and_its_logs_say_what_was_asked(folder, monkeypatch, version):
+    monkeypatch.setenv("FAKE_TRT_VERSION", version)
+    built = build(folder, version, layer_info=folder / "layers.json")
+    assert (built.workspace_mib, built.peak_gpu_mib) == (1024, 412)
+    assert (folder / "layers.json").is_file()
+    assert benchmark(folder, version) == pytest.approx(75)
+    assert benchmark(folder, version, batch=1) == pytest.approx(75)
+
+
+@pytest.mark.parametrize("version", ["10.3.0", "10.16.0"])
+def test_strong_typing_where_there_is_a_choice(folder, monkeypatch, version):
+    monkeypatch.setenv("FAKE_TRT_VERSION", version)
+    assert build(folder, version, strongly_typed=True).precision == "Strongly Typed"
+
+
 @pytest.mark.parametrize(
     ("how", "error", "says"),
     [
-        ("fail", ToolFailedError, "out of memory"),
+        ("fail", ToolFailedError, "exit status 1.*out of memory"),
+        ("no-gpu", ToolFailedError, "Cannot find any available devices"),
+        ("crash", ToolFailedError, "signal SIGSEGV"),
+        ("passed-exit-1", ToolFailedError, "exit status 1"),
+        ("passed-with-error", TrtexecLogError, "reported an error: Error.6.: engine deserialization failed"),
         ("no-verdict", TrtexecLogError, "0 PASSED banners"),
+        ("cut", TrtexecLogError, "0 PASSED banners"),
         ("empty-engine", BuildError, "left no engine"),
+        ("short-engine", TrtexecLogError, "created an engine of 1.19209 MiB, the file has 0.00095"),
+        ("other-precision", TrtexecLogError, r"precision is FP32, asked for FP32\+FP16"),
+        ("other-profile", TrtexecLogError, "profile is 1x3x320x320.4x3x320x320.1x3x320x320, asked for"),
+        ("other-workspace", TrtexecLogError, "workspace is 0.000976562 MiB, asked for 1024 MiB"),
+        ("other-version", TrtexecLogError, r"TensorRT 10\.16\.1, the build recorded 10\.16\.0"),
     ],
 )
 def test_a_build_that_failed_leaves_no_engine(folder, monkeypatch, how, error, says):
@@ -58,14 +92,43 @@ def test_a_build_that_failed_leaves_no_engine(folder, monkeypatch, how, error, s
     assert not list(folder.glob("*.engine*"))
 
 
-def test_shape_is_checked_against_what_was_asked(folder, monkeypatch):
+def test_engine_that_kept_to_float32_in_every_layer_is_refused(folder, monkeypatch):
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "float-layers")
+    with pytest.raises(TrtexecLogError, match="none of its 2 layers is"):
+        build(folder, layer_info=folder / "layers.json")
+    assert not list(folder.glob("*.engine*"))
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("other-shape", r"measured pixel_values with shape \(1, 3, 320, 320\), asked for \(4,"),
+        ("own-shape", "Shape missing for input with dynamic shape: pixel_values"),
+        ("two-summaries", "2 performance summaries"),
+        ("profiled", "trtexec profiled layers"),
+        ("impossible-rate", "at most 1.02 is possible"),
+        ("other-totals", "the totals say 0.500"),
+        ("transfers", "'Data transfers:' is Enabled, expected Disabled"),
+        ("cuda-graph", "'CUDA Graph:' is Enabled, expected Disabled"),
+        ("other-version", r"TensorRT 10\.16\.1, the build recorded 10\.16\.0"),
+        ("no-verdict", "0 PASSED banners"),
+        ("cut", "0 PASSED banners"),
+    ],
+)
+def test_a_measurement_of_something_else_is_refused(folder, monkeypatch, how, says):
     build(folder)
-    engine, log = folder / "m_dynamic_b4.engine", folder / "b4.log"
-    rate = benchmark_engine(FAKE, (10, 16, 0), engine, PROFILE, 4, 10, 1000, log, {})
-    assert rate == pytest.approx(75)
-    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "other-shape")
-    with pytest.raises(TrtexecLogError, match="asked for"):
-        benchmark_engine(FAKE, (10, 16, 0), engine, PROFILE, 4, 10, 1000, log, {})
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", how)
+    with pytest.raises(TrtexecLogError, match=says):
+        benchmark(folder)
+
+
+def test_engine_of_another_version_or_for_a_smaller_batch_does_not_run(folder, monkeypatch):
+    build(folder)
+    with pytest.raises(ToolFailedError, match="setInputShape"):
+        benchmark(folder, batch=8)
+    monkeypatch.setenv("FAKE_TRT_VERSION", "10.3.0")
+    with pytest.raises(ToolFailedError, match="Serialization"):
+        benchmark(folder, "10.3.0")
 
 
 def test_version_is_the_recorded_one():

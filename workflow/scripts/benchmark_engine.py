@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
 from dsbench.trtexec_command import profile_of
@@ -14,6 +15,7 @@ with explained(snakemake.log[0]):
     batch = int(snakemake.wildcards.get("batch", 1))
     # Batch 1 is measured on the engine of MAX_BS, unless an engine has its batch in itself.
     engine = snakemake.input.get("engine") or json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
+    check_passport(Path(engine), machine_facts(snakemake.input.facts))
     benchmark_engine(
         program=snakemake.params.program,
         version=trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text())),

@@ -1,14 +1,18 @@
 """Measure N looping streams with deepstream-app."""
 
+import json
 import shutil
 from pathlib import Path
 
 from dsbench.deepstream_run import measure_streams
+from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
 
 with explained(snakemake.log[0]):
+    engine = json.loads(Path(snakemake.input.decisions[0]).read_text())["engine"]
+    check_passport(Path(engine), machine_facts(snakemake.input.facts))
     streams = int(snakemake.wildcards.streams)
     seconds = snakemake.params.windows * snakemake.params.interval_s
     report_progress(f"run {snakemake.wildcards.run}: measuring {streams} streams for about {seconds} s")

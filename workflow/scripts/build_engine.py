@@ -1,27 +1,51 @@
-"""Build one dynamic-batch engine with trtexec."""
+"""Build one dynamic-batch engine with trtexec, and its passport."""
 
 import json
 import shutil
 from pathlib import Path
 
+from dsbench.engine_passport import machine_facts, make_passport, write_passport
+from dsbench.layer_info import read_layers
 from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
-from dsbench.trtexec_command import profile_of
+from dsbench.trtexec_command import build_command, precision_for, profile_of
 from dsbench.trtexec_run import build_engine, trtexec_version
+from dsbench.workspace import workspace_mib
 
 with explained(snakemake.log[0]):
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
-    build_engine(
+    log, engine = Path(snakemake.log[0]), Path(snakemake.output.engine)
+    onnx, timing_cache = Path(snakemake.input.onnx), Path(snakemake.output.timing_cache)
+    version = trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text()))
+    precision = precision_for(version, snakemake.params.precision, snakemake.params.strongly_typed)
+    profile = profile_of(inspect, int(snakemake.wildcards.batch))
+    layer_info = log.with_suffix(".layers.json") if snakemake.params.has_layer_info else None
+    workspace = workspace_mib(snakemake.params.workspace_mib)
+    build = build_engine(
         program=snakemake.params.program,
-        version=trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text())),
-        onnx=Path(snakemake.input.onnx),
-        engine=Path(snakemake.output.engine),
-        timing_cache=Path(snakemake.output.timing_cache),
+        version=version,
+        onnx=onnx,
+        engine=engine,
+        timing_cache=timing_cache,
         seed_cache=Path(snakemake.input.seed_cache) if snakemake.input.seed_cache else None,
-        profile=profile_of(inspect, int(snakemake.wildcards.batch)),
-        precision=snakemake.params.precision,
-        workspace_mib=snakemake.params.workspace_mib,
-        log=Path(snakemake.log[0]),
+        profile=profile,
+        precision=precision,
+        workspace_mib=workspace,
+        log=log,
         facts=facts_of(snakemake.input.facts),
+        layer_info=layer_info,
     )
-    shutil.copy(snakemake.log[0], snakemake.output.log)
+    command = build_command(
+        snakemake.params.program,
+        version,
+        str(onnx),
+        str(engine),
+        str(timing_cache),
+        profile,
+        precision,
+        workspace,
+    )
+    layers = read_layers(layer_info) if layer_info else None
+    machine = machine_facts(snakemake.input.facts)
+    write_passport(engine, make_passport(engine, onnx, timing_cache, command[1:], build, layers, machine))
+    shutil.copy(log, snakemake.output.log)

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 from dsbench.deepstream_run import dump_kitti
+from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.kitti import manifest
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
 
 with explained(snakemake.log[0]):
+    engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
+    check_passport(Path(engine), machine_facts(snakemake.input.facts))
     directory = Path(snakemake.output.kitti)
     report_progress(f"playing {snakemake.input.video} once; deepstream-app's output is in {snakemake.log[0]}")
     dump_kitti(

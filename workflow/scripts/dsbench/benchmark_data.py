@@ -7,7 +7,9 @@ from dsbench.measured_chain import stream_run
 from dsbench.perf_log import StreamRun
 from dsbench.streams import peak_gpu_streams, real_time_streams
 from dsbench.tool_run import ended_utc
-from dsbench.trtexec_log import Measurement, read_build, read_measurement
+from dsbench.trtexec_asked import common_conditions
+from dsbench.trtexec_build_log import read_build
+from dsbench.trtexec_log import Measurement, read_measurement
 
 SCHEMA_VERSION = 1
 # Two runs of the same streams differ by less than this on a machine that does nothing else.
@@ -78,6 +80,7 @@ def engines(measured: Measured, model: str) -> list[dict]:
 def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
     """Return the report's `trtexec`: batch 1, MAX_BS, and each step of the doubling."""
     chain = [read_measurement(log) for log in measured.chain_logs]
+    b1 = read_measurement(measured.b1_log)
     steps = [
         {
             "batch": batch,
@@ -90,8 +93,8 @@ def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
     return {
         "duration_s": settings["duration_s"],
         "warm_up_ms": settings["warm_up_ms"],
-        "data_transfers": False,
-        "bs1": _rate(read_measurement(measured.b1_log), 1, measured.relative(measured.b1_log)),
+        **common_conditions([*chain, b1]),
+        "bs1": _rate(b1, 1, measured.relative(measured.b1_log)),
         "bsmax": _rate(chain[-1], measured.batches[-1], measured.relative(measured.chain_logs[-1])),
         "doubling": steps,
     }

@@ -29,14 +29,14 @@ def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
     ]
     if missing:
         raise BuildError(f"this machine lacks {'; '.join(missing)}.\n{table}")
-    _refuse_two_tensorrts(found)
+    refuse_two_tensorrts(found["trtexec"], found["deepstream"])
     destination.write_text(f"{table}\n")
 
 
-def _refuse_two_tensorrts(found: dict) -> None:
+def refuse_two_tensorrts(trtexec: dict | None, deepstream: dict | None) -> None:
     """An engine of one TensorRT is not loaded by another: DeepStream would rebuild it in silence."""
-    builder = found["trtexec"].get("version")
-    loader = found["deepstream"].get("tensorrt")
+    builder = (trtexec or {}).get("version")
+    loader = (deepstream or {}).get("tensorrt")
     if builder and loader and builder != loader:
         raise BuildError(
             f"trtexec is of TensorRT {builder}, DeepStream loads TensorRT {loader}; put the trtexec that came with"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.deepstream_run import EXTRA_ROWS
-from dsbench.trtexec_command import Profile, benchmark_command, build_command
+from dsbench.trtexec_command import Precision, Profile, benchmark_command, build_command
 
 TITLES = {
     "build_engine": "Build the engine",
@@ -33,7 +33,8 @@ class Measured:
     trtexec_version: tuple[int, ...]
     deepstream_app: str
     profile: Profile
-    precision: str
+    onnx: str
+    precision: Precision
     workspace_mib: int
     duration_s: float
     warm_up_ms: float
@@ -52,7 +53,7 @@ def render_scripts(m: Measured) -> dict[str, str]:
     build = build_command(
         m.trtexec,
         m.trtexec_version,
-        f"{tree}/model/{m.model}.onnx",
+        m.onnx,
         f"{scratch}.engine",
         f"{scratch}.cache",
         m.profile,

@@ -3,7 +3,7 @@
 import jinja2
 
 from dsbench.report_data import TEMPLATES, check_data
-from dsbench.report_text import code, count, facts, fence, finalize, number, shape
+from dsbench.report_text import code, count, facts, fence, finalize, number, shape, switch
 from dsbench.streams import real_time_streams
 
 TEMPLATE = "benchmark_report.md.j2"
@@ -65,7 +65,9 @@ def render_markdown(data: dict) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {each.__name__: each for each in (code, count, facts, fence, number, shape)}
+    environment.filters |= {
+        each.__name__: each for each in (code, count, facts, fence, number, shape, switch)
+    }
     runs = _measured_runs(data)
     return environment.get_template(TEMPLATE).render(
         data,

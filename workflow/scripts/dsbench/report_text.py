@@ -49,6 +49,11 @@ def fence(value: str) -> Markdown:
     return Markdown(f"{bars}sh\n{body}\n{bars}")
 
 
+def switch(value: bool | None) -> Markdown:
+    """Return "on" or "off"; None as "not measured"."""
+    return Markdown(NOT_MEASURED if value is None else "on" if value else "off")
+
+
 def number(value: float | None, decimals: int = 0, unit: str = "") -> Markdown:
     """Return `value` with thousands separators, `decimals` places and its unit; None as "not measured"."""
     if value is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dsbench.machine import cpu, cuda_version, encoder, first_line, host, nvidia_smi, output_of
 from dsbench.runtime import Runtime
+from dsbench.trtexec_log import banner_version
 
 EMBEDDED_SOURCES = ("bin", "dsembed", "host")
 
@@ -98,16 +99,6 @@ def _linked_tensorrt(file: str | Path) -> str | None:
     library = re.search(r"libnvinfer\.so\S* => (\S+)", output_of(["ldd", str(file)]) or "")
     version = re.search(r"\.so\.(\d+\.\d+\.\d+)$", os.path.realpath(library[1])) if library else None
     return version[1] if version else None
-
-
-def banner_version(text: str) -> str | None:
-    """Return the dotted version of trtexec's banner: v101601 is 10.16.1, v8601 is 8.6.1."""
-    found = re.search(r"\[TensorRT v(\d+)\]", text)
-    if not found:
-        return None
-    number = int(found[1])
-    major, rest = divmod(number, 10_000 if number >= 100_000 else 1000)
-    return f"{major}.{rest // 100}.{rest % 100}"
 
 
 PROBES = {

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 
 from dsbench.errors import BuildError
 
-# The first version that has strongly typed networks only; weak-typing flags are unknown options there.
+# The first version with --skipInference, without which a build would measure too.
+OLDEST = (8, 6)
+# From here a network can be strongly typed, its precision that of the ONNX.
+STRONGLY_TYPED_SINCE = (9, 0)
+# From here there is nothing else: weak-typing flags are unknown options, and what is left out of a measurement
+# (transfers, spin wait, CUDA graph) has other defaults.
 STRONGLY_TYPED_ONLY = (11, 0)
 # Up to here a suffix of --memPoolSize is ignored or wrong; from here "M" means MiB and "MiB" means bytes.
 SUFFIX_SINCE = (10, 1)
@@ -24,7 +29,51 @@ class Profile:
 
     def shape(self, batch: int) -> str:
         """Return `name:NxCxHxW`, trtexec's notation."""
-        return f"{self.input_name}:" + "x".join(str(n) for n in (batch, *self.chw))
+        return f"{self.input_name}:{self.dims(batch)}"
+
+    def dims(self, batch: int) -> str:
+        """Return `NxCxHxW`."""
+        return "x".join(str(n) for n in (batch, *self.chw))
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What is asked of the builder: "fp16" or "fp32", and whether the ONNX's own types say it."""
+
+    name: str
+    strongly_typed: bool = False
+
+    @property
+    def needs_half_onnx(self) -> bool:
+        """Return whether the ONNX itself has to be half precision."""
+        return self.strongly_typed and self.name == "fp16"
+
+    def stated(self) -> str:
+        """Return what trtexec's Precision line has to say."""
+        if self.strongly_typed:
+            return "Strongly Typed"
+        return "FP32+FP16" if self.name == "fp16" else "FP32"
+
+    def is_stated_by(self, line: str) -> bool:
+        """Return whether trtexec's Precision line says this; 9 and 10.0 say more than `Strongly Typed`."""
+        return self.stated() in line if self.strongly_typed else self.stated() == line
+
+
+def precision_for(version: tuple[int, ...], name: str, strongly_typed: bool) -> Precision:
+    """Return how the precision `name` is asked of this version; refuse strong typing where there is none."""
+    if version >= STRONGLY_TYPED_ONLY:
+        return Precision(name, strongly_typed=True)
+    if strongly_typed and version < STRONGLY_TYPED_SINCE:
+        raise BuildError(
+            f"config: strongly_typed is true, but TensorRT {dotted(version)} has no --stronglyTyped, which came with"
+            f" {dotted(STRONGLY_TYPED_SINCE)}; set it to false"
+        )
+    return Precision(name, strongly_typed)
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    """Return a version as text."""
+    return ".".join(map(str, version))
 
 
 def build_command(
@@ -34,10 +83,19 @@ def build_command(
     engine: str,
     timing_cache: str,
     profile: Profile,
-    precision: str,
+    precision: Precision,
     workspace_mib: int,
+    layer_info: str | None = None,
 ) -> list[str]:
-    """Return the command that builds `engine` (min 1, opt = max = MAX_BS) without measuring it."""
+    """Return the command that builds `engine` (min 1, opt = max = MAX_BS) without measuring it.
+
+    `layer_info` is the file that gets what each layer became.
+    """
+    if version < OLDEST:
+        raise BuildError(
+            f"trtexec is of TensorRT {dotted(version)}, which cannot build without measuring; put one of"
+            f" {dotted(OLDEST)} or later first on PATH"
+        )
     suffix = "M" if version >= SUFFIX_SINCE else ""
     return [
         program,
@@ -47,6 +105,7 @@ def build_command(
         *_precision_flags(version, precision),
         f"--memPoolSize=workspace:{workspace_mib}{suffix}",
         f"--timingCacheFile={timing_cache}",
+        *(["--profilingVerbosity=detailed", f"--exportLayerInfo={layer_info}"] if layer_info else []),
         "--skipInference",
     ]
 
@@ -60,12 +119,16 @@ def benchmark_command(
     duration_s: float,
     warm_up_ms: float,
 ) -> list[str]:
-    """Return the command that measures `engine` at `batch`, compute only (no data transfers)."""
+    """Return the command that measures `engine` at `batch` as nvinfer would run it.
+
+    That is without data transfers, spin wait and CUDA graph, whatever the version's defaults are.
+    """
+    off = ["--noSpinWait", "--noCudaGraph"] if version >= STRONGLY_TYPED_ONLY else ["--noDataTransfers"]
     return [
         program,
         f"--loadEngine={engine}",
         *([] if profile.static else [f"--shapes={profile.shape(batch)}"]),
-        *(["--noDataTransfers"] if version < STRONGLY_TYPED_ONLY else []),
+        *off,
         f"--duration={duration_s:g}",
         f"--warmUp={warm_up_ms:g}",
         "--percentile=90,95,99",
@@ -79,15 +142,11 @@ def _shape_flags(profile: Profile) -> list[str]:
     return [f"--minShapes={profile.shape(1)}", f"--optShapes={largest}", f"--maxShapes={largest}"]
 
 
-def _precision_flags(version: tuple[int, ...], precision: str) -> list[str]:
-    if precision == "fp32":
-        return []
-    if version >= STRONGLY_TYPED_ONLY:
-        raise BuildError(
-            f"TensorRT {'.'.join(map(str, version))} has no --{precision}: its precision comes from the ONNX;"
-            " set precision: fp32 in the config, or use TensorRT 10"
-        )
-    return [f"--{precision}"]
+def _precision_flags(version: tuple[int, ...], precision: Precision) -> list[str]:
+    if precision.strongly_typed:
+        # TensorRT 11 knows the flag as a deprecated one without effect.
+        return ["--stronglyTyped"] if version < STRONGLY_TYPED_ONLY else []
+    return [] if precision.name == "fp32" else [f"--{precision.name}"]
 
 
 def profile_of(inspect: dict, max_batch: int) -> Profile:

@@ -11,13 +11,20 @@ LINE = re.compile(r"^\[[^\]]+\] \[([FEWIV])\] (.*)$", re.M)
 THROUGHPUT = re.compile(r"^Throughput: ([-+0-9.eE]+) qps$")
 STATISTICS = re.compile(r"^(Latency|Enqueue Time|H2D Latency|GPU Compute Time|D2H Latency): (min = .*)$")
 STATISTIC = re.compile(r"(min|max|mean|median|percentile\(([0-9.]+)%\)) = ([-+0-9.eE]+) ms")
-BUILD_SHAPE = r"^Input build shape(?: \(profile 0\))? ?: ?[^=]*=(\S+)$"
-CREATED = re.compile(r"^Created engine with size: (\S+) MiB$")
 TRACE = re.compile(r"^Timing trace has (\d+) queries over")
 # qps times mean GPU seconds is 1 when the queries follow each other without a gap; clocks differ a little.
 BUSY_LIMIT = 1.02
-# What trtexec says of an ONNX whose every dimension is a number.
-STATIC_NETWORK = "Input build shapes: model"
+SUMMARY = "=== Performance summary ==="
+TOTALS = {
+    "wall": re.compile(r"^Total Host Walltime: (\S+) s$"),
+    "compute": re.compile(r"^Total GPU Compute Time: (\S+) s$"),
+}
+# Both are quotients of the same two sums; the log prints six digits.
+SHARE_TOLERANCE = 0.01
+# Printed instead of a summary where layers are profiled, and still PASSED.
+PROFILED = "The e2e network timing is not reported"
+SWITCHES = {"Data transfers": "data_transfers", "Spin-wait": "spin_wait", "CUDA Graph": "cuda_graph"}
+SWITCH = re.compile(r"^(Data transfers|Spin-wait|CUDA Graph): (Enabled|Disabled)$")
 
 
 class TrtexecLogError(BuildError):
@@ -26,29 +33,21 @@ class TrtexecLogError(BuildError):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One performance summary; times in ms per query, `queries_per_s` counts batches, `queries` may be unsaid."""
+    """One performance summary; times in ms per query, `queries_per_s` counts batches, `queries` may be unsaid.
+
+    `conditions` says which of data_transfers, spin_wait and cuda_graph were on, as far as the log states it.
+    """
 
     queries_per_s: float
     queries: int | None
     gpu_ms: dict[str, float]
     shapes: dict[str, tuple[int, ...]]
+    conditions: dict[str, bool]
     warnings: list[str]
 
     def images_per_s(self, batch: int) -> float:
         """Return images/s: queries/s times `batch` images."""
         return self.queries_per_s * batch
-
-
-@dataclass(frozen=True)
-class Build:
-    """What a build log states; sizes in MiB, time in s, `profile` is min, opt, max shape as printed."""
-
-    engine_mib: float | None
-    build_s: float
-    precision: str
-    workspace_mib: float
-    profile: tuple[str, str, str]
-    plan: str | None
 
 
 def check_verdict(text: str, log: Path | str) -> None:
@@ -77,64 +76,72 @@ def read_measurement(log: Path | str) -> Measurement:
     text = Path(log).read_text(errors="replace")
     check_verdict(text, log)
     info = [message for level, message in LINE.findall(text) if level == "I"]
+    rate, gpu_ms = _summary(info, log)
+    queries = next((int(m[1]) for m in map(TRACE.match, info) if m), None)
+    _check_consistent(rate, gpu_ms["mean"], queries, info, log)
+    return Measurement(
+        queries_per_s=rate,
+        queries=queries,
+        gpu_ms=gpu_ms,
+        shapes=_shapes(info),
+        conditions={SWITCHES[m[1]]: m[2] == "Enabled" for m in map(SWITCH.match, info) if m},
+        warnings=_warnings(text),
+    )
+
+
+def _summary(info: list[str], log: Path | str) -> tuple[float, dict[str, float]]:
+    """Return queries/s and the statistics of the compute time in ms; refuse none of them or several."""
+    if any(message.startswith(PROFILED) for message in info):
+        raise TrtexecLogError(
+            f"{log}: trtexec profiled layers, which leaves no summary; run it without --dumpProfile and --exportProfile"
+        )
+    if info.count(SUMMARY) > 1:
+        raise TrtexecLogError(
+            f"{log}: {info.count(SUMMARY)} performance summaries, a finished measurement has 1"
+        )
     rates = [float(m[1]) for m in map(THROUGHPUT.match, info) if m]
     if len(rates) != 1:
         raise TrtexecLogError(f"{log}: {len(rates)} 'Throughput:' lines, a finished measurement has 1")
     statistics = {m[1]: m[2] for m in map(STATISTICS.match, info) if m}
     if "GPU Compute Time" not in statistics:
         raise TrtexecLogError(f"{log}: no 'GPU Compute Time:' line, so latency was not measured")
-    gpu_ms = {
-        f"p{percent}" if percent else name: float(value)
-        for name, percent, value in STATISTIC.findall(statistics["GPU Compute Time"])
-    }
-    busy = rates[0] * gpu_ms["mean"] / 1000
+    found = STATISTIC.findall(statistics["GPU Compute Time"])
+    return rates[0], {f"p{percent}" if percent else name: float(value) for name, percent, value in found}
+
+
+def _check_consistent(
+    rate: float, mean_ms: float, queries: int | None, info: list[str], log: Path | str
+) -> None:
+    """Refuse numbers of which one cannot be: the compute time's share of the time, the count of the queries."""
+    busy = rate * mean_ms / 1000
     if not 0 < busy <= BUSY_LIMIT:
         raise TrtexecLogError(
-            f"{log}: {rates[0]} queries/s times {gpu_ms['mean']} ms of compute is {busy:.2f} s per second;"
+            f"{log}: {rate} queries/s times {mean_ms} ms of compute is {busy:.2f} s per second;"
             f" at most {BUSY_LIMIT} is possible with one stream, measure again"
         )
-    return Measurement(
-        queries_per_s=rates[0],
-        queries=next((int(m[1]) for m in map(TRACE.match, info) if m), None),
-        gpu_ms=gpu_ms,
-        shapes=_shapes(info),
-        warnings=_warnings(text),
-    )
+    totals = {name: float(m[1]) for name, line in TOTALS.items() for m in map(line.match, info) if m}
+    if len(totals) < len(TOTALS):
+        return
+    share = totals["compute"] / totals["wall"]
+    if abs(share - busy) > SHARE_TOLERANCE * share:
+        raise TrtexecLogError(
+            f"{log}: {rate} queries/s times {mean_ms} ms of compute is {busy:.3f} s per second, but the totals say"
+            f" {share:.3f}; measure again"
+        )
+    if queries is not None and abs(queries / totals["wall"] - rate) > SHARE_TOLERANCE * rate:
+        raise TrtexecLogError(
+            f"{log}: {queries} queries in {totals['wall']} s are not {rate} queries/s; measure again"
+        )
 
 
-def check_shape(measurement: Measurement, name: str, shape: tuple[int, ...], log: Path | str) -> None:
-    """Refuse a measurement of another shape than asked (a missing --shapes measures batch 1)."""
-    found = measurement.shapes.get(name)
-    if found != shape:
-        raise TrtexecLogError(f"{log}: measured {name} with shape {found}, asked for {shape}")
-
-
-def read_build(log: Path | str) -> Build:
-    """Return what the build log `log` states; refuse one that lacks a fact."""
-    text = Path(log).read_text(errors="replace")
-    check_verdict(text, log)
-    info = [message for level, message in LINE.findall(text) if level == "I"]
-    static = STATIC_NETWORK in info
-    profile = ["model"] * 3 if static else _one("Input build shape", BUILD_SHAPE, info, log).split("+")
-    if len(profile) != 3:
-        raise TrtexecLogError(f"{log}: profile {'+'.join(profile)}, expected min+opt+max")
-    plans = [message for message in info if message.startswith("[TRT] embedded: plan ")]
-    return Build(
-        # TensorRT 8 does not say it.
-        engine_mib=next((float(m[1]) for m in map(CREATED.match, info) if m), None),
-        build_s=float(_one("Engine built in", r"^Engine built in (\S+) sec\.$", info, log)),
-        precision=_one("Precision", r"^Precision: (.+)$", info, log),
-        workspace_mib=float(_one("Memory Pools", r"^Memory Pools: workspace: (\S+) MiB,", info, log)),
-        profile=(profile[0], profile[1], profile[2]),
-        plan=plans[0].removeprefix("[TRT] embedded: plan ") if plans else None,
-    )
-
-
-def _one(what: str, pattern: str, info: list[str], log: Path | str) -> str:
-    found = [m[1] for m in (re.match(pattern, message) for message in info) if m]
-    if len(found) != 1:
-        raise TrtexecLogError(f"{log}: {len(found)} '{what}' lines, a finished build has 1")
-    return found[0]
+def banner_version(text: str) -> str | None:
+    """Return the dotted version of trtexec's banner: v101601 is 10.16.1, v8601 is 8.6.1."""
+    found = re.search(r"\[TensorRT v(\d+)\]", text)
+    if not found:
+        return None
+    number = int(found[1])
+    major, rest = divmod(number, 10_000 if number >= 100_000 else 1000)
+    return f"{major}.{rest // 100}.{rest % 100}"
 
 
 def _shapes(info: list[str]) -> dict[str, tuple[int, ...]]:

@@ -4,9 +4,12 @@ import shutil
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.layer_info import check_layers, read_layers
 from dsbench.tool_run import report_progress, run_tool
-from dsbench.trtexec_command import Profile, benchmark_command, build_command
-from dsbench.trtexec_log import check_shape, check_verdict, read_build, read_measurement
+from dsbench.trtexec_asked import check_conditions, check_shape, check_version
+from dsbench.trtexec_build_log import Build, check_build, read_build
+from dsbench.trtexec_command import Precision, Profile, benchmark_command, build_command, precision_for
+from dsbench.trtexec_log import read_measurement
 
 BUILD_TIMEOUT_S = 4 * 3600
 START_TIMEOUT_S = 600
@@ -24,6 +27,11 @@ def trtexec_version(fact: dict) -> tuple[int, ...]:
     return tuple(int(part) for part in fact["version"].split("."))
 
 
+def asked_precision(fact: dict | None, name: str, strongly_typed: bool) -> Precision:
+    """Return how the precision of the config is asked of the recorded trtexec, weakly where there is none."""
+    return Precision(name) if fact is None else precision_for(trtexec_version(fact), name, strongly_typed)
+
+
 def build_engine(
     program: str,
     version: tuple[int, ...],
@@ -32,43 +40,41 @@ def build_engine(
     timing_cache: Path,
     seed_cache: Path | None,
     profile: Profile,
-    precision: str,
+    precision: Precision,
     workspace_mib: int,
     log: Path,
     facts: dict[str, str],
-) -> None:
-    """Build `engine`; it appears under its name only when the log and the file prove it complete.
+    layer_info: Path | None = None,
+) -> Build:
+    """Build `engine` and return what the log says; it has its name only when log and file prove it complete.
 
-    `seed_cache` is the timing cache of a smaller batch, a start for this one's.
+    `seed_cache` is the timing cache of a smaller batch, a start for this one's; `layer_info` the file that
+    gets what each layer became, where the runtime can say it.
     """
     partial = engine.with_name(f"{engine.name}.partial")
-    timing_cache.unlink(missing_ok=True)
+    for old in (timing_cache, layer_info):
+        if old is not None:
+            old.unlink(missing_ok=True)
     if seed_cache is not None:
         shutil.copy(seed_cache, timing_cache)
-    command = build_command(
-        program, version, str(onnx), str(partial), str(timing_cache), profile, precision, workspace_mib
-    )
+    files, layers = map(str, (onnx, partial, timing_cache)), str(layer_info) if layer_info else None
+    command = build_command(program, version, *files, profile, precision, workspace_mib, layers)
     report_progress(f"building {engine.name}; trtexec's output is in {log}")
     try:
         run_tool(command, log, facts, timeout_s=BUILD_TIMEOUT_S)
-        check_build(log, partial, precision, workspace_mib)
+        check_version(log.read_text(errors="replace"), version, log)
+        build = read_build(log)
+        check_build(build, _size_bytes(partial), profile, precision, workspace_mib, log)
+        if layer_info is not None:
+            check_layers(read_layers(layer_info), precision, log)
         partial.rename(engine)
     finally:
         partial.unlink(missing_ok=True)
+    return build
 
 
-def check_build(log: Path, engine: Path, precision: str, workspace_mib: int) -> None:
-    """Refuse an empty engine, another precision or another workspace than asked for."""
-    build = read_build(log)
-    if not engine.is_file() or engine.stat().st_size == 0:
-        raise BuildError(f"{log}: trtexec PASSED, but left no engine; look for the reason in the log")
-    if precision == "fp16" and "FP16" not in build.precision:
-        raise BuildError(f"{log}: the engine's precision is {build.precision}, asked for fp16")
-    if abs(build.workspace_mib - workspace_mib) > 1:
-        raise BuildError(
-            f"{log}: workspace is {build.workspace_mib} MiB, asked for {workspace_mib} MiB;"
-            " this trtexec reads the suffix of --memPoolSize differently"
-        )
+def _size_bytes(file: Path) -> int:
+    return file.stat().st_size if file.is_file() else 0
 
 
 def benchmark_engine(
@@ -86,9 +92,11 @@ def benchmark_engine(
     command = benchmark_command(program, version, str(engine), profile, batch, duration_s, warm_up_ms)
     report_progress(f"measuring {engine.name} at batch {batch} for {duration_s:g} s")
     run_tool(command, log, facts, timeout_s=START_TIMEOUT_S + duration_s)
-    check_verdict(log.read_text(errors="replace"), log)
     measurement = read_measurement(log)
-    check_shape(measurement, profile.input_name, (batch, *profile.chw), log)
+    text = log.read_text(errors="replace")
+    check_version(text, version, log)
+    check_shape(measurement, text, profile.input_name, (batch, *profile.chw), log)
+    check_conditions(measurement, log)
     images_per_s = measurement.images_per_s(batch)
     report_progress(f"  {images_per_s:.1f} images/s, {measurement.gpu_ms['mean']:.2f} ms mean")
     return images_per_s

@@ -30,8 +30,10 @@ def timing(logs: Path, model: str, batches: list[int], runs: list[str], has_vide
 
     `runs` are the names of the DeepStream logs without suffix. A step whose file was deleted is None.
     """
+    folder = logs / model / "wall_time"
     steps = [
         *BEFORE_ENGINE,
+        *sorted(file.stem for file in folder.glob("convert_to_half*.tsv")),
         *(f"{step}_b{batch}" for batch in batches for step in ("build_engine", "benchmark")),
         "benchmark_b1",
         *AFTER_ENGINE,
@@ -41,7 +43,7 @@ def timing(logs: Path, model: str, batches: list[int], runs: list[str], has_vide
     ]
     rows = [
         *(_read(logs / f"wall_time/{step}.tsv") for step in SHARED_STEPS),
-        *(_read(logs / f"{model}/wall_time/{step}.tsv") for step in steps),
+        *(_read(folder / f"{step}.tsv") for step in steps),
     ]
     return {"steps": rows, "total_s": sum(row["wall_s"] or 0.0 for row in rows)}
 

@@ -1,0 +1,101 @@
+"""An engine's passport: from what, by what and on which machine it was built, and whether it fits this one."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from dsbench.errors import BuildError
+from dsbench.file_hashes import sha256_of
+from dsbench.machine import cuda_version, nvidia_smi
+from dsbench.trtexec_build_log import Build
+
+# Asked again where a job runs: on a cluster that is not where the facts were recorded.
+LIVE = {
+    "driver": lambda: (nvidia_smi("driver_version") or [None])[0],
+    "cuda": cuda_version,
+    "gpu": lambda: nvidia_smi("name,compute_cap,memory.total"),
+}
+
+
+class PassportError(BuildError):
+    """An engine that is not the one its passport describes, or that this machine must not run."""
+
+
+def passport_of(engine: Path) -> Path:
+    """Return where the passport of `engine` lies: beside it."""
+    return engine.with_name(f"{engine.name}.json")
+
+
+def machine_facts(files: list[str]) -> dict:
+    """Return the recorded facts by name, those of the GPU as they are on the machine that runs this."""
+    facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files}
+    live = {name: probe() for name, probe in LIVE.items() if facts.get(name) is not None}
+    return facts | live
+
+
+def make_passport(
+    engine: Path,
+    onnx: Path,
+    timing_cache: Path,
+    flags: list[str],
+    build: Build,
+    layers: dict[str, str] | None,
+    machine: Mapping,
+) -> dict:
+    """Return the passport of `engine`; sizes in MiB, time in s, None for what nobody said."""
+    first_gpu = [part.strip() for part in (machine.get("gpu") or [""])[0].split(",")]
+    return {
+        "engine": {"file": str(engine), "bytes": engine.stat().st_size, "sha256": sha256_of(engine)},
+        "onnx": {"file": str(onnx), "sha256": sha256_of(onnx)},
+        "gpu": first_gpu[0] or None,
+        "compute_capability": first_gpu[1] if len(first_gpu) > 1 else None,
+        "machine": dict(machine),
+        "flags": flags,
+        "precision": build.precision,
+        "layers": layers,
+        "profile": dict(zip(("min", "opt", "max"), build.profile, strict=True)),
+        "workspace_mib": build.workspace_mib,
+        "timing_cache": {"file": str(timing_cache), "sha256": sha256_of(timing_cache)},
+        "build_s": build.build_s,
+        "peak_memory_mib": {"cpu": build.peak_cpu_mib, "gpu": build.peak_gpu_mib},
+    }
+
+
+def write_passport(engine: Path, passport: dict) -> None:
+    """Write the passport beside the engine."""
+    passport_of(engine).write_text(json.dumps(passport, indent=1) + "\n")
+
+
+def check_passport(engine: Path, machine: Mapping) -> dict:
+    """Return the passport of `engine`; refuse one of another file, machine or TensorRT than DeepStream's."""
+    file = passport_of(engine)
+    again = f"delete {engine} and run the same command again, which builds it here"
+    if not file.is_file():
+        raise PassportError(f"{file}: there is no such file, so nobody knows what {engine} is; {again}")
+    passport = json.loads(file.read_text())
+    size = engine.stat().st_size
+    if (size, sha256_of(engine)) != (passport["engine"]["bytes"], passport["engine"]["sha256"]):
+        raise PassportError(f"{file}: describes another file than {engine} of {size} bytes; {again}")
+    for name, built_with in passport["machine"].items():
+        if name in machine and machine[name] != built_with:
+            raise PassportError(
+                f"{file}: the engine was built with {name} {_text(built_with)}, this machine has"
+                f" {_text(machine[name])}; {again}"
+            )
+    _check_loader(file, passport["machine"], machine)
+    return passport
+
+
+def _check_loader(file: Path, built: Mapping, machine: Mapping) -> None:
+    """An engine of one TensorRT is not loaded by another: DeepStream would build its own in silence."""
+    builder = (built.get("trtexec") or {}).get("version")
+    loader = (machine.get("deepstream") or {}).get("tensorrt")
+    if builder and loader and builder != loader:
+        raise PassportError(
+            f"{file}: the engine is of TensorRT {builder}, DeepStream loads TensorRT {loader}; put the trtexec that"
+            " came with DeepStream's TensorRT first on PATH and run the same command again"
+        )
+
+
+def _text(value) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
