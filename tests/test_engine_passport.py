@@ -11,6 +11,7 @@ from dsbench.engine_passport import (
     passport_of,
     write_passport,
 )
+from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
 from dsbench.trtexec_build_log import read_build
 
@@ -78,7 +79,7 @@ def test_engine_runs_where_it_was_built(engine):
     ],
 )
 def test_engine_that_does_not_fit_the_machine_is_one_sentence(engine, now, says):
-    with pytest.raises(PassportError, match=says) as error:
+    with pytest.raises(BuildError, match=says) as error:
         check_passport(engine, MACHINE | now)
     assert "\n" not in str(error.value)
 

@@ -1,10 +1,12 @@
 import json
+import os
 
 import pytest
 
 from dsbench.config_check import check_config
 from dsbench.errors import BuildError
 from dsbench.preflight import check_toolchain
+from workflow_run import PROJECT, snakemake
 
 FACTS = {
     "trtexec": {"version": "10.16.0"},
@@ -43,6 +45,35 @@ def test_two_tensorrts_are_refused_before_any_work(tmp_path):
         BuildError, match=r"trtexec is of TensorRT 10\.16\.0, DeepStream loads TensorRT 10\.9\.0"
     ):
         check(tmp_path, deepstream={"version": "8.0", "tensorrt": "10.9.0"})
+
+
+def test_deepstream_that_names_major_and_minor_only_is_compared_by_these(tmp_path):
+    check(tmp_path, deepstream={"version": "9.1.0", "tensorrt": "10.16"})
+    with pytest.raises(BuildError, match=r"DeepStream loads TensorRT 10\.1;"):
+        check(tmp_path, deepstream={"version": "9.1.0", "tensorrt": "10.1"})
+
+
+def test_two_tensorrts_stop_every_target_while_the_jobs_are_planned(tmp_path):
+    fakes = PROJECT / "tests/fakes"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/deepstream-app").write_text(
+        '#!/bin/sh\necho "DeepStreamSDK 7.1.0"; echo "TensorRT Version: 10.3"\n'
+    )
+    (tmp_path / "bin/deepstream-app").chmod(0o755)
+    path = f"{tmp_path / 'bin'}:{fakes}:{fakes / 'no_encoder'}:{os.environ['PATH']}"
+    done = snakemake(
+        tmp_path, "-n", "build/toolchain/driver.json", env={"PATH": path}, config="runtime: nvidia\n"
+    )
+    assert done.returncode != 0
+    assert "trtexec is of TensorRT 10.16.0, DeepStream loads TensorRT 10.3; put the trtexec" in done.stdout
+    done = snakemake(
+        tmp_path,
+        "-n",
+        "build/toolchain/driver.json",
+        env={"PATH": path, "FAKE_TRT_VERSION": "10.3.0"},
+        config="runtime: nvidia\n",
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
 
 
 def test_text_of_a_tool_cannot_break_the_table(tmp_path):

@@ -64,7 +64,8 @@ def test_every_version_takes_the_commands_and_its_logs_say_what_was_asked(folder
 @pytest.mark.parametrize("version", ["10.3.0", "10.16.0"])
 def test_strong_typing_where_there_is_a_choice(folder, monkeypatch, version):
     monkeypatch.setenv("FAKE_TRT_VERSION", version)
-    assert build(folder, version, strongly_typed=True).precision == "Strongly Typed"
+    built = build(folder, version, strongly_typed=True, layer_info=folder / "layers.json")
+    assert built.precision == "Strongly Typed"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
 from dsbench.machine import cuda_version, nvidia_smi
+from dsbench.preflight import refuse_two_tensorrts
 from dsbench.trtexec_build_log import Build
 
 # Asked again where a job runs: on a cluster that is not where the facts were recorded.
@@ -67,7 +68,7 @@ def write_passport(engine: Path, passport: dict) -> None:
 
 
 def check_passport(engine: Path, machine: Mapping) -> dict:
-    """Return the passport of `engine`; refuse one of another file, machine or TensorRT than DeepStream's."""
+    """Return the passport of `engine`; refuse one of another file or machine, or of a TensorRT not DeepStream's."""
     file = passport_of(engine)
     again = f"delete {engine} and run the same command again, which builds it here"
     if not file.is_file():
@@ -82,19 +83,8 @@ def check_passport(engine: Path, machine: Mapping) -> dict:
                 f"{file}: the engine was built with {name} {_text(built_with)}, this machine has"
                 f" {_text(machine[name])}; {again}"
             )
-    _check_loader(file, passport["machine"], machine)
+    refuse_two_tensorrts(passport["machine"].get("trtexec"), machine.get("deepstream"))
     return passport
-
-
-def _check_loader(file: Path, built: Mapping, machine: Mapping) -> None:
-    """An engine of one TensorRT is not loaded by another: DeepStream would build its own in silence."""
-    builder = (built.get("trtexec") or {}).get("version")
-    loader = (machine.get("deepstream") or {}).get("tensorrt")
-    if builder and loader and builder != loader:
-        raise PassportError(
-            f"{file}: the engine is of TensorRT {builder}, DeepStream loads TensorRT {loader}; put the trtexec that"
-            " came with DeepStream's TensorRT first on PATH and run the same command again"
-        )
 
 
 def _text(value) -> str:

@@ -34,10 +34,17 @@ def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
 
 
 def refuse_two_tensorrts(trtexec: dict | None, deepstream: dict | None) -> None:
-    """An engine of one TensorRT is not loaded by another: DeepStream would rebuild it in silence."""
+    """Refuse an engine builder of another TensorRT than DeepStream's, which would rebuild the engine in silence.
+
+    Where DeepStream names major and minor only, these are compared.
+    """
     builder = (trtexec or {}).get("version")
     loader = (deepstream or {}).get("tensorrt")
-    if builder and loader and builder != loader:
+    if (
+        builder
+        and loader
+        and any(a != b for a, b in zip(builder.split("."), loader.split("."), strict=False))
+    ):
         raise BuildError(
             f"trtexec is of TensorRT {builder}, DeepStream loads TensorRT {loader}; put the trtexec that came with"
             " DeepStream's TensorRT first on PATH"

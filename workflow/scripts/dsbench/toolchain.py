@@ -62,7 +62,7 @@ class Toolchain:
             return None
         return {
             "version": version,
-            "tensorrt": _linked_tensorrt(self.deepstream_dir / "lib/libnvds_infer.so"),
+            "tensorrt": _linked_tensorrt(self.deepstream_dir / "lib/libnvds_infer.so") or _stated_tensorrt(),
         }
 
     def _deepstream_headers(self):
@@ -99,6 +99,14 @@ def _linked_tensorrt(file: str | Path) -> str | None:
     library = re.search(r"libnvinfer\.so\S* => (\S+)", output_of(["ldd", str(file)]) or "")
     version = re.search(r"\.so\.(\d+\.\d+\.\d+)$", os.path.realpath(library[1])) if library else None
     return version[1] if version else None
+
+
+def _stated_tensorrt() -> str | None:
+    """Return major and minor of the TensorRT that deepstream-app says it was built with."""
+    found = re.search(
+        r"^TensorRT Version: (\d+\.\d+)", output_of(["deepstream-app", "--version-all"]) or "", re.M
+    )
+    return found[1] if found else None
 
 
 PROBES = {
