@@ -114,6 +114,26 @@ def test_log_that_was_cut_by_hand_is_refused_not_believed_and_comes_back_once_de
     assert build.numbers() == (4, 2, 2, 2)
 
 
+def test_engine_that_was_put_in_the_place_of_the_built_one_is_refused(build):
+    build.numbers()
+    engine = build.directory / "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine"
+    with engine.open("ab") as stream:
+        stream.write(b" ")
+    with pytest.raises(AssertionError, match=r"rtdetr_dynamic_b4\.engine\.json: describes another file than"):
+        build.run("all")
+    engine.unlink()
+    build.run("all")
+    assert build.numbers() == (4, 2, 2, 2)
+
+
+@pytest.mark.parametrize("version", ["8.6.1", "11.1.0"])
+def test_every_version_of_trtexec_reaches_the_report(build, version):
+    build.env |= {"FAKE_TRT_VERSION": version}
+    assert build.numbers() == (4, 2, 2, 2)
+    halves = list(build.directory.glob("models/rtdetr/model/*_fp16.*"))
+    assert len(halves) == (2 if version == "11.1.0" else 0)
+
+
 @pytest.mark.parametrize(
     ("how", "says"),
     [
@@ -121,6 +141,10 @@ def test_log_that_was_cut_by_hand_is_refused_not_believed_and_comes_back_once_de
         ({"FAKE_TRTEXEC": "no-verdict"}, "0 PASSED banners"),
         ({"FAKE_TRTEXEC": "cut"}, "0 PASSED banners"),
         ({"FAKE_TRTEXEC": "empty-engine"}, "trtexec PASSED, but left no engine"),
+        ({"FAKE_TRTEXEC": "other-workspace"}, "workspace is 0.0210285 MiB, asked for 22050 MiB"),
+        ({"FAKE_TRTEXEC": "float-layers"}, "none of its 2 layers is"),
+        ({"FAKE_FREE_MIB": "100"}, "the GPU has 100 MiB free"),
+        ({"FAKE_TRTEXEC": "transfers"}, "'Data transfers:' is Enabled, expected Disabled"),
         ({"FAKE_TRTEXEC": "other-shape"}, "measured pixel_values with shape (1, 3, 320, 320), asked for (4,"),
         ({"FAKE_DEEPSTREAM": "rebuild"}, "the engine was rebuilt instead of loaded"),
         ({"FAKE_DEEPSTREAM": "stall"}, "stream 1 stalled"),

@@ -57,11 +57,6 @@ def test_strong_typing_where_there_is_none_is_a_sentence():
         precision_for((8, 6, 1), "fp16", True)
 
 
-def test_version_that_cannot_build_without_measuring_is_a_sentence():
-    with pytest.raises(BuildError, match=r"TensorRT 8\.5\.2, which cannot build without measuring"):
-        built((8, 5, 2))
-
-
 def test_layer_information_is_asked_for_in_detail():
     assert not [option for option in built((10, 16, 0)) if "LayerInfo" in option or "Verbosity" in option]
     command = built((10, 16, 0), layer_info="layers.json")

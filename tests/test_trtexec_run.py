@@ -5,9 +5,9 @@ import pytest
 
 from dsbench.errors import BuildError
 from dsbench.tool_run import ToolFailedError
-from dsbench.trtexec_command import Profile, precision_for
+from dsbench.trtexec_command import Precision, Profile, precision_for
 from dsbench.trtexec_log import TrtexecLogError
-from dsbench.trtexec_run import benchmark_engine, build_engine, trtexec_version
+from dsbench.trtexec_run import asked_precision, benchmark_engine, build_engine, trtexec_version
 
 FAKE = str(Path(__file__).parent / "fakes/trtexec")
 PROFILE = Profile("pixel_values", (3, 320, 320), 4)
@@ -135,3 +135,12 @@ def test_engine_of_another_version_or_for_a_smaller_batch_does_not_run(folder, m
 def test_version_is_the_recorded_one():
     assert trtexec_version({"version": "8.6.1"}) == (8, 6, 1)
     assert trtexec_version({"embedded_sources_sha256": "x"}) == (10, 16, 0)
+
+
+def test_precision_is_asked_of_the_recorded_trtexec():
+    assert asked_precision(None, "fp16", False) == Precision("fp16")
+    assert asked_precision({"version": "11.1.0"}, "fp16", False) == Precision("fp16", strongly_typed=True)
+    with pytest.raises(
+        BuildError, match=r"TensorRT 8\.5\.2, which cannot build without measuring; put one of 8\.6"
+    ):
+        asked_precision({"version": "8.5.2"}, "fp16", False)

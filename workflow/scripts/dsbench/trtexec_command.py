@@ -71,6 +71,15 @@ def precision_for(version: tuple[int, ...], name: str, strongly_typed: bool) -> 
     return Precision(name, strongly_typed)
 
 
+def refuse_too_old(version: tuple[int, ...]) -> None:
+    """Refuse a trtexec that lacks options every build needs."""
+    if version < OLDEST:
+        raise BuildError(
+            f"trtexec is of TensorRT {dotted(version)}, which cannot build without measuring; put one of"
+            f" {dotted(OLDEST)} or later first on PATH"
+        )
+
+
 def dotted(version: tuple[int, ...]) -> str:
     """Return a version as text."""
     return ".".join(map(str, version))
@@ -91,11 +100,6 @@ def build_command(
 
     `layer_info` is the file that gets what each layer became.
     """
-    if version < OLDEST:
-        raise BuildError(
-            f"trtexec is of TensorRT {dotted(version)}, which cannot build without measuring; put one of"
-            f" {dotted(OLDEST)} or later first on PATH"
-        )
     suffix = "M" if version >= SUFFIX_SINCE else ""
     return [
         program,

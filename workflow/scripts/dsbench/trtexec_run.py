@@ -8,7 +8,14 @@ from dsbench.layer_info import check_layers, read_layers
 from dsbench.tool_run import report_progress, run_tool
 from dsbench.trtexec_asked import check_conditions, check_shape, check_version
 from dsbench.trtexec_build_log import Build, check_build, read_build
-from dsbench.trtexec_command import Precision, Profile, benchmark_command, build_command, precision_for
+from dsbench.trtexec_command import (
+    Precision,
+    Profile,
+    benchmark_command,
+    build_command,
+    precision_for,
+    refuse_too_old,
+)
 from dsbench.trtexec_log import read_measurement
 
 BUILD_TIMEOUT_S = 4 * 3600
@@ -28,8 +35,15 @@ def trtexec_version(fact: dict) -> tuple[int, ...]:
 
 
 def asked_precision(fact: dict | None, name: str, strongly_typed: bool) -> Precision:
-    """Return how the precision of the config is asked of the recorded trtexec, weakly where there is none."""
-    return Precision(name) if fact is None else precision_for(trtexec_version(fact), name, strongly_typed)
+    """Return how the config's precision is asked of the recorded trtexec, weakly where there is none.
+
+    Refuses a trtexec that cannot be asked.
+    """
+    if fact is None:
+        return Precision(name)
+    version = trtexec_version(fact)
+    refuse_too_old(version)
+    return precision_for(version, name, strongly_typed)
 
 
 def build_engine(
