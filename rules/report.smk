@@ -66,6 +66,7 @@ rule collect_data:
         settings={key: config[key] for key in ("target_fps", "trtexec", "deepstream")},
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         has_video=HAS_VIDEO,
+        has_half=PRECISION.needs_half_onnx,
     script:
         "../workflow/scripts/collect_data.py"
 

@@ -91,3 +91,12 @@ def test_wall_times_are_read_in_order_and_a_missing_one_is_none(tmp_path):
     assert rows["ds_s2_run1"]["wall_s"] is None
     assert found["total_s"] == 12.7
     assert "record_video" not in rows
+
+
+def test_conversion_to_half_precision_is_a_step_only_where_engines_are_built_from_it(tmp_path):
+    folder = tmp_path / "det/wall_time"
+    folder.mkdir(parents=True)
+    (folder / "convert_to_half_static_b4.tsv").write_text("s\tmax_rss\n3.5\t80.0\n")
+    for has_half in (False, True):
+        steps = [row["step"] for row in timing(tmp_path, "det", [4], [], False, has_half)["steps"]]
+        assert ("convert_to_half_static_b4" in steps) is has_half

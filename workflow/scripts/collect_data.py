@@ -120,7 +120,12 @@ def collect(files, params, model: str) -> dict:
         "deepstream": runs,
         "efficiency": numbers.efficiency(trt, runs),
         "timing": timing(
-            Path("logs"), model, measured.batches, [log.stem for log in measured.run_logs], params.has_video
+            Path("logs"),
+            model,
+            measured.batches,
+            [log.stem for log in measured.run_logs],
+            params.has_video,
+            params.has_half,
         ),
         "commands": commands(tree, files.scripts),
     }

@@ -25,15 +25,18 @@ AFTER_ENGINE = (
 VIDEO_STEPS = ("record_video", "extract_frames")
 
 
-def timing(logs: Path, model: str, batches: list[int], runs: list[str], has_video: bool) -> dict:
+def timing(
+    logs: Path, model: str, batches: list[int], runs: list[str], has_video: bool, has_half: bool = False
+) -> dict:
     """Return the report's `timing`: each step in order, in s and MiB, and the total of those that are known.
 
-    `runs` are the names of the DeepStream logs without suffix. A step whose file was deleted is None.
+    `runs` are the names of the DeepStream logs without suffix, `has_half` says that engines are built from an ONNX
+    in half precision. A step whose file was deleted is None.
     """
     folder = logs / model / "wall_time"
     steps = [
         *BEFORE_ENGINE,
-        *sorted(file.stem for file in folder.glob("convert_to_half*.tsv")),
+        *(sorted(file.stem for file in folder.glob("convert_to_half*.tsv")) if has_half else ()),
         *(f"{step}_b{batch}" for batch in batches for step in ("build_engine", "benchmark")),
         "benchmark_b1",
         *AFTER_ENGINE,
