@@ -78,7 +78,10 @@ CASES = [
         "yolo_v6",
     ),
     (facts(one(8400, 85), answers=rows(np.full((8400, 85), 0.3))), "yolox_raw"),
-    (facts(one(8400, 85), answers=rows(np.full((8400, 85), 300.3))), "yolox"),
+    (
+        facts(one(8400, 85), answers=rows(np.hstack([np.full((8400, 4), 300.3), np.full((8400, 81), 0.3)]))),
+        "yolox",
+    ),
     (facts(one(2125, 112), size=320), "nanodet"),
     (facts(one(3598, 112), size=416), "nanodet"),
     (facts({"boxes": (["b", 8400, 4], F), "scores": (["b", 8400, 80], F)}), "boxes_and_scores"),

@@ -9,6 +9,8 @@ from dsbench.graph_facts import GraphFacts
 COCO_WITH_BACKGROUND = 92
 COCO_SIGMOID = (80, 91)
 DISTANCE_BINS = 32
+# Half precision rounds a sum of products a little above 1.
+LARGEST_SCORE = 1.001
 
 
 def ultralytics(f: GraphFacts) -> bool:
@@ -58,6 +60,11 @@ def distance_cells(f: GraphFacts) -> int:
 def column(f: GraphFacts, index: int | slice, test: Callable[[np.ndarray], bool]) -> bool:
     """Tell whether columns of the one answer pass `test`; False where it was not run."""
     return f.rows is not None and f.rows.ndim == 2 and bool(test(f.rows[:, index]))
+
+
+def scores(values: np.ndarray) -> bool:
+    """Tell whether all numbers may be final scores; logits, distances and key points leave 0 to 1."""
+    return bool(((values >= 0) & (values <= LARGEST_SCORE)).all())
 
 
 def integers(values: np.ndarray) -> bool:
