@@ -1,5 +1,7 @@
 """Families whose detections are final in the graph: told by names, shapes and one answer, and their tensors by role."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,27 @@ COUNTED = [
 @pytest.mark.parametrize(("seen", "family"), COUNTED)
 def test_units_and_axis_order_of_counted_boxes_are_told_by_answers_and_names(seen, family):
     assert recognise(seen).family.name == family
+
+
+def rows_of_6(row, metadata=None):
+    outputs = {"output0": (["b", 300, 6], F)}
+    answer = {"output0": np.tile(np.asarray(row, np.float32), (1, 300, 1))}
+    return replace(facts(outputs, answers=answer), metadata=metadata or {})
+
+
+RT_DETR = {"author": "Ultralytics", "task": "detect", "description": "Ultralytics RT-DETR-l model"}
+OTHER_ROWS = {
+    "a score for each of two classes": rows_of_6([0.5, 0.5, 0.2, 0.2, 0.1, 0.7], RT_DETR),
+    "a score for each of two classes, no metadata": rows_of_6([0.5, 0.5, 0.2, 0.2, 0.1, 0.7]),
+    "corners as fractions": rows_of_6([0.2, 0.2, 0.6, 0.7, 0.9, 3]),
+    "centres in pixels": rows_of_6([300, 300, 90, 80, 0.9, 3]),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_ROWS)
+def test_rows_of_6_of_another_form_are_not_taken_for_final_ones(case):
+    with pytest.raises(UnknownGraphError, match="no object detector of a known family"):
+        recognise(OTHER_ROWS[case])
 
 
 @pytest.mark.parametrize(

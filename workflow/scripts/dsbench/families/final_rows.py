@@ -17,10 +17,12 @@ from dsbench.final_boxes import (
 )
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_grid_signs import rows_are_final
-from dsbench.graph_signs import dense_p6, end_to_end, ultralytics
+from dsbench.graph_signs import column, dense_p6, end_to_end, integers, ultralytics
 from dsbench.reference_boxes import detection_rows
 
 ROWS = range(100, 1001)
+# Of the rows with corners: distances to the sides may be negative where there is no object.
+MOST = 0.8
 
 
 def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
@@ -77,9 +79,22 @@ def _named_end_to_end(facts: GraphFacts) -> bool:
     return facts.metadata.get("end2end", facts.metadata.get("head")) in ("True", "true", "v10Detect")
 
 
+def _ends_in_a_class(facts: GraphFacts) -> bool:
+    """Tell rows of 6 whose last number is a class id, not the score of a second class; True where not run."""
+    return end_to_end(facts) and (facts.rows is None or column(facts, 5, integers))
+
+
+def _may_be(facts: GraphFacts, boxes: str) -> bool:
+    """Tell whether boxes may be corners or centres: corners are in order in nearly all rows, centres in few."""
+    if facts.rows is None or not facts.rows[:, :4].any():
+        return True
+    in_order = (facts.rows[:, :2] <= facts.rows[:, 2:4]).all(axis=1).mean()
+    return in_order > MOST if boxes == "corners" else in_order <= MOST
+
+
 def _in_units(facts: GraphFacts, units: str) -> bool:
     """Tell a usual number of rows whose boxes are in these units, or may be for all that is known."""
-    if not end_to_end(facts) or facts.only[1] not in ROWS:
+    if not _ends_in_a_class(facts) or facts.only[1] not in ROWS:
         return False
     return units in possible_units(None if facts.rows is None else facts.rows[:, :4])
 
@@ -103,9 +118,13 @@ FAMILIES = (
             Sign(
                 2,
                 "Ultralytics RT-DETR, [B, k, 6]",
-                lambda f: ultralytics(f) and end_to_end(f) and _named_rt_detr(f),
+                lambda f: ultralytics(f) and _ends_in_a_class(f) and _named_rt_detr(f),
             ),
-            Sign(20, "[B, k, 6], boxes as fractions", lambda f: _in_units(f, FRACTIONS)),
+            Sign(
+                20,
+                "[B, k, 6], boxes as fractions",
+                lambda f: _in_units(f, FRACTIONS) and _may_be(f, "centres"),
+            ),
         ),
     ),
     _family(
@@ -119,7 +138,7 @@ FAMILIES = (
                 "Ultralytics end-to-end, [B, k, 6]",
                 lambda f: ultralytics(f) and end_to_end(f) and _named_end_to_end(f),
             ),
-            Sign(20, "[B, k, 6], boxes in pixels", lambda f: _in_units(f, PIXELS)),
+            Sign(20, "[B, k, 6], boxes in pixels", lambda f: _in_units(f, PIXELS) and _may_be(f, "corners")),
         ),
     ),
     _family(
