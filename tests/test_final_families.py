@@ -57,6 +57,22 @@ def rows_of_6(row, metadata=None):
     return replace(facts(outputs, answers=answer), metadata=metadata or {})
 
 
+@pytest.mark.parametrize(
+    ("scores", "metadata", "family"),
+    [
+        (np.linspace(0.9, 0.1, 300), {}, "yolo_end_to_end"),
+        (np.linspace(0.1, 0.9, 300), {}, "deepstream_yolo_queries"),
+        (np.linspace(0.1, 0.9, 300), {"author": "Ultralytics"}, "yolo_end_to_end"),
+    ],
+)
+def test_queries_in_no_order_are_not_letterboxed_as_yolos_sorted_rows_are(scores, metadata, family):
+    seen = rows_of_6([200, 100, 280, 190, 0.0, 3], metadata)
+    seen.answers["output0"][0, :, 4] = scores
+    verdict = recognise(seen)
+    assert verdict.family.name == family
+    assert verdict.family.pixels.padding == ("centre" if family == "yolo_end_to_end" else "none")
+
+
 RT_DETR = {"author": "Ultralytics", "task": "detect", "description": "Ultralytics RT-DETR-l model"}
 OTHER_ROWS = {
     "a score for each of two classes": rows_of_6([0.5, 0.5, 0.2, 0.2, 0.1, 0.7], RT_DETR),

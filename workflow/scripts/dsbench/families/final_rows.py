@@ -99,6 +99,15 @@ def _in_units(facts: GraphFacts, units: str) -> bool:
     return units in possible_units(None if facts.rows is None else facts.rows[:, :4])
 
 
+def _in_pixels(facts: GraphFacts) -> bool:
+    return _in_units(facts, PIXELS) and _may_be(facts, "corners")
+
+
+def _may_be_sorted(facts: GraphFacts) -> bool:
+    """Tell rows that are best first, as YOLO's end-to-end heads have them; a DETR's queries are in no order."""
+    return facts.rows is None or ultralytics(facts) or bool((np.diff(facts.rows[:, 4]) <= 0).all())
+
+
 def _a_row_for_each_cell(facts: GraphFacts) -> bool:
     """Tell DeepStream-Yolo's rows, which an objectness and one class may be for all that is known."""
     anchors = [number * cells for number in (1, 3) for cells in (facts.cells, dense_p6(facts))]
@@ -138,7 +147,7 @@ FAMILIES = (
                 "Ultralytics end-to-end, [B, k, 6]",
                 lambda f: ultralytics(f) and end_to_end(f) and _named_end_to_end(f),
             ),
-            Sign(20, "[B, k, 6], boxes in pixels", lambda f: _in_units(f, PIXELS) and _may_be(f, "corners")),
+            Sign(20, "[B, k, 6], boxes in pixels", lambda f: _in_pixels(f) and _may_be_sorted(f)),
         ),
     ),
     _family(
@@ -148,5 +157,18 @@ FAMILIES = (
         nms_iou_threshold=0.45,
         pixels=LETTERBOX,
         signs=(Sign(19, "[B, N, 6] of final rows", _a_row_for_each_cell),),
+    ),
+    # RT-DETR, D-FINE and the like as DeepStream-Yolo exports them; they are trained on stretched frames.
+    _family(
+        "deepstream_yolo_queries",
+        {},
+        cluster_mode=4,
+        signs=(
+            Sign(
+                20,
+                "[B, k, 6], boxes in pixels, in no order",
+                lambda f: _in_pixels(f) and not _may_be_sorted(f),
+            ),
+        ),
     ),
 )
