@@ -146,15 +146,12 @@ def answers(boxes, scores):
 MANY = np.tile(BOXES, (50, 1))
 SOFTMAX = np.tile([0.9, 0.06, 0.04], (100, 1))
 PAIRS = [
-    (pair((100, 80)), "boxes_and_scores", 80),
     (pair((80, 100)), "pp_yoloe", 80),
     (pair((100, 80), answers=answers(MANY, np.zeros((100, 80)))), "boxes_and_scores_fractions", 80),
-    (pair((100, 4), names=("pred_scores", "pred_boxes")), "boxes_and_scores", 4),
     (pair((100, 21), classes=20), "ssd_decoded_pixels", 20),
     (pair((100, 3), answers=answers(MANY, SOFTMAX)), "ssd_decoded", 2),
     (pair((3, 100), answers=answers(MANY * 640, SOFTMAX.T)), "ssd_decoded_pixels", 2),
     (pair((100, 3), classes=3, answers=answers(MANY, SOFTMAX)), "ssd_decoded", 3),
-    (pair((100, 3), classes=3, answers=answers(MANY * 640, SOFTMAX * 0.9)), "boxes_and_scores", 3),
 ]
 
 
@@ -165,6 +162,32 @@ def test_boxes_beside_scores_are_told_by_axes_classes_and_answers(seen, family, 
     told = family_facts(verdict.family, seen)
     assert told["class_count"] == classes
     assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
+
+
+@pytest.mark.parametrize(
+    ("seen", "classes"),
+    [
+        (pair((100, 80)), 80),
+        (pair((100, 4), names=("pred_scores", "pred_boxes")), 4),
+        (pair((100, 3), classes=3, answers=answers(MANY * 640, SOFTMAX * 0.9)), 3),
+    ],
+)
+def test_families_with_the_same_tensors_and_other_pixels_are_asked_for(seen, classes):
+    with pytest.raises(
+        UnknownGraphError, match="may be boxes_and_scores or damo_yolo or rtmdet or yolo_nas:"
+    ):
+        recognise(seen)
+    for family in ("boxes_and_scores", "damo_yolo", "rtmdet", "yolo_nas"):
+        told = family_facts(recognise(seen, family).family, seen)
+        assert told["class_count"] == classes
+        assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
+
+
+@pytest.mark.parametrize(
+    ("family", "padding"), [("yolo_nas", "centre"), ("mmdetection", "corner"), ("yolox", "corner")]
+)
+def test_frames_are_padded_on_the_side_that_the_family_is_trained_with(family, padding):
+    assert family_named(family).pixels.padding == padding
 
 
 def test_labels_that_name_the_background_keep_their_ids():

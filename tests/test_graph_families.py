@@ -84,7 +84,7 @@ CASES = [
     ),
     (facts(one(2125, 112), size=320), "nanodet"),
     (facts(one(3598, 112), size=416), "nanodet"),
-    (facts({"boxes": (["b", 8400, 4], F), "scores": (["b", 8400, 80], F)}), "boxes_and_scores"),
+    (facts({"boxes": (["b", 8400, 4], F), "scores": (["b", 80, 8400], F)}), "pp_yoloe"),
     (facts({"boxes": (["b", 10647, 1, 4], F), "confs": (["b", 10647, 80], F)}), "yolo_v4"),
 ]
 REFUSED = [

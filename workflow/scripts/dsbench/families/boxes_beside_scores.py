@@ -145,13 +145,12 @@ def _family(name: str, settings: Mapping[str, Setting] | None = None, **facts: o
     )
 
 
+# The same tensors, but each family's own pixels: a wrong scale finds nothing, so the user has to say which it is.
+IN_PIXELS = (Sign(25, "boxes beside scores", lambda f: _matches(f, False, PIXELS, False)),)
 # SSD in torchvision, with the normalisation in its graph.
 SSD = {"nms_iou_threshold": 0.45, "default_threshold": 0.5, "settings_of": _first_class}
 FAMILIES = (
-    _family(
-        "boxes_and_scores",
-        signs=(Sign(25, "boxes beside scores", lambda f: _matches(f, False, PIXELS, False)),),
-    ),
+    _family("boxes_and_scores", signs=IN_PIXELS),
     _family(
         "boxes_and_scores_fractions",
         {"fractions": True},
@@ -161,9 +160,10 @@ FAMILIES = (
         "pp_yoloe",
         signs=(Sign(25, "boxes beside scores, classes first", lambda f: _matches(f, False, PIXELS, True)),),
     ),
-    _family("yolo_nas", pixels=PixelRule(padding="corner")),
-    _family("damo_yolo", pixels=PixelRule(scale=1.0)),
-    _family("rtmdet", pixels=RTMDET_PIXELS, nms_iou_threshold=0.65),
+    # super-gradients' processing for COCO.
+    _family("yolo_nas", signs=IN_PIXELS, pixels=PixelRule(padding="centre")),
+    _family("damo_yolo", signs=IN_PIXELS, pixels=PixelRule(scale=1.0)),
+    _family("rtmdet", signs=IN_PIXELS, pixels=RTMDET_PIXELS, nms_iou_threshold=0.65),
     _family(
         "ssd_decoded",
         {"fractions": True, "first_column": 1},
