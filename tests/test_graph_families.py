@@ -97,9 +97,13 @@ REFUSED = [
     (facts(hf(256), sides=["input_ids"]), "Grounding DINO whose text"),
     (facts(hf(3) | {"text_embeds": (["b", 3, 512], F)}), "OWL-ViT whose text"),
     (facts(hf(7)), "may be sigmoid_queries or softmax_queries"),
-    (facts(nvidia(4)), "may be tao_detr or tao_rt_detr"),
+    (facts(nvidia(4)), "may be softmax_queries or tao_detr or tao_rt_detr"),
+    (facts(nvidia(92)), "may be softmax_queries or tao_detr or tao_rt_detr"),
     (facts(nvidia(4), classes=4), "may be tao_detr or tao_rt_detr"),
-    (facts(nvidia(4), names=["person", "face", "bag"]), "may be tao_detr or tao_rt_detr"),
+    (
+        facts(nvidia(4), names=["person", "face", "bag"]),
+        "may be softmax_queries or tao_detr or tao_rt_detr",
+    ),
     (facts(nvidia(4), names=["N/A", "person", "face", "bag"]), "may be tao_detr or tao_rt_detr"),
     (facts({"a": (["m", 6], F), "b": ([1], "int32")}, sides=["scale_factor"]), "exclude_nms"),
     (facts({"output": (["m", 7], F)}), "without the NMS"),
@@ -132,6 +136,13 @@ def test_config_decides_between_families_of_its_head_whatever_the_outputs_are_ca
     seen = facts(outputs)
     assert recognise(seen, hint=family).family.head is family.head
     assert set(family_facts(family, seen)["tensors"].values()) == set(outputs)
+
+
+def test_config_of_detr_tells_its_own_repositorys_outputs():
+    seen = facts(nvidia(92), names=["N/A", *(f"name {n}" for n in range(1, 91))])
+    verdict = recognise(seen, hint=family_named("detr"))
+    assert verdict.family.name == "softmax_queries"
+    assert family_facts(verdict.family, seen)["class_count"] == 91
 
 
 def test_facts_leave_initializers_out_of_the_inputs():
