@@ -183,6 +183,25 @@ def test_families_with_the_same_tensors_and_other_pixels_are_asked_for(seen, cla
         assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
 
 
+CENTRES = np.tile([[0.5, 0.6, 0.1, 0.2]], (100, 1))
+LOGITS = np.full((100, 80), -4.0)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores"),
+    [
+        (CENTRES, np.zeros((100, 80))),
+        (MANY, LOGITS),
+        (CENTRES * 640, np.zeros((100, 80))),
+        (MANY * 640, LOGITS),
+    ],
+    ids=["centres as fractions", "logits, fractions", "centres in pixels", "logits, pixels"],
+)
+def test_boxes_that_are_no_corners_and_scores_that_are_logits_are_no_pair(boxes, scores):
+    with pytest.raises(UnknownGraphError, match="no object detector of a known family"):
+        recognise(pair((100, 80), answers=answers(boxes, scores)))
+
+
 @pytest.mark.parametrize(
     ("family", "padding"), [("yolo_nas", "centre"), ("mmdetection", "corner"), ("yolox", "corner")]
 )

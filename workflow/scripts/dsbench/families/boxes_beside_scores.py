@@ -13,10 +13,12 @@ from dsbench.final_boxes import (
     PIXELS,
     answered,
     example_detections,
+    may_be_corners,
     pixel_corners,
     possible_units,
 )
 from dsbench.graph_facts import GraphFacts
+from dsbench.graph_signs import scores as are_scores
 from dsbench.reference_boxes import detection_rows
 
 BOXES, SCORES = ("box",), ("score", "conf", "cls", "class")
@@ -118,12 +120,15 @@ def _class_first(facts: GraphFacts) -> bool:
 def _matches(facts: GraphFacts, background: bool, units: str, class_first: bool | None = None) -> bool:
     """Tell a pair of outputs of this kind, or what may be one for all that is known; None takes both axis orders."""
     try:
-        boxes = tensors(facts)["boxes"]
+        found = tensors(facts)
     except ValueError:
+        return False
+    boxes, answer = answered(facts, found["boxes"]), answered(facts, found["scores"])
+    if not may_be_corners(boxes) or (answer is not None and not are_scores(answer)):
         return False
     if class_first not in (None, _class_first(facts)) or background != _has_background(facts):
         return False
-    return units in possible_units(answered(facts, boxes))
+    return units in possible_units(boxes)
 
 
 def _first_class(facts: GraphFacts) -> Mapping[str, Setting]:

@@ -11,6 +11,7 @@ from dsbench.final_boxes import (
     FRACTIONS,
     PIXELS,
     example_detections,
+    may_be_corners,
     pixel_corners,
     possible_units,
     whole_classes,
@@ -21,8 +22,6 @@ from dsbench.graph_signs import column, dense_p6, end_to_end, integers, ultralyt
 from dsbench.reference_boxes import detection_rows
 
 ROWS = range(100, 1001)
-# Of the rows with corners: distances to the sides may be negative where there is no object.
-MOST = 0.8
 
 
 def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
@@ -84,23 +83,24 @@ def _ends_in_a_class(facts: GraphFacts) -> bool:
     return end_to_end(facts) and (facts.rows is None or column(facts, 5, integers))
 
 
-def _may_be(facts: GraphFacts, boxes: str) -> bool:
-    """Tell whether boxes may be corners or centres: corners are in order in nearly all rows, centres in few."""
-    if facts.rows is None or not facts.rows[:, :4].any():
-        return True
-    in_order = (facts.rows[:, :2] <= facts.rows[:, 2:4]).all(axis=1).mean()
-    return in_order > MOST if boxes == "corners" else in_order <= MOST
+def _boxes(facts: GraphFacts) -> np.ndarray | None:
+    return None if facts.rows is None else facts.rows[:, :4]
+
+
+def _may_be_centres(facts: GraphFacts) -> bool:
+    boxes = _boxes(facts)
+    return boxes is None or not boxes.any() or not may_be_corners(boxes)
 
 
 def _in_units(facts: GraphFacts, units: str) -> bool:
     """Tell a usual number of rows whose boxes are in these units, or may be for all that is known."""
     if not _ends_in_a_class(facts) or facts.only[1] not in ROWS:
         return False
-    return units in possible_units(None if facts.rows is None else facts.rows[:, :4])
+    return units in possible_units(_boxes(facts))
 
 
 def _in_pixels(facts: GraphFacts) -> bool:
-    return _in_units(facts, PIXELS) and _may_be(facts, "corners")
+    return _in_units(facts, PIXELS) and may_be_corners(_boxes(facts))
 
 
 def _may_be_sorted(facts: GraphFacts) -> bool:
@@ -132,7 +132,7 @@ FAMILIES = (
             Sign(
                 20,
                 "[B, k, 6], boxes as fractions",
-                lambda f: _in_units(f, FRACTIONS) and _may_be(f, "centres"),
+                lambda f: _in_units(f, FRACTIONS) and _may_be_centres(f),
             ),
         ),
     ),
