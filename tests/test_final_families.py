@@ -57,6 +57,13 @@ def rows_of_6(row, metadata=None):
     return replace(facts(outputs, answers=answer), metadata=metadata or {})
 
 
+def rows_scored(image, output, scores, metadata=None):
+    rows = np.tile(np.float32([200, 100, 280, 190, 0, 3]), (300, 1))
+    rows[:, 4] = scores
+    seen = facts({output: (["b", 300, 6], F)}, answers={output: rows[None]}, inputs=(image,))
+    return replace(seen, metadata=metadata or {})
+
+
 @pytest.mark.parametrize(
     ("scores", "metadata", "family"),
     [
@@ -66,11 +73,15 @@ def rows_of_6(row, metadata=None):
     ],
 )
 def test_queries_in_no_order_are_not_letterboxed_as_yolos_sorted_rows_are(scores, metadata, family):
-    seen = rows_of_6([200, 100, 280, 190, 0.0, 3], metadata)
-    seen.answers["output0"][0, :, 4] = scores
+    seen = rows_scored("input", "output", scores, metadata)
     verdict = recognise(seen)
     assert verdict.family.name == family
     assert verdict.family.pixels.padding == ("centre" if family == "yolo_end_to_end" else "none")
+
+
+def test_rows_in_no_order_of_another_exporter_are_asked_for():
+    with pytest.raises(UnknownGraphError, match="may be deepstream_yolo_queries or yolo_end_to_end:"):
+        recognise(rows_scored("images", "output0", np.linspace(0.1, 0.9, 300)))
 
 
 RT_DETR = {"author": "Ultralytics", "task": "detect", "description": "Ultralytics RT-DETR-l model"}

@@ -9,12 +9,17 @@ BOX = 4
 BOX_AND_OBJECTNESS = 5
 
 
+def deepstream_yolo(facts: GraphFacts) -> bool:
+    """Tell the names that DeepStream-Yolo's exporters give."""
+    return set(facts.inputs) | facts.names == {"input", "output"}
+
+
 def rows_are_final(facts: GraphFacts) -> bool | None:
     """Return whether rows of 6 are corners, score and class, False for a box, objectness and one class.
 
     The exporters' names tell, else whether the last column is whole numbers; None where the graph was not run.
     """
-    if set(facts.inputs) | facts.names == {"input", "output"}:
+    if deepstream_yolo(facts):
         return True
     if set(facts.inputs) == {"images"}:
         return False

@@ -17,7 +17,7 @@ from dsbench.final_boxes import (
     whole_classes,
 )
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_grid_signs import rows_are_final
+from dsbench.graph_grid_signs import deepstream_yolo, rows_are_final
 from dsbench.graph_signs import column, dense_p6, end_to_end, integers, ultralytics
 from dsbench.reference_boxes import detection_rows
 
@@ -147,7 +147,11 @@ FAMILIES = (
                 "Ultralytics end-to-end, [B, k, 6]",
                 lambda f: ultralytics(f) and end_to_end(f) and _named_end_to_end(f),
             ),
-            Sign(20, "[B, k, 6], boxes in pixels", lambda f: _in_pixels(f) and _may_be_sorted(f)),
+            Sign(
+                20,
+                "[B, k, 6], boxes in pixels",
+                lambda f: _in_pixels(f) and (_may_be_sorted(f) or not deepstream_yolo(f)),
+            ),
         ),
     ),
     _family(
