@@ -1,5 +1,7 @@
 """The decision table: families by inputs, outputs, dtypes, metadata, and one answer where shapes do not tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,13 @@ def test_config_decides_between_families_of_its_head_whatever_the_outputs_are_ca
     seen = facts(outputs)
     assert recognise(seen, hint=family).family.head is family.head
     assert set(family_facts(family, seen)["tensors"].values()) == set(outputs)
+
+
+def test_names_from_1_on_do_not_turn_the_background_into_a_class():
+    seen = replace(facts(hf(5), classes=5), class_names={1: "a", 2: "b", 3: "c", 4: "d"})
+    assert recognise(seen, hint=family_named("detr")).family.name == "softmax_queries"
+    with pytest.raises(UnknownGraphError, match="may be sigmoid_queries or softmax_queries"):
+        recognise(seen)
 
 
 def test_config_of_detr_tells_its_own_repositorys_outputs():

@@ -32,8 +32,13 @@ def queries(f: GraphFacts) -> bool:
 def background(f: GraphFacts) -> int | None:
     """Return 1 where the last column is the background, 0 where there is none, None where nothing tells."""
     columns = f.dims("logits")[2]
-    if isinstance(columns, int) and f.class_count in (columns, columns - 1):
-        return columns - f.class_count
+    # transformers counts the names; ids that begin at 1 or have gaps reach further.
+    counts = {f.class_count, len(f.class_names) or f.class_count}
+    told = {
+        columns - count for count in counts if isinstance(columns, int) and count in (columns, columns - 1)
+    }
+    if len(told) == 1:
+        return told.pop()
     if columns == COCO_WITH_BACKGROUND:
         return 1
     return 0 if columns in COCO_SIGMOID else None
