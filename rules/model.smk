@@ -61,6 +61,7 @@ rule export_onnx:
         checked=fetched_source,
         config=config_of_source,
         environment=export_environment,
+        labels=labels_of_config,
         image="build/export/reference_image.png",
     output:
         onnx="build/export/{model}/model.onnx",
@@ -101,7 +102,7 @@ checkpoint prepare_onnx:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("onnx_prepare", "model_folder"),
+        code=code_version("onnx_prepare", "onnx_interface", "model_folder", "fetched_source"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"

@@ -37,8 +37,12 @@ def source_bases(wildcards):
 
 
 def labels_of_config(wildcards):
+    """Return the text file with class names that a model's entry names, in a list; [] where it names none."""
     named = entry_of(wildcards).get("labels")
-    return [] if named is None else [str(locate(named, [Path(base) for base in SOURCE_BASES]))]
+    try:
+        return [] if named is None else [str(locate(named, [Path(base) for base in SOURCE_BASES]))]
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def fetched_source(wildcards):
@@ -70,7 +74,8 @@ def file_of_source(name):
 
 def labels_of_source(wildcards):
     """Return the text file with class names: named in the config, else the source's own, else []."""
-    return labels_of_config(wildcards) or file_of_source("labels.txt")(wildcards)
+    named = labels_of_config(wildcards)
+    return named[0] if named else file_of_source("labels.txt")(wildcards)
 
 
 def source_record(wildcards):
@@ -105,3 +110,4 @@ def export_environment(wildcards):
 if workflow.is_main_process:
     for name in named_models(sys.argv[1:]):
         files_of_source(SimpleNamespace(model=name))
+        labels_of_config(SimpleNamespace(model=name))
