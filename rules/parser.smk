@@ -42,7 +42,7 @@ rule write_parser:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("parser_build"),
+        code=code_version("parser_build", "families"),
     script:
         "../workflow/scripts/write_parser.py"
 
@@ -62,7 +62,7 @@ rule compile_parser:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("parser_build"),
+        code=code_version("parser_build", "families"),
     script:
         "../workflow/scripts/compile_parser.py"
 
@@ -81,7 +81,7 @@ rule write_nvinfer_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("nvinfer_config", "labels"),
+        code=code_version("nvinfer_config", "families", "labels"),
         batch_size=1,
         precision=config["precision"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
@@ -97,7 +97,7 @@ use rule write_nvinfer_config as write_nvinfer_config_ds with:
     benchmark:
         "logs/{model}/wall_time/write_nvinfer_config_ds.tsv"
     params:
-        code=code_version("nvinfer_config", "labels"),
+        code=code_version("nvinfer_config", "families", "labels"),
         batch_size=None,
         precision=config["precision"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

@@ -32,7 +32,7 @@ rule prove_preprocessing:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("preprocess_proof", "embedded_pixels", "labels"),
+        code=code_version("preprocess_proof", "embedded_pixels", "families", "labels"),
         frames=5,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:
