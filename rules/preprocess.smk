@@ -2,6 +2,7 @@
 
 # What nvinfer does to a frame is computed by the embedded runtime's code, whichever runtime measures.
 NVINFER_PIXELS = [
+    "dsembed/app_settings.py",
     "dsembed/decode.py",
     "dsembed/native.py",
     "dsembed/postprocess.py",

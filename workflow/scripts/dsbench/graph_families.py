@@ -87,7 +87,8 @@ def family_facts(family: Family, facts: GraphFacts) -> dict:
     except (LookupError, TypeError, ValueError) as error:
         raise UnknownGraphError(
             f"the ONNX ({facts.signature()}) has not the tensors of {family.name}:"
-            f" {', '.join(family.head.roles)} with fixed dims but the batch."
+            f" {', '.join(family.head.roles)} with fixed dims but the batch; correct family: in the"
+            " model's entry, or export it so."
         ) from error
     return {
         "tensors": tensors,

@@ -49,7 +49,12 @@ def clean_onnx(
     """
     if folder.has_onnx:
         refuse_dynamo_without_weights(repair, folder.path)
-        return _imported(folder, prompt, family, image, reference)
+        if prompt:
+            raise BuildError(
+                f"{folder.path}: prompt {prompt!r} can be frozen only when exporting from safetensors;"
+                " remove the prompt, or give a source without ONNX files"
+            )
+        return _imported(folder, family, image, reference)
     if family is not None:
         raise BuildError(
             f"{folder.path}: family {family!r} is for a ready-made ONNX, but safetensors are exported, whose"
@@ -83,14 +88,7 @@ def _exported(folder, python, prompt, repair, image, reference, log) -> CleanOnn
     )
 
 
-def _imported(
-    folder: ModelFolder, prompt: str | None, named: str | None, image: Path, reference: Path
-) -> CleanOnnx:
-    if prompt:
-        raise BuildError(
-            f"{folder.path}: prompt {prompt!r} can be frozen only when exporting from safetensors;"
-            " remove the prompt, or give a source without ONNX files"
-        )
+def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Path) -> CleanOnnx:
     detector = folder.detector()
     file, variants = choose_variant(folder.path, folder.names)
     report_progress(f"{variants['choice']} is taken from {len(variants['candidates'])} ONNX files")
