@@ -4,6 +4,7 @@
 rule copy_config:
     input:
         config=file_of_source("config.json"),
+        processor=file_of_source("preprocessor_config.json"),
         checked=fetched_source,
         inspect=inspection_without_config,
     output:

@@ -1,31 +1,9 @@
 """Step 6, first half: the C++ parser and the nvinfer configuration."""
 
-PARSER_TEMPLATES = [
-    "Makefile.template",
-    "anchors.hpp",
-    "detection_parser.hpp",
-    "final_boxes.hpp",
-    "grid.hpp",
-    "output_tensors.hpp",
-    "queries.hpp",
-    "thresholds.hpp",
-    "include/nvdsinfer.h",
-    "include/nvdsinfer_custom_impl.h",
-]
-PARSER_SOURCES = [
-    "parser.cpp",
-    "parser_settings.hpp",
-    "anchors.hpp",
-    "detection_parser.hpp",
-    "final_boxes.hpp",
-    "grid.hpp",
-    "output_tensors.hpp",
-    "queries.hpp",
-    "thresholds.hpp",
-    "include/nvdsinfer.h",
-    "include/nvdsinfer_custom_impl.h",
-    "Makefile",
-]
+from dsbench.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
+
+PARSER_TEMPLATES = ["Makefile.template", *SHARED_HEADERS]
+PARSER_SOURCES = [SOURCE, SETTINGS, *SHARED_HEADERS, "Makefile"]
 
 
 rule write_parser:
