@@ -62,7 +62,7 @@ rule export_onnx:
         checked=fetched_source,
         config=config_of_source,
         environment=export_environment,
-        labels=labels_of_config,
+        labels=labels_for_graph,
         image="build/export/reference_image.png",
     output:
         onnx="build/export/{model}/model.onnx",

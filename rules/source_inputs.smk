@@ -102,6 +102,11 @@ def inspection_without_config(wildcards):
     return f"models/{wildcards.model}/model/inspect.json"
 
 
+def labels_for_graph(wildcards):
+    """Return the text file that an entry names, where class names tell the head of an ONNX; an export needs none."""
+    return labels_of_config(wildcards) if source_record(wildcards).has_onnx else []
+
+
 def export_environment(wildcards):
     return [] if source_record(wildcards).has_onnx else "build/.venv_optimum/packages.txt"
 
