@@ -139,7 +139,7 @@ rule write_labels:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("labels", "source_labels", "detector", "export_recipes"),
+        code=code_version("class_names"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
         labels=lambda wildcards: entry_of(wildcards).get("labels"),
     script:

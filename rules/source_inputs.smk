@@ -74,8 +74,7 @@ def file_of_source(name):
 
 def labels_of_source(wildcards):
     """Return the text file with class names: named in the config, else the source's own, else []."""
-    named = labels_of_config(wildcards)
-    return named[0] if named else file_of_source("labels.txt")(wildcards)
+    return next(iter(labels_of_config(wildcards)), None) or file_of_source("labels.txt")(wildcards)
 
 
 def source_record(wildcards):

@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from exported_families import write_zoo
 from workflow_run import REPORT, snakemake
 
 
@@ -11,6 +12,14 @@ def finished(tmp_path_factory):
     directory = tmp_path_factory.mktemp("main_job")
     done = snakemake(directory, REPORT)
     assert done.returncode == 0, done.stdout[-8000:]
+    return directory
+
+
+@pytest.fixture(scope="session")
+def zoo(finished, tmp_path_factory):
+    """Tiny models in Hugging Face layout, by their names in exported_families.EXPORTED."""
+    directory = tmp_path_factory.mktemp("zoo")
+    write_zoo(finished / "build/.venv_optimum/bin/python", directory)
     return directory
 
 

@@ -1,9 +1,7 @@
 """Tiny detectors with random weights, from their folder to a checked ONNX, in the real export environment."""
 
 import json
-import os
 import shutil
-import subprocess
 
 import numpy as np
 import onnx
@@ -14,51 +12,18 @@ from dsbench.errors import BuildError
 from dsbench.model_folder import ModelFolder
 from dsbench.model_onnx import clean_onnx
 from dsbench.onnx_prepare import prepare
+from exported_families import EXPORTED, PHRASES, PROMPTED
 from small_files import safetensors
-from workflow_run import PROJECT, files, snakemake
+from workflow_run import files, snakemake
 
 CLASSES = {"detr": 5, "table-transformer": 5, "yolos": 5, "detr_timm": 5}
-PROMPTED = ("owlvit", "owlv2", "grounding-dino")
-# How each is exported, and the largest number of nodes that its slimmed graph may have.
-EXPORTED = {
-    "rt_detr": ("optimum", 560),
-    "rt_detr_v2": ("optimum", 510),
-    "d_fine": ("optimum", 670),
-    "detr": ("optimum", 260),
-    "detr_timm": ("optimum", 280),
-    "detr_shards": ("optimum", 260),
-    "table-transformer": ("optimum", 270),
-    "yolos": ("optimum", 120),
-    "conditional_detr": ("torchscript", 400),
-    "deformable_detr": ("torchscript", 510),
-    "dab-detr": ("torchscript", 700),
-    "owlvit": ("torchscript", 160),
-    "owlv2": ("torchscript", 160),
-    "grounding-dino": ("torchscript", 1900),
-}
-
-
-@pytest.fixture(scope="session")
-def zoo(finished, tmp_path_factory):
-    """The tiny models in Hugging Face layout, by family."""
-    directory = tmp_path_factory.mktemp("zoo")
-    wanted = [family.replace("_shards", ":shards") for family in EXPORTED]
-    done = subprocess.run(
-        [finished / "build/.venv_optimum/bin/python", PROJECT / "tests/tiny_models.py", directory, *wanted],
-        env=os.environ | {"PYTHONPATH": str(PROJECT / "workflow/scripts")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return directory
 
 
 @pytest.mark.parametrize("family", EXPORTED)
 def test_family_goes_from_folder_to_checked_onnx(family, zoo, finished, tmp_path):
     method, most_nodes = EXPORTED[family]
     folder = ModelFolder(zoo / family)
-    prompt = "person . road sign" if family in PROMPTED else None
+    prompt = " . ".join(PHRASES) if family in PROMPTED else None
     clean = clean_onnx(
         folder,
         finished / "build/.venv_optimum/bin/python",
@@ -78,7 +43,7 @@ def test_family_goes_from_folder_to_checked_onnx(family, zoo, finished, tmp_path
     logits, boxes = (output["shape"] for output in facts["outputs"])
     assert logits[0] == "batch" and boxes == [*logits[:2], 4]
     assert logits[2] == (2 if prompt else CLASSES.get(family.removesuffix("_shards"), 4))
-    assert (facts["folded_std"] is None) == family.startswith(("rt_detr", "d_fine"))
+    assert (facts["preprocessing"]["folded_std"] is None) == family.startswith(("rt_detr", "d_fine"))
     if "detr" in family and not family.startswith("rt_detr"):
         assert not {"CumSum", "Resize"} & set(facts["ops"])
     with np.load(tmp_path / "reference.npz") as arrays:
@@ -151,9 +116,9 @@ def test_second_model_reuses_the_environment(with_environment, zoo, family, sett
     assert "| Family |" in (tree / "models/tiny/model/inspect.md").read_text()
     again = snakemake(tree, "-n", *wanted, config=config)
     assert "Nothing to be done" in again.stdout
-    parser = snakemake(tree, "models/tiny/parser/parser.cpp", config=config)
-    assert parser.returncode != 0
-    assert f"{family}: there is no parser that decodes its outputs" in parser.stdout
+    parser = snakemake(tree, "models/tiny/parser/libparser.so", config=config)
+    assert parser.returncode == 0, parser.stdout[-4000:]
+    assert "make_export_environment" not in parser.stdout
 
 
 @pytest.mark.parametrize(
@@ -192,6 +157,22 @@ def test_lone_onnx_needs_no_export_environment(tmp_path):
     assert variants["choice"] == "detector.onnx"
 
 
+def test_labels_file_of_the_config_must_have_a_line_for_each_class(tmp_path):
+    onnx_file = graphs.write(graphs.queries(classes=4), tmp_path / "source/model.onnx")
+    labels = tmp_path / "names.txt"
+    labels.write_text("car\nperson\nroad sign\n")
+    entry = f"{{source: {onnx_file.parent}, family: sigmoid_queries, labels: {labels}}}"
+    wanted = "models/lone/config/labels.txt"
+    done = snakemake(tmp_path, wanted, config=f"models: {{lone: {entry}}}\n")
+    assert done.returncode != 0
+    assert f"{labels}: 3 class names, but the model's tensors have 4 classes" in done.stdout
+    assert not (tmp_path / wanted).exists()
+    labels.write_text("car\nperson\nroad sign\nbicycle\n")
+    done = snakemake(tmp_path, wanted, config=f"models: {{lone: {entry}}}\n")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert (tmp_path / wanted).read_text() == labels.read_text()
+
+
 def test_static_batch_has_a_file_for_each_size_which_the_engine_takes(tmp_path):
     onnx_file = graphs.write(graphs.batch_in_axis_1(), tmp_path / "source/model.onnx")
     (onnx_file.parent / "labels.txt").write_text("car\nperson\nbicycle\nroad_sign\n")
@@ -212,7 +193,10 @@ def test_static_batch_has_a_file_for_each_size_which_the_engine_takes(tmp_path):
     ("make", "says"),
     [
         (lambda: graphs.with_op("DynamicQuantizeLinear"), "TensorRT has no DynamicQuantizeLinear"),
-        (lambda: graphs.queries(classes=7), "nothing tells whether its last column is the background"),
+        (
+            lambda: graphs.queries(classes=7),
+            "may be sigmoid_queries or softmax_queries: its tensors do not tell",
+        ),
     ],
 )
 def test_refused_onnx_leaves_nothing(tmp_path, make, says):

@@ -8,6 +8,8 @@ import jsonschema
 import pytest
 import yaml
 
+from dsbench.families import family_named, query_softmax
+
 PROJECT = Path(__file__).parents[1]
 RULES = "\n".join(path.read_text() for path in sorted((PROJECT / "rules").glob("*.smk")))
 MODULES = sorted((PROJECT / "workflow/scripts/dsbench").glob("*.py"))
@@ -55,3 +57,15 @@ def test_architecture_names_every_library_module_or_a_test_imports_it(module):
 def test_every_script_belongs_to_a_rule():
     scripts = {path.name for path in (PROJECT / "workflow/scripts").glob("*.py")}
     assert scripts == set(re.findall(r"workflow/scripts/(\w+\.py)", RULES))
+
+
+def test_guide_to_families_shows_a_declared_one_in_under_a_page():
+    guide = (PROJECT / "docs/adding-a-family.md").read_text()
+    short, written_out = re.findall(r"```python\n(.*?)```", guide, re.S)
+    for text in (short, written_out):
+        assert eval(text, dict(vars(query_softmax))) == family_named("yolos")
+    assert len(guide.splitlines()) < 60
+    for name in re.findall(r"`(\w+\.(?:py|cpp|hpp))`", guide):
+        assert list(PROJECT.rglob(f"workflow/**/{name}")) or name == "parser_settings.hpp", name
+    for path in re.findall(r"`(tests/\S+\.py)`", guide):
+        assert (PROJECT / path).is_file()

@@ -24,6 +24,7 @@ CLIP = {
 }
 CLASS_HEADS = ("class_embed", "enc_score_head", "class_labels_classifier")
 BOX_HEADS = ("bbox_embed", "enc_bbox_head", "bbox_predictor")
+QUERIES = ("query_position_embeddings", "query_refpoint_embeddings", "detection_tokens")
 RT_DETR = {
     "id2label": LABELS,
     "use_timm_backbone": False,
@@ -55,7 +56,7 @@ DETR = {
     "decoder_ffn_dim": 64,
     "encoder_attention_heads": 4,
     "decoder_attention_heads": 4,
-    "num_queries": 20,
+    "num_queries": 30,
 }
 TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 EDGES = {"shortest_edge": 256, "longest_edge": 320}
@@ -112,9 +113,9 @@ def d_fine():
     return hf.DFineForObjectDetection(config), processor("RTDetr", {"height": 320, "width": 320})
 
 
-def detr(config, model, stages=("stage4",), **more):
+def detr(config, model, kind="Detr", stages=("stage4",), **more):
     settings = DETR | {"d_model": 32} | more
-    return model(config(backbone_config=resnet(stages), **settings)), processor("Detr", EDGES, **IMAGENET)
+    return model(config(backbone_config=resnet(stages), **settings)), processor(kind, EDGES, **IMAGENET)
 
 
 def detr_timm():
@@ -202,10 +203,13 @@ FAMILIES = {
     "detr": lambda: detr(hf.DetrConfig, hf.DetrForObjectDetection),
     "detr_timm": detr_timm,
     "table-transformer": lambda: detr(hf.TableTransformerConfig, hf.TableTransformerForObjectDetection),
-    "conditional_detr": lambda: detr(hf.ConditionalDetrConfig, hf.ConditionalDetrForObjectDetection),
+    "conditional_detr": lambda: detr(
+        hf.ConditionalDetrConfig, hf.ConditionalDetrForObjectDetection, "ConditionalDetr"
+    ),
     "deformable_detr": lambda: detr(
         hf.DeformableDetrConfig,
         hf.DeformableDetrForObjectDetection,
+        "DeformableDetr",
         ("stage2", "stage3", "stage4"),
         num_feature_levels=4,
         encoder_n_points=4,
@@ -223,6 +227,9 @@ def spread_weights(model):
     """Give every layer weights that let differences through; the library's defaults collapse to ties."""
     seen = set()
     with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if any(query in name for query in QUERIES):
+                parameter.normal_(0, 1)
         for name, module in model.named_modules():
             if id(module) in seen:
                 continue
@@ -233,10 +240,11 @@ def spread_weights(model):
             elif isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
                 fan_in = module.weight[0].numel()
                 gain = math.sqrt(2) if isinstance(module, torch.nn.Conv2d) else 1
-                gain *= 3 if any(head in name for head in CLASS_HEADS) else 1
+                # Three layers in a row would saturate every score.
+                gain *= 3 if any(head in name for head in CLASS_HEADS) and ".layers." not in name else 1
                 gain *= 0.7 if any(head in name for head in BOX_HEADS) else 1
                 module.weight.normal_(0, gain / math.sqrt(fan_in))
-                if module.bias is not None and not any(head in name for head in CLASS_HEADS):
+                if module.bias is not None:
                     module.bias.normal_(0, 0.1)
 
 

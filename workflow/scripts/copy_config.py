@@ -24,5 +24,5 @@ with explained(snakemake.log[0]):
         shutil.copyfile(snakemake.input.config, output)
     else:
         inspect = json.loads(Path(snakemake.input.inspect).read_text())
-        facts = {"model_type": inspect["family"], "architectures": [], "id2label": inspect["names"]}
+        facts = {"model_type": inspect["family"], "architectures": []}
         output.write_text(json.dumps(facts, indent=1) + "\n")

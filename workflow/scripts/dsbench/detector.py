@@ -86,7 +86,7 @@ def _id2label(config: dict, path: Path) -> dict[int, str]:
     id2label = config.get("id2label")
     if isinstance(id2label, dict) and id2label:
         try:
-            return {int(key): str(name) for key, name in id2label.items()}
+            return {int(key): "" if name is None else str(name) for key, name in id2label.items()}
         except ValueError as error:
             raise BuildError(f"{path}: id2label has a key that is not a class id ({error}).") from error
     label2id = config.get("label2id")
