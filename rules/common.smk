@@ -18,9 +18,9 @@ from dsbench.model_names import check_targets, model_entry, model_pattern
 from dsbench.runtime import choose_runtime
 from dsbench.toolchain import PROBES, Toolchain, read_fact
 
-check_config(config)
 if workflow.is_main_process:
     try:
+        check_config(config)
         check_targets(sys.argv[1:], config["models"], config["source"])
     except BuildError as error:
         raise WorkflowError(str(error)) from None

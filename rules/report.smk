@@ -61,7 +61,8 @@ rule collect_data:
         "../envs/workflow.yaml"
     params:
         code=code_version(
-            "benchmark_data", "wall_time", "report_data", "system_facts", "detector", "preprocessing"
+            *("benchmark_data", "wall_time", "report_data", "system_facts", "preprocessing"),
+            *("families", "file_hashes", "labels", "reference_scripts"),
         ),
         settings={key: config[key] for key in ("target_fps", "trtexec", "deepstream")},
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

@@ -1,4 +1,4 @@
-"""Copy the model's config.json once it describes a detector that can be built; without one, say what was seen."""
+"""Copy the model's config.json once what is to be exported can be built; without one, say what was seen."""
 
 import json
 import shutil
@@ -18,6 +18,7 @@ with explained(snakemake.log[0]):
         detector = read_detector(Path(snakemake.input.config))
         if not folder.has_onnx:
             prompt_phrases(detector.model_type, snakemake.params.prompt)
+            folder.preprocessing()
         shutil.copyfile(snakemake.input.config, output)
     elif snakemake.input.config:
         shutil.copyfile(snakemake.input.config, output)
