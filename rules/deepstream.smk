@@ -28,6 +28,8 @@ checkpoint benchmark_streams:
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
+        agreement="models/{model}/validation/agreement.json",
+        batch_slots="models/{model}/validation/batch_slots.json",
         video=VIDEO,
         facts=RUNNER_FACTS,
     output:

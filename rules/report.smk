@@ -44,6 +44,8 @@ rule collect_data:
         attempts="models/{model}/model/export_attempts.json",
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
+        agreement="models/{model}/validation/agreement.json",
+        batch_slots="models/{model}/validation/batch_slots.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         schema=DATA_SCHEMA,

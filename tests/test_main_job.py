@@ -33,6 +33,9 @@ TREE = [
     "samples/frame_middle.jpg",
     "samples/kitti_output/00_000_000299.txt",
     "validation/gate.json",
+    "validation/reference_run.json",
+    "validation/agreement.json",
+    "validation/batch_slots.json",
 ]
 
 
