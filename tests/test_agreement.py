@@ -260,6 +260,17 @@ def test_an_export_beyond_its_tolerance_is_named_first(tree):
         tree.judge()
 
 
+def test_boxes_of_other_frames_leave_the_runtimes_own_decoding(tree):
+    tree.judge()
+    dumped = read_directory(tree.root / "kitti")
+    shifted = {number: dumped[(number + 1) % FRAMES] for number in dumped}
+    reference = {number: dumped[number] for number in tree.deployment().numbers}
+    with pytest.raises(
+        AgreementError, match="diverges, which leaves how the runtime decodes and scales frames;"
+    ):
+        require_agreement(tree.root / "kitti", shifted, reference, tree.deployment(), BOUND)
+
+
 def test_an_engine_that_cannot_be_run_here_is_not_told(tree):
     tree.change("cluster-mode=4", "cluster-mode=2")
     with pytest.raises(

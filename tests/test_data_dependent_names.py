@@ -129,7 +129,10 @@ def test_log_that_was_cut_by_hand_is_refused_not_believed_and_comes_back_once_de
             {"FAKE_DEEPSTREAM": "leak"},
             "Different videos in the batch slots: slot 1, with the mirrored clip, frame",
         ),
-        ({"FAKE_KITTI": ""}, "of each is required. No stage diverges by itself"),
+        (
+            {"FAKE_KITTI": ""},
+            "No stage that can be judged here diverges, which leaves engine precision or how the runtime decodes",
+        ),
     ],
 )
 def test_misbehaving_tool_stops_the_build_and_leaves_its_log(build, how, says):

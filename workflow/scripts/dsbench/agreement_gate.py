@@ -21,16 +21,17 @@ def require_agreement(
     divergence, not_told = first_divergence(deployed, bound)
     raise AgreementError(
         f"{kitti}: {shown_rates(result)} against the reference run, {bound.required:g} of each is required. "
-        f"{_explained(divergence)}{_left_out(not_told)}",
+        f"{_explained(divergence, not_told)}{_left_out(not_told)}",
         result,
     )
 
 
-def _explained(divergence: Divergence | None) -> str:
+def _explained(divergence: Divergence | None, not_told: list[str]) -> str:
     if divergence is None:
+        suspects = " or ".join([*not_told, "how the runtime decodes and scales frames"])
         return (
-            "No stage diverges by itself, so what differs is how the runtime decodes or scales the frames; "
-            "look at the video's colour range and at [streammux] of the application's configuration."
+            f"No stage that can be judged here diverges, which leaves {suspects}; build with precision: fp32 in the "
+            "config, and look at the video's colour range and at [streammux] of the application's configuration."
         )
     return (
         f"The first stage that diverges is {divergence.stage}: {divergence.found}, expected "
