@@ -79,6 +79,9 @@ rule cut_slot_clips:
 
 rule check_batch_slots:
     input:
+        # Slots say nothing where one stream alone finds nothing, or the wrong things.
+        gate="models/{model}/validation/gate.json",
+        agreement="models/{model}/validation/agreement.json",
         clip=rules.cut_slot_clips.output.clip,
         mirrored=rules.cut_slot_clips.output.mirrored,
         video="build/toolchain/video.json",
