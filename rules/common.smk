@@ -16,7 +16,7 @@ from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
 from dsbench.runtime import choose_runtime
-from dsbench.toolchain import PROBES, Toolchain, read_fact
+from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 
 if workflow.is_main_process:
     try:

@@ -33,7 +33,7 @@ rule prove_preprocessing:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("preprocess_proof", "embedded_pixels", "families", "labels"),
+        code=code_version("preprocess_proof", "nvinfer_pixels", "families", "labels"),
         frames=5,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:
