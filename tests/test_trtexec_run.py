@@ -54,8 +54,9 @@ def test_engine_appears_under_its_name_only_when_it_is_whole(folder):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_version_takes_the_commands_and_its_logs_say_what_was_asked(folder, monkeypatch, version):
     monkeypatch.setenv("FAKE_TRT_VERSION", version)
-    built = build(folder, version, layer_info=folder / "layers.json")
+    built, flags = build(folder, version, layer_info=folder / "layers.json")
     assert (built.workspace_mib, built.peak_gpu_mib) == (1024, 412)
+    assert "--skipInference" in flags and FAKE not in flags
     assert (folder / "layers.json").is_file()
     assert benchmark(folder, version) == pytest.approx(75)
     assert benchmark(folder, version, batch=1) == pytest.approx(75)
@@ -64,7 +65,7 @@ def test_every_version_takes_the_commands_and_its_logs_say_what_was_asked(folder
 @pytest.mark.parametrize("version", ["10.3.0", "10.16.0"])
 def test_strong_typing_where_there_is_a_choice(folder, monkeypatch, version):
     monkeypatch.setenv("FAKE_TRT_VERSION", version)
-    built = build(folder, version, strongly_typed=True, layer_info=folder / "layers.json")
+    built, _ = build(folder, version, strongly_typed=True, layer_info=folder / "layers.json")
     assert built.precision == "Strongly Typed"
 
 

@@ -8,7 +8,7 @@ from dsbench.engine_passport import machine_facts, make_passport, write_passport
 from dsbench.layer_info import read_layers
 from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
-from dsbench.trtexec_command import build_command, precision_for, profile_of
+from dsbench.trtexec_command import precision_for, profile_of
 from dsbench.trtexec_run import build_engine, trtexec_version
 from dsbench.workspace import workspace_mib
 
@@ -20,8 +20,7 @@ with explained(snakemake.log[0]):
     precision = precision_for(version, snakemake.params.precision, snakemake.params.strongly_typed)
     profile = profile_of(inspect, int(snakemake.wildcards.batch))
     layer_info = log.with_suffix(".layers.json") if snakemake.params.has_layer_info else None
-    workspace = workspace_mib(snakemake.params.workspace_mib)
-    build = build_engine(
+    build, flags = build_engine(
         program=snakemake.params.program,
         version=version,
         onnx=onnx,
@@ -30,22 +29,12 @@ with explained(snakemake.log[0]):
         seed_cache=Path(snakemake.input.seed_cache) if snakemake.input.seed_cache else None,
         profile=profile,
         precision=precision,
-        workspace_mib=workspace,
+        workspace_mib=workspace_mib(snakemake.params.workspace_mib),
         log=log,
         facts=facts_of(snakemake.input.facts),
         layer_info=layer_info,
     )
-    command = build_command(
-        snakemake.params.program,
-        version,
-        str(onnx),
-        str(engine),
-        str(timing_cache),
-        profile,
-        precision,
-        workspace,
-    )
     layers = read_layers(layer_info) if layer_info else None
     machine = machine_facts(snakemake.input.facts)
-    write_passport(engine, make_passport(engine, onnx, timing_cache, command[1:], build, layers, machine))
+    write_passport(engine, make_passport(engine, onnx, timing_cache, flags, build, layers, machine))
     shutil.copy(log, snakemake.output.log)

@@ -15,7 +15,7 @@ def check_version(text: str, version: tuple[int, ...], log: Path | str) -> None:
     found = banner_version(text)
     if found != dotted(version):
         raise TrtexecLogError(
-            f"{log}: written by trtexec of TensorRT {found}, the build recorded {dotted(version)}; leave one trtexec"
+            f"{log}: written by trtexec of TensorRT {found}, the build recorded {dotted(version)}; put that one first"
             " on PATH and run the same command again"
         )
 

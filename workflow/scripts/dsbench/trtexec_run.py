@@ -59,8 +59,8 @@ def build_engine(
     log: Path,
     facts: dict[str, str],
     layer_info: Path | None = None,
-) -> Build:
-    """Build `engine` and return what the log says; it has its name only when log and file prove it complete.
+) -> tuple[Build, list[str]]:
+    """Build `engine`, return what the log says and the flags; it has its name only when log and file prove it whole.
 
     `seed_cache` is the timing cache of a smaller batch, a start for this one's; `layer_info` the file that
     gets what each layer became, where the runtime can say it.
@@ -84,7 +84,7 @@ def build_engine(
         partial.rename(engine)
     finally:
         partial.unlink(missing_ok=True)
-    return build
+    return build, command[1:]
 
 
 def _size_bytes(file: Path) -> int:
