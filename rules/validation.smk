@@ -14,7 +14,7 @@ rule write_kitti_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("app_config"),
+        code=code_version("app_config", "config_path"),
         streams=1,
         kitti_directory="../samples/kitti_output",
         interval_s=None,

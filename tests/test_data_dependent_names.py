@@ -122,7 +122,7 @@ def test_log_that_was_cut_by_hand_is_refused_not_believed_and_comes_back_once_de
         ({"FAKE_TRTEXEC": "cut"}, "0 PASSED banners"),
         ({"FAKE_TRTEXEC": "empty-engine"}, "trtexec PASSED, but left no engine"),
         ({"FAKE_TRTEXEC": "other-shape"}, "measured pixel_values with shape (1, 3, 320, 320), asked for (4,"),
-        ({"FAKE_DEEPSTREAM": "rebuild"}, "the engine was rebuilt instead of loaded"),
+        ({"FAKE_DEEPSTREAM": "other-tensorrt"}, "rebuilt instead of loaded: it is of TensorRT 8.5.3.1"),
         ({"FAKE_DEEPSTREAM": "stall"}, "stream 1 stalled"),
     ],
 )

@@ -31,7 +31,10 @@ def run_log(folder, streams, run, fps_per_stream, windows=3):
     """Write an accepted run of `streams` equal streams."""
     log = folder / f"ds_s{streams}_run{run}.log"
     row = "**PERF:  " + f"{fps_per_stream:.2f} (1.00)\t" * streams
-    log.write_text("\n".join([row] * (windows + 1)) + "\nApp run successful\n")
+    lines = ["Use deserialized engine model: m.engine", *[row] * (windows + 1)]
+    log.write_text(
+        "\n".join([*lines, "** ERROR: <_intr_handler:136>: User Interrupted.. ", "App run successful\n"])
+    )
     return log
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from dsbench.errors import BuildError
 
 ENDLESS = 1
+FAKESINK = 1
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ def render_app_config(
     """Return a deepstream-app configuration: N file sources, batch-size N, fakesink, as fast as it can.
 
     `interval_s` switches the PERF rows on; `kitti_directory` the dump. Each source has a group of its own,
-    since the shorthand for copies (type 3) reads a % in the path as a printf directive.
+    since the shorthand for copies (type 3) reads a % in the path as a printf directive; each has a sink of its own,
+    since without tiling a stream that no sink asks for is dropped and its end not waited for.
     """
     application = {"enable-perf-measurement": int(interval_s is not None)}
     if interval_s is not None:
@@ -49,7 +51,7 @@ def render_app_config(
             "height": clip.height,
             "live-source": 0,
         },
-        "sink0": {"enable": 1, "type": 1, "sync": 0},
+        **{f"sink{i}": {"enable": 1, "type": FAKESINK, "sync": 0, "source-id": i} for i in range(streams)},
         "osd": {"enable": 0},
         "primary-gie": {
             "enable": 1,

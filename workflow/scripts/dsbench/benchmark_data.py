@@ -146,6 +146,7 @@ def _run(run: StreamRun, target_fps: float, log: str) -> dict:
         "cov_pct": run.variation_pct,
         "windows": len(run.window_fps),
         "real_time": run.slowest_fps >= target_fps,
+        "warnings": run.warnings,
         "log": log,
     }
 
