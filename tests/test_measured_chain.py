@@ -102,6 +102,12 @@ def test_run_2_is_tried_again_at_half_once_it_was_too_slow(tmp_path):
     assert run2_tries(first, 4, 3, 30) == [4]
 
 
+def test_names_follow_from_a_summary_without_warnings(tmp_path):
+    summary = summarise_run([run_log(tmp_path, 6, 1, 31.0)], 3)
+    assert summary["tries"][0].pop("warnings")
+    assert next_run2({"max_bs": 8}, summary, 30) == 6
+
+
 def test_decision_is_none_before_it_is_made(tmp_path):
     assert read_decision(tmp_path / "max_bs.json") is None
     (tmp_path / "max_bs.json").write_text(json.dumps({"max_bs": 4}))

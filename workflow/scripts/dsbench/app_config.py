@@ -38,7 +38,7 @@ def render_app_config(
         application["perf-measurement-interval-sec"] = interval_s
     if kitti_directory is not None:
         application["gie-kitti-output-dir"] = str(kitti_directory)
-    uri = _file_uri(clip.path)
+    uri = file_uri(clip.path)
     sources = {f"source{i}": {"enable": 1, "type": 2, "uri": uri} for i in range(streams)}
     groups = {
         "application": application,
@@ -69,8 +69,8 @@ def _group(name: str, keys: dict[str, object]) -> str:
     return f"[{name}]\n{lines}"
 
 
-def _file_uri(path: Path) -> str:
-    """Return a file:// URI; characters a key file cannot carry are percent-encoded by as_uri."""
+def file_uri(path: Path) -> str:
+    """Return a file:// URI; as_uri percent-encodes what neither a key file nor gst-launch can carry."""
     if not path.is_absolute():
         raise BuildError(f"{path}: the clip's path must be absolute in a deepstream-app configuration")
     return path.as_uri()

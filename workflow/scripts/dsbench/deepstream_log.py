@@ -54,20 +54,30 @@ class PerfLogError(BuildError):
 
 def check_ended_well(text: str, log: Path | str) -> None:
     """Refuse a run that failed, or that used another engine than the named one, or none."""
-    if REBUILD.search(text):
-        raise PerfLogError(
-            f"{log}: the engine was rebuilt instead of loaded: {why_not_loaded(text)}; expected '{LOADED.strip()}';"
-            " correct that in the nvinfer configuration, or build the engine with DeepStream's own TensorRT"
-        )
+    _refuse_rebuilt(text, log)
     if "App run failed" in text or "App run successful" not in text:
         cause = failure_cause(text) or "the run was cut off"
         raise PerfLogError(f"{log}: no 'App run successful': {cause}")
     if broken := BROKEN_OUTPUT.search(text):
         raise PerfLogError(f"{log}: frames without post-processing were counted: {broken[0].strip()}")
+    check_engine_used(text, log)
+
+
+def check_engine_used(text: str, log: Path | str) -> None:
+    """Refuse a run that used another engine than the named one, or none."""
+    _refuse_rebuilt(text, log)
     if LOADED not in text:
         raise PerfLogError(
             f"{log}: no '{LOADED.strip()}', so the pipeline ran without inference; check that [primary-gie] is"
             " spelt so and has enable=1"
+        )
+
+
+def _refuse_rebuilt(text: str, log: Path | str) -> None:
+    if REBUILD.search(text):
+        raise PerfLogError(
+            f"{log}: the engine was rebuilt instead of loaded: {why_not_loaded(text)}; expected '{LOADED.strip()}';"
+            " correct that in the nvinfer configuration, or build the engine with DeepStream's own TensorRT"
         )
 
 

@@ -99,9 +99,9 @@ def summarise_run(logs: list[Path], windows: int) -> dict:
 
 def stream_run(entry: dict) -> StreamRun:
     """Return one try of a summary as the rates it holds."""
-    return StreamRun(
-        streams_of(Path(entry["log"])), entry["window_fps"], entry["stream_fps"], entry["warnings"]
-    )
+    # Names follow from this while a summary made before warnings were kept still waits to be remade.
+    warned = entry.get("warnings", [])
+    return StreamRun(streams_of(Path(entry["log"])), entry["window_fps"], entry["stream_fps"], warned)
 
 
 def streams_of(log: Path) -> int:
