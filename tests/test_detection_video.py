@@ -140,6 +140,7 @@ def test_stand_in_refuses_what_gstreamer_refuses():
             {"FAKE_DEEPSTREAM": "other-tensorrt"},
             "video.log: the engine was rebuilt instead of loaded: it is of Tensor",
         ),
+        ({"FAKE_DEEPSTREAM": "parser-fails"}, "video.log: frames without post-processing were counted"),
         ({"FAKE_GST_ENCODES": "/dev/null"}, "not a readable video"),
         (
             {"FAKE_GST_ENCODES": "short.mp4"},
