@@ -1,5 +1,6 @@
 """deepstream-app configuration files for one model and N copies of one clip."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,22 +27,19 @@ def render_app_config(
     interval_s: int | None = None,
     kitti_directory: Path | None = None,
     loop: bool = False,
+    files: Sequence[Path] = (),
 ) -> str:
     """Return a deepstream-app configuration: N file sources, batch-size N, fakesink, as fast as it can.
 
-    `interval_s` switches the PERF rows on; `kitti_directory` the dump. Each source has a group of its own,
+    `interval_s` switches the PERF rows on; `kitti_directory` the dump. `files` has one video for each stream
+    where they are not all the clip; the muxer scales them to the clip's size. Each source has a group of its own,
     since the shorthand for copies (type 3) reads a % in the path as a printf directive; each has a sink of its own,
     since without tiling a stream that no sink asks for is dropped and its end not waited for.
     """
-    application = {"enable-perf-measurement": int(interval_s is not None)}
-    if interval_s is not None:
-        application["perf-measurement-interval-sec"] = interval_s
-    if kitti_directory is not None:
-        application["gie-kitti-output-dir"] = str(kitti_directory)
-    uri = file_uri(clip.path)
-    sources = {f"source{i}": {"enable": 1, "type": 2, "uri": uri} for i in range(streams)}
+    played = files or [clip.path] * streams
+    sources = {f"source{i}": {"enable": 1, "type": 2, "uri": file_uri(file)} for i, file in enumerate(played)}
     groups = {
-        "application": application,
+        "application": _application(interval_s, kitti_directory),
         "tiled-display": {"enable": 0},
         **sources,
         "streammux": {
@@ -62,6 +60,15 @@ def render_app_config(
         "tests": {"file-loop": ENDLESS if loop else 0},
     }
     return "\n".join(_group(name, keys) for name, keys in groups.items())
+
+
+def _application(interval_s: int | None, kitti_directory: Path | None) -> dict[str, object]:
+    application = {"enable-perf-measurement": int(interval_s is not None)}
+    if interval_s is not None:
+        application["perf-measurement-interval-sec"] = interval_s
+    if kitti_directory is not None:
+        application["gie-kitti-output-dir"] = str(kitti_directory)
+    return application
 
 
 def _group(name: str, keys: dict[str, object]) -> str:
