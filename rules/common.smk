@@ -19,6 +19,7 @@ from dsbench.preflight import refuse_two_tensorrts
 from dsbench.runtime import choose_runtime
 from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 from dsbench.trtexec_run import asked_precision
+from dsbench.video_encoder import SUFFIXES
 
 if workflow.is_main_process:
     try:
@@ -57,8 +58,10 @@ TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 # Nothing else may run beside a measurement: it is of the processor, or of a GPU that the processor feeds.
 MEASURING_THREADS = workflow.cores or 1
-# Where no encoder is usable there is no video, and the report says so.
-HAS_VIDEO = recorded("encoder", lambda: TOOLCHAIN.probe("encoder"))["encoder"] != "skipped"
+# Which file the video is follows from the encoder; where none is usable there is no video, and the report says so.
+ENCODER = recorded("encoder", lambda: TOOLCHAIN.probe("encoder"))["encoder"]
+HAS_VIDEO = ENCODER in SUFFIXES
+VIDEO_SUFFIX = SUFFIXES.get(ENCODER, "ogv")
 CHARTS = [
     "chart_trtexec_bs1_vs_bsmax",
     "chart_trtexec_throughput",
@@ -133,7 +136,8 @@ def video_artefacts(wildcards):
     if not HAS_VIDEO:
         return []
     return expand(
-        ["models/{model}/samples/{model}_output.ogv", "models/{model}/samples/{frame}.jpg"],
+        ["models/{model}/samples/{model}_output.{suffix}", "models/{model}/samples/{frame}.jpg"],
         model=wildcards.model,
+        suffix=VIDEO_SUFFIX,
         frame=FRAMES,
     )

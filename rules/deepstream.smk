@@ -13,7 +13,7 @@ use rule write_kitti_config as write_streams_config with:
     benchmark:
         "logs/{model}/wall_time/write_streams_config_s{streams}_run{run}.tsv"
     params:
-        code=code_version("app_config"),
+        code=code_version("app_config", "config_path"),
         streams=streams_of_engine,
         kitti_directory=None,
         interval_s=config["deepstream"]["interval_s"],

@@ -14,7 +14,7 @@ rule write_kitti_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("app_config"),
+        code=code_version("app_config", "config_path"),
         streams=1,
         kitti_directory="../samples/kitti_output",
         interval_s=None,
@@ -74,29 +74,61 @@ rule judge_kitti:
         "../workflow/scripts/judge_kitti.py"
 
 
-rule record_video:
-    input:
-        kitti="models/{model}/samples/kitti_output",
-        manifest="models/{model}/validation/kitti_manifest.json",
-        video=VIDEO,
-        encoder="build/toolchain/encoder.json",
-    output:
-        video="models/{model}/samples/{model}_output.ogv",
-    log:
-        "logs/{model}/record_video.log",
-    benchmark:
-        "logs/{model}/wall_time/record_video.tsv"
-    conda:
-        "../envs/workflow.yaml"
-    params:
-        code=code_version("video_overlay"),
-    script:
-        "../workflow/scripts/record_video.py"
+if RUNTIME.kind == "nvidia":
+
+    rule record_video:
+        input:
+            nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+            max_bs="models/{model}/benchmarks/max_bs.json",
+            parser="models/{model}/parser/libparser.so",
+            labels="models/{model}/config/labels.txt",
+            clip="build/toolchain/video.json",
+            video=VIDEO,
+            encoder="build/toolchain/encoder.json",
+            facts=RUNNER_FACTS,
+        output:
+            video=f"models/{{model}}/samples/{{model}}_output.{VIDEO_SUFFIX}",
+        log:
+            "logs/{model}/record_video.log",
+        benchmark:
+            "logs/{model}/wall_time/record_video.tsv"
+        conda:
+            "../envs/workflow.yaml"
+        threads: MEASURING_THREADS
+        resources:
+            gpu=1,
+        params:
+            code=code_version("detection_video"),
+            encoder=ENCODER,
+            timeout_s=config["deepstream"]["timeout_s"],
+        script:
+            "../workflow/scripts/record_detections.py"
+
+else:
+
+    rule record_video:
+        input:
+            kitti="models/{model}/samples/kitti_output",
+            manifest="models/{model}/validation/kitti_manifest.json",
+            video=VIDEO,
+            encoder="build/toolchain/encoder.json",
+        output:
+            video="models/{model}/samples/{model}_output.ogv",
+        log:
+            "logs/{model}/record_video.log",
+        benchmark:
+            "logs/{model}/wall_time/record_video.tsv"
+        conda:
+            "../envs/workflow.yaml"
+        params:
+            code=code_version("video_overlay"),
+        script:
+            "../workflow/scripts/record_video.py"
 
 
 rule extract_frames:
     input:
-        "models/{model}/samples/{model}_output.ogv",
+        f"models/{{model}}/samples/{{model}}_output.{VIDEO_SUFFIX}",
     output:
         expand("models/{{model}}/samples/{frame}.jpg", frame=FRAMES),
     log:

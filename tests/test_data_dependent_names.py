@@ -147,7 +147,7 @@ def test_every_version_of_trtexec_reaches_the_report(build, version):
         ({"FAKE_FREE_MIB": "100"}, "the GPU has 100 MiB free"),
         ({"FAKE_TRTEXEC": "transfers"}, "'Data transfers:' is Enabled, expected Disabled"),
         ({"FAKE_TRTEXEC": "other-shape"}, "measured pixel_values with shape (1, 3, 320, 320), asked for (4,"),
-        ({"FAKE_DEEPSTREAM": "rebuild"}, "the engine was rebuilt instead of loaded"),
+        ({"FAKE_DEEPSTREAM": "other-tensorrt"}, "rebuilt instead of loaded: it is of TensorRT 8.5.3.1"),
         ({"FAKE_DEEPSTREAM": "stall"}, "stream 1 stalled"),
         (
             {"FAKE_DEEPSTREAM": "leak"},

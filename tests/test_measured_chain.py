@@ -31,7 +31,10 @@ def run_log(folder, streams, run, fps_per_stream, windows=3):
     """Write an accepted run of `streams` equal streams."""
     log = folder / f"ds_s{streams}_run{run}.log"
     row = "**PERF:  " + f"{fps_per_stream:.2f} (1.00)\t" * streams
-    log.write_text("\n".join([row] * (windows + 1)) + "\nApp run successful\n")
+    lines = ["Use deserialized engine model: m.engine", *[row] * (windows + 1)]
+    log.write_text(
+        "\n".join([*lines, "** ERROR: <_intr_handler:136>: User Interrupted.. ", "App run successful\n"])
+    )
     return log
 
 
@@ -97,6 +100,12 @@ def test_run_2_is_tried_again_at_half_once_it_was_too_slow(tmp_path):
     assert run2_tries(first, 4, 3, 30) == [4, 2]
     run_log(tmp_path, 4, 2, 31.0)
     assert run2_tries(first, 4, 3, 30) == [4]
+
+
+def test_names_follow_from_a_summary_without_warnings(tmp_path):
+    summary = summarise_run([run_log(tmp_path, 6, 1, 31.0)], 3)
+    assert summary["tries"][0].pop("warnings")
+    assert next_run2({"max_bs": 8}, summary, 30) == 6
 
 
 def test_decision_is_none_before_it_is_made(tmp_path):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.perf_log import PerfLogError, WindowCounter, parse_row, read_run
+from dsbench.perf_log import PerfLogError, WindowCounter, idle_stream, parse_row, read_run
 
 DATA = Path(__file__).parent / "data"
 GOOD = (DATA / "deepstream_9.1_2streams.log").read_text()
@@ -57,13 +57,50 @@ def test_too_few_windows_are_refused(tmp_path):
         run_of(tmp_path, GOOD, windows=4)
 
 
+def test_run_that_ended_by_itself_is_refused(tmp_path):
+    with pytest.raises(PerfLogError, match="ended by itself, expected 'User Interrupted' after 3 windows"):
+        run_of(tmp_path, GOOD.replace("** ERROR: <_intr_handler:136>: User Interrupted.. \n", ""))
+
+
+def test_log_without_rows_is_refused(tmp_path):
+    with pytest.raises(PerfLogError, match="no PERF row, expected one for each window"):
+        run_of(tmp_path, re.sub(r"\*\*PERF: +\d.*\n", "", GOOD))
+
+
+def test_windows_longer_than_their_nominal_interval_are_told_by_the_averages(tmp_path):
+    assert run_of(tmp_path, GOOD).warnings == []
+    late = GOOD.replace("60.00 (60.00)\t60.00 (60.00)", "60.00 (40.00)\t60.00 (40.00)")
+    (warning,) = run_of(tmp_path, late).warnings
+    assert warning.startswith(
+        "The windows give 120.0 frames/s in all, the averages since the first frame 80.0;"
+    )
+
+
+def test_older_windows_of_any_value_are_read_as_they_stand(tmp_path):
+    rows = "**PERF:  51.56 (51.50)\t\n**PERF:  59.97 (56.31)\t\n**PERF:  60.03 (57.57)\t\n"
+    head, _, tail = GOOD.partition("**PERF:  40.00")
+    run = run_of(
+        tmp_path,
+        re.sub(r"\*\*PERF:  0.*\n", "", head) + rows + "** ERROR" + tail.partition("** ERROR")[2],
+        1,
+        2,
+    )
+    assert run.stream_fps == [60.0]
+
+
+def test_idle_stream_is_the_one_without_frames_in_the_last_window():
+    assert idle_stream("**PERF:  60.00 (60.00)\t0.00 (1.00)\t\n") == 1
+    assert idle_stream("**PERF:  60.00 (60.00)\t1.00 (1.00)\t\n") is None
+    assert idle_stream("") is None
+
+
 def test_header_is_no_row():
     assert parse_row("**PERF:  FPS 0 (Avg)\tFPS 1 (Avg)\t") is None
     assert parse_row("PERF(1): 30.00 (29.97)\t") == [30.0]
 
 
 def test_counter_agrees_with_the_reader():
-    counter = WindowCounter(2)
+    counter = WindowCounter()
     counts = [counter.feed(line) for line in GOOD.split("** ERROR")[0].splitlines()]
     assert counts[-1] == 3
     assert counts.count(0) > 10

@@ -1,3 +1,4 @@
+import html
 import json
 import re
 from pathlib import Path
@@ -192,3 +193,10 @@ def test_source_files_stand_with_size_and_hash_beside_revision_and_licence(data)
     assert "| Licence | apache-2.0 |" in text
     assert "| Revision | c0ffee |" in text
     assert "| Source file | `model.safetensors`, 10,013,896 bytes, SHA-256 `b88455fa` |" in text
+
+
+def test_warnings_of_a_run_are_shown_with_its_name(data):
+    data["deepstream"]["run2"]["warnings"] = ["a | b"]
+    section = html.unescape(render_markdown(data).partition("## 8.")[2].partition("## 9.")[0])
+    assert "- Warning in run 1: Unknown key 'width' for group [source0]\n" in section
+    assert "- Warning in run 2: a | b\n" in section

@@ -52,6 +52,14 @@ def test_named_clip_comes_before_deepstreams_and_that_before_the_demonstration(t
     assert choose_video(str(named), tmp_path / "ds", tmp_path / "p") == named
 
 
+def test_clip_may_be_named_from_home_or_from_the_working_directory(tmp_path, monkeypatch):
+    (tmp_path / "my clip.mp4").touch()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert choose_video("~/my clip.mp4", tmp_path, tmp_path) == tmp_path / "my clip.mp4"
+    monkeypatch.chdir(tmp_path)
+    assert choose_video("my clip.mp4", tmp_path, tmp_path).resolve() == tmp_path / "my clip.mp4"
+
+
 def test_ground_truth_belongs_to_the_demonstration_clip_however_it_is_named(tmp_path):
     clip = tmp_path / "demo/sample_720p.mp4"
     clip.parent.mkdir()

@@ -72,6 +72,13 @@ def test_standard_input_stays_open(tmp_path):
     assert log.read_text().splitlines()[-2] == "0"
 
 
+def test_stream_muxer_is_the_one_the_configuration_is_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("USE_NEW_NVSTREAMMUX", "yes")
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, "import os; print(os.environ['USE_NEW_NVSTREAMMUX'])")], log, {})
+    assert log.read_text().splitlines()[-2] == "no"
+
+
 def test_log_says_when_the_tool_ended(tmp_path):
     log = tmp_path / "x.log"
     run_tool([tool(tmp_path, "print('done')")], log, {})

@@ -1,10 +1,10 @@
 """Write a deepstream-app configuration for N copies of the clip."""
 
 import json
-import os
 from pathlib import Path
 
 from dsbench.app_config import Clip, render_app_config
+from dsbench.config_path import relative_to_config
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
@@ -14,7 +14,7 @@ with explained(snakemake.log[0]):
     text = render_app_config(
         Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
         streams=snakemake.params.streams,
-        nvinfer_config=os.path.relpath(snakemake.input.nvinfer, destination.parent),
+        nvinfer_config=relative_to_config(Path(snakemake.input.nvinfer), destination),
         interval_s=snakemake.params.interval_s,
         kitti_directory=Path(kitti) if kitti else None,
         loop=snakemake.params.loop,

@@ -7,6 +7,7 @@ from pathlib import Path
 from dsbench.errors import BuildError
 
 ENDLESS = 1
+FAKESINK = 1
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,13 @@ def render_app_config(
 
     `interval_s` switches the PERF rows on; `kitti_directory` the dump. `files` has one video for each stream
     where they are not all the clip; the muxer scales them to the clip's size. Each source has a group of its own,
-    since the shorthand for copies (type 3) reads a % in the path as a printf directive.
+    since the shorthand for copies (type 3) reads a % in the path as a printf directive; each has a sink of its own,
+    since without tiling a stream that no sink asks for is dropped and its end not waited for.
     """
-    application = {"enable-perf-measurement": int(interval_s is not None)}
-    if interval_s is not None:
-        application["perf-measurement-interval-sec"] = interval_s
-    if kitti_directory is not None:
-        application["gie-kitti-output-dir"] = str(kitti_directory)
     played = files or [clip.path] * streams
-    sources = {
-        f"source{i}": {"enable": 1, "type": 2, "uri": _file_uri(file)} for i, file in enumerate(played)
-    }
+    sources = {f"source{i}": {"enable": 1, "type": 2, "uri": file_uri(file)} for i, file in enumerate(played)}
     groups = {
-        "application": application,
+        "application": _application(interval_s, kitti_directory),
         "tiled-display": {"enable": 0},
         **sources,
         "streammux": {
@@ -54,7 +49,7 @@ def render_app_config(
             "height": clip.height,
             "live-source": 0,
         },
-        "sink0": {"enable": 1, "type": 1, "sync": 0},
+        **{f"sink{i}": {"enable": 1, "type": FAKESINK, "sync": 0, "source-id": i} for i in range(streams)},
         "osd": {"enable": 0},
         "primary-gie": {
             "enable": 1,
@@ -67,13 +62,22 @@ def render_app_config(
     return "\n".join(_group(name, keys) for name, keys in groups.items())
 
 
+def _application(interval_s: int | None, kitti_directory: Path | None) -> dict[str, object]:
+    application = {"enable-perf-measurement": int(interval_s is not None)}
+    if interval_s is not None:
+        application["perf-measurement-interval-sec"] = interval_s
+    if kitti_directory is not None:
+        application["gie-kitti-output-dir"] = str(kitti_directory)
+    return application
+
+
 def _group(name: str, keys: dict[str, object]) -> str:
     lines = "".join(f"{key}={value}\n" for key, value in keys.items())
     return f"[{name}]\n{lines}"
 
 
-def _file_uri(path: Path) -> str:
-    """Return a file:// URI; characters a key file cannot carry are percent-encoded by as_uri."""
+def file_uri(path: Path) -> str:
+    """Return a file:// URI; as_uri percent-encodes what neither a key file nor gst-launch can carry."""
     if not path.is_absolute():
         raise BuildError(f"{path}: the clip's path must be absolute in a deepstream-app configuration")
     return path.as_uri()

@@ -147,6 +147,7 @@ def _run(run: StreamRun, target_fps: float, log: str) -> dict:
         "min_stream_fps": run.slowest_fps,
         "max_stream_fps": max(run.stream_fps),
         "cov_pct": run.variation_pct,
+        "warnings": run.warnings,
         "windows": len(run.window_fps),
         "real_time": run.slowest_fps >= target_fps,
         "log": log,

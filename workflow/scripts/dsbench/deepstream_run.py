@@ -3,8 +3,15 @@
 import shutil
 from pathlib import Path
 
-from dsbench.perf_log import StalledStreamError, StreamRun, WindowCounter, check_ended_well, read_run
-from dsbench.tool_run import report_progress, run_tool
+from dsbench.deepstream_log import (
+    END_OF_STREAM,
+    REBUILD,
+    PerfLogError,
+    check_ended_well,
+    failure_cause,
+)
+from dsbench.perf_log import StalledStreamError, StreamRun, WindowCounter, idle_stream, read_run
+from dsbench.tool_run import ToolFailedError, report_progress, run_tool
 
 # Rows before the pipeline runs, the ramp-up row, and one row of slack for a late first frame.
 EXTRA_ROWS = 3
@@ -45,16 +52,32 @@ def _measure_once(
     log: Path,
     facts: dict[str, str],
 ) -> StreamRun:
-    counter = WindowCounter(streams)
-    run_tool(
-        [program, "-c", str(config)],
+    counter = WindowCounter()
+    _run_app(
+        program,
+        config,
         log,
         facts,
-        config,
         timeout_s=timeout_s + (windows + EXTRA_ROWS) * interval_s,
         stop_when=lambda line: counter.feed(line) >= windows,
     )
     return read_run(log, streams, windows)
+
+
+def _run_app(program: str, config: Path, log: Path, facts: dict[str, str], **limits) -> None:
+    """Run the app; of a failure, name what its log says it comes from."""
+    try:
+        run_tool([program, "-c", str(config)], log, facts, config, **limits)
+    except ToolFailedError as error:
+        text = log.read_text(errors="replace") if log.is_file() else ""
+        if REBUILD.search(text):
+            check_ended_well(text, log)
+        cause = failure_cause(text)
+        if cause is not None and cause not in str(error):
+            raise PerfLogError(f"{error}; the first cause it names is: {cause}") from error
+        if (stream := idle_stream(text)) is not None:
+            raise StalledStreamError(f"{error}; stream {stream} stalled, or never got a frame") from error
+        raise
 
 
 def dump_kitti(
@@ -63,5 +86,10 @@ def dump_kitti(
     """Play the clip once and leave one KITTI file per frame in `directory`, emptied before."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    run_tool([program, "-c", str(config)], log, facts, config, timeout_s=timeout_s)
-    check_ended_well(log.read_text(errors="replace"), log)
+    _run_app(program, config, log, facts, timeout_s=timeout_s)
+    text = log.read_text(errors="replace")
+    check_ended_well(text, log)
+    if END_OF_STREAM not in text:
+        raise PerfLogError(
+            f"{log}: no '{END_OF_STREAM}', so the clip was not played to its end; play it again"
+        )

@@ -1,4 +1,4 @@
-"""What this machine is and has: processor, host, GPU driver, compiler, encoder; None means absent."""
+"""What this machine is and has: processor, host, GPU driver, compiler; None means absent."""
 
 import os
 import platform
@@ -11,7 +11,6 @@ from pathlib import Path
 PROBE_TIMEOUT_S = 10
 CPU_IDENTITY = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU architecture", "CPU part")
 VECTOR_FLAGS = ("sse4", "avx", "f16c", "fma", "amx", "asimd", "bf16", "i8mm", "sve")
-THEORA_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
 
 
 @cache
@@ -53,18 +52,6 @@ def host() -> dict:
         system = None
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {"os": system, "kernel": platform.release(), "memory_gib": round(memory_bytes / 2**30, 1)}
-
-
-def encoder() -> dict:
-    """Return GStreamer's version and the marker of the encoder the video will use."""
-    version = re.search(r"version (\S+)", output_of(["gst-launch-1.0", "--version"]) or "")
-    usable = version is not None and all(
-        output_of(["gst-inspect-1.0", "--exists", element]) is not None for element in THEORA_ELEMENTS
-    )
-    return {
-        "gstreamer": version[1] if version else None,
-        "encoder": "theoraenc-fallback" if usable else "skipped",
-    }
 
 
 def first_line(command: list[str]) -> str | None:

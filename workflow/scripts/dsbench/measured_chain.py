@@ -92,13 +92,16 @@ def summarise_run(logs: list[Path], windows: int) -> dict:
     tries = []
     for log in logs:
         run = read_run(log, streams_of(log), windows)
-        tries.append({"log": str(log), "window_fps": run.window_fps, "stream_fps": run.stream_fps})
+        rates = {"window_fps": run.window_fps, "stream_fps": run.stream_fps, "warnings": run.warnings}
+        tries.append({"log": str(log), **rates})
     return {"tries": tries}
 
 
 def stream_run(entry: dict) -> StreamRun:
     """Return one try of a summary as the rates it holds."""
-    return StreamRun(streams_of(Path(entry["log"])), entry["window_fps"], entry["stream_fps"])
+    # Names follow from this while a summary made before warnings were kept still waits to be remade.
+    warned = entry.get("warnings", [])
+    return StreamRun(streams_of(Path(entry["log"])), entry["window_fps"], entry["stream_fps"], warned)
 
 
 def streams_of(log: Path) -> int:

@@ -1,10 +1,10 @@
 """The nvinfer configuration of one detector, written from its preprocessing, its family and its ONNX."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsbench.config_path import relative_to_config
 from dsbench.errors import BuildError
 from dsbench.family import Family
 from dsbench.preprocessing import Preprocessing
@@ -54,13 +54,13 @@ def render_nvinfer_config(
         "network-type": 0,
         "network-mode": NETWORK_MODES[precision],
         "batch-size": batch_size,
-        "onnx-file": _relative(files.onnx, files.config),
-        "model-engine-file": _relative(files.engine, files.config),
+        "onnx-file": relative_to_config(files.onnx, files.config),
+        "model-engine-file": relative_to_config(files.engine, files.config),
         "infer-dims": f"3;{preprocessing.height};{preprocessing.width}",
         **image_keys(preprocessing),
-        "labelfile-path": _relative(files.labels, files.config),
+        "labelfile-path": relative_to_config(files.labels, files.config),
         "num-detected-classes": class_count,
-        "custom-lib-path": _relative(files.parser_library, files.config),
+        "custom-lib-path": relative_to_config(files.parser_library, files.config),
         "parse-bbox-func-name": family.head.parser_symbol,
         "cluster-mode": family.cluster_mode,
     }
@@ -99,10 +99,6 @@ def image_keys(preprocessing: Preprocessing) -> dict[str, object]:
     if preprocessing.offsets is not None:
         keys["offsets"] = ";".join(f"{offset:.10g}" for offset in preprocessing.offsets)
     return keys
-
-
-def _relative(path: Path, config: Path) -> str:
-    return Path(os.path.relpath(path, config.parent)).as_posix()
 
 
 def _check(

@@ -2,22 +2,17 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
 
-from dsbench.errors import BuildError
+from dsbench.deepstream_log import INTERRUPTED, PerfLogError, check_ended_well, warnings
 
 NUMBER = r"-?[0-9.]+|inf|-?nan"
 ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
-PAIR = re.compile(rf"({NUMBER}) \((?:{NUMBER})\)")
-REBUILD = re.compile(r"Trying to create engine from model files|serialize cuda engine to file")
-BROKEN_OUTPUT = re.compile(r"^.*(?:Failed to parse bboxes|Error in NvDsInferContextImpl).*$", re.M)
-INTERRUPTED = "User Interrupted"
-
-
-class PerfLogError(BuildError):
-    """A deepstream-app log that is not the log of a finished, undisturbed run."""
+PAIR = re.compile(rf"({NUMBER}) \(({NUMBER})\)")
+# DeepStream 9 divides by the nominal interval, so a late timer shows only in the averages, which go by real time.
+AVERAGE_TOLERANCE = 0.2
 
 
 class StalledStreamError(PerfLogError):
@@ -28,12 +23,14 @@ class StalledStreamError(PerfLogError):
 class StreamRun:
     """Frames per second of one run, over full windows after the ramp-up.
 
-    `total_fps` is the sum over streams of each stream's mean; `window_fps` holds each window's sum.
+    `total_fps` is the sum over streams of each stream's mean; `window_fps` holds each window's sum; `warnings`
+    are sentences.
     """
 
     streams: int
     window_fps: list[float]
     stream_fps: list[float]
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def total_fps(self) -> float:
@@ -62,21 +59,20 @@ def parse_row(line: str) -> list[float] | None:
     """Return the window frames/s of each stream of a PERF row, or None for another line."""
     if not ROW.match(line):
         return None
-    return [float(value) for value in PAIR.findall(line)]
+    return [float(window) for window, _ in PAIR.findall(line)]
 
 
 class WindowCounter:
     """Counts full windows while a run is still printing: rows after the one in which all streams first ran."""
 
-    def __init__(self, streams: int):
-        self.streams = streams
+    def __init__(self):
         self.windows = 0
         self._ramped_up = False
 
     def feed(self, line: str) -> int:
         """Take one log line, return the number of full windows so far."""
         row = parse_row(line)
-        if row is not None and len(row) == self.streams:
+        if row is not None:
             if self._ramped_up:
                 self.windows += 1
             elif all(value > 0 for value in row):
@@ -85,43 +81,70 @@ class WindowCounter:
 
 
 def read_run(log: Path | str, streams: int, min_windows: int) -> StreamRun:
-    """Return the rates of `streams` streams; refuse rebuilt engines, stalls and too few windows.
+    """Return the rates of `streams` streams; refuse rebuilt engines, stalls, too few windows and ends of its own.
 
     The first row in which every stream runs is ramp-up and dropped; a row after Ctrl-C is partial and dropped.
     """
     text = Path(log).read_text(errors="replace")
     check_ended_well(text, log)
-    rows = [row for row in map(parse_row, text.split(INTERRUPTED)[0].splitlines()) if row is not None]
-    wrong = next((row for row in rows if len(row) != streams), None)
-    if wrong is not None:
-        raise PerfLogError(f"{log}: a PERF row has {len(wrong)} streams, the run was asked for {streams}")
-    started = next((i for i, row in enumerate(rows) if all(value > 0 for value in row)), len(rows))
-    windows = rows[started + 1 :]
+    measured, interrupted, _ = text.partition(INTERRUPTED)
+    windows = full_windows(measured, streams, log)
     if len(windows) < min_windows:
         raise PerfLogError(
             f"{log}: {len(windows)} full windows after the ramp-up, expected {min_windows};"
             " the run ended early, its last lines say why"
         )
+    if not interrupted:
+        raise PerfLogError(
+            f"{log}: the run ended by itself, expected '{INTERRUPTED}' after {min_windows} windows; only"
+            " nvv4l2decoder plays a clip in a loop, give one that it decodes"
+        )
+    return reduce_windows(windows, warnings(text) + _contradiction(measured, windows))
+
+
+def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:
+    """Return the frames/s of each stream in each window after the ramp-up; refuse other columns and stalls."""
+    rows = [row for row in map(parse_row, text.splitlines()) if row is not None]
+    if not rows:
+        raise PerfLogError(
+            f"{log}: no PERF row, expected one for each window; check enable-perf-measurement and that the clip plays"
+        )
+    wrong = next((row for row in rows if len(row) != streams), None)
+    if wrong is not None:
+        raise PerfLogError(f"{log}: a PERF row has {len(wrong)} streams, the run was asked for {streams}")
+    started = next((i for i, row in enumerate(rows) if all(value > 0 for value in row)), len(rows))
+    windows = rows[started + 1 :]
     for row in windows:
         for stream, value in enumerate(row):
             if not (math.isfinite(value) and value > 0):
                 raise StalledStreamError(f"{log}: stream {stream} stalled ({value} frames/s in a window)")
+    return windows
+
+
+def idle_stream(text: str) -> int | None:
+    """Return the first stream without a frame in the last window, None where all run or nothing was printed."""
+    rows = [row for row in map(parse_row, text.splitlines()) if row is not None]
+    return next((i for i, value in enumerate(rows[-1]) if not value > 0), None) if rows else None
+
+
+def reduce_windows(windows: list[list[float]], warned: list[str]) -> StreamRun:
+    """Return the rates over `windows`, each with the frames/s of every stream."""
     return StreamRun(
-        streams=streams,
+        streams=len(windows[0]),
         window_fps=[sum(row) for row in windows],
         stream_fps=[fmean(column) for column in zip(*windows, strict=True)],
+        warnings=warned,
     )
 
 
-def check_ended_well(text: str, log: Path | str) -> None:
-    """Refuse a run that failed, or that measured an engine built on the spot instead of the named one."""
-    if REBUILD.search(text):
-        raise PerfLogError(
-            f"{log}: the engine was rebuilt instead of loaded; check model-engine-file, batch-size and the"
-            " TensorRT version in the lines before 'Trying to create engine from model files'"
-        )
-    if broken := BROKEN_OUTPUT.search(text):
-        raise PerfLogError(f"{log}: frames without post-processing were counted: {broken[0].strip()}")
-    if "App run failed" in text or "App run successful" not in text:
-        cause = re.search(rf"^(?:\*\* ERROR|ERROR from|ERROR:)(?!.*{INTERRUPTED}).*$", text, re.M)
-        raise PerfLogError(f"{log}: no 'App run successful': {cause[0] if cause else 'the run was cut off'}")
+def _contradiction(text: str, windows: list[list[float]]) -> list[str]:
+    """Return a sentence where the last averages since the first frame are far from the windows."""
+    last = next(line for line in reversed(text.splitlines()) if parse_row(line) is not None)
+    average_fps = sum(float(average) for _, average in PAIR.findall(last))
+    window_fps = fmean(sum(row) for row in windows)
+    if abs(average_fps / window_fps - 1) <= AVERAGE_TOLERANCE:
+        return []
+    return [
+        f"The windows give {window_fps:.1f} frames/s in all, the averages since the first frame {average_fps:.1f};"
+        " a slow start or windows longer than their nominal interval explain that."
+    ]

@@ -22,6 +22,8 @@ TITLES = {
 LOAD_ALLOWANCE_S = 10
 # A script lies three folders below the working directory, in models/{model}/scripts/.
 CHANGE_FOLDER = 'cd "$(dirname "$0")/../../.."'
+# deepstream-app takes a closed standard input, as of a job without a terminal, for 25 key presses a second.
+OPEN_INPUT = 'keys=$(mktemp -d) && mkfifo "$keys/keys" && exec 3<>"$keys/keys" && rm -r "$keys"'
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,14 @@ def render_scripts(m: Measured) -> dict[str, str]:
         m.precision,
         m.workspace_mib,
     )
+    run_s = LOAD_ALLOWANCE_S + (m.windows + EXTRA_ROWS) * m.interval_s
     bodies = {
         "build_engine": f"mkdir -p build/by_hand\n{_line(build)}",
         "trtexec_b1": _line(_benchmark(m, engine, 1)),
         "trtexec_bmax": _line(_benchmark(m, engine, m.profile.max_batch)),
-        "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{shlex.quote(m.deepstream_app)} -c {kitti_config}",
-        "ds_run1": _stopped(m, m.run1_config),
-        "ds_run2": _stopped(m, m.run2_config),
+        "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{app_run(m.deepstream_app, kitti_config)}",
+        "ds_run1": stopped_run(m.deepstream_app, m.run1_config, run_s),
+        "ds_run2": stopped_run(m.deepstream_app, m.run2_config, run_s),
     }
     return {name: _script(TITLES[name], body) for name, body in bodies.items()}
 
@@ -77,13 +80,20 @@ def _benchmark(m: Measured, engine: str, batch: int) -> list[str]:
     )
 
 
-def _stopped(m: Measured, config: str) -> str:
-    """deepstream-app ends cleanly on SIGINT only; --foreground leaves it the terminal as standard input."""
-    seconds = LOAD_ALLOWANCE_S + (m.windows + EXTRA_ROWS) * m.interval_s
-    return (
-        f"timeout --foreground --preserve-status --signal=INT {seconds} \\\n"
-        f"    {shlex.quote(m.deepstream_app)} -c {config}"
-    )
+def app_run(program: str, config: str) -> str:
+    """Return the shell lines that run the app with a standard input that stays open."""
+    return f"{OPEN_INPUT}\n{_app(program, config)}"
+
+
+def stopped_run(program: str, config: str, seconds: int) -> str:
+    """Return the shell lines that end the app by SIGINT after `seconds`, which alone ends it cleanly."""
+    # --foreground lets Ctrl-C reach the app.
+    stop = f"timeout --foreground --preserve-status --signal=INT {seconds}"
+    return f"{OPEN_INPUT}\n{stop} \\\n    {_app(program, config)}"
+
+
+def _app(program: str, config: str) -> str:
+    return f"{shlex.quote(program)} -c {shlex.quote(config)} <&3"
 
 
 def _line(command: list[str]) -> str:

@@ -1,6 +1,5 @@
 """The four runs that tell whether a batch's slots are alike: each short clip alone, one in all slots, both mixed."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import ClassVar
 
 from dsbench.app_config import Clip, render_app_config
 from dsbench.batch_slots import SlotDumps
+from dsbench.config_path import relative_to_config
 from dsbench.deepstream_run import dump_kitti
 from dsbench.kitti import Frames, read_directory
 
@@ -50,7 +50,7 @@ class SlotRuns:
             render_app_config(
                 self.clip,
                 len(files),
-                os.path.relpath(nvinfer, config.parent),
+                relative_to_config(nvinfer, config),
                 kitti_directory=Path(kitti.name),
                 files=files,
             )

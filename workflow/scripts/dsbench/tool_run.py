@@ -94,7 +94,8 @@ def _start(command: list[str]) -> subprocess.Popen:
             text=True,
             errors="replace",
             start_new_session=True,
-            env=os.environ | {"GST_DEBUG_NO_COLOR": "1"},
+            # The new stream muxer ignores the size that every box refers to.
+            env=os.environ | {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"},
         )
     except OSError as error:
         raise ToolFailedError(

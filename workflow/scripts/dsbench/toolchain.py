@@ -11,9 +11,10 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
-from dsbench.machine import cpu, cuda_version, encoder, first_line, host, nvidia_smi, output_of
+from dsbench.machine import cpu, cuda_version, first_line, host, nvidia_smi, output_of
 from dsbench.runtime import Runtime
 from dsbench.trtexec_log import banner_version
+from dsbench.video_encoder import encoder
 
 EMBEDDED_SOURCES = ("bin", "dsembed", "host")
 
@@ -122,7 +123,7 @@ PROBES = {
     "openvino": lambda _: metadata.version("openvino"),
     "cpu": lambda _: cpu(),
     "compiler": lambda _: first_line(["g++", "--version"]),
-    "encoder": lambda _: encoder(),
+    "encoder": lambda tools: encoder(tools.runtime.kind),
     "wkhtmltopdf": lambda _: first_line(["wkhtmltopdf", "--version"]),
     "export_lock": lambda tools: hashlib.sha256(
         (tools.project / "envs/export.lock").read_bytes()

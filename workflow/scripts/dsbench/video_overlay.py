@@ -17,8 +17,8 @@ import numpy as np
 from dsbench.box_drawing import class_colours, draw_detections
 from dsbench.errors import BuildError
 from dsbench.kitti import Frames
+from dsbench.video_encoder import THEORA
 
-ENCODER = "theoraenc-fallback"
 STILLS = ("frame_first.jpg", "frame_middle.jpg", "frame_last.jpg")
 PROGRESS_INTERVAL_S = 1.0
 
@@ -47,7 +47,7 @@ def record_overlay(
         try:
             with _open_video(video) as container:
                 written = _encode(container, kitti_by_frame, encoded, log, muxer_size)
-            found = _count_frames(encoded)
+            found = count_frames(encoded)
         except (av.error.FFmpegError, OSError) as error:
             raise VideoError(f"{video}: {error}; GStreamer's words are in {log}.") from error
         if written == 0 or found != written:
@@ -56,12 +56,12 @@ def record_overlay(
                 f"GStreamer's words are in {log}."
             )
         os.replace(encoded, destination)
-    return ENCODER
+    return THEORA
 
 
 def extract_frames(video: Path, destination: Path) -> list[Path]:
     """Write three JPEGs, from the middle of each third of `video`; return their paths in order."""
-    total = _count_frames(video)
+    total = count_frames(video)
     if total == 0:
         raise VideoError(f"{video}: no frame can be decoded; make the video again.")
     wanted = list(zip((total // 6, total // 2, total * 5 // 6), STILLS, strict=True))
@@ -142,7 +142,8 @@ def _frame_rate(stream: av.VideoStream) -> Fraction:
     return stream.average_rate
 
 
-def _count_frames(video: Path) -> int:
+def count_frames(video: Path) -> int:
+    """Return how many frames of `video` can be decoded."""
     with _open_video(video) as container:
         return sum(1 for _ in container.decode(video=0))
 

@@ -1,0 +1,51 @@
+"""Which encoder makes the video: NVENC where it opens, else Theora, else none."""
+
+import re
+from functools import cache
+
+from dsbench.machine import output_of
+
+NVENC, THEORA, NONE = "nvv4l2h264enc", "theoraenc-fallback", "skipped"
+SUFFIXES = {NVENC: "mp4", THEORA: "ogv"}
+EMBEDDED_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
+NVIDIA_ELEMENTS = ("uridecodebin", "nvvideoconvert", "nvstreammux", "nvinfer", "nvdsosd", "filesink")
+NVENC_ELEMENTS = ("nvv4l2h264enc", "h264parse", "mp4mux")
+THEORA_ELEMENTS = ("theoraenc", "oggmux")
+# The element exists on GPUs that have no encoder, H100 among them; only an encoded frame tells.
+OPEN_NVENC = [
+    *("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=8", "!", "video/x-raw,width=320,height=240"),
+    *(
+        "!",
+        "nvvideoconvert",
+        "!",
+        "video/x-raw(memory:NVMM),format=I420",
+        "!",
+        "nvv4l2h264enc",
+        "!",
+        "fakesink",
+    ),
+]
+
+
+@cache
+def encoder(runtime_kind: str) -> dict:
+    """Return GStreamer's version and the marker of the encoder the video of this runtime will use."""
+    version = re.search(r"version (\S+)", output_of(["gst-launch-1.0", "--version"]) or "")
+    return {
+        "gstreamer": version[1] if version else None,
+        "encoder": _usable(runtime_kind) if version else NONE,
+    }
+
+
+def _usable(runtime_kind: str) -> str:
+    if runtime_kind == "embedded":
+        return THEORA if _exist(EMBEDDED_ELEMENTS) else NONE
+    if not _exist(NVIDIA_ELEMENTS):
+        return NONE
+    if _exist(NVENC_ELEMENTS) and output_of(OPEN_NVENC) is not None:
+        return NVENC
+    return THEORA if _exist(THEORA_ELEMENTS) else NONE
+
+
+def _exist(elements: tuple[str, ...]) -> bool:
+    return all(output_of(["gst-inspect-1.0", "--exists", element]) is not None for element in elements)

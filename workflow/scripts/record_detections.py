@@ -1,0 +1,21 @@
+"""Encode the clip as DeepStream draws its detections."""
+
+import json
+from pathlib import Path
+
+from dsbench.app_config import Clip
+from dsbench.detection_video import record_detections
+from dsbench.rule_script import explained
+from dsbench.toolchain import facts_of
+
+with explained(snakemake.log[0]):
+    video = json.loads(Path(snakemake.input.clip).read_text())
+    record_detections(
+        Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
+        Path(snakemake.input.nvinfer),
+        snakemake.params.encoder,
+        Path(snakemake.output.video),
+        snakemake.params.timeout_s,
+        Path(snakemake.log[0]),
+        facts_of(snakemake.input.facts),
+    )
