@@ -192,3 +192,21 @@ def test_source_files_stand_with_size_and_hash_beside_revision_and_licence(data)
     assert "| Licence | apache-2.0 |" in text
     assert "| Revision | c0ffee |" in text
     assert "| Source file | `model.safetensors`, 10,013,896 bytes, SHA-256 `b88455fa` |" in text
+
+
+def test_what_bound_a_run_is_said_from_its_samples(data):
+    report = render_markdown(data)
+    assert "| Bound by | cpu: busy: the processors 99 % | cpu: busy: the processors 98 % |" in report
+    assert "- What bound Run 1: cpu: busy: the processors 99 %." in report
+    assert "| GPU samples | not measured | not measured |" in report
+    data["deepstream"]["run1"]["conditions"] |= {"bound_by": None, "because": None, "samples": None}
+    assert "- What bound Run 1: not measured." in render_markdown(data)
+
+
+def test_a_disturbed_run_is_never_printed_as_clean(data):
+    assert "DISTURBED" not in render_markdown(data)
+    data["deepstream"]["run2"]["conditions"]["disturbances"] = ["other processes used the GPU: python3 (77)"]
+    report = render_markdown(data)
+    assert report.count("target 30 (Run 2); the run was DISTURBED**") == 2
+    assert "FPS per stream; DISTURBED, see section 8 |" in report
+    assert "| Disturbed | not measured | other processes used the GPU: python3 (77) |" in report

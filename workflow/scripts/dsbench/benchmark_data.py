@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsbench.bottleneck import run_conditions, trtexec_conditions
 from dsbench.measured_chain import stream_run
 from dsbench.perf_log import StreamRun
 from dsbench.streams import peak_gpu_streams, real_time_streams
@@ -91,13 +92,13 @@ def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
         "duration_s": settings["duration_s"],
         "warm_up_ms": settings["warm_up_ms"],
         "data_transfers": False,
-        "bs1": _rate(read_measurement(measured.b1_log), 1, measured.relative(measured.b1_log)),
-        "bsmax": _rate(chain[-1], measured.batches[-1], measured.relative(measured.chain_logs[-1])),
+        "bs1": _rate(measured, read_measurement(measured.b1_log), 1, measured.b1_log),
+        "bsmax": _rate(measured, chain[-1], measured.batches[-1], measured.chain_logs[-1]),
         "doubling": steps,
     }
 
 
-def _rate(m: Measurement, batch: int, log: str) -> dict:
+def _rate(measured: Measured, m: Measurement, batch: int, log: Path) -> dict:
     return {
         "batch": batch,
         "qps": m.queries_per_s,
@@ -111,7 +112,8 @@ def _rate(m: Measurement, batch: int, log: str) -> dict:
         "p99_ms": m.gpu_ms["p99"],
         "queries": m.queries,
         "warnings": m.warnings,
-        "log": log,
+        "conditions": trtexec_conditions(m, log),
+        "log": measured.relative(log),
     }
 
 
@@ -124,8 +126,8 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
     rt_streams = real_time_streams(run1.total_fps, measured.batches[-1], target_fps)
     return {
         "interval_s": settings["interval_s"],
-        "run1": _run(run1, target_fps, measured.relative(run1_log)),
-        "run2": _run(run2, target_fps, measured.relative(run2_log)),
+        "run1": _run(measured, run1, target_fps, run1_log),
+        "run2": _run(measured, run2, target_fps, run2_log),
         "rt_streams": rt_streams,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
@@ -134,7 +136,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
     }
 
 
-def _run(run: StreamRun, target_fps: float, log: str) -> dict:
+def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> dict:
     return {
         "streams": run.streams,
         "total_fps": run.total_fps,
@@ -146,7 +148,8 @@ def _run(run: StreamRun, target_fps: float, log: str) -> dict:
         "cov_pct": run.variation_pct,
         "windows": len(run.window_fps),
         "real_time": run.slowest_fps >= target_fps,
-        "log": log,
+        "conditions": run_conditions(log),
+        "log": measured.relative(log),
     }
 
 
