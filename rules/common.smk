@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 
-from dsbench.clip import DEMO_CLIP, choose_video, truth_directory
+from dsbench.clip import DEMO_CLIP, choose_video, frame_rate, truth_directory
 from dsbench.code_version import code_version
 from dsbench.config_check import check_config
 from dsbench.errors import BuildError
@@ -45,6 +45,7 @@ TOOLCHAIN = Toolchain(RUNTIME, PROJECT, config["deepstream"]["directory"])
 VIDEO = choose_video(
     os.environ.get("DS_VIDEO") or config["video"], Path(config["deepstream"]["directory"]), PROJECT
 )
+TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
 TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 # Nothing else may run beside a measurement: it is of the processor, or of a GPU that the processor feeds.

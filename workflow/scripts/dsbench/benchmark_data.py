@@ -131,7 +131,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
         "rt_streams": rt_streams,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
-        "notes": list(_notes(peak, rt_streams, measured.batches[-1], tries, target_fps))
+        "notes": list(_notes(peak, rt_streams, measured.max_bs, tries, target_fps))
         + _disturbances(run1, run2),
     }
 
@@ -153,11 +153,14 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
     }
 
 
-def _notes(peak: int, rt_streams: int, max_bs: int, tries: list[StreamRun], target_fps: float):
+def _notes(peak: int, rt_streams: int, decision: dict, tries: list[StreamRun], target_fps: float):
     if peak == 0:
         yield f"PEAK_GPU_STREAMS is 0: inference alone is slower than {target_fps:g} images/s; run 1 had 1 stream."
-    if peak > max_bs:
-        yield f"PEAK_GPU_STREAMS {peak} is above MAX_BS {max_bs}, where the doubling was told to stop."
+    if peak > decision["max_bs"]:
+        yield (
+            f"PEAK_GPU_STREAMS {peak} is above MAX_BS {decision['max_bs']}, where the doubling stopped:"
+            f" {decision['stopped_by']}."
+        )
     if rt_streams == 0:
         yield f"RT_STREAMS is 0: run 1 gave less than {target_fps:g} frames/s in all; run 2 had 1 stream."
     if len(tries) == 2:

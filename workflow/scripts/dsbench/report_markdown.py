@@ -112,4 +112,6 @@ def _decision(step: dict, data: dict) -> str:
     batch, peak = step["batch"], step["peak_gpu_streams"]
     if peak <= batch:
         return f"{peak} ≤ {batch}: stop"
-    return f"{peak} > {batch}: " + ("double" if batch < data["max_bs"] else "stopped by the configured limit")
+    return f"{peak} > {batch}: " + (
+        "double" if batch < data["max_bs"] else f"stop, {data['doubling_stopped_by']}"
+    )

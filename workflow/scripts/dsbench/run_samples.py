@@ -88,7 +88,12 @@ def summarise(samples: list[dict]) -> dict:
 
 def read_summary(log: Path) -> dict | None:
     """Return the summary at the end of the tool log `log`, None where nothing was sampled."""
-    lines = [line for line in log.read_text(errors="replace").splitlines()[-3:] if line.startswith(HEAD)]
+    return summary_of(log.read_text(errors="replace"))
+
+
+def summary_of(text: str) -> dict | None:
+    """Return the summary at the end of a tool log's text, None where nothing was sampled."""
+    lines = [line for line in text.splitlines()[-3:] if line.startswith(HEAD)]
     return json.loads(lines[-1].removeprefix(HEAD)) if lines else None
 
 
