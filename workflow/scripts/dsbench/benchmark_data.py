@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.bottleneck import run_conditions, trtexec_conditions
+from dsbench.build_attempts import attempt_of
 from dsbench.measured_chain import stream_run
 from dsbench.perf_log import StreamRun
 from dsbench.streams import peak_gpu_streams, real_time_streams
@@ -70,6 +71,7 @@ def engines(measured: Measured, model: str) -> list[dict]:
                 "compute": build.plan,
                 "workspace_mib": build.workspace_mib,
                 "profile": dict(zip(("min", "opt", "max"), build.profile, strict=True)),
+                "attempt": attempt_of(log),
                 "log": measured.relative(log),
             }
         )

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from dsbench.build_attempts import asked_workspace_mib, run_build
 from dsbench.errors import BuildError
 from dsbench.tool_run import report_progress, run_tool
 from dsbench.trtexec_command import Profile, benchmark_command, build_command
@@ -50,8 +51,8 @@ def build_engine(
     )
     report_progress(f"building {engine.name}; trtexec's output is in {log}")
     try:
-        run_tool(command, log, facts, timeout_s=BUILD_TIMEOUT_S)
-        check_build(log, partial, precision, workspace_mib)
+        command = run_build(command, log, facts, timeout_s=BUILD_TIMEOUT_S)
+        check_build(log, partial, precision, asked_workspace_mib(command))
         partial.rename(engine)
     finally:
         partial.unlink(missing_ok=True)
