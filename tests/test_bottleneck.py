@@ -96,7 +96,10 @@ def test_trtexec_that_waits_is_bound_by_what_it_says_or_was_sampled(tmp_path):
 @pytest.mark.parametrize(
     ("gpu", "says"),
     [
-        ({"throttled_pct": {"power cap": 40.0}}, "the GPU was throttled in 40 % of the samples (power cap)"),
+        (
+            {"throttled_pct": {"power brake": 40.0}},
+            "the GPU was throttled in 40 % of the samples (power brake)",
+        ),
         (
             {"foreign_processes": [{"pid": 77, "name": "python3"}]},
             "other processes used the GPU: python3 (77)",
@@ -115,6 +118,13 @@ def test_steady_run_is_undisturbed_and_an_unsampled_one_is_unknown():
     steady = sampled(sm_clock_mhz={"min": 1950, "mean": 1970, "max": 1980})
     assert disturbances(steady) == []
     assert disturbances(steady | {"gpu": None}) is None
+
+
+def test_power_cap_belongs_to_the_bound_and_is_no_disturbance(tmp_path):
+    found = run_conditions(run_of(tmp_path, sampled(sm=97, throttled_pct={"power cap": 75.0})))
+    assert found["disturbances"] == []
+    assert found["bound_by"] == "compute"
+    assert found["because"].endswith("; the power limit held the GPU's clock in 75 % of the samples")
 
 
 def test_rows_say_what_was_not_measured(tmp_path):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dsbench.gpu_samples import POWER_CAP
 from dsbench.run_samples import read_summary
 from dsbench.trtexec_log import Measurement
 
@@ -29,13 +30,17 @@ def run_conditions(log: Path) -> dict:
 
 
 def disturbances(samples: dict | None) -> list[str] | None:
-    """Return a sentence for each thing that made the GPU slower than it is; None where no GPU was sampled."""
+    """Return a sentence for each thing that made the GPU slower than it is; None where no GPU was sampled.
+
+    The power cap alone is no disturbance: a card under full load runs into its own limit, everywhere and always.
+    """
     gpu = samples and samples["gpu"]
     if not gpu:
         return None
     found = [
         f"the GPU was throttled in {share:g} % of the samples ({reason})"
         for reason, share in (gpu["throttled_pct"] or {}).items()
+        if reason != POWER_CAP
     ]
     if others := gpu["foreign_processes"]:
         names = ", ".join(f"{other['name']} ({other['pid']})" for other in others)
@@ -47,6 +52,10 @@ def disturbances(samples: dict | None) -> list[str] | None:
 
 
 def _conditions(bound_by: str | None, because: str | None, samples: dict | None) -> dict:
+    gpu = samples and samples["gpu"]
+    capped_pct = gpu["throttled_pct"].get(POWER_CAP) if gpu and gpu["throttled_pct"] else None
+    if because and capped_pct:
+        because += f"; the power limit held the GPU's clock in {capped_pct:g} % of the samples"
     return {
         "bound_by": bound_by,
         "because": because,

@@ -8,9 +8,10 @@ try:
 except ImportError:
     pynvml = None
 
-# NVML's clock event bits that make the GPU slower than it was asked to be, by the name its documentation uses.
+POWER_CAP = "power cap"
+# NVML's clock event bits that make the GPU slower than it was asked to be.
 THROTTLES = {
-    0x04: "power cap",
+    0x04: POWER_CAP,
     0x08: "hardware slowdown",
     0x20: "thermal slowdown by the driver",
     0x40: "thermal slowdown by the hardware",
