@@ -55,7 +55,7 @@ def test_build_without_memory_is_tried_with_half_the_workspace(build, tmp_path, 
     ("says", "logs"),
     [
         (FOREIGN_NODE, 2),
-        (NO_MEMORY, 5),
+        (NO_MEMORY, 3),
         ("[a] [E] Failed to parse onnx file", 1),
         ("[a] [E] something new", 1),
     ],

@@ -7,7 +7,7 @@ from pathlib import Path
 from dsbench.doctor import OPTIMISATION_LEVEL, WORKSPACE, Fault, diagnose
 from dsbench.tool_run import ToolFailedError, report_progress, run_tool
 
-SMALLEST_WORKSPACE_MIB = 64
+MOST_ATTEMPTS = 3
 LEVEL = "--builderOptimizationLevel="
 POOL = re.compile(r"^--memPoolSize=workspace:(\d+)(M?)$")
 HEAD = "# attempt: "
@@ -26,7 +26,7 @@ def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: f
         except ToolFailedError:
             fault = diagnose(log.read_text(errors="replace")) if log.is_file() else None
             changed = None if fault is None else next_command(command, fault)
-            if changed is None:
+            if changed is None or attempt == MOST_ATTEMPTS:
                 raise
             kept = log.with_name(f"{log.stem}_attempt{attempt}.log")
             shutil.copyfile(log, kept)
@@ -43,8 +43,6 @@ def next_command(command: list[str], fault: Fault) -> list[str] | None:
         return None if any(each.startswith(LEVEL) for each in command) else [*command, f"{LEVEL}2"]
     if fault.next_attempt == WORKSPACE:
         half = asked_workspace_mib(command) // 2
-        if half < SMALLEST_WORKSPACE_MIB:
-            return None
         return [POOL.sub(rf"--memPoolSize=workspace:{half}\2", each) for each in command]
     return None
 
