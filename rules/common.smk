@@ -25,6 +25,9 @@ if workflow.is_main_process:
     except BuildError as error:
         raise WorkflowError(str(error)) from None
 
+# CUDA counts GPUs from the fastest on unless told otherwise, nvidia-smi and NVML by bus: one order for all tools.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+
 # Relative, so that commands, logs and parameters are the same wherever the project lies.
 PROJECT = Path(os.path.relpath(workflow.basedir))
 FACTS = Path("build/toolchain")

@@ -120,6 +120,15 @@ def test_steady_run_is_undisturbed_and_an_unsampled_one_is_unknown():
     assert disturbances(steady | {"gpu": None}) is None
 
 
+@pytest.mark.parametrize("missing", ["throttled_pct", "foreign_processes", "sm_clock_mhz"])
+def test_run_of_which_a_part_is_unknown_is_not_called_undisturbed(missing):
+    assert disturbances(sampled(**{missing: None})) is None
+    throttled = {"throttled_pct": {"power brake": 5.0}} | (
+        {missing: None} if missing != "throttled_pct" else {}
+    )
+    assert disturbances(sampled(**throttled)) == ["the GPU was throttled in 5 % of the samples (power brake)"]
+
+
 def test_power_cap_belongs_to_the_bound_and_is_no_disturbance(tmp_path):
     found = run_conditions(run_of(tmp_path, sampled(sm=97, throttled_pct={"power cap": 75.0})))
     assert found["disturbances"] == []

@@ -25,6 +25,7 @@ def nvml(monkeypatch):
     spec.loader.exec_module(module)
     monkeypatch.setattr(gpu_samples, "pynvml", module)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     return lambda values: monkeypatch.setenv("FAKE_NVML", json.dumps(values))
 
 
@@ -76,7 +77,7 @@ def test_value_this_gpu_does_not_tell_is_absent(nvml, tmp_path):
     gpu = read_summary(ran(tmp_path, "time.sleep(0.8)"))["gpu"]
     assert (gpu["nvdec_pct"], gpu["sm_pct"], gpu["throttled_pct"]) == (None, None, None)
     assert gpu["sm_clock_mhz"]["mean"] == 1980
-    assert gpu["foreign_processes"] == []
+    assert gpu["foreign_processes"] is None
 
 
 def test_run_too_short_for_a_sample_has_none_and_keeps_no_older_ones(tmp_path):
@@ -131,6 +132,13 @@ def test_gpu_is_the_one_cuda_would_take(nvml, monkeypatch):
     for name, found in (("1,0", 1), ("GPU-abc", "GPU-abc")):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", name)
         assert gpu_samples.open_gpu()._handle == found
+
+
+def test_number_that_may_be_another_gpu_s_is_not_sampled(nvml, monkeypatch):
+    monkeypatch.delenv("CUDA_DEVICE_ORDER")
+    assert gpu_samples.open_gpu() is not None
+    nvml({"count": 2})
+    assert gpu_samples.open_gpu() is None
 
 
 def test_reasons_to_throttle_are_named_with_their_share(nvml):

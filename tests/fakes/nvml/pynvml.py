@@ -20,6 +20,7 @@ VALUES = {
     "total": 80 << 30,
     "reasons": 0,
     "pids": [],
+    "count": 1,
     "names": {},
 }
 _calls = {}
@@ -48,6 +49,10 @@ def nvmlInit():
 
 def nvmlShutdown():
     pass
+
+
+def nvmlDeviceGetCount():
+    return _value("count")
 
 
 def nvmlDeviceGetHandleByIndex(index):

@@ -30,7 +30,7 @@ def run_conditions(log: Path) -> dict:
 
 
 def disturbances(samples: dict | None) -> list[str] | None:
-    """Return a sentence for each thing that made the GPU slower than it is; None where no GPU was sampled.
+    """Return a sentence for each thing that made the GPU slower than it is; None where it cannot be known.
 
     The power cap alone is no disturbance: a card under full load runs into its own limit, everywhere and always.
     """
@@ -48,7 +48,9 @@ def disturbances(samples: dict | None) -> list[str] | None:
     clock = gpu["sm_clock_mhz"]
     if clock and clock["max"] > clock["min"] * (1 + CLOCK_SPREAD_PCT / 100):
         found.append(f"the SM clock moved between {clock['min']:g} and {clock['max']:g} MHz")
-    return found
+    # A clean run is one of which all three are known.
+    known = gpu["throttled_pct"] is not None and others is not None and clock
+    return found if found or known else None
 
 
 def _conditions(bound_by: str | None, because: str | None, samples: dict | None) -> dict:

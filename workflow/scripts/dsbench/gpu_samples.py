@@ -25,12 +25,12 @@ class Gpu:
 
     def __init__(self, handle):
         self._handle = handle
-        self._before = set(self._pids())
+        self._before = set(self._pids() or ())
 
     def sample(self, session: int) -> dict:
         """Return clocks in MHz, power in W, temperature in C, utilisation in percent, memory in MiB, throttle names.
 
-        `foreign` maps the process ids that are not of the tool in `session` to their names.
+        `foreign` maps the ids of processes that are not of the tool's process session `session` to their names.
         """
         used = _ask(lambda: pynvml.nvmlDeviceGetUtilizationRates(self._handle))
         memory = _ask(lambda: pynvml.nvmlDeviceGetMemoryInfo(self._handle))
@@ -60,12 +60,14 @@ class Gpu:
         """Let NVML go."""
         _ask(pynvml.nvmlShutdown)
 
-    def _pids(self) -> list[int]:
+    def _pids(self) -> list[int] | None:
         running = _ask(lambda: pynvml.nvmlDeviceGetComputeRunningProcesses(self._handle))
-        return [process.pid for process in running or []]
+        return None if running is None else [process.pid for process in running]
 
-    def _foreign(self, session: int) -> dict[int, str]:
+    def _foreign(self, session: int) -> dict[int, str] | None:
         pids = self._pids()
+        if pids is None:
+            return None
         others = [pid for pid in pids if pid in self._before or _session_of(pid) != session]
         unseen = [pid for pid in others if pid not in self._before and _session_of(pid) is None]
         if len(others) == len(pids) and unseen:
@@ -81,10 +83,13 @@ def open_gpu() -> Gpu | None:
     if pynvml is None or _ask(pynvml.nvmlInit, missing=False) is False:
         return None
     name = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
-    if name.isdecimal():
+    if not name.isdecimal():
+        handle = _ask(lambda: pynvml.nvmlDeviceGetHandleByUUID(name))
+    elif os.environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID" or _ask(pynvml.nvmlDeviceGetCount) == 1:
         handle = _ask(lambda: pynvml.nvmlDeviceGetHandleByIndex(int(name)))
     else:
-        handle = _ask(lambda: pynvml.nvmlDeviceGetHandleByUUID(name))
+        # CUDA counts from the fastest GPU on, NVML by bus: this number may be another GPU's.
+        handle = None
     return None if handle is None else Gpu(handle)
 
 

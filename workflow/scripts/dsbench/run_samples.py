@@ -101,7 +101,8 @@ def _summarise_gpu(gpus: list[dict]) -> dict:
     throttles = [gpu["throttles"] for gpu in gpus if gpu["throttles"] is not None]
     names = {name for entry in throttles for name in entry}
     totals = [gpu["memory_total_mib"] for gpu in gpus if gpu["memory_total_mib"] is not None]
-    foreign = {pid: name for gpu in gpus for pid, name in gpu["foreign"].items()}
+    seen = [gpu["foreign"] for gpu in gpus if gpu["foreign"] is not None]
+    foreign = {pid: name for entry in seen for pid, name in entry.items()}
     return {key: _range([gpu[key] for gpu in gpus]) for key in RANGES} | {
         "memory_total_mib": max(totals, default=None),
         "throttled_pct": {
@@ -110,7 +111,9 @@ def _summarise_gpu(gpus: list[dict]) -> dict:
         }
         if throttles
         else None,
-        "foreign_processes": [{"pid": pid, "name": name} for pid, name in sorted(foreign.items())],
+        "foreign_processes": [{"pid": pid, "name": name} for pid, name in sorted(foreign.items())]
+        if seen
+        else None,
     }
 
 

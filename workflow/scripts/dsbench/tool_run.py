@@ -100,8 +100,7 @@ def _start(command: list[str]) -> subprocess.Popen:
             text=True,
             errors="replace",
             start_new_session=True,
-            # CUDA counts its devices fastest first unless told otherwise; NVML counts them by bus.
-            env=os.environ | {"GST_DEBUG_NO_COLOR": "1", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
+            env=os.environ | {"GST_DEBUG_NO_COLOR": "1"},
         )
     except OSError as error:
         raise ToolFailedError(
