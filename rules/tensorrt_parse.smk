@@ -12,7 +12,7 @@ use rule make_export_environment as make_tensorrt_parse_environment with:
         "logs/wall_time/make_tensorrt_parse_environment.tsv"
     params:
         code=code_version("export_environment"),
-        lock=str(PROJECT / "envs/tensorrt_parse.lock"),
+        lock=lambda _, input: input.lock,
 
 
 rule parse_with_tensorrt:
