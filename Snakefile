@@ -22,6 +22,7 @@ include: "rules/preprocess.smk"
 include: "rules/engine.smk"
 include: "rules/parser.smk"
 include: "rules/validation.smk"
+include: "rules/agreement.smk"
 include: "rules/deepstream.smk"
 include: "rules/report.smk"
 

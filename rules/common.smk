@@ -16,11 +16,11 @@ from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
 from dsbench.runtime import choose_runtime
-from dsbench.toolchain import PROBES, Toolchain, read_fact
+from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 
-check_config(config)
 if workflow.is_main_process:
     try:
+        check_config(config)
         check_targets(sys.argv[1:], config["models"], config["source"])
     except BuildError as error:
         raise WorkflowError(str(error)) from None

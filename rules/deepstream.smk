@@ -29,6 +29,8 @@ checkpoint benchmark_streams:
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
         preprocess="models/{model}/validation/preprocess.json",
+        agreement="models/{model}/validation/agreement.json",
+        batch_slots="models/{model}/validation/batch_slots.json",
         video=VIDEO,
         facts=RUNNER_FACTS,
     output:

@@ -4,6 +4,7 @@
 rule copy_config:
     input:
         config=file_of_source("config.json"),
+        processor=file_of_source("preprocessor_config.json"),
         checked=fetched_source,
         inspect=inspection_without_config,
     output:
@@ -61,6 +62,7 @@ rule export_onnx:
         checked=fetched_source,
         config=config_of_source,
         environment=export_environment,
+        labels=labels_for_graph,
         image="build/export/reference_image.png",
     output:
         onnx="build/export/{model}/model.onnx",
@@ -101,7 +103,7 @@ checkpoint prepare_onnx:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("onnx_prepare", "model_folder"),
+        code=code_version("onnx_prepare", "onnx_interface", "model_folder", "fetched_source"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"

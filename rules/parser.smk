@@ -1,31 +1,9 @@
 """Step 6, first half: the C++ parser and the nvinfer configuration."""
 
-PARSER_TEMPLATES = [
-    "Makefile.template",
-    "anchors.hpp",
-    "detection_parser.hpp",
-    "final_boxes.hpp",
-    "grid.hpp",
-    "output_tensors.hpp",
-    "queries.hpp",
-    "thresholds.hpp",
-    "include/nvdsinfer.h",
-    "include/nvdsinfer_custom_impl.h",
-]
-PARSER_SOURCES = [
-    "parser.cpp",
-    "parser_settings.hpp",
-    "anchors.hpp",
-    "detection_parser.hpp",
-    "final_boxes.hpp",
-    "grid.hpp",
-    "output_tensors.hpp",
-    "queries.hpp",
-    "thresholds.hpp",
-    "include/nvdsinfer.h",
-    "include/nvdsinfer_custom_impl.h",
-    "Makefile",
-]
+from dsbench.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
+
+PARSER_TEMPLATES = ["Makefile.template", *SHARED_HEADERS]
+PARSER_SOURCES = [SOURCE, SETTINGS, *SHARED_HEADERS, "Makefile"]
 
 
 rule write_parser:
@@ -42,7 +20,7 @@ rule write_parser:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("parser_build"),
+        code=code_version("parser_build", "families"),
     script:
         "../workflow/scripts/write_parser.py"
 
@@ -62,7 +40,7 @@ rule compile_parser:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("parser_build"),
+        code=code_version("parser_build", "families"),
     script:
         "../workflow/scripts/compile_parser.py"
 
@@ -81,7 +59,7 @@ rule write_nvinfer_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("nvinfer_config", "labels"),
+        code=code_version("nvinfer_config", "families", "labels"),
         batch_size=1,
         precision=config["precision"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
@@ -97,7 +75,7 @@ use rule write_nvinfer_config as write_nvinfer_config_ds with:
     benchmark:
         "logs/{model}/wall_time/write_nvinfer_config_ds.tsv"
     params:
-        code=code_version("nvinfer_config", "labels"),
+        code=code_version("nvinfer_config", "families", "labels"),
         batch_size=None,
         precision=config["precision"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

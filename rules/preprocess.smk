@@ -2,6 +2,7 @@
 
 # What nvinfer does to a frame is computed by the embedded runtime's code, whichever runtime measures.
 NVINFER_PIXELS = [
+    "dsembed/app_settings.py",
     "dsembed/decode.py",
     "dsembed/native.py",
     "dsembed/postprocess.py",
@@ -32,7 +33,7 @@ rule prove_preprocessing:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("preprocess_proof", "embedded_pixels", "labels"),
+        code=code_version("preprocess_proof", "nvinfer_pixels", "families", "labels"),
         frames=5,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:

@@ -45,6 +45,8 @@ rule collect_data:
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
         preprocess="models/{model}/validation/preprocess.json",
+        agreement="models/{model}/validation/agreement.json",
+        batch_slots="models/{model}/validation/batch_slots.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         schema=DATA_SCHEMA,
@@ -61,7 +63,8 @@ rule collect_data:
         "../envs/workflow.yaml"
     params:
         code=code_version(
-            "benchmark_data", "wall_time", "report_data", "system_facts", "detector", "preprocessing"
+            *("benchmark_data", "wall_time", "report_data", "system_facts", "preprocessing"),
+            *("families", "file_hashes", "labels", "reference_scripts"),
         ),
         settings={
             "target_fps": TARGET_FPS,

@@ -37,8 +37,12 @@ def source_bases(wildcards):
 
 
 def labels_of_config(wildcards):
+    """Return the text file with class names that a model's entry names, in a list; [] where it names none."""
     named = entry_of(wildcards).get("labels")
-    return [] if named is None else [str(locate(named, [Path(base) for base in SOURCE_BASES]))]
+    try:
+        return [] if named is None else [str(locate(named, [Path(base) for base in SOURCE_BASES]))]
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def fetched_source(wildcards):
@@ -97,6 +101,11 @@ def inspection_without_config(wildcards):
     return f"models/{wildcards.model}/model/inspect.json"
 
 
+def labels_for_graph(wildcards):
+    """Return the text file that an entry names, where class names tell the head of an ONNX; an export needs none."""
+    return labels_of_config(wildcards) if source_record(wildcards).has_onnx else []
+
+
 def export_environment(wildcards):
     return [] if source_record(wildcards).has_onnx else "build/.venv_optimum/packages.txt"
 
@@ -105,3 +114,4 @@ def export_environment(wildcards):
 if workflow.is_main_process:
     for name in named_models(sys.argv[1:]):
         files_of_source(SimpleNamespace(model=name))
+        labels_of_config(SimpleNamespace(model=name))

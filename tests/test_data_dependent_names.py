@@ -15,7 +15,7 @@ IMAGES_PER_S, TOTAL_FPS = 75, 70
 class Build:
     """The finished main job on fake tools of NVIDIA's runtime, whose numbers a test chooses."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, kitti):
         self.directory = directory
         self.settings = {"first_batch": {"nvidia": 4}}
         self.env = {
@@ -23,6 +23,7 @@ class Build:
             "PATH": f"{FAKES}:{FAKES / 'no_encoder'}:{os.environ['PATH']}",
             "FAKE_IMAGES_PER_S": str(IMAGES_PER_S),
             "FAKE_TOTAL_FPS": str(TOTAL_FPS),
+            "FAKE_KITTI": str(kitti),
         }
 
     def run(self, *arguments):
@@ -54,8 +55,8 @@ class Build:
 
 
 @pytest.fixture
-def build(tree):
-    return Build(tree)
+def build(tree, finished):
+    return Build(tree, finished / "models/rtdetr/samples/kitti_output")
 
 
 def test_peak_moves_up_over_doublings_and_down_again(build):
@@ -124,6 +125,14 @@ def test_log_that_was_cut_by_hand_is_refused_not_believed_and_comes_back_once_de
         ({"FAKE_TRTEXEC": "other-shape"}, "measured pixel_values with shape (1, 3, 320, 320), asked for (4,"),
         ({"FAKE_DEEPSTREAM": "rebuild"}, "the engine was rebuilt instead of loaded"),
         ({"FAKE_DEEPSTREAM": "stall"}, "stream 1 stalled"),
+        (
+            {"FAKE_DEEPSTREAM": "leak"},
+            "Different videos in the batch slots: slot 1, with the mirrored clip, frame",
+        ),
+        (
+            {"FAKE_KITTI": ""},
+            "No stage that can be judged here diverges, which leaves engine precision or how the runtime decodes",
+        ),
     ],
 )
 def test_misbehaving_tool_stops_the_build_and_leaves_its_log(build, how, says):

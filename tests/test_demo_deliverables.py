@@ -81,9 +81,9 @@ def test_the_clips_seed_is_neither_a_training_nor_a_held_out_seed():
     assert CLIP_SEED > HELD_OUT_SEED + 1_000_000
 
 
-def test_the_checkpoint_is_three_small_files_without_pickles():
+def test_the_checkpoint_is_small_files_and_its_card_without_pickles():
     files = {path.name: path.stat().st_size for path in CHECKPOINT.iterdir()}
-    assert files.keys() == {"config.json", "preprocessor_config.json", "model.safetensors"}
+    assert files.keys() == {"README.md", "config.json", "preprocessor_config.json", "model.safetensors"}
     assert sum(files.values()) < 12e6
 
 

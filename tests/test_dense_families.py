@@ -76,6 +76,23 @@ def test_family_is_told(case):
     assert recognise(seen).family.name == family
 
 
+NOT_DECODED = {
+    "distances as bins before the classes": facts([144, CELLS], answer=np.full((144, CELLS), -1.5)),
+    "logits behind the box": facts(
+        [84, CELLS], answer=np.vstack([[[99.0] * CELLS] * 4, [[-7.0] * CELLS] * 80])
+    ),
+    "bins on three strides": facts([CELLS, 112], answer=np.full((CELLS, 112), -1.5)),
+    "face landmarks behind the objectness": facts([3 * CELLS, 16], answer=np.full((3 * CELLS, 16), 120.0)),
+    "logits before the bins": facts([BIN_CELLS, 112], answer=np.full((BIN_CELLS, 112), -4.0)),
+}
+
+
+@pytest.mark.parametrize("case", NOT_DECODED)
+def test_numbers_that_are_no_scores_are_refused(case):
+    with pytest.raises(UnknownGraphError, match="refused by numbers beyond 0 to 1"):
+        recognise(NOT_DECODED[case])
+
+
 @pytest.mark.parametrize("case", ASKED)
 def test_user_is_asked_where_nothing_tells(case):
     seen, families = ASKED[case]
@@ -152,7 +169,9 @@ def test_yolov4_needs_boxes_with_an_axis_of_one():
         return GraphFacts({"input": (["b", 3, 32, 32], "float32")}, found, {}, None, {})
 
     assert family_facts(family_named("yolo_v4"), outputs(9, 1, 4))["class_count"] == 3
-    with pytest.raises(UnknownGraphError, match="has not the tensors of yolo_v4"):
+    with pytest.raises(
+        UnknownGraphError, match=r"has not the tensors of yolo_v4: .*; correct family: in the"
+    ):
         family_facts(family_named("yolo_v4"), outputs(9, 3, 4))
 
 

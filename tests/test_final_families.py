@@ -1,5 +1,7 @@
 """Families whose detections are final in the graph: told by names, shapes and one answer, and their tensors by role."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,54 @@ COUNTED = [
 @pytest.mark.parametrize(("seen", "family"), COUNTED)
 def test_units_and_axis_order_of_counted_boxes_are_told_by_answers_and_names(seen, family):
     assert recognise(seen).family.name == family
+
+
+def rows_of_6(row, metadata=None):
+    outputs = {"output0": (["b", 300, 6], F)}
+    answer = {"output0": np.tile(np.asarray(row, np.float32), (1, 300, 1))}
+    return replace(facts(outputs, answers=answer), metadata=metadata or {})
+
+
+def rows_scored(image, output, scores, metadata=None):
+    rows = np.tile(np.float32([200, 100, 280, 190, 0, 3]), (300, 1))
+    rows[:, 4] = scores
+    seen = facts({output: (["b", 300, 6], F)}, answers={output: rows[None]}, inputs=(image,))
+    return replace(seen, metadata=metadata or {})
+
+
+@pytest.mark.parametrize(
+    ("scores", "metadata", "family"),
+    [
+        (np.linspace(0.9, 0.1, 300), {}, "yolo_end_to_end"),
+        (np.linspace(0.1, 0.9, 300), {}, "deepstream_yolo_queries"),
+        (np.linspace(0.1, 0.9, 300), {"author": "Ultralytics"}, "yolo_end_to_end"),
+    ],
+)
+def test_queries_in_no_order_are_not_letterboxed_as_yolos_sorted_rows_are(scores, metadata, family):
+    seen = rows_scored("input", "output", scores, metadata)
+    verdict = recognise(seen)
+    assert verdict.family.name == family
+    assert verdict.family.pixels.padding == ("centre" if family == "yolo_end_to_end" else "none")
+
+
+def test_rows_in_no_order_of_another_exporter_are_asked_for():
+    with pytest.raises(UnknownGraphError, match="may be deepstream_yolo_queries or yolo_end_to_end:"):
+        recognise(rows_scored("images", "output0", np.linspace(0.1, 0.9, 300)))
+
+
+RT_DETR = {"author": "Ultralytics", "task": "detect", "description": "Ultralytics RT-DETR-l model"}
+OTHER_ROWS = {
+    "a score for each of two classes": rows_of_6([0.5, 0.5, 0.2, 0.2, 0.1, 0.7], RT_DETR),
+    "a score for each of two classes, no metadata": rows_of_6([0.5, 0.5, 0.2, 0.2, 0.1, 0.7]),
+    "corners as fractions": rows_of_6([0.2, 0.2, 0.6, 0.7, 0.9, 3]),
+    "centres in pixels": rows_of_6([300, 300, 90, 80, 0.9, 3]),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_ROWS)
+def test_rows_of_6_of_another_form_are_not_taken_for_final_ones(case):
+    with pytest.raises(UnknownGraphError, match="no object detector of a known family"):
+        recognise(OTHER_ROWS[case])
 
 
 @pytest.mark.parametrize(
@@ -107,15 +157,12 @@ def answers(boxes, scores):
 MANY = np.tile(BOXES, (50, 1))
 SOFTMAX = np.tile([0.9, 0.06, 0.04], (100, 1))
 PAIRS = [
-    (pair((100, 80)), "boxes_and_scores", 80),
     (pair((80, 100)), "pp_yoloe", 80),
     (pair((100, 80), answers=answers(MANY, np.zeros((100, 80)))), "boxes_and_scores_fractions", 80),
-    (pair((100, 4), names=("pred_scores", "pred_boxes")), "boxes_and_scores", 4),
     (pair((100, 21), classes=20), "ssd_decoded_pixels", 20),
     (pair((100, 3), answers=answers(MANY, SOFTMAX)), "ssd_decoded", 2),
     (pair((3, 100), answers=answers(MANY * 640, SOFTMAX.T)), "ssd_decoded_pixels", 2),
     (pair((100, 3), classes=3, answers=answers(MANY, SOFTMAX)), "ssd_decoded", 3),
-    (pair((100, 3), classes=3, answers=answers(MANY * 640, SOFTMAX * 0.9)), "boxes_and_scores", 3),
 ]
 
 
@@ -126,6 +173,51 @@ def test_boxes_beside_scores_are_told_by_axes_classes_and_answers(seen, family, 
     told = family_facts(verdict.family, seen)
     assert told["class_count"] == classes
     assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
+
+
+@pytest.mark.parametrize(
+    ("seen", "classes"),
+    [
+        (pair((100, 80)), 80),
+        (pair((100, 4), names=("pred_scores", "pred_boxes")), 4),
+        (pair((100, 3), classes=3, answers=answers(MANY * 640, SOFTMAX * 0.9)), 3),
+    ],
+)
+def test_families_with_the_same_tensors_and_other_pixels_are_asked_for(seen, classes):
+    with pytest.raises(
+        UnknownGraphError, match="may be boxes_and_scores or damo_yolo or rtmdet or yolo_nas:"
+    ):
+        recognise(seen)
+    for family in ("boxes_and_scores", "damo_yolo", "rtmdet", "yolo_nas"):
+        told = family_facts(recognise(seen, family).family, seen)
+        assert told["class_count"] == classes
+        assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
+
+
+CENTRES = np.tile([[0.5, 0.6, 0.1, 0.2]], (100, 1))
+LOGITS = np.full((100, 80), -4.0)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores"),
+    [
+        (CENTRES, np.zeros((100, 80))),
+        (MANY, LOGITS),
+        (CENTRES * 640, np.zeros((100, 80))),
+        (MANY * 640, LOGITS),
+    ],
+    ids=["centres as fractions", "logits, fractions", "centres in pixels", "logits, pixels"],
+)
+def test_boxes_that_are_no_corners_and_scores_that_are_logits_are_no_pair(boxes, scores):
+    with pytest.raises(UnknownGraphError, match="no object detector of a known family"):
+        recognise(pair((100, 80), answers=answers(boxes, scores)))
+
+
+@pytest.mark.parametrize(
+    ("family", "padding"), [("yolo_nas", "centre"), ("mmdetection", "corner"), ("yolox", "corner")]
+)
+def test_frames_are_padded_on_the_side_that_the_family_is_trained_with(family, padding):
+    assert family_named(family).pixels.padding == padding
 
 
 def test_labels_that_name_the_background_keep_their_ids():

@@ -1,5 +1,7 @@
 """The decision table: families by inputs, outputs, dtypes, metadata, and one answer where shapes do not tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,8 +68,8 @@ CASES = [
     (facts({"BatchedNMS": (["b", 1], "int32"), "BatchedNMS_1": BOXES}), "tao_nms"),
     (facts(one(8400, 6, name="output"), image="input"), "deepstream_yolo_rows"),
     (facts(one(25200, 6)), "yolo_v5"),
-    (facts(one(300, 6), answers=rows(np.full((300, 6), 0.5))), "ultralytics_rt_detr"),
-    (facts(one(300, 6), answers=rows(np.full((300, 6), 200))), "yolo_end_to_end"),
+    (facts(one(300, 6), answers=rows([[0.5, 0.5, 0.2, 0.2, 0.9, 3]] * 300)), "ultralytics_rt_detr"),
+    (facts(one(300, 6), answers=rows([[200, 100, 280, 190, 0.9, 3]] * 300)), "yolo_end_to_end"),
     (facts(one(84, 8400)), "yolo_v8"),
     (facts(one(6, 2100), size=320), "yolo_v8"),
     (facts(one(84, 8500)), "yolo_v8"),
@@ -78,10 +80,13 @@ CASES = [
         "yolo_v6",
     ),
     (facts(one(8400, 85), answers=rows(np.full((8400, 85), 0.3))), "yolox_raw"),
-    (facts(one(8400, 85), answers=rows(np.full((8400, 85), 300.3))), "yolox"),
+    (
+        facts(one(8400, 85), answers=rows(np.hstack([np.full((8400, 4), 300.3), np.full((8400, 81), 0.3)]))),
+        "yolox",
+    ),
     (facts(one(2125, 112), size=320), "nanodet"),
     (facts(one(3598, 112), size=416), "nanodet"),
-    (facts({"boxes": (["b", 8400, 4], F), "scores": (["b", 8400, 80], F)}), "boxes_and_scores"),
+    (facts({"boxes": (["b", 8400, 4], F), "scores": (["b", 80, 8400], F)}), "pp_yoloe"),
     (facts({"boxes": (["b", 10647, 1, 4], F), "confs": (["b", 10647, 80], F)}), "yolo_v4"),
 ]
 REFUSED = [
@@ -94,9 +99,13 @@ REFUSED = [
     (facts(hf(256), sides=["input_ids"]), "Grounding DINO whose text"),
     (facts(hf(3) | {"text_embeds": (["b", 3, 512], F)}), "OWL-ViT whose text"),
     (facts(hf(7)), "may be sigmoid_queries or softmax_queries"),
-    (facts(nvidia(4)), "may be tao_detr or tao_rt_detr"),
+    (facts(nvidia(4)), "may be softmax_queries or tao_detr or tao_rt_detr"),
+    (facts(nvidia(92)), "may be softmax_queries or tao_detr or tao_rt_detr"),
     (facts(nvidia(4), classes=4), "may be tao_detr or tao_rt_detr"),
-    (facts(nvidia(4), names=["person", "face", "bag"]), "may be tao_detr or tao_rt_detr"),
+    (
+        facts(nvidia(4), names=["person", "face", "bag"]),
+        "may be softmax_queries or tao_detr or tao_rt_detr",
+    ),
     (facts(nvidia(4), names=["N/A", "person", "face", "bag"]), "may be tao_detr or tao_rt_detr"),
     (facts({"a": (["m", 6], F), "b": ([1], "int32")}, sides=["scale_factor"]), "exclude_nms"),
     (facts({"output": (["m", 7], F)}), "without the NMS"),
@@ -129,6 +138,20 @@ def test_config_decides_between_families_of_its_head_whatever_the_outputs_are_ca
     seen = facts(outputs)
     assert recognise(seen, hint=family).family.head is family.head
     assert set(family_facts(family, seen)["tensors"].values()) == set(outputs)
+
+
+def test_names_from_1_on_do_not_turn_the_background_into_a_class():
+    seen = replace(facts(hf(5), classes=5), class_names={1: "a", 2: "b", 3: "c", 4: "d"})
+    assert recognise(seen, hint=family_named("detr")).family.name == "softmax_queries"
+    with pytest.raises(UnknownGraphError, match="may be sigmoid_queries or softmax_queries"):
+        recognise(seen)
+
+
+def test_config_of_detr_tells_its_own_repositorys_outputs():
+    seen = facts(nvidia(92), names=["N/A", *(f"name {n}" for n in range(1, 91))])
+    verdict = recognise(seen, hint=family_named("detr"))
+    assert verdict.family.name == "softmax_queries"
+    assert family_facts(verdict.family, seen)["class_count"] == 91
 
 
 def test_facts_leave_initializers_out_of_the_inputs():

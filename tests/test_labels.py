@@ -38,6 +38,14 @@ def test_ids_are_never_shifted_and_those_without_a_column_are_noted():
     assert any("no tensor column (first id 2)" in note for note in labels.notes)
 
 
+def test_names_without_the_background_in_front_are_refused_since_each_would_name_the_class_before():
+    names = {0: "person", 1: "face", 2: "bag"}
+    with pytest.raises(LabelsError, match="3 of 4 classes, of which the first 1 is background"):
+        label_names(names, 4, background=1)
+    assert label_names({0: "BG", 1: "person"}, 2, background=1).names == ("BG", "person")
+    assert label_names({}, 2, background=1).names == ("class_0", "class_1")
+
+
 def test_no_names_at_all_give_numbered_classes():
     assert label_names({}, 2).names == ("class_0", "class_1")
 

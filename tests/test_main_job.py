@@ -34,6 +34,9 @@ TREE = [
     "samples/kitti_output/00_000_000299.txt",
     "validation/gate.json",
     "validation/preprocess.json",
+    "validation/reference_run.json",
+    "validation/agreement.json",
+    "validation/batch_slots.json",
 ]
 
 

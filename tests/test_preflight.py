@@ -50,9 +50,19 @@ def test_text_of_a_tool_cannot_break_the_table(tmp_path):
 
 
 def test_configuration_is_finite_and_its_limits_fit():
-    good = {"target_fps": 30.0, "first_batch": {"nvidia": 64}, "largest_batch": {"nvidia": 64}}
+    good = {"target_fps": 30.0, "first_batch": {"nvidia": 64}, "largest_batch": {"nvidia": 64}, "models": {}}
     check_config(good)
     with pytest.raises(BuildError, match="target_fps is inf"):
         check_config(good | {"target_fps": float("inf")})
     with pytest.raises(BuildError, match=r"first_batch\.nvidia is 64, above largest_batch\.nvidia 32"):
         check_config(good | {"largest_batch": {"nvidia": 32}})
+
+
+def test_configured_family_is_one_of_those_declared():
+    limits = {"first_batch": {}, "largest_batch": {}}
+    for family in (None, "rt_detr"):
+        check_config(limits | {"models": {"m": {"source": "x", "family": family}}})
+    with pytest.raises(
+        BuildError, match=r"config: models\.m\.family is 'RT-DETR', expected one of .*, rt_detr, "
+    ):
+        check_config(limits | {"models": {"m": {"source": "x", "family": "RT-DETR"}}})

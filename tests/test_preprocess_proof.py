@@ -10,10 +10,10 @@ import pytest
 from onnx import helper
 
 from dsbench.detection_scores import Decoder
-from dsbench.embedded_pixels import NvinferPixels, rgb_of, spread_frames
 from dsbench.errors import BuildError
 from dsbench.families import family_named
 from dsbench.family import PixelRule
+from dsbench.nvinfer_pixels import NetworkInput, middle_frames, rgb_of
 from dsbench.onnx_compare import session
 from dsbench.onnx_std import fold_std
 from dsbench.preprocess_alternatives import AS_DERIVED, alternatives
@@ -67,7 +67,7 @@ def write_clip(path, shown):
         for _ in range(10):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
-    return spread_frames(path, 10, 2)
+    return middle_frames(path, 10, 2)
 
 
 @pytest.fixture(scope="module")
@@ -267,7 +267,7 @@ def test_alternatives_change_one_setting_each_and_offsets_follow_the_channels():
 def test_nvinfers_pixels_are_those_of_ffmpeg_where_nothing_is_scaled(frames):
     derived = derived_from(PLAIN | {"size": {"height": FRAME[0], "width": FRAME[1]}})
     frame = frames[0][1]
-    levels = NvinferPixels(derived, *FRAME[::-1]).tensor(frame) * 255
+    levels = NetworkInput(derived, *FRAME[::-1]).tensor(frame)[0] * 255
     difference = np.abs(levels - rgb_of(frame).transpose(2, 0, 1))
     assert difference.mean() < 2
     assert difference[:, 20:40, 20:80].max() <= 3
@@ -275,5 +275,5 @@ def test_nvinfers_pixels_are_those_of_ffmpeg_where_nothing_is_scaled(frames):
 
 def test_video_shorter_than_it_says_is_refused(tmp_path):
     write_clip(tmp_path / "clip.mp4", [])
-    with pytest.raises(BuildError, match="it has 40 frames, but they end before number 30"):
-        spread_frames(tmp_path / "clip.mp4", 40, 2)
+    with pytest.raises(BuildError, match="ended before frame 30"):
+        middle_frames(tmp_path / "clip.mp4", 40, 2)

@@ -110,6 +110,9 @@ def test_frame_is_stretched_to_the_size_in_rgb():
 
 def test_bicubic_is_noted():
     assert any("resample 3" in note for note in derive_preprocessing(SIZE | {"resample": 3}, False).notes)
+    assert not any(
+        "resample" in note for note in derive_preprocessing(SIZE | {"resample": None}, False).notes
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,6 +125,8 @@ def test_bicubic_is_noted():
         ({"rescale_factor": 0}, "rescale_factor is 0"),
         ({"rescale_factor": "1/255"}, "rescale_factor"),
         ({"do_resize": False}, "do_resize is false"),
+        ({"resample": "bilinear"}, "resample is 'bilinear'"),
+        ({"resample": 6}, "resample is 6"),
         ({"do_center_crop": True}, "do_center_crop"),
         ({"do_flip_channel_order": True}, "do_flip_channel_order"),
         ({"do_pad": True, "pad_size": {"height": 800, "width": 800}}, "do_pad"),

@@ -14,6 +14,8 @@ MEASURING = {
     "choose_max_batch",
     "dump_kitti",
     "judge_kitti",
+    "judge_agreement",
+    "check_batch_slots",
     "record_video",
     "extract_frames",
     "collect_data",
@@ -109,9 +111,12 @@ def test_slurm_profile_plans_the_same_jobs(tmp_path):
 
 
 @pytest.fixture
-def nvidia(tree):
+def nvidia(tree, finished):
     """The finished job moved to NVIDIA's programs, which here are fakes that the embedded runtime works for."""
-    env = {"PATH": f"{PROJECT / 'tests/fakes'}:{os.environ['PATH']}"}
+    env = {
+        "PATH": f"{PROJECT / 'tests/fakes'}:{os.environ['PATH']}",
+        "FAKE_KITTI": str(finished / "models/rtdetr/samples/kitti_output"),
+    }
     config = "runtime: nvidia\nfirst_batch: {nvidia: 4}\n"
     done = snakemake(tree, REPORT, env=env, config=config)
     assert done.returncode == 0, done.stdout[-4000:]

@@ -1,6 +1,5 @@
 import pytest
 
-from dsbench.code_version import code_version
 from dsbench.errors import BuildError
 from dsbench.fetched_source import read_fetched, write_fetched
 from dsbench.file_choice import IntakeError, choose_files
@@ -154,8 +153,3 @@ def test_command_line_source_is_for_models_without_an_entry():
     check_targets(["--cores", "1", "models/b/model/b.onnx"], models, "org/name")
     with pytest.raises(BuildError, match="a has the source x in the config"):
         check_targets(["models/a/model/a.onnx"], models, "org/name")
-
-
-def test_code_version_covers_imported_modules():
-    assert code_version("deepstream_run") != code_version("perf_log")
-    assert code_version("streams") == code_version("streams")

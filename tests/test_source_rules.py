@@ -174,6 +174,38 @@ def test_lone_onnx_with_external_data_and_labels_is_taken_where_it_lies(tmp_path
     }
 
 
+@pytest.mark.parametrize(
+    ("processor", "says"),
+    [
+        (None, "neither its ONNX nor a preprocessor_config.json fixes height and width"),
+        ({"size": {"height": 320, "width": 320}, "do_resize": False}, "do_resize is false"),
+    ],
+)
+def test_preprocessing_of_safetensors_is_judged_before_the_export_environment(tmp_path, hub, processor, says):
+    hub.repositories["org/model"] = Repository(layout(preprocessor_config__json=processor))
+    done = run(tmp_path, hub, COPIED)
+    assert done.returncode != 0
+    assert says in done.stdout and "Traceback" not in done.stdout
+    assert not (tmp_path / COPIED).exists()
+
+
+def test_config_that_names_no_architecture_leaves_an_onnx_to_its_graph(tmp_path, hub):
+    wordless = layout(config__json={"model": "yolov10b.yaml"}, model__safetensors=None)
+    hub.repositories["org/model"] = Repository(wordless | {"onnx/model.onnx": onnx(tensor(raw=bytes(16)))})
+    done = run(tmp_path, hub, PROVENANCE)
+    assert done.returncode == 0, done.stdout[-3000:]
+    folder = write(
+        tmp_path / "mine", {"config.json": wordless["config.json"], "m.onnx": onnx(tensor(raw=bytes(16)))}
+    )
+    done = run(
+        tmp_path, hub, "models/own/model/provenance.json", config=f"models: {{own: {{source: {folder}}}}}\n"
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    hub.repositories["org/model"] = Repository(layout(config__json={"model": "yolov10b.yaml"}))
+    done = run(tmp_path, hub, PROVENANCE, "-R", "list_source")
+    assert "no architectures, model_type None is not an object detector" in done.stdout
+
+
 def test_ngc_model_reaches_its_folder(tmp_path, hub):
     ngc = NgcServer()
     content = {"model.onnx": onnx(tensor(raw=bytes(16))), "labels.txt": b"person\n"}

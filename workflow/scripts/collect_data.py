@@ -64,10 +64,11 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
 
 
 def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
-    """Return the report's `validation`: the gate's result and what became of the video."""
+    """Return the report's `validation`: the gates' results and what became of the video."""
     pictures = [Path(file).relative_to(tree).as_posix() for file in video]
     return json.loads(Path(files.gate).read_text()) | {
-        "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]}
+        **{name: json.loads(Path(files[name]).read_text()) for name in ("agreement", "batch_slots")},
+        "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }
 
 

@@ -1,4 +1,4 @@
-"""Copy the model's config.json once it describes a detector that can be built; without one, say what was seen."""
+"""Copy the model's config.json once what is to be exported can be built; without one, say what was seen."""
 
 import json
 import shutil
@@ -18,10 +18,11 @@ with explained(snakemake.log[0]):
         detector = read_detector(Path(snakemake.input.config))
         if not folder.has_onnx:
             prompt_phrases(detector.model_type, snakemake.params.prompt)
+            folder.preprocessing()
         shutil.copyfile(snakemake.input.config, output)
     elif snakemake.input.config:
         shutil.copyfile(snakemake.input.config, output)
     else:
         inspect = json.loads(Path(snakemake.input.inspect).read_text())
-        facts = {"model_type": inspect["family"], "architectures": [], "id2label": inspect["names"]}
+        facts = {"model_type": inspect["family"], "architectures": []}
         output.write_text(json.dumps(facts, indent=1) + "\n")

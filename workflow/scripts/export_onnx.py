@@ -14,9 +14,10 @@ from dsbench.tool_run import report_progress
 with explained(snakemake.log[0]):
     environment = snakemake.input.get("environment")
     source = read_fetched(Path(snakemake.input.checked))
+    labels = snakemake.input.get("labels")
     report_progress(f"making an ONNX of {source.folder}; the log is {snakemake.log[0]}")
     clean = clean_onnx(
-        ModelFolder(source.folder, source.names),
+        ModelFolder(source.folder, source.names, Path(labels[0]) if labels else None),
         python=Path(environment).parent / "bin/python" if environment else None,
         prompt=snakemake.params.prompt,
         family=snakemake.params.family,

@@ -6,9 +6,9 @@ from pathlib import Path
 import onnx
 
 from dsbench.detection_scores import Decoder
-from dsbench.embedded_pixels import spread_frames
 from dsbench.families import family_named
 from dsbench.labels import read_labels
+from dsbench.nvinfer_pixels import middle_frames
 from dsbench.onnx_compare import session
 from dsbench.preprocess_proof import Model, prove, reference_of
 from dsbench.preprocess_verdict import ProofError
@@ -37,7 +37,7 @@ with explained(snakemake.log[0]):
         model.size,
         (clip["height"], clip["width"]),
     )
-    frames = spread_frames(Path(files.video), clip["frames"], snakemake.params.frames)
+    frames = middle_frames(Path(files.video), clip["frames"], snakemake.params.frames)
     try:
         result = prove(model, reference, frames)
     except ProofError as error:

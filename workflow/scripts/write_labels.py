@@ -20,6 +20,7 @@ with explained(snakemake.log[0]):
             metadata={int(index): name for index, name in inspect["names"].items()},
         ),
         inspect["class_count"],
+        background=inspect["settings"].get("first_class", 0),
     )
     report_progress(f"labels: {len(chosen.labels.names)} classes, named by {chosen.origin}")
     for note in chosen.labels.notes:

@@ -1,5 +1,6 @@
 """deepstream-app configuration files for one model and N copies of one clip."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +26,12 @@ def render_app_config(
     interval_s: int | None = None,
     kitti_directory: Path | None = None,
     loop: bool = False,
+    files: Sequence[Path] = (),
 ) -> str:
     """Return a deepstream-app configuration: N file sources, batch-size N, fakesink, as fast as it can.
 
-    `interval_s` switches the PERF rows on; `kitti_directory` the dump. Each source has a group of its own,
+    `interval_s` switches the PERF rows on; `kitti_directory` the dump. `files` has one video for each stream
+    where they are not all the clip; the muxer scales them to the clip's size. Each source has a group of its own,
     since the shorthand for copies (type 3) reads a % in the path as a printf directive.
     """
     application = {"enable-perf-measurement": int(interval_s is not None)}
@@ -36,8 +39,10 @@ def render_app_config(
         application["perf-measurement-interval-sec"] = interval_s
     if kitti_directory is not None:
         application["gie-kitti-output-dir"] = str(kitti_directory)
-    uri = _file_uri(clip.path)
-    sources = {f"source{i}": {"enable": 1, "type": 2, "uri": uri} for i in range(streams)}
+    played = files or [clip.path] * streams
+    sources = {
+        f"source{i}": {"enable": 1, "type": 2, "uri": _file_uri(file)} for i, file in enumerate(played)
+    }
     groups = {
         "application": application,
         "tiled-display": {"enable": 0},

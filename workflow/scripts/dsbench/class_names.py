@@ -33,12 +33,13 @@ class ClassNames:
     labels: Labels
 
 
-def choose_names(sources: NameSources, class_count: int | None) -> ClassNames:
+def choose_names(sources: NameSources, class_count: int | None, background: int = 0) -> ClassNames:
     """Return the names of `class_count` classes, or of as many as are named where the tensors do not tell.
 
     What somebody wrote down for this model comes first. Of what lies inside its files it is the first that has
     real names for as many classes as the tensors, then for as many, then any. Raises LabelsError where the
-    text file that the config names has another number of them.
+    text file that the config names has another number of them, or just the first `background` classes, which
+    are no objects, have no name.
     """
     if sources.labels_in_config is not None:
         origin, names = "labels: in the config", read_source_labels(sources.labels_in_config)
@@ -47,7 +48,7 @@ def choose_names(sources: NameSources, class_count: int | None) -> ClassNames:
         origin, names = "the prompt", dict(enumerate(phrases))
     else:
         origin, names = _from_files(sources, class_count)
-    labels = label_names(names, class_count or (max(names) + 1 if names else 0))
+    labels = label_names(names, class_count or (max(names) + 1 if names else 0), background)
     return ClassNames(origin, Labels(labels.names, (*labels.notes, *_placeholder_notes(labels.names))))
 
 

@@ -1,17 +1,24 @@
-"""What the configuration's schema cannot say: numbers are finite, and limits fit each other."""
+"""What the configuration's schema cannot say: numbers are finite, limits fit each other, families are known."""
 
 import math
 
 from dsbench.errors import BuildError
+from dsbench.families import families
 
 
 def check_config(config: dict) -> None:
-    """Raise BuildError naming the key, unless every number is finite and no first batch is above its largest."""
+    """Raise BuildError naming the key, for a number not finite, a first batch above its largest, a family not known."""
     _refuse_infinite(config, "")
     for kind, first in config["first_batch"].items():
         largest = config["largest_batch"][kind]
         if first > largest:
             raise BuildError(f"config: first_batch.{kind} is {first}, above largest_batch.{kind} {largest}")
+    known = sorted(family.name for family in families())
+    for name, entry in config["models"].items():
+        if entry.get("family") not in (None, *known):
+            raise BuildError(
+                f"config: models.{name}.family is {entry['family']!r}, expected one of {', '.join(known)}"
+            )
 
 
 def _refuse_infinite(value, place: str) -> None:

@@ -15,6 +15,8 @@ FRACTIONS, PIXELS = "fractions", "pixels"
 # A box coordinate above this is in pixels, not a fraction of the image.
 LARGEST_FRACTION = 1.5
 Y_FIRST = [1, 0, 3, 2]
+# Distances to the sides may be negative where there is no object.
+MOST = 0.8
 
 
 def pixel_corners(frame: Frame, boxes: np.ndarray, settings: Mapping[str, Setting]) -> np.ndarray:
@@ -68,6 +70,13 @@ def possible_units(boxes: np.ndarray | None) -> set[str]:
     if largest == 0:
         return {FRACTIONS, PIXELS}
     return {FRACTIONS} if largest <= LARGEST_FRACTION else {PIXELS}
+
+
+def may_be_corners(boxes: np.ndarray | None) -> bool:
+    """Tell boxes [N, 4] whose corners are in order, as nearly all are; of centres with sides few look so."""
+    if boxes is None or not boxes.any():
+        return True
+    return bool((boxes[:, :2] <= boxes[:, 2:]).all(axis=1).mean() > MOST)
 
 
 def answered(facts: GraphFacts, name: str) -> np.ndarray | None:

@@ -53,9 +53,10 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
     if hint is not None and len(verdicts) > 1:
         verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head][:1] or verdicts
     if len(verdicts) > 1:
+        given = f" and the {len(facts.class_names)} class names" if facts.class_names else ""
         raise UnknownGraphError(
-            f"the ONNX ({facts.signature()}) may be {_names([v.family for v in verdicts], ' or ')}: its tensors"
-            " do not tell; name one with family: in the model's entry, or put config.json or labels.txt beside it."
+            f"the ONNX ({facts.signature()}) may be {_names([v.family for v in verdicts], ' or ')}: its tensors{given}"
+            " do not tell; name one with family: in the model's entry, or its classes with labels: there."
         )
     return verdicts[0]
 
@@ -86,7 +87,8 @@ def family_facts(family: Family, facts: GraphFacts) -> dict:
     except (LookupError, TypeError, ValueError) as error:
         raise UnknownGraphError(
             f"the ONNX ({facts.signature()}) has not the tensors of {family.name}:"
-            f" {', '.join(family.head.roles)} with fixed dims but the batch."
+            f" {', '.join(family.head.roles)} with fixed dims but the batch; correct family: in the"
+            " model's entry, or export it so."
         ) from error
     return {
         "tensors": tensors,

@@ -2,11 +2,16 @@
 
 from dsbench.family import Sign
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_signs import column, dense, end_to_end, integers
+from dsbench.graph_signs import column, dense, end_to_end, integers, scores
 
 COCO_CLASSES = 80
 BOX = 4
 BOX_AND_OBJECTNESS = 5
+
+
+def deepstream_yolo(facts: GraphFacts) -> bool:
+    """Tell the names that DeepStream-Yolo's exporters give."""
+    return set(facts.inputs) | facts.names == {"input", "output"}
 
 
 def rows_are_final(facts: GraphFacts) -> bool | None:
@@ -14,7 +19,7 @@ def rows_are_final(facts: GraphFacts) -> bool | None:
 
     The exporters' names tell, else whether the last column is whole numbers; None where the graph was not run.
     """
-    if set(facts.inputs) | facts.names == {"input", "output"}:
+    if deepstream_yolo(facts):
         return True
     if set(facts.inputs) == {"images"}:
         return False
@@ -24,6 +29,8 @@ def rows_are_final(facts: GraphFacts) -> bool | None:
 def five_and_classes(facts: GraphFacts) -> bool:
     """Tell classes behind a box and its objectness, or what may be for all that is known."""
     if end_to_end(facts) and rows_are_final(facts):
+        return False
+    if facts.rows is not None and not column(facts, slice(BOX, None), scores):
         return False
     return isinstance(facts.only[2], int) and facts.only[2] > BOX_AND_OBJECTNESS
 

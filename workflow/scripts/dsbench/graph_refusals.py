@@ -4,9 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_signs import queries
+from dsbench.graph_signs import dense_p6, distance_cells, queries
 
 SEGMENTERS = ("masks", "pred_masks", "keypoints", "pred_keypoints")
+
+
+def _anchors(f: GraphFacts) -> set[int]:
+    """Return how many anchors dense heads have for the image's size; what gave scores has matched before."""
+    cells = (f.cells, dense_p6(f))
+    return {count * anchors for count in cells for anchors in (1, 3)} | {distance_cells(f)}
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,12 @@ REFUSALS = (
         lambda f: sum(len(f.dims(name)) in (4, 5) for name in f.names) >= 3,
         "three or more maps",
         "its heads are not decoded; export it with the decoding in the graph",
+    ),
+    Refusal(
+        27,
+        lambda f: f.rows is not None and f.rows.ndim == 2 and not _anchors(f).isdisjoint(f.rows.shape),
+        "numbers beyond 0 to 1 where scores are expected",
+        "its scores or boxes are not decoded, or it gives key points; export it with the decoding in the graph",
     ),
     Refusal(
         28,

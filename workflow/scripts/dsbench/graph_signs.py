@@ -9,6 +9,8 @@ from dsbench.graph_facts import GraphFacts
 COCO_WITH_BACKGROUND = 92
 COCO_SIGMOID = (80, 91)
 DISTANCE_BINS = 32
+# Half precision rounds a sum of products a little above 1.
+LARGEST_SCORE = 1.001
 
 
 def ultralytics(f: GraphFacts) -> bool:
@@ -30,8 +32,13 @@ def queries(f: GraphFacts) -> bool:
 def background(f: GraphFacts) -> int | None:
     """Return 1 where the last column is the background, 0 where there is none, None where nothing tells."""
     columns = f.dims("logits")[2]
-    if isinstance(columns, int) and f.class_count in (columns, columns - 1):
-        return columns - f.class_count
+    # transformers counts the names; ids that begin at 1 or have gaps reach further.
+    counts = {f.class_count, len(f.class_names) or f.class_count}
+    told = {
+        columns - count for count in counts if isinstance(columns, int) and count in (columns, columns - 1)
+    }
+    if len(told) == 1:
+        return told.pop()
     if columns == COCO_WITH_BACKGROUND:
         return 1
     return 0 if columns in COCO_SIGMOID else None
@@ -58,6 +65,11 @@ def distance_cells(f: GraphFacts) -> int:
 def column(f: GraphFacts, index: int | slice, test: Callable[[np.ndarray], bool]) -> bool:
     """Tell whether columns of the one answer pass `test`; False where it was not run."""
     return f.rows is not None and f.rows.ndim == 2 and bool(test(f.rows[:, index]))
+
+
+def scores(values: np.ndarray) -> bool:
+    """Tell whether all numbers may be final scores; logits, distances and key points leave 0 to 1."""
+    return bool(((values >= 0) & (values <= LARGEST_SCORE)).all())
 
 
 def integers(values: np.ndarray) -> bool:

@@ -10,6 +10,7 @@ from dsbench.file_choice import IntakeError
 from dsbench.json_intake import check_config, check_index, check_preprocessor, read_json_file
 from dsbench.onnx_external_data import check_external_data
 from dsbench.safetensors_header import check_safetensors
+from dsbench.source_folder import SourceFolder
 from dsbench.source_labels import read_source_labels
 
 CONFIG = "config.json"
@@ -40,10 +41,15 @@ def check_folder(folder: Path, names: Iterable[str]) -> None:
 
 
 def refuse_non_detector(folder: Path, names: Iterable[str]) -> None:
-    """Raise BuildError when `names` has a config.json that is unsafe or describes no detector to build."""
+    """Raise BuildError when `names` has a config.json that is unsafe or describes no detector to build.
+
+    One that names no architecture beside an ONNX describes nothing: the graph does. The other files are not read.
+    """
+    names = tuple(names)
     if CONFIG in names:
         check_folder(folder, [CONFIG])
-        read_detector(folder / CONFIG)
+        if SourceFolder(folder, names).has_config:
+            read_detector(folder / CONFIG)
 
 
 def _check_file(path: Path, name: str, files: set[str]) -> None:

@@ -12,7 +12,8 @@ from dsbench.source import Source, SourceError
 
 DEEPEST = 2
 MOST_FILES = 20_000
-LABELS = "labels.txt"
+# What belongs to a lone ONNX; a config.json beside it may be of anything.
+BESIDE = ("labels.txt", "preprocessor_config.json")
 
 
 def local_folder(source: Source) -> Path:
@@ -27,7 +28,7 @@ def choose_local(source: Source) -> Choice:
     if source.kind == "folder":
         choice = choose_files(_names_below(folder), source.text)
     else:
-        beside = [LABELS] if (folder / LABELS).is_file() else []
+        beside = [name for name in BESIDE if (folder / name).is_file()]
         choice = Choice((Path(source.name).name, *beside), {})
     external = [
         f"{Path(name).parent.as_posix()}/{other}".removeprefix("./")

@@ -1,5 +1,8 @@
 """What a source folder holds: a model to export, or ONNX files to import, and what goes with it."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
 from dsbench.detector import Detector, id2label_of, read_detector
 from dsbench.errors import BuildError
 from dsbench.family import Family, PixelRule
@@ -9,8 +12,11 @@ from dsbench.source_folder import SourceFolder
 from dsbench.source_labels import read_source_labels
 
 
+@dataclass(frozen=True)
 class ModelFolder(SourceFolder):
-    """A source with what its files say of the model."""
+    """A source with what its files say of the model; `labels` is the text file of class names in its entry."""
+
+    labels: Path | None = None
 
     def detector(self) -> Detector | None:
         """Return the detector config.json describes, None where only the graph can tell; refuse another model."""
@@ -23,11 +29,12 @@ class ModelFolder(SourceFolder):
         return None
 
     def class_names(self, metadata: dict[str, str]) -> dict[int, str]:
-        """Return the class names by id of config.json, else labels.txt, else the ONNX's metadata."""
-        config, labels = self.path / "config.json", self.path / "labels.txt"
-        if config.is_file() and (named := id2label_of(config)):
+        """Return the class names by id of its entry, else config.json, else labels.txt, else the ONNX's metadata."""
+        if self.labels:
+            return read_source_labels(self.labels)
+        if (config := self.file("config.json")) and (named := id2label_of(config)):
             return named
-        if labels.is_file():
+        if labels := self.file("labels.txt"):
             return read_source_labels(labels)
         return metadata_names(metadata)
 
@@ -39,8 +46,7 @@ class ModelFolder(SourceFolder):
         Without a preprocessor_config.json it is what the family's own pipeline does; while the family is not
         known, 1/255 and a stretch.
         """
-        file = self.path / "preprocessor_config.json"
-        if file.is_file():
+        if file := self.file("preprocessor_config.json"):
             known = family or (detector.family if (detector := self.detector()) else None)
             default = known.do_normalize_default if known else False
             return with_size(read_preprocessing(file, default), graph_size)

@@ -1,5 +1,7 @@
 """A source folder to its clean ONNX, by import where it has one and by export where it has weights."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +49,17 @@ def clean_onnx(
     """
     if folder.has_onnx:
         refuse_dynamo_without_weights(repair, folder.path)
-        return _imported(folder, prompt, family, image, reference)
+        if prompt:
+            raise BuildError(
+                f"{folder.path}: prompt {prompt!r} can be frozen only when exporting from safetensors;"
+                " remove the prompt, or give a source without ONNX files"
+            )
+        return _imported(folder, family, image, reference)
+    if family is not None:
+        raise BuildError(
+            f"{folder.path}: family {family!r} is for a ready-made ONNX, but safetensors are exported, whose"
+            " config.json tells it; remove family: from the model's entry"
+        )
     if python is None:
         raise BuildError(f"{folder.path}: has no ONNX, and there is no export environment to make one")
     return _exported(folder, python, prompt, repair, image, reference, log)
@@ -76,31 +88,24 @@ def _exported(folder, python, prompt, repair, image, reference, log) -> CleanOnn
     )
 
 
-def _imported(
-    folder: ModelFolder, prompt: str | None, named: str | None, image: Path, reference: Path
-) -> CleanOnnx:
-    if prompt:
-        raise BuildError(
-            f"{folder.path}: prompt {prompt!r} can be frozen only when exporting from safetensors;"
-            " remove the prompt, or give a source without ONNX files"
-        )
+def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Path) -> CleanOnnx:
     detector = folder.detector()
     file, variants = choose_variant(folder.path, folder.names)
     report_progress(f"{variants['choice']} is taken from {len(variants['candidates'])} ONNX files")
-    try:
+    with _named(file):
         source = load_checked(file)
         size = graph_size(source)
         _refuse_text_inputs(source)
-        pixels = source_pixels(image, folder.preprocessing(size))
-        metadata = {entry.key: entry.value for entry in source.metadata_props}
-        imported = import_onnx(source, pixels, class_names=folder.class_names(metadata))
+    pixels = source_pixels(image, folder.preprocessing(size))
+    metadata = {entry.key: entry.value for entry in source.metadata_props}
+    class_names = folder.class_names(metadata)
+    with _named(file):
+        imported = import_onnx(source, pixels, class_names=class_names)
         verdict = recognise(imported.facts, named, detector and detector.family)
-        family, notes = _settled(detector, verdict.family)
+        family, notes = _settled(detector, verdict.family, named)
         facts = family_facts(
             family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])
         )
-    except BuildError as error:
-        raise GraphError(f"{file}: {error}") from error
     write_import_reference(imported, pixels, reference)
     return CleanOnnx(
         imported.model,
@@ -120,6 +125,15 @@ def _imported(
     )
 
 
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Put the ONNX's name before the sentence of a BuildError, which knows only the graph."""
+    try:
+        yield
+    except BuildError as error:
+        raise GraphError(f"{file}: {error}") from error
+
+
 def _refuse_text_inputs(source: onnx.ModelProto) -> None:
     """Raise UnknownGraphError where the inputs are a text detector's; the table says what to do about it."""
     facts = graph_facts(source)
@@ -127,10 +141,12 @@ def _refuse_text_inputs(source: onnx.ModelProto) -> None:
         recognise(facts)
 
 
-def _settled(detector: Detector | None, told: Family) -> tuple[Family, list[str]]:
-    """Return the family, and a note where config.json and the graph disagree; the graph wins."""
-    if detector is None:
+def _settled(detector: Detector | None, told: Family, named: str | None) -> tuple[Family, list[str]]:
+    """Return the family, and a note where config.json says another; a family `named` wins, then the graph."""
+    if detector is None or told is detector.family:
         return told, []
+    if named is not None:
+        return told, [f"config.json says {detector.architecture}; family: {named} in the config wins."]
     if told.head is detector.family.head:
         return detector.family, []
     return told, [

@@ -65,9 +65,8 @@ def render_nvinfer_config(
         "cluster-mode": family.cluster_mode,
     }
     lines = [*_remarks(preprocessing), "[property]", *(f"{key}={value}" for key, value in keys.items())]
-    lines += ["", "[class-attrs-all]", f"pre-cluster-threshold={threshold}"]
-    if family.nms_iou_threshold is not None:
-        lines.append(f"nms-iou-threshold={family.nms_iou_threshold}")
+    rules = class_keys(family, threshold)
+    lines += ["", "[class-attrs-all]", *(f"{key}={value}" for key, value in rules.items())]
     return "\n".join(lines) + "\n"
 
 
@@ -78,8 +77,16 @@ def _remarks(preprocessing: Preprocessing) -> list[str]:
     return [f"# The ONNX divides by std {std} itself; net-scale-factor and offsets do the rest exactly.", ""]
 
 
+def class_keys(family: Family, threshold: float) -> dict[str, object]:
+    """Return the keys of the rules that hold for every class."""
+    keys = {"pre-cluster-threshold": threshold}
+    if family.nms_iou_threshold is not None:
+        keys["nms-iou-threshold"] = family.nms_iou_threshold
+    return keys
+
+
 def image_keys(preprocessing: Preprocessing) -> dict[str, object]:
-    """Return the keys that say what nvinfer does to a frame, with their values as they are written."""
+    """Return the keys that say how a frame becomes the network's input."""
     keys = {
         "net-scale-factor": f"{preprocessing.net_scale_factor:.17g}",
         "model-color-format": COLOR_FORMATS[preprocessing.model_color_format],

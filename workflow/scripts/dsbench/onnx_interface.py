@@ -24,7 +24,8 @@ def image_input(graph: gs.Graph) -> gs.Variable:
     channels = images[0].shape[1]
     if isinstance(channels, int) and channels != 3:
         raise GraphError(
-            f"the ONNX has the image {_signature(graph)}, expected 3 channels as its second axis"
+            f"the ONNX has the image {_signature(graph)}, expected 3 channels as its second axis;"
+            " export it with channels first"
         )
     return images[0]
 

@@ -58,7 +58,7 @@ def onnx_files(folder: Path, names: tuple[str, ...] | None = None) -> list[Path]
     """
     found = [*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")]
     if names is not None:
-        found = [folder / name for name in names if name.endswith(".onnx")]
+        found = [folder / name for name in names if name.lower().endswith(".onnx")]
     return sorted(found, key=lambda file: (ORDER.index(variant_of(file)), file.name, str(file)))
 
 
@@ -77,7 +77,10 @@ def choose_variant(folder: Path, names: tuple[str, ...] | None = None) -> tuple[
         candidates.append(Candidate(name, variant_of(file), file.stat().st_size, reason))
     if chosen is None:
         reasons = "; ".join(f"{candidate.file}: {candidate.refused}" for candidate in candidates)
-        raise VariantError(f"{folder}: no ONNX that TensorRT can parse ({reasons or 'there is none'})")
+        raise VariantError(
+            f"{folder}: no ONNX that TensorRT can parse ({reasons or 'there is none'}); give a file of full or half"
+            " precision, or a folder with safetensors and no ONNX"
+        )
     return chosen, {
         "order": list(ORDER),
         "choice": chosen.relative_to(folder).as_posix(),

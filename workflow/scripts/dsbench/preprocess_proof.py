@@ -10,8 +10,8 @@ import numpy as np
 import onnxruntime
 
 from dsbench.detection_scores import Decoder, above, agreement
-from dsbench.embedded_pixels import NvinferPixels, rgb_of
 from dsbench.family import Family
+from dsbench.nvinfer_pixels import NetworkInput, rgb_of
 from dsbench.onnx_compare import answers
 from dsbench.preprocess_alternatives import alternatives
 from dsbench.preprocess_verdict import FAMILY, judge_rows
@@ -77,8 +77,8 @@ def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.Vid
     ]
     rows, derived = [], None
     for keys, preprocessing in alternatives(model.preprocessing).items():
-        maker = NvinferPixels(preprocessing, pictures[0].width, pictures[0].height)
-        tensors = [maker.tensor(frame) for frame in pictures]
+        maker = NetworkInput(preprocessing, pictures[0].width, pictures[0].height)
+        tensors = [maker.tensor(frame)[0] for frame in pictures]
         if derived is not None and all(map(np.array_equal, tensors, derived)):
             rows.append(rows[0] | {"keys": keys, "same_as_derived": True})
             continue

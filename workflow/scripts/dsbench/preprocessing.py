@@ -12,6 +12,7 @@ from dsbench.network_size import SizeError, network_size, processor_type
 
 DEFAULT_RESCALE_FACTOR = 1 / 255
 PIL_BILINEAR = 2
+PIL_FILTERS = range(6)
 
 
 class PreprocessingError(BuildError):
@@ -91,7 +92,7 @@ def derive_preprocessing(config: Mapping[str, object], do_normalize_default: boo
     padded_square = processor_type(config).startswith("Owlv2") and bool(config.get("do_pad", True))
     if padded_square:
         notes.append("Padding to the square is black in nvinfer, mid-grey in the image processor.")
-    if config.get("resample", PIL_BILINEAR) != PIL_BILINEAR:
+    if config.get("resample") not in (None, PIL_BILINEAR):
         notes.append(f"resample {config['resample']} is replaced by bilinear.")
     return Preprocessing(
         net_scale_factor=scale,
@@ -148,6 +149,11 @@ def _refuse_inexpressible(config: Mapping[str, object]) -> None:
     for flag in ("do_center_crop", "do_flip_channel_order", "do_reduce_labels"):
         if config.get(flag) and not (flag == "do_center_crop" and "crop_size" in config and cropped_to_size):
             raise PreprocessingError(f"{flag} is {config[flag]!r}, which nvinfer cannot express.")
+    resample = config.get("resample")
+    if resample is not None and (type(resample) is not int or resample not in PIL_FILTERS):
+        raise PreprocessingError(
+            f"resample is {resample!r}; expected the number of one of PIL's filters, 0 to 5, where 2 is bilinear."
+        )
     pad_size = config.get("pad_size")
     if config.get("do_pad") and pad_size not in (None, config.get("size")):
         raise PreprocessingError(

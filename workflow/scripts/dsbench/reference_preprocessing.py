@@ -54,7 +54,8 @@ def processor_pixels(
     if processor_type(config).startswith("Owlv2"):
         image, picture = _padded_and_smoothed(rgb * float(scale), size, bool(config.get("do_pad", True)))
     else:
-        resized = Image.fromarray(rgb).resize(size[::-1], config.get("resample", PIL_BILINEAR))
+        resample = config.get("resample")
+        resized = Image.fromarray(rgb).resize(size[::-1], PIL_BILINEAR if resample is None else resample)
         image, picture = np.asarray(resized) * float(scale), Picture(0, 0, size[1], size[0])
     std = None
     if config.get("do_normalize", do_normalize_default):

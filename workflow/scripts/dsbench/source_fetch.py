@@ -91,7 +91,7 @@ def _fetch_each(listing: dict, folder: Path, fetch: Callable[[RemoteFile], None]
         fetch(file)
         names.append(file.name)
         if file.name == CONFIG:
-            refuse_non_detector(folder, names)
+            refuse_non_detector(folder, [file.name for file in files])
         if file.name.lower().endswith(".onnx"):
             check_regular(folder / file.name, folder)
             for other in external_files(listing, file.name, external_names(folder / file.name)):

@@ -15,18 +15,23 @@ class SourceFolder:
     path: Path
     names: tuple[str, ...] | None = None
 
+    def file(self, name: str) -> Path | None:
+        """Return the file `name` of the folder, None where there is none or it is not taken."""
+        path = self.path / name
+        return path if (self.names is None or name in self.names) and path.is_file() else None
+
     @property
     def has_onnx(self) -> bool:
         """Whether an ONNX is there, which is taken before any export."""
         if self.names is not None:
-            return any(name.endswith(".onnx") for name in self.names)
+            return any(name.lower().endswith(".onnx") for name in self.names)
         return any(self.path.glob("*.onnx")) or any(self.path.glob("onnx/*.onnx"))
 
     @property
     def has_config(self) -> bool:
         """Whether there is a config.json that names an architecture or a model_type."""
-        file = self.path / "config.json"
-        if not file.is_file():
+        file = self.file("config.json")
+        if file is None:
             return False
         try:
             config = json.loads(file.read_text(encoding="utf-8"))

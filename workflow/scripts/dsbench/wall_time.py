@@ -21,6 +21,9 @@ AFTER_ENGINE = (
     "write_kitti_config",
     "dump_kitti",
     "judge_kitti",
+    "run_reference",
+    "judge_agreement",
+    "check_batch_slots",
 )
 VIDEO_STEPS = ("record_video", "extract_frames")
 

@@ -7,7 +7,7 @@ import numpy as np
 from dsbench.dense_anchors import YOLO, classes_beside, example_anchors, grid_cells, only_output
 from dsbench.family import Dims, Family, Frame, Head, Setting, Sign
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_signs import dense, dense_p6, ultralytics
+from dsbench.graph_signs import dense, dense_p6, scores, ultralytics
 from dsbench.reference_boxes import corners_of_centres, detection_rows
 
 
@@ -49,7 +49,7 @@ def _named_in_the_metadata(facts: GraphFacts) -> bool:
 def _as_many_as_cells(facts: GraphFacts) -> bool:
     """Tell classes behind a box for as many anchors as the image has cells."""
     anchors = dense(facts, facts.cells, 2) or dense(facts, dense_p6(facts), 2)
-    return anchors and facts.only[1] != 4
+    return anchors and facts.only[1] != 4 and (facts.rows is None or scores(facts.rows[4:]))
 
 
 FAMILIES = (

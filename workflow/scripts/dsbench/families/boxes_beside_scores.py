@@ -13,10 +13,12 @@ from dsbench.final_boxes import (
     PIXELS,
     answered,
     example_detections,
+    may_be_corners,
     pixel_corners,
     possible_units,
 )
 from dsbench.graph_facts import GraphFacts
+from dsbench.graph_signs import scores as are_scores
 from dsbench.reference_boxes import detection_rows
 
 BOXES, SCORES = ("box",), ("score", "conf", "cls", "class")
@@ -118,12 +120,15 @@ def _class_first(facts: GraphFacts) -> bool:
 def _matches(facts: GraphFacts, background: bool, units: str, class_first: bool | None = None) -> bool:
     """Tell a pair of outputs of this kind, or what may be one for all that is known; None takes both axis orders."""
     try:
-        boxes = tensors(facts)["boxes"]
+        found = tensors(facts)
     except ValueError:
+        return False
+    boxes, answer = answered(facts, found["boxes"]), answered(facts, found["scores"])
+    if not may_be_corners(boxes) or (answer is not None and not are_scores(answer)):
         return False
     if class_first not in (None, _class_first(facts)) or background != _has_background(facts):
         return False
-    return units in possible_units(answered(facts, boxes))
+    return units in possible_units(boxes)
 
 
 def _first_class(facts: GraphFacts) -> Mapping[str, Setting]:
@@ -145,13 +150,12 @@ def _family(name: str, settings: Mapping[str, Setting] | None = None, **facts: o
     )
 
 
+# The same tensors, but each family's own pixels: a wrong scale finds nothing, so the user has to say which it is.
+IN_PIXELS = (Sign(25, "boxes beside scores", lambda f: _matches(f, False, PIXELS, False)),)
 # SSD in torchvision, with the normalisation in its graph.
 SSD = {"nms_iou_threshold": 0.45, "default_threshold": 0.5, "settings_of": _first_class}
 FAMILIES = (
-    _family(
-        "boxes_and_scores",
-        signs=(Sign(25, "boxes beside scores", lambda f: _matches(f, False, PIXELS, False)),),
-    ),
+    _family("boxes_and_scores", signs=IN_PIXELS),
     _family(
         "boxes_and_scores_fractions",
         {"fractions": True},
@@ -161,9 +165,10 @@ FAMILIES = (
         "pp_yoloe",
         signs=(Sign(25, "boxes beside scores, classes first", lambda f: _matches(f, False, PIXELS, True)),),
     ),
-    _family("yolo_nas", pixels=PixelRule(padding="corner")),
-    _family("damo_yolo", pixels=PixelRule(scale=1.0)),
-    _family("rtmdet", pixels=RTMDET_PIXELS, nms_iou_threshold=0.65),
+    # super-gradients' processing for COCO.
+    _family("yolo_nas", signs=IN_PIXELS, pixels=PixelRule(padding="centre")),
+    _family("damo_yolo", signs=IN_PIXELS, pixels=PixelRule(scale=1.0)),
+    _family("rtmdet", signs=IN_PIXELS, pixels=RTMDET_PIXELS, nms_iou_threshold=0.65),
     _family(
         "ssd_decoded",
         {"fractions": True, "first_column": 1},

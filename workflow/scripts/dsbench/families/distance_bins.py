@@ -7,7 +7,7 @@ import numpy as np
 from dsbench.dense_anchors import classes_beside, example_anchors, grid_cells, only_output
 from dsbench.family import Dims, Family, Frame, Head, PixelRule, Setting, Sign
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_signs import DISTANCE_BINS, dense, distance_cells
+from dsbench.graph_signs import DISTANCE_BINS, column, dense, distance_cells, scores
 from dsbench.reference_boxes import detection_rows, softmax
 
 STRIDES = (8, 16, 32, 64)
@@ -61,6 +61,7 @@ def _bins_for_each_cell(facts: GraphFacts) -> bool:
         dense(facts, distance_cells(facts), 1)
         and isinstance(facts.only[2], int)
         and facts.only[2] > DISTANCE_BINS
+        and (facts.rows is None or column(facts, slice(None, -DISTANCE_BINS), scores))
     )
 
 

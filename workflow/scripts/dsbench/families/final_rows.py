@@ -11,13 +11,14 @@ from dsbench.final_boxes import (
     FRACTIONS,
     PIXELS,
     example_detections,
+    may_be_corners,
     pixel_corners,
     possible_units,
     whole_classes,
 )
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_grid_signs import rows_are_final
-from dsbench.graph_signs import dense_p6, end_to_end, ultralytics
+from dsbench.graph_grid_signs import deepstream_yolo, rows_are_final
+from dsbench.graph_signs import column, dense_p6, end_to_end, integers, ultralytics
 from dsbench.reference_boxes import detection_rows
 
 ROWS = range(100, 1001)
@@ -77,11 +78,34 @@ def _named_end_to_end(facts: GraphFacts) -> bool:
     return facts.metadata.get("end2end", facts.metadata.get("head")) in ("True", "true", "v10Detect")
 
 
+def _ends_in_a_class(facts: GraphFacts) -> bool:
+    """Tell rows of 6 whose last number is a class id, not the score of a second class; True where not run."""
+    return end_to_end(facts) and (facts.rows is None or column(facts, 5, integers))
+
+
+def _boxes(facts: GraphFacts) -> np.ndarray | None:
+    return None if facts.rows is None else facts.rows[:, :4]
+
+
+def _may_be_centres(facts: GraphFacts) -> bool:
+    boxes = _boxes(facts)
+    return boxes is None or not boxes.any() or not may_be_corners(boxes)
+
+
 def _in_units(facts: GraphFacts, units: str) -> bool:
     """Tell a usual number of rows whose boxes are in these units, or may be for all that is known."""
-    if not end_to_end(facts) or facts.only[1] not in ROWS:
+    if not _ends_in_a_class(facts) or facts.only[1] not in ROWS:
         return False
-    return units in possible_units(None if facts.rows is None else facts.rows[:, :4])
+    return units in possible_units(_boxes(facts))
+
+
+def _in_pixels(facts: GraphFacts) -> bool:
+    return _in_units(facts, PIXELS) and may_be_corners(_boxes(facts))
+
+
+def _may_be_sorted(facts: GraphFacts) -> bool:
+    """Tell rows that are best first, as YOLO's end-to-end heads have them; a DETR's queries are in no order."""
+    return facts.rows is None or ultralytics(facts) or bool((np.diff(facts.rows[:, 4]) <= 0).all())
 
 
 def _a_row_for_each_cell(facts: GraphFacts) -> bool:
@@ -103,9 +127,13 @@ FAMILIES = (
             Sign(
                 2,
                 "Ultralytics RT-DETR, [B, k, 6]",
-                lambda f: ultralytics(f) and end_to_end(f) and _named_rt_detr(f),
+                lambda f: ultralytics(f) and _ends_in_a_class(f) and _named_rt_detr(f),
             ),
-            Sign(20, "[B, k, 6], boxes as fractions", lambda f: _in_units(f, FRACTIONS)),
+            Sign(
+                20,
+                "[B, k, 6], boxes as fractions",
+                lambda f: _in_units(f, FRACTIONS) and _may_be_centres(f),
+            ),
         ),
     ),
     _family(
@@ -119,7 +147,11 @@ FAMILIES = (
                 "Ultralytics end-to-end, [B, k, 6]",
                 lambda f: ultralytics(f) and end_to_end(f) and _named_end_to_end(f),
             ),
-            Sign(20, "[B, k, 6], boxes in pixels", lambda f: _in_units(f, PIXELS)),
+            Sign(
+                20,
+                "[B, k, 6], boxes in pixels",
+                lambda f: _in_pixels(f) and (_may_be_sorted(f) or not deepstream_yolo(f)),
+            ),
         ),
     ),
     _family(
@@ -129,5 +161,18 @@ FAMILIES = (
         nms_iou_threshold=0.45,
         pixels=LETTERBOX,
         signs=(Sign(19, "[B, N, 6] of final rows", _a_row_for_each_cell),),
+    ),
+    # RT-DETR, D-FINE and the like as DeepStream-Yolo exports them; they are trained on stretched frames.
+    _family(
+        "deepstream_yolo_queries",
+        {},
+        cluster_mode=4,
+        signs=(
+            Sign(
+                20,
+                "[B, k, 6], boxes in pixels, in no order",
+                lambda f: _in_pixels(f) and not _may_be_sorted(f),
+            ),
+        ),
     ),
 )

@@ -69,7 +69,7 @@ def _told_by_columns(facts: GraphFacts) -> bool:
     return queries(facts) and facts.side_inputs <= {"pixel_mask"} and background(facts) in (0, None)
 
 
-def _background_in_front(facts: GraphFacts) -> bool | None:
+def background_in_front(facts: GraphFacts) -> bool | None:
     """Tell by the first class's name whether column 0 is background; None where the names do not say.
 
     Their number says nothing: NVIDIA's labels.txt has a line for the background.
@@ -84,10 +84,11 @@ def _tao(first_class: int) -> Sign:
     """Return the sign of NVIDIA's names with or without a background in front; both match where nothing tells."""
     seen = f"pred_logits, pred_boxes, {'background first' if first_class else 'a class in each column'}"
     expected = (bool(first_class), None)
-    return Sign(9, seen, lambda f: _nvidia_queries(f) and _background_in_front(f) in expected)
+    return Sign(9, seen, lambda f: nvidia_queries(f) and background_in_front(f) in expected)
 
 
-def _nvidia_queries(facts: GraphFacts) -> bool:
+def nvidia_queries(facts: GraphFacts) -> bool:
+    """Tell the two outputs of NVIDIA's DETR-like models."""
     return len(facts.dims("pred_logits")) == len(facts.dims("pred_boxes")) == 3
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dsbench.families.query_sigmoid import IMAGENET, tensors
+from dsbench.families.query_sigmoid import IMAGENET, background_in_front, nvidia_queries, tensors
 from dsbench.family import Dims, Family, Frame, Head, Setting, Sign
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_signs import background, queries
@@ -61,10 +61,20 @@ def _told_by_columns(facts: GraphFacts) -> bool:
     return queries(facts) and facts.side_inputs <= {"pixel_mask"} and background(facts) in (1, None)
 
 
+def _as_detrs_authors_export(facts: GraphFacts) -> bool:
+    """Tell NVIDIA's names, which are also those of DETR's own repository, where the last column may be background."""
+    if not nvidia_queries(facts) or background_in_front(facts) is not None:
+        return False
+    return facts.class_count is None or facts.class_count + 1 == facts.dims("pred_logits")[2]
+
+
 FAMILIES = (
     _family(
         "softmax_queries",
-        signs=(Sign(8, "logits, pred_boxes, last column the background", _told_by_columns),),
+        signs=(
+            Sign(8, "logits, pred_boxes, last column the background", _told_by_columns),
+            Sign(9, "pred_logits, pred_boxes, last column the background", _as_detrs_authors_export),
+        ),
     ),
     _family("detr", architectures={"DetrForObjectDetection": "detr"}),
     _family("table-transformer", architectures={"TableTransformerForObjectDetection": "table-transformer"}),

@@ -1,6 +1,7 @@
 """MMDetection's detectors with the NMS in their graph: boxes with their scores, and labels."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -54,7 +55,8 @@ FAMILIES = (
         cluster_mode=4,
         # pred_score_thr of MMDetection's DetInferencer.
         default_threshold=0.3,
-        pixels=RTMDET_PIXELS,
+        # MMDetection pads right and below; MMYOLO's RTMDet on both sides.
+        pixels=replace(RTMDET_PIXELS, padding="corner"),
         signs=(Sign(11, "dets [B, N, 5], labels of whole numbers", _whole_labels),),
     ),
 )

@@ -1,0 +1,117 @@
+"""Step 6, last part: the boxes against a reference run, and against themselves in every slot of a batch."""
+
+# The reference run decodes and scales frames with the embedded runtime's code, whatever runtime is measured.
+REFERENCE_ARITHMETIC = embedded_identity(PROJECT)
+
+
+rule run_reference:
+    input:
+        onnx="models/{model}/model/{model}.onnx",
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+        clip="build/toolchain/video.json",
+        video=VIDEO,
+    output:
+        "models/{model}/validation/reference_run.json",
+    log:
+        "logs/{model}/run_reference.log",
+    benchmark:
+        "logs/{model}/wall_time/run_reference.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("reference_run", "labels"),
+        arithmetic=REFERENCE_ARITHMETIC,
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+        frames=config["agreement"]["frames"],
+    script:
+        "../workflow/scripts/run_reference.py"
+
+
+rule judge_agreement:
+    input:
+        reference="models/{model}/validation/reference_run.json",
+        kitti="models/{model}/samples/kitti_output",
+        manifest="models/{model}/validation/kitti_manifest.json",
+        nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+        parser="models/{model}/parser/libparser.so",
+        onnx="models/{model}/model/{model}.onnx",
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+        clip="build/toolchain/video.json",
+        video=VIDEO,
+    output:
+        "models/{model}/validation/agreement.json",
+    log:
+        "logs/{model}/judge_agreement.log",
+    benchmark:
+        "logs/{model}/wall_time/judge_agreement.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("agreement_gate", "diverging_stage", "labels"),
+        arithmetic=REFERENCE_ARITHMETIC,
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+        iou=config["agreement"]["iou"],
+        required=config["agreement"]["required"][config["precision"]],
+        is_embedded=RUNTIME.kind == "embedded",
+    script:
+        "../workflow/scripts/judge_agreement.py"
+
+
+rule cut_slot_clips:
+    input:
+        clip="build/toolchain/video.json",
+        video=VIDEO,
+    output:
+        clip="build/batch_slots/clip.mp4",
+        mirrored="build/batch_slots/mirrored.mp4",
+    log:
+        "logs/cut_slot_clips.log",
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("slot_clips"),
+        frames=config["batch_slots"]["frames"],
+    script:
+        "../workflow/scripts/cut_slot_clips.py"
+
+
+rule check_batch_slots:
+    input:
+        # Slots say nothing where one stream alone finds nothing, or the wrong things.
+        gate="models/{model}/validation/gate.json",
+        agreement="models/{model}/validation/agreement.json",
+        clip=rules.cut_slot_clips.output.clip,
+        mirrored=rules.cut_slot_clips.output.mirrored,
+        video="build/toolchain/video.json",
+        nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+        nvinfer_ds="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        inspect="models/{model}/model/inspect.json",
+        parser="models/{model}/parser/libparser.so",
+        labels="models/{model}/config/labels.txt",
+        facts=RUNNER_FACTS,
+    output:
+        "models/{model}/validation/batch_slots.json",
+    log:
+        "logs/{model}/check_batch_slots.log",
+        alone="logs/{model}/batch_slots_alone.log",
+        mirrored_alone="logs/{model}/batch_slots_mirrored_alone.log",
+        same="logs/{model}/batch_slots_same.log",
+        mixed="logs/{model}/batch_slots_mixed.log",
+    benchmark:
+        "logs/{model}/wall_time/check_batch_slots.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: MEASURING_THREADS
+    resources:
+        gpu=1,
+    params:
+        code=code_version("slot_runs", "batch_slots", "families"),
+        program=RUNTIME.deepstream_app,
+        timeout_s=config["deepstream"]["timeout_s"],
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+        tolerance={key: config["batch_slots"][key] for key in ("iou", "score")},
+    script:
+        "../workflow/scripts/check_batch_slots.py"

@@ -1,0 +1,58 @@
+"""Editing a library module reruns the rules whose script uses it: each names what its script imports."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dsbench.code_version import code_version, files_behind, imported_modules
+
+PROJECT = Path(__file__).parents[1]
+# They word errors and progress, or say how a tool is called, whose facts are inputs; no artefact holds them.
+NOT_IN_OUTPUTS = files_behind("rule_script", "tool_run", "toolchain")
+# Their code is no reason: a remote revision is resolved once, a fact is probed for each DAG.
+WITHOUT = ("list_source", "record_fact")
+
+
+def rules():
+    """Return name, script and modules in code_version() of each rule; a `use rule` has its base's script."""
+    found = {}
+    for file in sorted((PROJECT / "rules").glob("*.smk")):
+        for block in re.split(r"\n(?=(?:use rule|rule|checkpoint) )", file.read_text())[1:]:
+            first = block.split("\n")[0].rstrip(":").split()
+            name, base = (first[4], first[2]) if first[0] == "use" else (first[1], None)
+            script = re.search(r"workflow/scripts/(\w+\.py)", block)
+            code = re.search(r"code_version\((.*?)\),\n {4,8}\w", block, re.S)
+            inherited = found.get(base, (None, []))
+            found[name] = (
+                script[1] if script else inherited[0],
+                re.findall(r'"(\w+)"', code[1]) if code else inherited[1],
+            )
+    return {name: facts for name, facts in found.items() if facts[0] and name not in WITHOUT}
+
+
+RULES = rules()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_names_every_module_that_its_script_imports(rule):
+    script, modules = RULES[rule]
+    used = files_behind(*imported_modules(PROJECT / "workflow/scripts" / script))
+    assert sorted(path.name for path in used - files_behind(*modules) - NOT_IN_OUTPUTS) == []
+
+
+def test_rules_are_found_with_their_modules():
+    assert len(RULES) > 30
+    assert RULES["write_nvinfer_config_ds"][0] == "write_nvinfer_config.py"
+    assert "families" in RULES["write_nvinfer_config_ds"][1]
+
+
+def test_modules_imported_by_name_from_the_package_count():
+    names = {path.name for path in files_behind("source_listing")}
+    assert {"hub.py", "ngc.py", "ngc_cli.py", "local_source.py"} <= names
+    assert "query_sigmoid.py" in {path.name for path in files_behind("families")}
+
+
+def test_versions_differ_by_module_and_not_by_call():
+    assert code_version("deepstream_run") != code_version("perf_log")
+    assert code_version("streams") == code_version("streams")

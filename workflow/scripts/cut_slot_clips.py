@@ -1,0 +1,17 @@
+"""Cut the short clips that all batch slots play: frames of the clip, and their mirror images."""
+
+import json
+from pathlib import Path
+
+from dsbench.rule_script import explained
+from dsbench.slot_clips import write_slot_clips
+
+with explained(snakemake.log[0]):
+    total = json.loads(Path(snakemake.input.clip).read_text())["frames"]
+    write_slot_clips(
+        Path(snakemake.input.video),
+        total,
+        snakemake.params.frames,
+        Path(snakemake.output.clip),
+        Path(snakemake.output.mirrored),
+    )

@@ -1,0 +1,37 @@
+"""Judge how far the single-stream detections agree with the reference run."""
+
+import json
+from pathlib import Path
+
+from dsbench.agreement_gate import require_agreement
+from dsbench.diverging_stage import Bound, Deployment
+from dsbench.kitti import Detection, read_directory
+from dsbench.labels import read_labels
+from dsbench.reference_run import detector_of
+from dsbench.rule_script import explained
+from dsbench.tool_run import report_progress
+
+with explained(snakemake.log[0]):
+    files = snakemake.input
+    clip = json.loads(Path(files.clip).read_text())
+    inspect = json.loads(Path(files.inspect).read_text())
+    run = json.loads(Path(files.reference).read_text())
+    reference = {int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()}
+    deployed = Deployment(
+        detector=detector_of(inspect, read_labels(Path(files.labels)), snakemake.params.threshold),
+        inspect=inspect,
+        nvinfer_config=Path(files.nvinfer),
+        onnx_file=Path(files.onnx),
+        video=Path(files.video),
+        size=(clip["width"], clip["height"]),
+        numbers=list(reference),
+        is_embedded=snakemake.params.is_embedded,
+    )
+    bound = Bound(snakemake.params.iou, snakemake.params.required)
+    result = require_agreement(
+        Path(files.kitti), read_directory(Path(files.kitti)), reference, deployed, bound
+    )
+    report_progress(
+        f"  precision {result['precision']:.3f}, recall {result['recall']:.3f} at IoU {bound.iou:g}"
+    )
+    Path(snakemake.output[0]).write_text(json.dumps({"every": run["every"]} | result, indent=1) + "\n")

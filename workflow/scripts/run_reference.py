@@ -1,0 +1,32 @@
+"""Run the model in ONNX Runtime over frames of the clip and keep the boxes that should be found."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from dsbench.labels import read_labels
+from dsbench.nvinfer_pixels import spread
+from dsbench.reference_run import detector_of, run_reference
+from dsbench.rule_script import explained
+from dsbench.tool_run import report_progress
+
+with explained(snakemake.log[0]):
+    clip = json.loads(Path(snakemake.input.clip).read_text())
+    numbers = spread(clip["frames"], snakemake.params.frames)
+    report_progress(f"reference run: {len(numbers)} of {clip['frames']} frames in ONNX Runtime")
+    found = run_reference(
+        Path(snakemake.input.onnx),
+        detector_of(
+            json.loads(Path(snakemake.input.inspect).read_text()),
+            read_labels(Path(snakemake.input.labels)),
+            snakemake.params.threshold,
+        ),
+        Path(snakemake.input.video),
+        (clip["width"], clip["height"]),
+        numbers,
+    )
+    result = {
+        "every": numbers.step,
+        "frames": {n: [asdict(box) for box in boxes] for n, boxes in found.items()},
+    }
+    Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")
