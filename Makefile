@@ -44,3 +44,4 @@ lock: .venv/workflow.txt
 	$(COMPILE) envs/workflow.in -o envs/workflow.lock
 	$(COMPILE) -c envs/workflow.lock envs/test.in -o envs/test.lock
 	$(COMPILE) envs/export.in | grep -v -E '^(nvidia-|cuda-|triton)' > envs/export.lock
+	$(COMPILE) envs/tensorrt_parse.in -o envs/tensorrt_parse.lock

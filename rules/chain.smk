@@ -9,7 +9,6 @@ job off while a checkpoint is unfinished. Everything else depends on the three f
 from snakemake.iocontainers import Wildcards
 
 WINDOWS = config["deepstream"]["windows"]
-TARGET_FPS = config["target_fps"]
 
 
 def doubling(model):

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 
-from dsbench.clip import DEMO_CLIP, choose_video, truth_directory
+from dsbench.clip import DEMO_CLIP, choose_video, frame_rate, truth_directory
 from dsbench.code_version import code_version
 from dsbench.config_check import check_config
 from dsbench.errors import BuildError
@@ -27,6 +27,9 @@ if workflow.is_main_process:
         check_targets(sys.argv[1:], config["models"], config["source"])
     except BuildError as error:
         raise WorkflowError(str(error)) from None
+
+# CUDA counts GPUs from the fastest on unless told otherwise, nvidia-smi and NVML by bus: one order for all tools.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 # Relative, so that commands, logs and parameters are the same wherever the project lies.
 PROJECT = Path(os.path.relpath(workflow.basedir))
@@ -54,6 +57,7 @@ except BuildError as error:
 VIDEO = choose_video(
     os.environ.get("DS_VIDEO") or config["video"], Path(config["deepstream"]["directory"]), PROJECT
 )
+TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
 TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 # Nothing else may run beside a measurement: it is of the processor, or of a GPU that the processor feeds.

@@ -67,7 +67,7 @@ checkpoint summarise_run1:
     params:
         code=code_version("measured_chain"),
         windows=config["deepstream"]["windows"],
-        target_fps=config["target_fps"],
+        target_fps=TARGET_FPS,
     script:
         "../workflow/scripts/summarise_run.py"
 

@@ -78,7 +78,7 @@ checkpoint choose_max_batch:
         code=code_version("measured_chain"),
         first_batch=config["first_batch"][RUNTIME.kind],
         largest_batch=config["largest_batch"][RUNTIME.kind],
-        target_fps=config["target_fps"],
+        target_fps=TARGET_FPS,
     script:
         "../workflow/scripts/choose_max_batch.py"
 

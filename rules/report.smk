@@ -66,7 +66,12 @@ rule collect_data:
             *("benchmark_data", "wall_time", "report_data", "system_facts", "preprocessing"),
             *("families", "file_hashes", "labels", "reference_scripts"),
         ),
-        settings={key: config[key] for key in ("target_fps", "trtexec", "deepstream")},
+        settings={
+            "target_fps": TARGET_FPS,
+            "target_fps_from": "clip" if config["target_fps"] is None else "config",
+            "trtexec": config["trtexec"],
+            "deepstream": config["deepstream"],
+        },
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         has_video=HAS_VIDEO,
         has_half=PRECISION.needs_half_onnx,

@@ -57,6 +57,7 @@ def test_batch_doubles_while_peak_is_larger_and_the_next_one_is_named(doubling, 
         "peak_gpu_streams": 8,
         "batches": [4, 8],
         "peaks": [16, 8],
+        "stopped_by": None,
     }
 
 
@@ -64,7 +65,25 @@ def test_doubling_stops_at_the_limit(doubling, tmp_path):
     for batch in (4, 8, 16):
         trtexec_log(tmp_path, batch, 9000)
     assert doubling.known_batches() == [4, 8, 16]
-    assert doubling.decide([4, 8, 16])["peak_gpu_streams"] == 300
+    decision = doubling.decide([4, 8, 16])
+    assert (decision["peak_gpu_streams"], decision["stopped_by"]) == (
+        300,
+        "largest_batch in the config is 16",
+    )
+
+
+def test_doubling_stops_where_the_next_engine_cannot_fit_the_memory(doubling, tmp_path):
+    log = trtexec_log(tmp_path, 4, 9000)
+    memory = (
+        "[a] [I] Device Global Memory: {} MiB\n"
+        "[a] [I] Created execution context with device memory size: 600 MiB\n"
+    )
+    log.write_text(memory.format(1000) + log.read_text())
+    assert doubling.known_batches() == [4]
+    stopped = "twice that needs at least 1200 MiB of 1000 MiB of device memory"
+    assert doubling.decide([4])["stopped_by"] == stopped
+    log.write_text(memory.format(2000) + trtexec_log(tmp_path, 4, 9000).read_text())
+    assert doubling.known_batches() == [4, 8]
 
 
 def test_log_cut_short_is_measured_again(doubling, tmp_path):

@@ -42,6 +42,7 @@ def test_non_detector_is_refused_before_anything_is_built(tmp_path):
     done = snakemake(tmp_path, "models/rtdetr/config/config.json", config=config)
     assert done.returncode != 0
     assert "ViTForImageClassification is not an object detector that can be built" in done.stdout
+    assert "Logfile" not in done.stdout
     assert not [path for path in files(tmp_path) if path.startswith("models/rtdetr/")]
 
 

@@ -200,3 +200,38 @@ def test_warnings_of_a_run_are_shown_with_its_name(data):
     section = html.unescape(render_markdown(data).partition("## 8.")[2].partition("## 9.")[0])
     assert "- Warning in run 1: Unknown key 'width' for group [source0]\n" in section
     assert "- Warning in run 2: a | b\n" in section
+
+
+def test_what_bound_a_run_is_said_from_its_samples(data):
+    report = render_markdown(data)
+    assert "| Bound by | cpu: busy: the processors 99 % | cpu: busy: the processors 98 % |" in report
+    assert "- What bound Run 1: cpu: busy: the processors 99 %." in report
+    assert "| GPU samples | not measured | not measured |" in report
+    data["deepstream"]["run1"]["conditions"] |= {"bound_by": None, "because": None, "samples": None}
+    assert "- What bound Run 1: not measured." in render_markdown(data)
+
+
+def test_a_disturbed_run_is_never_printed_as_clean(data):
+    assert "DISTURBED" not in render_markdown(data)
+    data["deepstream"]["run2"]["conditions"]["disturbances"] = ["other processes used the GPU: python3 (77)"]
+    report = render_markdown(data)
+    assert report.count("target 30 (Run 2); the run was DISTURBED**") == 2
+    assert "FPS per stream; DISTURBED, see section 8 |" in report
+    assert "| Disturbed | not measured | other processes used the GPU: python3 (77) |" in report
+
+
+def test_derivation_says_whose_frame_rate_it_uses(data):
+    assert "30 FPS is the clip's own frame rate.\n" in render_markdown(data)
+    data["target_fps_from"], data["video"]["fps"] = "config", 25.0
+    assert "of the config; the clip has 25 FPS.\n" in render_markdown(data)
+
+
+def test_doubling_that_had_to_stop_says_why(data):
+    data["trtexec"]["doubling"] = [{"batch": 8, "qps": 40.0, "imgs_per_sec": 320.0, "peak_gpu_streams": 10}]
+    data["trtexec"]["bsmax"].update(qps=40.0, imgs_per_sec=320.0)
+    data["efficiency"].update(reference_imgs_per_sec=320.0, run1_pct=None, run2_pct=None)
+    data["peak_gpu_streams"] = 10
+    data["doubling_stopped_by"] = "twice that needs at least 900 MiB of 800 MiB of device memory"
+    assert "10 > 8: stop, twice that needs at least 900 MiB of 800 MiB of device memory |" in render_markdown(
+        data
+    )

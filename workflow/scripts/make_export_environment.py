@@ -1,4 +1,4 @@
-"""Create the shared export environment from its lock file."""
+"""Create an environment apart from the workflow's own from its lock file."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from dsbench.tool_run import report_progress
 with explained(snakemake.log[0]):
     packages = Path(snakemake.output[0])
     report_progress(
-        f"creating {packages.parent} (torch, transformers, optimum); pip's output is in {snakemake.log[0]}"
+        f"creating {packages.parent} from {snakemake.params.lock}; pip's output is in {snakemake.log[0]}"
     )
     installed = make_export_environment(packages.parent, Path(snakemake.params.lock), Path(snakemake.log[0]))
     packages.write_text("\n".join(installed) + "\n")

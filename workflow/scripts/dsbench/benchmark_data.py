@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsbench.bottleneck import run_conditions, trtexec_conditions
+from dsbench.build_attempts import attempt_of
 from dsbench.measured_chain import stream_run
 from dsbench.perf_log import StreamRun
 from dsbench.streams import peak_gpu_streams, real_time_streams
@@ -71,6 +73,7 @@ def engines(measured: Measured, model: str) -> list[dict]:
                 "compute": build.plan,
                 "workspace_mib": build.workspace_mib,
                 "profile": dict(zip(("min", "opt", "max"), build.profile, strict=True)),
+                "attempt": attempt_of(log),
                 "log": measured.relative(log),
             }
         )
@@ -94,13 +97,13 @@ def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
         "duration_s": settings["duration_s"],
         "warm_up_ms": settings["warm_up_ms"],
         **common_conditions([*chain, b1]),
-        "bs1": _rate(b1, 1, measured.relative(measured.b1_log)),
-        "bsmax": _rate(chain[-1], measured.batches[-1], measured.relative(measured.chain_logs[-1])),
+        "bs1": _rate(measured, b1, 1, measured.b1_log),
+        "bsmax": _rate(measured, chain[-1], measured.batches[-1], measured.chain_logs[-1]),
         "doubling": steps,
     }
 
 
-def _rate(m: Measurement, batch: int, log: str) -> dict:
+def _rate(measured: Measured, m: Measurement, batch: int, log: Path) -> dict:
     return {
         "batch": batch,
         "qps": m.queries_per_s,
@@ -114,7 +117,8 @@ def _rate(m: Measurement, batch: int, log: str) -> dict:
         "p99_ms": m.gpu_ms["p99"],
         "queries": m.queries,
         "warnings": m.warnings,
-        "log": log,
+        "conditions": trtexec_conditions(m, log),
+        "log": measured.relative(log),
     }
 
 
@@ -127,17 +131,17 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
     rt_streams = real_time_streams(run1.total_fps, measured.batches[-1], target_fps)
     return {
         "interval_s": settings["interval_s"],
-        "run1": _run(run1, target_fps, measured.relative(run1_log)),
-        "run2": _run(run2, target_fps, measured.relative(run2_log)),
+        "run1": _run(measured, run1, target_fps, run1_log),
+        "run2": _run(measured, run2, target_fps, run2_log),
         "rt_streams": rt_streams,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
-        "notes": list(_notes(peak, rt_streams, measured.batches[-1], tries, target_fps))
+        "notes": list(_notes(peak, rt_streams, measured.max_bs, tries, target_fps))
         + _disturbances(run1, run2),
     }
 
 
-def _run(run: StreamRun, target_fps: float, log: str) -> dict:
+def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> dict:
     return {
         "streams": run.streams,
         "total_fps": run.total_fps,
@@ -150,15 +154,19 @@ def _run(run: StreamRun, target_fps: float, log: str) -> dict:
         "warnings": run.warnings,
         "windows": len(run.window_fps),
         "real_time": run.slowest_fps >= target_fps,
-        "log": log,
+        "conditions": run_conditions(log),
+        "log": measured.relative(log),
     }
 
 
-def _notes(peak: int, rt_streams: int, max_bs: int, tries: list[StreamRun], target_fps: float):
+def _notes(peak: int, rt_streams: int, decision: dict, tries: list[StreamRun], target_fps: float):
     if peak == 0:
         yield f"PEAK_GPU_STREAMS is 0: inference alone is slower than {target_fps:g} images/s; run 1 had 1 stream."
-    if peak > max_bs:
-        yield f"PEAK_GPU_STREAMS {peak} is above MAX_BS {max_bs}, where the doubling was told to stop."
+    if peak > decision["max_bs"]:
+        yield (
+            f"PEAK_GPU_STREAMS {peak} is above MAX_BS {decision['max_bs']}, where the doubling stopped:"
+            f" {decision['stopped_by']}."
+        )
     if rt_streams == 0:
         yield f"RT_STREAMS is 0: run 1 gave less than {target_fps:g} frames/s in all; run 2 had 1 stream."
     if len(tries) == 2:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from dsbench.report_conditions import is_disturbed
 from dsbench.report_data import check_data
 from dsbench.report_text import NOT_MEASURED, count, plain
 
@@ -136,6 +137,10 @@ def _runs(data: dict) -> list[dict | None]:
 
 def _run_labels(runs: list[dict | None]) -> list[str]:
     loads = [NOT_MEASURED if run is None else count(run["streams"], "stream") for run in runs]
+    loads = [
+        f"{load}, disturbed" if run and is_disturbed(run) else load
+        for load, run in zip(loads, runs, strict=True)
+    ]
     return [f"run {index}\n{load}" for index, load in enumerate(loads, 1)]
 
 

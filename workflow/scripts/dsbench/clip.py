@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import av
+
 from dsbench.errors import BuildError
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
@@ -18,6 +20,20 @@ def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path
         return video
     sample = deepstream_dir / DEEPSTREAM_SAMPLE
     return sample if sample.is_file() else project / DEMO_CLIP
+
+
+def frame_rate(video: Path) -> float:
+    """Return the frames/s of `video` as its container states them, to a thousandth."""
+    try:
+        with av.open(str(video)) as container:
+            rate = container.streams.video[0].average_rate if container.streams.video else None
+    except av.error.FFmpegError as error:
+        raise BuildError(f"{video}: not a video that can be read ({error.strerror}); name another") from None
+    if not rate:
+        raise BuildError(
+            f"{video}: does not state its frame rate; set target_fps in the config, or name another"
+        )
+    return round(float(rate), 3)
 
 
 def truth_directory(video: Path, project: Path) -> Path | None:

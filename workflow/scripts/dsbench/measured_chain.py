@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsbench.engine_memory import memory_stop
 from dsbench.errors import BuildError
 from dsbench.perf_log import StreamRun, read_run
 from dsbench.streams import (
@@ -43,7 +44,13 @@ class Doubling:
 
     def goes_on(self, batch: int, peak: int) -> bool:
         """Return whether the batch doubles after `peak` was measured at `batch`."""
-        return peak > batch and 2 * batch <= self.largest_batch
+        return peak > batch and self.stop(batch) is None
+
+    def stop(self, batch: int) -> str | None:
+        """Return why the measured `batch` cannot be doubled, whatever PEAK is; None where it can."""
+        if 2 * batch > self.largest_batch:
+            return f"largest_batch in the config is {self.largest_batch}"
+        return memory_stop(self.log(batch).read_text(errors="replace"))
 
     def has_step(self, batch: int) -> bool:
         """Return whether `batch` is the first one, doubled any number of times within the limit."""
@@ -66,7 +73,13 @@ class Doubling:
                 f"{self.log(batches[-1])}: PEAK_GPU_STREAMS {peaks[-1]} is above the batch, so batch"
                 f" {2 * batches[-1]} comes next; run the same command again"
             )
-        return {"max_bs": batches[-1], "peak_gpu_streams": peaks[-1], "batches": batches, "peaks": peaks}
+        return {
+            "max_bs": batches[-1],
+            "peak_gpu_streams": peaks[-1],
+            "batches": batches,
+            "peaks": peaks,
+            "stopped_by": self.stop(batches[-1]) if peaks[-1] > batches[-1] else None,
+        }
 
 
 def next_run1(max_bs: dict) -> int:

@@ -2,6 +2,7 @@
 
 import jinja2
 
+from dsbench.report_conditions import bound, condition_rows, is_disturbed
 from dsbench.report_data import TEMPLATES, check_data
 from dsbench.report_text import code, count, facts, fence, finalize, number, shape, switch
 from dsbench.streams import real_time_streams
@@ -76,6 +77,10 @@ def render_markdown(data: dict) -> str:
         versions=_versions(data["system"]),
         rate_figures=RATE_FIGURES,
         run_figures=RUN_FIGURES,
+        rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]]),
+        run_conditions=condition_rows([run for _, run in runs]),
+        bound=bound,
+        is_disturbed=is_disturbed,
         verdict=_verdict(data, runs),
         decision=[_decision(step, data) for step in data["trtexec"]["doubling"]],
         run1_serves_streams=real_time_streams(
@@ -100,7 +105,8 @@ def _verdict(data: dict, runs: list[tuple[str, dict]]) -> str:
     title, run = max(real_time, key=lambda entry: entry[1]["streams"]) if real_time else runs[-1]
     streams = count(run["streams"], "stream")
     rate = f"{run['fps_per_stream']:.2f} FPS per stream, target {data['target_fps']:g} ({title})"
-    return f"REAL-TIME: {streams} at {rate}" if real_time else f"NOT REAL-TIME: {streams} at {rate}"
+    verdict = f"REAL-TIME: {streams} at {rate}" if real_time else f"NOT REAL-TIME: {streams} at {rate}"
+    return f"{verdict}; the run was DISTURBED" if is_disturbed(run) else verdict
 
 
 def _decision(step: dict, data: dict) -> str:
@@ -108,4 +114,6 @@ def _decision(step: dict, data: dict) -> str:
     batch, peak = step["batch"], step["peak_gpu_streams"]
     if peak <= batch:
         return f"{peak} ≤ {batch}: stop"
-    return f"{peak} > {batch}: " + ("double" if batch < data["max_bs"] else "stopped by the configured limit")
+    return f"{peak} > {batch}: " + (
+        "double" if batch < data["max_bs"] else f"stop, {data['doubling_stopped_by']}"
+    )

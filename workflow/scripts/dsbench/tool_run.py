@@ -1,5 +1,6 @@
 """Run a measuring tool: its output goes to a log as it comes, its exit status is never lost."""
 
+import json
 import os
 import shlex
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from threading import Timer
 
 from dsbench.errors import BuildError
+from dsbench.run_samples import HEAD, Sampler
 
 INTERRUPT_GRACE_S = 30
 ENDED = "# ended: "
@@ -45,17 +47,20 @@ def run_tool(
 
     `stop_when` sees each line; once it returns True the tool gets SIGINT and must still exit 0.
     Standard input stays open: deepstream-app reads a closed one as an endless row of key presses.
+    What the machine did meanwhile is in `{log}.samples.json` and, summed up, in the log's last lines.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    sampler = Sampler(log_path.with_suffix(".samples.json"))
     started = time.monotonic()
     with log_path.open("w", buffering=1) as log:
         write_head(log, command, facts, config)
         process = _start(command)
+        sampler.start(process.pid)
         expired = []
         watchdog = Timer(timeout_s, lambda: (expired.append(True), _end_group(process, signal.SIGKILL)))
         watchdog.start()
         try:
-            _follow(process, log, stop_when)
+            _follow(process, log, sampler, stop_when)
             status = process.wait(INTERRUPT_GRACE_S)
         except subprocess.TimeoutExpired:
             raise ToolFailedError(
@@ -64,6 +69,7 @@ def run_tool(
         finally:
             watchdog.cancel()
             _end_group(process, signal.SIGKILL)
+            _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
     if expired:
         raise ToolFailedError(f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing")
@@ -103,13 +109,21 @@ def _start(command: list[str]) -> subprocess.Popen:
         ) from None
 
 
-def _follow(process: subprocess.Popen, log, stop_when: Callable[[str], bool] | None) -> None:
+def _follow(
+    process: subprocess.Popen, log, sampler: Sampler, stop_when: Callable[[str], bool] | None
+) -> None:
     stopping = False
     for line in process.stdout:
         log.write(line)
+        sampler.see(line)
         if stop_when is not None and not stopping and stop_when(line):
             stopping = True
             process.send_signal(signal.SIGINT)
+
+
+def _write_samples(log, summary: dict | None) -> None:
+    if summary is not None:
+        log.write(f"{HEAD}{json.dumps(summary)}\n")
 
 
 def _end_group(process: subprocess.Popen, how: int) -> None:

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from dsbench.build_attempts import asked_workspace_mib, run_build
 from dsbench.errors import BuildError
 from dsbench.layer_info import check_layers, read_layers
 from dsbench.tool_run import report_progress, run_tool
@@ -75,10 +76,10 @@ def build_engine(
     command = build_command(program, version, *files, profile, precision, workspace_mib, layers)
     report_progress(f"building {engine.name}; trtexec's output is in {log}")
     try:
-        run_tool(command, log, facts, timeout_s=BUILD_TIMEOUT_S)
+        command = run_build(command, log, facts, timeout_s=BUILD_TIMEOUT_S)
         check_version(log.read_text(errors="replace"), version, log)
         build = read_build(log)
-        check_build(build, _size_bytes(partial), profile, precision, workspace_mib, log)
+        check_build(build, _size_bytes(partial), profile, precision, asked_workspace_mib(command), log)
         if layer_info is not None:
             check_layers(read_layers(layer_info), precision, log)
         partial.rename(engine)

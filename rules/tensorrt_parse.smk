@@ -1,0 +1,35 @@
+"""Optional: NVIDIA's parser and builder on a machine without a GPU, before anybody spends GPU time."""
+
+
+use rule make_export_environment as make_tensorrt_parse_environment with:
+    input:
+        lock=PROJECT / "envs/tensorrt_parse.lock",
+    output:
+        "build/.venv_tensorrt_parse/packages.txt",
+    log:
+        "logs/make_tensorrt_parse_environment.log",
+    benchmark:
+        "logs/wall_time/make_tensorrt_parse_environment.tsv"
+    params:
+        code=code_version("export_environment"),
+        lock=lambda _, input: input.lock,
+
+
+rule parse_with_tensorrt:
+    input:
+        environment="build/.venv_tensorrt_parse/packages.txt",
+        onnx="models/{model}/model/{model}.onnx",
+        inspect="models/{model}/model/inspect.json",
+    output:
+        "models/{model}/validation/tensorrt_parse.json",
+    log:
+        "logs/{model}/parse_with_tensorrt.log",
+    benchmark:
+        "logs/{model}/wall_time/parse_with_tensorrt.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("tensorrt_parse", "tensorrt_rtx_parse"),
+        batch=config["first_batch"]["nvidia"],
+    script:
+        "../workflow/scripts/parse_with_tensorrt.py"

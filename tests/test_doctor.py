@@ -1,0 +1,106 @@
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dsbench.doctor import catalogue, diagnose
+from dsbench.errors import BuildError
+from dsbench.rule_script import explained
+
+DATA = Path(__file__).parent / "data"
+LINES = tomllib.loads((DATA / "fault_lines.toml").read_text())
+REAL_LOGS = Path(os.environ.get("REAL_LOGS", Path(__file__).parents[2] / "shared/real-logs"))
+# Real logs in which something is wrong; no other one may be told that it is.
+REAL_FAULTS = {
+    "trtexec-8.2.5-1.log": "foreign_node",
+    "trtexec-8.6.1-3.log": "outside_profile",
+    "trtexec-10.16.1-2.log": "workspace_in_bytes",
+    "trtexec-10.16.1-4.log": "profiler_hides_summary",
+    "deepstream-6.x-rtsp-error.log": "source_unreadable",
+    "deepstream-7.1-1.log": "engine_rebuilt",
+    "deepstream-7.1-2-noperf.log": "config_key",
+    "deepstream-5.1-1.log": "config_key",
+}
+
+
+def test_every_entry_has_a_line_and_every_line_an_entry():
+    assert {fault.name for fault in catalogue()} == set(LINES)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_entry_fits_its_line_and_no_other_does(name):
+    assert [fault.name for fault in catalogue() if fault.pattern.search(LINES[name])] == [name]
+
+
+@pytest.mark.parametrize("fault", catalogue(), ids=lambda fault: fault.name)
+def test_entry_says_cause_and_fix_in_sentences(fault):
+    for sentence in (fault.cause, fault.fix):
+        assert sentence[-1] in ".;" and len(sentence) < 200
+
+
+@pytest.mark.parametrize(
+    "log", ["trtexec_10.16_b8.log", "trtexec_10.16_build_b8.log", "deepstream_9.1_2streams.log"]
+)
+def test_log_of_a_good_run_has_no_fault(log):
+    assert diagnose((DATA / log).read_text()) is None
+
+
+@pytest.mark.skipif(not REAL_LOGS.is_dir(), reason="the real logs are not here")
+def test_real_logs_have_the_faults_they_have():
+    found = {log.name: diagnose(log.read_text(errors="replace")) for log in REAL_LOGS.glob("*.log")}
+    assert {name: fault.name for name, fault in found.items() if fault} == REAL_FAULTS
+
+
+def test_cause_is_told_before_what_follows_from_it():
+    text = "\n".join(
+        LINES[name] for name in ("onnx_unreadable", "engine_rebuilt", "engine_batch", "config_key")
+    )
+    assert diagnose(text).name == "onnx_unreadable"
+    assert diagnose("\n".join(text.splitlines()[1:])).name == "engine_batch"
+
+
+def test_warning_that_changes_nothing_is_only_a_possible_cause():
+    assert diagnose(LINES["config_key"]).explained().startswith("Possible cause (config_key): ")
+    both = f"{LINES['config_key']}\n{LINES['nvinfer_not_started']}"
+    assert diagnose(both).explained().startswith("Cause (nvinfer_not_started): ")
+
+
+def test_configuration_in_the_head_of_a_log_is_no_fault():
+    assert diagnose("# configuration: x.txt\n#   # Trying to create engine from model files\n") is None
+
+
+def failed(log, error):
+    with pytest.raises(SystemExit), explained(str(log)):
+        log.write_text(LINES["foreign_node"] + "\n" + "[I] more\n" * 300)
+        raise BuildError(error)
+
+
+def test_failing_rule_shows_the_entry_and_not_the_log(tmp_path, capsys):
+    log = tmp_path / "build.log"
+    failed(log, "trtexec ended with exit status 1")
+    said = capsys.readouterr().err
+    assert said.strip().splitlines() == [
+        "ERROR trtexec ended with exit status 1",
+        "Cause (foreign_node): TensorRT fused a part of the graph that it cannot build, as it does with exported"
+        " DETR heads.",
+        "Next: Set `repair: dynamo` in the model's entry; if that fails, `repair: onnxsim`; the build itself tries"
+        " builder optimisation level 2.",
+        f"Log: {log}",
+    ]
+    assert said.strip() in log.read_text()
+
+
+def test_log_that_the_error_names_is_not_named_twice(tmp_path, capsys):
+    log = tmp_path / "build.log"
+    failed(log, f"{log}: trtexec ended with exit status 1")
+    assert capsys.readouterr().err.count(str(log)) == 1
+
+
+def test_failure_of_an_earlier_call_explains_nothing(tmp_path, capsys):
+    log = tmp_path / "build.log"
+    failed(log, "trtexec ended with exit status 1")
+    capsys.readouterr()
+    with pytest.raises(SystemExit), explained(str(log)):
+        raise BuildError("the labels have 3 lines, expected 4")
+    assert capsys.readouterr().err == "\nERROR the labels have 3 lines, expected 4\n\n"

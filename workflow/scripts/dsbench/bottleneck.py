@@ -1,0 +1,94 @@
+"""What bound a measured number and what disturbed it, from the samples of the run and the tool's own lines."""
+
+from pathlib import Path
+
+from dsbench.gpu_samples import POWER_CAP
+from dsbench.run_samples import read_summary
+from dsbench.trtexec_log import Measurement
+
+# A unit busy for this share of a run has nothing left to give; the rest is start and end of single samples.
+LIMIT_PCT = 90
+CLOCK_SPREAD_PCT = 5
+TRTEXEC_WARNINGS = {
+    "bound by Enqueue Time": "enqueue",
+    "bound by host-to-device": "transfers",
+    "bound by device-to-host": "transfers",
+}
+UNITS = {"compute": ("sm_pct", "the GPU's SMs"), "decode": ("nvdec_pct", "NVDEC")}
+
+
+def trtexec_conditions(measurement: Measurement, log: Path) -> dict:
+    """Return the `conditions` of a trtexec measurement: what bound it, its disturbances, its samples."""
+    samples = read_summary(log)
+    return _conditions(*_trtexec_bound(measurement, samples), samples)
+
+
+def run_conditions(log: Path) -> dict:
+    """Return the `conditions` of a deepstream-app run."""
+    samples = read_summary(log)
+    return _conditions(*_sampled_bound(samples), samples)
+
+
+def disturbances(samples: dict | None) -> list[str] | None:
+    """Return a sentence for each thing that made the GPU slower than it is; None where it cannot be known.
+
+    The power cap alone is no disturbance: a card under full load runs into its own limit, everywhere and always.
+    """
+    gpu = samples and samples["gpu"]
+    if not gpu:
+        return None
+    found = [
+        f"the GPU was throttled in {share:g} % of the samples ({reason})"
+        for reason, share in (gpu["throttled_pct"] or {}).items()
+        if reason != POWER_CAP
+    ]
+    if others := gpu["foreign_processes"]:
+        names = ", ".join(f"{other['name']} ({other['pid']})" for other in others)
+        found.append(f"other processes used the GPU: {names}")
+    clock = gpu["sm_clock_mhz"]
+    if clock and clock["max"] > clock["min"] * (1 + CLOCK_SPREAD_PCT / 100):
+        found.append(f"the SM clock moved between {clock['min']:g} and {clock['max']:g} MHz")
+    # A clean run is one of which all three are known.
+    known = gpu["throttled_pct"] is not None and others is not None and clock
+    return found if found or known else None
+
+
+def _conditions(bound_by: str | None, because: str | None, samples: dict | None) -> dict:
+    gpu = samples and samples["gpu"]
+    capped_pct = gpu["throttled_pct"].get(POWER_CAP) if gpu and gpu["throttled_pct"] else None
+    if because and capped_pct:
+        because += f"; the power limit held the GPU's clock in {capped_pct:g} % of the samples"
+    return {
+        "bound_by": bound_by,
+        "because": because,
+        "disturbances": disturbances(samples),
+        "samples": samples,
+    }
+
+
+def _trtexec_bound(measurement: Measurement, samples: dict | None) -> tuple[str | None, str | None]:
+    for words, unit in TRTEXEC_WARNINGS.items():
+        if warning := next((text for text in measurement.warnings if words in text), None):
+            return unit, f"trtexec says: {warning}"
+    computed_pct = 100 * measurement.queries_per_s * measurement.gpu_ms["mean"] / 1000
+    said = f"computing took {computed_pct:.0f} % of the measured time"
+    if computed_pct >= LIMIT_PCT:
+        return "compute", said
+    unit, because = _sampled_bound(samples)
+    return (unit, f"{said}; {because}") if unit == "cpu" else (None, f"{said}, nothing else was at its limit")
+
+
+def _sampled_bound(samples: dict | None) -> tuple[str | None, str | None]:
+    """Return the busiest unit where it was at its limit, and the figures that say so; None, None if not sampled."""
+    busy = {}
+    for unit, (key, name) in UNITS.items():
+        if samples and samples["gpu"] and samples["gpu"][key]:
+            busy[unit] = (samples["gpu"][key]["mean"], name)
+    if samples and samples["cpu_pct"]:
+        busy["cpu"] = (samples["cpu_pct"]["mean"], "the processors")
+    if not busy:
+        return None, None
+    figures = ", ".join(f"{name} {pct:.0f} %" for pct, name in busy.values())
+    unit = max(busy, key=lambda each: busy[each][0])
+    at_limit = busy[unit][0] >= LIMIT_PCT
+    return (unit, f"busy: {figures}") if at_limit else (None, f"nothing was at its limit; busy: {figures}")

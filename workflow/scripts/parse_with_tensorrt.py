@@ -1,0 +1,20 @@
+"""Ask NVIDIA's parser whether it accepts the ONNX with its dynamic profile."""
+
+import json
+from pathlib import Path
+
+from dsbench.rule_script import explained
+from dsbench.tensorrt_parse import parse_with_tensorrt
+from dsbench.tool_run import report_progress
+from dsbench.trtexec_command import profile_of
+
+with explained(snakemake.log[0]):
+    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    found = parse_with_tensorrt(
+        Path(snakemake.input.environment).parent / "bin/python",
+        Path(snakemake.input.onnx),
+        profile_of(inspect, snakemake.params.batch),
+        Path(snakemake.log[0]),
+    )
+    report_progress(found["verdict"])
+    Path(snakemake.output[0]).write_text(json.dumps(found, indent=1) + "\n")
