@@ -3,9 +3,7 @@
 
 rule copy_config:
     input:
-        config=file_of_source("config.json"),
-        processor=file_of_source("preprocessor_config.json"),
-        checked=fetched_source,
+        files=files_to_export,
         inspect=inspection_without_config,
     output:
         "models/{model}/config/config.json",
@@ -16,7 +14,7 @@ rule copy_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("detector", "fetched_source", "model_folder", "export_recipes"),
+        code=code_version("detector", "model_folder", "export_recipes"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
     script:
         "../workflow/scripts/copy_config.py"
@@ -59,7 +57,6 @@ rule save_reference_image:
 rule export_onnx:
     input:
         files=files_to_export,
-        checked=fetched_source,
         config=config_of_source,
         environment=export_environment,
         labels=labels_for_graph,
@@ -77,7 +74,7 @@ rule export_onnx:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("model_onnx", "torch_export", "fetched_source"),
+        code=code_version("model_onnx", "torch_export", "model_folder"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
         family=lambda wildcards: entry_of(wildcards).get("family"),
@@ -90,8 +87,7 @@ checkpoint prepare_onnx:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
         origin="build/export/{model}/origin.json",
-        described=files_describing_source,
-        checked=fetched_source,
+        files=files_to_export,
     output:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
@@ -103,7 +99,7 @@ checkpoint prepare_onnx:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("onnx_prepare", "onnx_interface", "model_folder", "fetched_source"),
+        code=code_version("onnx_prepare", "onnx_interface", "model_folder"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"

@@ -4,12 +4,23 @@ from types import SimpleNamespace
 
 from dsbench.fetched_source import read_fetched
 from dsbench.local_source import choose_local, local_folder
-from dsbench.model_names import named_models
+from dsbench.model_names import named_models, patterns_by_source
 from dsbench.source import locate, parse_source
 from dsbench.source_folder import SourceFolder
 
 # Where a path in the configuration is looked for.
 SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))
+
+
+def is_remote(text):
+    """Tell a source on a hub; what is no source at all is refused where its files are asked for."""
+    try:
+        return parse_source(text, [Path(base) for base in SOURCE_BASES]).is_remote
+    except BuildError:
+        return False
+
+
+LOCAL_MODELS, REMOTE_MODELS = patterns_by_source(config["models"], config["source"], is_remote)
 
 
 def source_text(wildcards):
@@ -45,11 +56,6 @@ def labels_of_config(wildcards):
         raise WorkflowError(str(error)) from None
 
 
-def fetched_source(wildcards):
-    """Return the record of the fetched and checked files; ancient, since the files themselves say what changed."""
-    return ancient(f"build/sources/{wildcards.model}.json")
-
-
 def fetched_files(wildcards):
     """Return every file of a source by its path; of a remote one once it has been fetched."""
     if local := files_of_source(wildcards):
@@ -79,14 +85,7 @@ def labels_of_source(wildcards):
 
 def source_record(wildcards):
     """Return the folder of a source and the names taken from it; of a remote one once it has been fetched."""
-    names = fetched_files(wildcards)
-    folder = Path(os.path.commonpath([str(Path(name).parent) for name in names]))
-    return SourceFolder(folder, tuple(Path(name).relative_to(folder).as_posix() for name in names))
-
-
-def files_describing_source(wildcards):
-    names = ("config.json", "preprocessor_config.json", "labels.txt")
-    return [file for file in fetched_files(wildcards) if Path(file).name in names]
+    return SourceFolder.of(fetched_files(wildcards))
 
 
 def config_of_source(wildcards):
@@ -96,7 +95,7 @@ def config_of_source(wildcards):
 
 def inspection_without_config(wildcards):
     """What the graph says, where no config.json says it."""
-    if source_record(wildcards).has_config or file_of_source("config.json")(wildcards):
+    if source_record(wildcards).file("config.json"):
         return []
     return f"models/{wildcards.model}/model/inspect.json"
 

@@ -4,6 +4,7 @@
 # A cluster's compute nodes often have no way to the hubs; the machine that runs Snakemake has.
 localrules:
     list_source,
+    check_source,
     fetch_source,
 
 
@@ -31,12 +32,15 @@ checkpoint fetch_source:
         listing="models/{model}/model/source.json",
         labels=labels_of_config,
     output:
-        provenance="models/{model}/model/provenance.json",
+        # The first one is what Snakemake asks for on behalf of a rule that needs the files.
         fetched="build/sources/{model}.json",
+        provenance="models/{model}/model/provenance.json",
     log:
         "logs/{model}/fetch_source.log",
     benchmark:
         "logs/{model}/wall_time/fetch_source.tsv"
+    wildcard_constraints:
+        model=REMOTE_MODELS,
     conda:
         "../envs/workflow.yaml"
     params:
@@ -46,3 +50,11 @@ checkpoint fetch_source:
         downloads="build/downloads",
     script:
         "../workflow/scripts/fetch_source.py"
+
+
+# Not a checkpoint, which `use rule` does not inherit: the files of a source on disk are known when the DAG is made.
+use rule fetch_source as check_source with:
+    log:
+        "logs/{model}/check_source.log",
+    wildcard_constraints:
+        model=LOCAL_MODELS,

@@ -75,6 +75,12 @@ def test_new_threshold_leaves_the_engine(tree):
     assert not {"build_engine", "benchmark_max_batch", "export_onnx", "compile_parser"} & set(jobs)
 
 
+def test_what_else_changed_is_seen_while_the_source_is_checked_again(tree):
+    config = "models: {rtdetr: {source: demo/checkpoint, threshold: 0.4}}\n"
+    jobs = plan(tree, REPORT, "--forcerun", "check_source", config=config)
+    assert {"check_source", "write_nvinfer_config"} <= set(jobs)
+
+
 def test_new_gate_leaves_the_measurements_of_the_engine(tree):
     jobs = plan(tree, config="gate: {required_ratio: 0.5}\n")
     assert "judge_kitti" in jobs

@@ -6,22 +6,21 @@ from pathlib import Path
 
 from dsbench.detector import read_detector
 from dsbench.export_recipes import prompt_phrases
-from dsbench.fetched_source import read_fetched
 from dsbench.model_folder import ModelFolder
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    source = read_fetched(Path(snakemake.input.checked))
-    folder = ModelFolder(source.folder, source.names)
+    folder = ModelFolder.of(snakemake.input.files).judged()
+    config = folder.file("config.json")
     output = Path(snakemake.output[0])
     if folder.has_config:
-        detector = read_detector(Path(snakemake.input.config))
+        detector = read_detector(config)
         if not folder.has_onnx:
             prompt_phrases(detector.model_type, snakemake.params.prompt)
             folder.preprocessing()
-        shutil.copyfile(snakemake.input.config, output)
-    elif snakemake.input.config:
-        shutil.copyfile(snakemake.input.config, output)
+        shutil.copyfile(config, output)
+    elif config:
+        shutil.copyfile(config, output)
     else:
         inspect = json.loads(Path(snakemake.input.inspect).read_text())
         facts = {"model_type": inspect["family"], "architectures": []}

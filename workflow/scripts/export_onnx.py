@@ -5,7 +5,6 @@ from pathlib import Path
 
 import onnx
 
-from dsbench.fetched_source import read_fetched
 from dsbench.model_folder import ModelFolder
 from dsbench.model_onnx import clean_onnx
 from dsbench.rule_script import explained
@@ -13,11 +12,11 @@ from dsbench.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     environment = snakemake.input.get("environment")
-    source = read_fetched(Path(snakemake.input.checked))
     labels = snakemake.input.get("labels")
-    report_progress(f"making an ONNX of {source.folder}; the log is {snakemake.log[0]}")
+    source = ModelFolder.of(snakemake.input.files, labels=Path(labels[0]) if labels else None).judged()
+    report_progress(f"making an ONNX of {source.path}; the log is {snakemake.log[0]}")
     clean = clean_onnx(
-        ModelFolder(source.folder, source.names, Path(labels[0]) if labels else None),
+        source,
         python=Path(environment).parent / "bin/python" if environment else None,
         prompt=snakemake.params.prompt,
         family=snakemake.params.family,

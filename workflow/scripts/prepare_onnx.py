@@ -7,7 +7,6 @@ import onnx
 import onnx_graphsurgeon as gs
 
 from dsbench.families import family_named
-from dsbench.fetched_source import read_fetched
 from dsbench.model_folder import ModelFolder
 from dsbench.onnx_inspect import write_inspection
 from dsbench.onnx_interface import image_input
@@ -15,13 +14,13 @@ from dsbench.onnx_prepare import prepare
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    source = read_fetched(Path(snakemake.input.checked))
     clean = onnx.load(snakemake.input.onnx)
     size = tuple(image_input(gs.import_onnx(clean)).shape[2:])
     origin = json.loads(Path(snakemake.input.origin).read_text())
+    source = ModelFolder.of(snakemake.input.files).judged()
     model, facts = prepare(
         clean,
-        ModelFolder(source.folder, source.names).preprocessing(size, family_named(origin["family"])),
+        source.preprocessing(size, family_named(origin["family"])),
         Path(snakemake.input.reference),
         origin,
         repair=snakemake.params.repair,

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from dsbench.detector import Detector, id2label_of, read_detector
 from dsbench.errors import BuildError
 from dsbench.family import Family, PixelRule
 from dsbench.graph_facts import metadata_names
+from dsbench.intake import check_folder, refuse_non_detector
 from dsbench.preprocessing import Preprocessing, assumed_preprocessing, read_preprocessing, with_size
 from dsbench.source_folder import SourceFolder
 from dsbench.source_labels import read_source_labels
@@ -17,6 +19,12 @@ class ModelFolder(SourceFolder):
     """A source with what its files say of the model; `labels` is the text file of class names in its entry."""
 
     labels: Path | None = None
+
+    def judged(self) -> Self:
+        """Return this folder when all its `names` are safe and sound; raise BuildError for the first that is not."""
+        refuse_non_detector(self.path, self.names)
+        check_folder(self.path, self.names)
+        return self
 
     def detector(self) -> Detector | None:
         """Return the detector config.json describes, None where only the graph can tell; refuse another model."""

@@ -1,7 +1,7 @@
 """Model names, and what `--config source=…` gives to names that have no entry in the configuration."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dsbench.errors import BuildError
 
@@ -12,6 +12,21 @@ TREE = re.compile(r"(?:\./)?models/([^/]*)(?:/|$)")
 def model_pattern(models: dict, source: str | None) -> str:
     """Return the regex of the names that can be built: those configured, any good name where `source` is given."""
     return NAME if source is not None else "|".join(models)
+
+
+def patterns_by_source(models: dict, source: str | None, is_remote: Callable[[str], bool]) -> tuple[str, str]:
+    """Return the regexes of the names whose source is on disk and of those whose source is remote.
+
+    They share no name; one that stands for none matches nothing.
+    """
+    remote = [name for name, entry in models.items() if is_remote(entry["source"])]
+    local = [name for name in models if name not in remote]
+    patterns = ["|".join(local) or "(?!)", "|".join(remote) or "(?!)"]
+    if source is not None:
+        configured = "|".join(models) or "(?!)"
+        others = f"(?!(?:{configured})[/.]){NAME}"
+        patterns[is_remote(source)] += f"|{others}"
+    return patterns[0], patterns[1]
 
 
 def model_entry(models: dict, source: str | None, name: str) -> dict:

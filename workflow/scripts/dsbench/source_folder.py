@@ -1,8 +1,11 @@
 """What kind of source a folder is, told by names and config.json alone; the DAG asks this, so it is light."""
 
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,13 @@ class SourceFolder:
 
     path: Path
     names: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, files: Iterable[str | Path], **more) -> Self:
+        """Return the deepest folder that holds all of `files`, with their names in it."""
+        paths = [Path(file) for file in files]
+        folder = Path(os.path.commonpath([str(path.parent) for path in paths]))
+        return cls(folder, tuple(path.relative_to(folder).as_posix() for path in paths), **more)
 
     def file(self, name: str) -> Path | None:
         """Return the file `name` of the folder, None where there is none or it is not taken."""
