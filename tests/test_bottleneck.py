@@ -136,7 +136,9 @@ def test_run_of_which_a_part_is_unknown_is_not_called_undisturbed(missing):
 
 
 def test_power_cap_belongs_to_the_bound_and_is_no_disturbance(tmp_path):
-    found = run_conditions(run_of(tmp_path, sampled(sm=97, throttled_pct={"power cap": 75.0})))
+    moved = {"min": 1410, "mean": 1700, "max": 1980}
+    capped = sampled(sm=97, throttled_pct={"power cap": 75.0}, sm_clock_mhz=moved)
+    found = run_conditions(run_of(tmp_path, capped))
     assert found["disturbances"] == []
     assert found["bound_by"] == "compute"
     assert found["because"].endswith("; the power limit held the GPU's clock in 75 % of the samples")

@@ -32,7 +32,7 @@ def run_conditions(log: Path) -> dict:
 def disturbances(samples: dict | None) -> list[str] | None:
     """Return a sentence for each thing that made the GPU slower than it is; None where it cannot be known.
 
-    The power cap alone is no disturbance: a card under full load runs into its own limit, everywhere and always.
+    The power cap, and a clock that it moved, are none: a card under full load runs into its own limit always.
     """
     gpu = samples and samples["gpu"]
     if not gpu:
@@ -46,7 +46,8 @@ def disturbances(samples: dict | None) -> list[str] | None:
         names = ", ".join(f"{other['name']} ({other['pid']})" for other in others)
         found.append(f"other processes used the GPU: {names}")
     clock = gpu["sm_clock_mhz"]
-    if clock and clock["max"] > clock["min"] * (1 + CLOCK_SPREAD_PCT / 100):
+    capped = (gpu["throttled_pct"] or {}).get(POWER_CAP)
+    if clock and not capped and clock["max"] > clock["min"] * (1 + CLOCK_SPREAD_PCT / 100):
         found.append(f"the SM clock moved between {clock['min']:g} and {clock['max']:g} MHz")
     # A clean run is one of which all three are known.
     known = gpu["throttled_pct"] is not None and others is not None and clock
