@@ -137,7 +137,7 @@ rule convert_to_half:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("half_accuracy", "labels", "reference_pixels", "onnx_batch"),
+        code=code_version("half_accuracy", "families", "labels", "reference_pixels", "onnx_batch"),
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:
         "../workflow/scripts/convert_to_half.py"

@@ -20,7 +20,7 @@ rule write_scripts:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("reference_scripts", "trtexec_run"),
+        code=code_version("reference_scripts", "trtexec_run", "engine_passport"),
         programs={"trtexec": RUNTIME.trtexec, "deepstream_app": RUNTIME.deepstream_app},
         measuring=config["trtexec"] | config["deepstream"],
         precision=config["precision"],
