@@ -43,9 +43,6 @@ def recorded(fact, probe):
     return read_fact(FACTS, fact)
 
 
-# CUDA else counts from the fastest GPU on and NVML by bus; a run is sampled on the GPU that it uses.
-os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
-
 RUNTIME = choose_runtime(recorded("runtime", lambda: config["runtime"]), PROJECT)
 if RUNTIME.kind == "embedded":
     # The embedded programs run under the interpreter that runs the workflow.
