@@ -108,7 +108,10 @@ def test_misbehaving_app_is_refused(tree, monkeypatch, how, says, version):
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ("never-runs", "without finishing; stream 0 stalled, or never got a frame"),
+        (
+            "never-runs",
+            "without finishing; its last lines say how far it came; stream 0 stalled, or never got a frame",
+        ),
         ("deaf", "was stopped after"),
     ],
 )

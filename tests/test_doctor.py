@@ -7,6 +7,7 @@ import pytest
 from dsbench.doctor import catalogue, diagnose
 from dsbench.errors import BuildError
 from dsbench.rule_script import explained
+from dsbench.tool_run import ToolFailedError
 
 DATA = Path(__file__).parent / "data"
 LINES = tomllib.loads((DATA / "fault_lines.toml").read_text())
@@ -104,3 +105,12 @@ def test_failure_of_an_earlier_call_explains_nothing(tmp_path, capsys):
     with pytest.raises(SystemExit), explained(str(log)):
         raise BuildError("the labels have 3 lines, expected 4")
     assert capsys.readouterr().err == "\nERROR the labels have 3 lines, expected 4\n\n"
+
+
+def test_unknown_fault_of_a_tool_leads_to_its_log(tmp_path, capsys):
+    log = tmp_path / "run.log"
+    with pytest.raises(SystemExit), explained(str(log)):
+        raise ToolFailedError(f"{log}: trtexec ended with exit status 1: something new")
+    assert capsys.readouterr().err.strip().splitlines()[1] == (
+        f"Next: this fault is not in the catalogue; read the last lines of {log} and run the same command again."
+    )

@@ -64,7 +64,8 @@ def run_tool(
             status = process.wait(INTERRUPT_GRACE_S)
         except subprocess.TimeoutExpired:
             raise ToolFailedError(
-                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed"
+                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed;"
+                " run the same command again"
             ) from None
         finally:
             watchdog.cancel()
@@ -72,7 +73,10 @@ def run_tool(
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
     if expired:
-        raise ToolFailedError(f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing")
+        raise ToolFailedError(
+            f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing; its last lines say how far"
+            " it came"
+        )
     if status != 0:
         raise ToolFailedError(
             f"{log_path}: {command[0]} ended with {_status_name(status)}{_last_words(log_path)}"
