@@ -23,8 +23,6 @@ rule write_scripts:
         code=code_version("reference_scripts", "trtexec_run", "engine_passport"),
         programs={"trtexec": RUNTIME.trtexec, "deepstream_app": RUNTIME.deepstream_app},
         measuring=config["trtexec"] | config["deepstream"],
-        precision=config["precision"],
-        strongly_typed=config["strongly_typed"],
     script:
         "../workflow/scripts/write_scripts.py"
 
