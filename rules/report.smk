@@ -61,8 +61,8 @@ rule collect_data:
         "../envs/workflow.yaml"
     params:
         code=code_version(
-            *("benchmark_data", "wall_time", "report_data", "system_facts", "preprocessing"),
-            *("families", "file_hashes", "labels", "reference_scripts"),
+            *("benchmark_data", "engine_data", "wall_time", "report_data", "system_facts"),
+            *("preprocessing", "families", "file_hashes", "labels", "reference_scripts"),
         ),
         settings={
             "target_fps": TARGET_FPS,
