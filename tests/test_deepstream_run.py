@@ -89,6 +89,8 @@ def test_keys_are_not_pressed_for_want_of_an_open_input(tree):
         ("no-rows", "no PERF row, expected one for each window"),
         ("no-loop", "1 full windows after the ramp-up, expected 4; the run ended early"),
         ("other-tensorrt", "rebuilt instead of loaded: it is of TensorRT 8.5.3.1, DeepStream has"),
+        ("other-gpu", "rebuilt instead of loaded: it was built on another GPU"),
+        ("other-dims", "rebuilt instead of loaded: its profile does not hold infer-dims 3x640x640"),
         ("no-engine-named", "rebuilt instead of loaded: model-engine-file names no engine"),
         ("no-inference", "ran without inference; check that [primary-gie] is spelt so and has enable=1"),
         ("source-fails", "exit status 255: ERROR from src_elem0: Could not open resource for reading."),
