@@ -75,6 +75,11 @@ def test_engine_by_hand_is_built_as_the_builds_own_was(scripts):
         assert flag in scripts["build_engine"]
 
 
+def test_runs_have_the_environment_of_the_measured_ones(scripts):
+    for name in ("kitti_dump", "ds_run1", "ds_run2"):
+        assert "USE_NEW_NVSTREAMMUX=no deepstream-app -c" in scripts[name]
+
+
 def test_runs_are_ended_by_sigint(scripts):
     assert "--signal=INT 36" in scripts["ds_run1"]
     assert "-c models/det/benchmarks/ds/ds_s5_run2.txt" in scripts["ds_run2"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.deepstream_run import EXTRA_ROWS
+from dsbench.tool_run import ENVIRONMENT
 from dsbench.trtexec_command import Profile, benchmark_command
 
 TITLES = {
@@ -97,7 +98,8 @@ def stopped_run(program: str, config: str, seconds: int) -> str:
 
 
 def _app(program: str, config: str) -> str:
-    return f"{shlex.quote(program)} -c {shlex.quote(config)} <&3"
+    settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
+    return f"env {settings} {shlex.quote(program)} -c {shlex.quote(config)} <&3"
 
 
 def _line(command: list[str]) -> str:

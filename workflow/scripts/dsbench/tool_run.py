@@ -17,6 +17,8 @@ from dsbench.run_samples import HEAD, Sampler
 
 INTERRUPT_GRACE_S = 30
 ENDED = "# ended: "
+# The new stream muxer ignores the size that every box refers to.
+ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
 
 
 class ToolFailedError(BuildError):
@@ -104,8 +106,7 @@ def _start(command: list[str]) -> subprocess.Popen:
             text=True,
             errors="replace",
             start_new_session=True,
-            # The new stream muxer ignores the size that every box refers to.
-            env=os.environ | {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"},
+            env=os.environ | ENVIRONMENT,
         )
     except OSError as error:
         raise ToolFailedError(
