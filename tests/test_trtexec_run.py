@@ -16,21 +16,25 @@ VERSIONS = ["8.6.1", "10.3.0", "10.14.1", "10.16.0", "11.1.0"]
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "m.onnx").write_bytes(b"onnx")
+    for name in ("m.onnx", "m_fp16.onnx"):
+        (tmp_path / name).write_bytes(b"onnx")
     return tmp_path
 
 
-def build(folder, version="10.16.0", strongly_typed=False, asked_mib=1024, **settings):
+def build(
+    folder, version="10.16.0", strongly_typed=False, asked_mib=1024, precision="fp16", onnx=None, **settings
+):
     parts = trtexec_version({"version": version})
+    precision = precision_for(parts, precision, strongly_typed)
     return build_engine(
         program=FAKE,
         version=parts,
-        onnx=folder / "m.onnx",
+        onnx=folder / (onnx or ("m_fp16.onnx" if precision.needs_half_onnx else "m.onnx")),
         engine=folder / "m_dynamic_b4.engine",
         timing_cache=folder / "timing_b4.cache",
         seed_cache=None,
         profile=PROFILE,
-        precision=precision_for(parts, "fp16", strongly_typed),
+        precision=precision,
         workspace_mib=asked_mib,
         log=folder / "build.log",
         facts={"driver": '"595"'},
@@ -92,6 +96,20 @@ def test_a_build_that_failed_leaves_no_engine(folder, monkeypatch, how, error, s
     with pytest.raises(error, match=says):
         build(folder)
     assert not list(folder.glob("*.engine*"))
+
+
+@pytest.mark.parametrize(
+    ("precision", "onnx", "says"),
+    [
+        ("fp16", "m.onnx", "asked for in fp16, but none of its 2 layers is"),
+        ("fp32", "m_fp16.onnx", "asked for in fp32, but 1 of its 2 layers are in half precision"),
+    ],
+)
+def test_where_the_onnx_says_the_precision_the_layers_prove_it(folder, monkeypatch, precision, onnx, says):
+    monkeypatch.setenv("FAKE_TRT_VERSION", "11.1.0")
+    with pytest.raises(TrtexecLogError, match=says):
+        build(folder, "11.1.0", precision=precision, onnx=onnx, layer_info=folder / "layers.json")
+    build(folder, "11.1.0", precision="fp32", layer_info=folder / "layers.json")
 
 
 @pytest.mark.parametrize(
