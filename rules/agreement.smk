@@ -11,6 +11,7 @@ rule run_reference:
         labels="models/{model}/config/labels.txt",
         clip="build/toolchain/video.json",
         video=VIDEO,
+        facts=PIXEL_FACTS,
     output:
         "models/{model}/validation/reference_run.json",
     log:

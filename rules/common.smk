@@ -48,6 +48,8 @@ if RUNTIME.kind == "embedded":
     # The embedded programs run under the interpreter that runs the workflow.
     os.environ.setdefault("DSEMBED_PYTHON", sys.executable)
 TOOLCHAIN = Toolchain(RUNTIME, PROJECT, config["deepstream"]["directory"])
+if workflow.is_main_process:
+    TOOLCHAIN.probe_ahead()
 TRTEXEC = recorded("trtexec", lambda: TOOLCHAIN.probe("trtexec"))
 try:
     refuse_two_tensorrts(TRTEXEC, recorded("deepstream", lambda: TOOLCHAIN.probe("deepstream")))
@@ -100,6 +102,8 @@ def facts(names):
 
 BUILDER_FACTS = facts(TOOLCHAIN.builder_facts())
 RUNNER_FACTS = facts(TOOLCHAIN.builder_facts() + TOOLCHAIN.runner_facts())
+# Of the decoder and the compiled arithmetic that reference pixels are made with, whichever runtime measures.
+PIXEL_FACTS = facts(["pyav", "compiler"])
 
 
 def entry_of(wildcards):
