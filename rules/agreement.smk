@@ -69,6 +69,8 @@ rule cut_slot_clips:
         mirrored="build/batch_slots/mirrored.mp4",
     log:
         "logs/cut_slot_clips.log",
+    benchmark:
+        "logs/wall_time/cut_slot_clips.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

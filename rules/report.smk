@@ -59,6 +59,8 @@ rule collect_data:
         "models/{model}/reports/benchmark_data.json",
     log:
         "logs/{model}/collect_data.log",
+    benchmark:
+        "logs/{model}/wall_time/collect_data.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -87,6 +89,8 @@ rule draw_chart:
         "models/{model}/reports/charts/{chart}.png",
     log:
         "logs/{model}/draw_{chart}.log",
+    benchmark:
+        "logs/{model}/wall_time/draw_{chart}.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -104,6 +108,8 @@ rule render_markdown:
         "models/{model}/reports/benchmark_report.md",
     log:
         "logs/{model}/render_markdown.log",
+    benchmark:
+        "logs/{model}/wall_time/render_markdown.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -121,6 +127,8 @@ rule render_html:
         "models/{model}/reports/benchmark_report.html",
     log:
         "logs/{model}/render_html.log",
+    benchmark:
+        "logs/{model}/wall_time/render_html.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -138,6 +146,8 @@ rule print_pdf:
         named="models/{model}/reports/benchmark_report_{model}.pdf",
     log:
         "logs/{model}/print_pdf.log",
+    benchmark:
+        "logs/{model}/wall_time/print_pdf.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
