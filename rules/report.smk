@@ -81,6 +81,27 @@ rule collect_data:
         "../workflow/scripts/collect_data.py"
 
 
+rule keep_history:
+    input:
+        data="models/{model}/reports/benchmark_data.json",
+        schema=DATA_SCHEMA,
+        facts=RUNNER_FACTS,
+    output:
+        # Only ever added to, so it stays where it is while the job runs.
+        history=update("models/{model}/reports/history.jsonl"),
+        since="models/{model}/reports/since_last_toolchain.json",
+    log:
+        "logs/{model}/keep_history.log",
+    benchmark:
+        "logs/{model}/wall_time/keep_history.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("report_data", "toolchain_difference", "toolchain_history"),
+    script:
+        "../workflow/scripts/keep_history.py"
+
+
 rule draw_chart:
     input:
         data="models/{model}/reports/benchmark_data.json",
@@ -102,6 +123,7 @@ rule draw_chart:
 rule render_markdown:
     input:
         data="models/{model}/reports/benchmark_data.json",
+        since="models/{model}/reports/since_last_toolchain.json",
         template=TEMPLATES / "benchmark_report.md.j2",
         schema=DATA_SCHEMA,
     output:

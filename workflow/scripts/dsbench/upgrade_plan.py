@@ -4,6 +4,7 @@ import ast
 import json
 from pathlib import Path
 
+from dsbench.fact_words import fact_change, fact_words
 from dsbench.wall_time import wall_time
 
 UNKNOWN = "unknown"
@@ -89,24 +90,10 @@ def _parameter_cause(job: dict) -> dict[str, str]:
 
 
 def _fact_change(file: Path, job: dict) -> str:
-    """Return the recorded and the probed value of a fact, of one with several parts those that differ."""
     now = json.loads(ast.literal_eval(job["params"]["value"]))
     if not file.is_file():
-        return f"not recorded -> {_short(_words(now))}"
-    before = json.loads(file.read_text())
-    if isinstance(before, dict) and isinstance(now, dict):
-        same = {key for key in before.keys() & now.keys() if before[key] == now[key]}
-        before, now = ({k: v for k, v in each.items() if k not in same} for each in (before, now))
-    return f"{_short(_words(before))} -> {_short(_words(now))}"
-
-
-def _words(value: object) -> str:
-    """Return a fact without JSON's marks; None as "absent"."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_words(entry)}" for key, entry in value.items()) or "none"
-    if isinstance(value, list):
-        return "; ".join(map(_words, value)) or "none"
-    return "absent" if value is None else str(value)
+        return f"not recorded -> {_short(fact_words(now))}"
+    return " -> ".join(map(_short, fact_change(json.loads(file.read_text()), now)))
 
 
 def _short(value: str) -> str:
