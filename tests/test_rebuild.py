@@ -113,6 +113,25 @@ def test_every_artefact_is_a_target_of_its_own(tmp_path):
         assert rule in plan(tmp_path, target), target
 
 
+def test_driver_that_does_not_answer_once_is_not_recorded_as_gone(tmp_path):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    fact = tmp_path / "build/toolchain/driver.json"
+    fact.parent.mkdir(parents=True)
+    fact.write_text('"595.58.03"\n')
+    env = {"PATH": f"{tmp_path}:{PROJECT / 'tests/fakes'}:{os.environ['PATH']}"}
+    done = snakemake(tmp_path, "build/toolchain/driver.json", env=env, config="runtime: nvidia\n")
+    assert done.returncode != 0
+    assert "driver.json: driver was 595.58.03, now nothing answers (install NVIDIA's driver)" in done.stdout
+    assert fact.read_text() == '"595.58.03"\n'
+    fact.unlink()
+    assert (
+        snakemake(tmp_path, str(fact.relative_to(tmp_path)), env=env, config="runtime: nvidia\n").returncode
+        == 0
+    )
+    assert fact.read_text() == "null\n"
+
+
 def test_slurm_profile_plans_the_same_jobs(tmp_path):
     local = plan(tmp_path)
     on_slurm = plan(tmp_path, REPORT, "--workflow-profile", str(PROJECT / "profiles/slurm"))
