@@ -67,6 +67,7 @@ def test_a_toolchain_is_compared_with_the_last_other_one_never_with_itself(data)
     back = history_entry(later(data, utc="2026-08-05T10:00:00Z"), OLD)
     assert back["toolchain"] == first["toolchain"]
     assert last_other([first, again, upgraded, back], back) is upgraded
+    assert last_other([first | {"schema": 0}, upgraded], upgraded) is None
     assert toolchain_difference(None, first) is None
 
 

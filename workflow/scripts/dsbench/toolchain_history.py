@@ -8,6 +8,8 @@ from pathlib import Path
 
 from dsbench.errors import BuildError
 
+# Of an entry's shape: entries of another one stay in the file and are not compared.
+SCHEMA = 1
 KEY_DIGITS = 12
 # Said in words or repeated elsewhere; what disturbed a run is kept.
 LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file")
@@ -21,6 +23,7 @@ def history_entry(data: dict, facts: Mapping) -> dict:
     text = json.dumps(dict(facts), sort_keys=True)
     trt, runs, checks = data["trtexec"], data["deepstream"], data["validation"]
     return {
+        "schema": SCHEMA,
         "toolchain": hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS],
         "facts": dict(facts),
         "measured_utc": data["measured_utc"],
@@ -75,5 +78,6 @@ def append_entry(file: Path, entry: dict) -> list[dict]:
 
 def last_other(entries: list[dict], entry: dict) -> dict | None:
     """Return the newest entry of another toolchain than that of `entry`, None where there is none."""
-    others = [each for each in entries if each["toolchain"] != entry["toolchain"]]
+    comparable = [each for each in entries if each["schema"] == SCHEMA]
+    others = [each for each in comparable if each["toolchain"] != entry["toolchain"]]
     return others[-1] if others else None
