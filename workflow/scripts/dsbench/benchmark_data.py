@@ -10,7 +10,7 @@ from dsbench.perf_log import StreamRun
 from dsbench.streams import peak_gpu_streams, real_time_streams
 from dsbench.tool_run import ended_utc
 from dsbench.trtexec_asked import common_conditions
-from dsbench.trtexec_build_log import read_build
+from dsbench.trtexec_build_log import MIB_BYTES, read_build
 from dsbench.trtexec_log import Measurement, read_measurement
 
 SCHEMA_VERSION = 1
@@ -58,16 +58,18 @@ def measured_utc(measured: Measured) -> str:
 
 
 def engines(measured: Measured, model: str) -> list[dict]:
-    """Return the report's `engines`: what each build log states."""
+    """Return the report's `engines`: what each build log states; TensorRT 8 does not state the size."""
     rows = []
     for batch in measured.batches:
         log = measured.tree / f"benchmarks/engines/build_b{batch}.log"
         build = read_build(log)
+        file = f"benchmarks/engines/{model}_dynamic_b{batch}.engine"
+        size_mib = build.engine_mib or (measured.tree / file).stat().st_size / MIB_BYTES
         rows.append(
             {
                 "batch": batch,
-                "file": f"benchmarks/engines/{model}_dynamic_b{batch}.engine",
-                "size_mib": build.engine_mib,
+                "file": file,
+                "size_mib": size_mib,
                 "build_s": build.build_s,
                 "precision": build.precision,
                 "compute": build.plan,
