@@ -102,9 +102,17 @@ def _row(job, dag, needs: list[int]) -> dict:
     }
 
 
-if __name__ == "__main__":
-    _, file, *wanted = sys.argv
+def _main(snakefile: str, *targets: str) -> None:
+    """Print the jobs; end with Snakemake's own words where it refuses."""
+    from snakemake.exceptions import WorkflowError
+
     # Rules read the words of the call; this one is a dry run.
-    sys.argv = ["snakemake", "--dry-run", *wanted]
-    found = _build(Path(file), wanted, json.load(sys.stdin))
-    print(json.dumps(_rows(found)))
+    sys.argv = ["snakemake", "--dry-run", *targets]
+    try:
+        print(json.dumps(_rows(_build(Path(snakefile), list(targets), json.load(sys.stdin)))))
+    except WorkflowError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
