@@ -11,7 +11,7 @@ from dsbench.upgrade_plan import upgrade_plan
 
 NO_REASON = {
     **dict.fromkeys(("updated", "missing", "incomplete", "params_before", "params_now"), ()),
-    **dict.fromkeys(("is_script_changed", "is_input_set_changed", "is_forced"), False),
+    **dict.fromkeys(("is_script_changed", "is_input_set_changed", "is_environment_changed"), False),
 }
 SMALL = """
 rule fact:
@@ -107,6 +107,14 @@ def test_files_settings_and_code_are_named_as_reasons(facts):
 def test_time_of_jobs_that_never_ran_is_unknown_not_guessed(facts, tmp_path):
     plan = upgrade_plan([job("build_engine", benchmark=str(tmp_path / "none.tsv"))], facts)
     assert "1 of 1 jobs would run, time unknown." in plan
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(59.4, "59.4 s"), (119.7, "2 min 00 s"), (3601.2, "60 min 01 s")]
+)
+def test_times_are_rounded_before_they_are_split(facts, tmp_path, seconds, shown):
+    plan = upgrade_plan([job("build_engine", benchmark=measured(tmp_path, "b.tsv", seconds))], facts)
+    assert f"1 of 1 jobs would run, {shown} one after another." in plan
 
 
 def test_plan_of_a_finished_tree_is_empty(facts):

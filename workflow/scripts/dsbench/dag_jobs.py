@@ -97,7 +97,7 @@ def _row(job, dag, needs: list[int]) -> dict:
             "params_now": sorted(map(str, reason.params_changed.only_new)),
             "is_script_changed": bool(reason.code_changed),
             "is_input_set_changed": bool(reason.input_changed),
-            "is_forced": bool(reason.forced),
+            "is_environment_changed": bool(reason.software_stack_changed),
         },
     }
 

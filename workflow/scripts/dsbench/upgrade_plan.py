@@ -15,7 +15,7 @@ MOST_LISTED = 4
 REASONS = {
     "is_script_changed": ("script", "is newer"),
     "is_input_set_changed": ("inputs", "other files than before"),
-    "is_forced": ("call", "forced"),
+    "is_environment_changed": ("environment", "its definition changed"),
 }
 
 
@@ -135,8 +135,8 @@ def _headline(took_s: list[float | None], jobs: int) -> str:
 def _seconds(seconds: float | None) -> str:
     if seconds is None:
         return UNKNOWN
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:02.0f} s" if seconds >= 60 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
 
 
 def _table(rows: list[tuple[str, str, str]]) -> list[str]:
