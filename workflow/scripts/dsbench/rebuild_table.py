@@ -81,7 +81,8 @@ class Tree:
         shutil.copytree(project / "config", folder / "config")
         self.video = folder / "clip.mp4"
         shutil.copy(project / "demo/sample_720p.mp4", self.video)
-        path = os.pathsep.join([*map(str, programs), os.environ["PATH"]])
+        before = programs if kind == "nvidia" else []
+        path = os.pathsep.join([*map(str, before), os.environ["PATH"]])
         self.env = {**os.environ, "PATH": path, "DS_VIDEO": ""}
         self.config = yaml.safe_load((project / "config/config.yaml").read_text())
         self.config |= {
