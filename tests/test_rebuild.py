@@ -177,7 +177,7 @@ def check_plan(tree, upgraded, config):
     done = snakemake(tree, "upgrade_plan", env=upgraded, config=config)
     assert done.returncode == 0, done.stdout[-4000:]
     assert "  driver: 595.58.03 -> 600.10\n" in done.stdout
-    assert re.search(r"^  build_engine rtdetr 4 +[\d.]+ s  driver$", done.stdout, re.M)
+    assert re.search(r"^  build_engine rtdetr batch=4 +[\d.]+ s  driver$", done.stdout, re.M)
     assert not re.search(r"never measured|unknown|export_onnx|compile_parser", done.stdout)
     assert before == {path: (tree / path).read_bytes() for path in before}
     assert {path for path in files(tree) - set(before) if not path.startswith(".snakemake/")} == {

@@ -77,7 +77,7 @@ def test_plan_says_before_now_and_the_time_it_took(facts, tmp_path):
     assert "3 of 3 jobs would run, 1 min 17 s one after another, and unknown for 1 never measured." in plan
     assert "  driver: 595.58.03 -> 600.10\n" in plan
     rows = {line.split()[0]: line.split() for line in plan.splitlines() if line.startswith("  ")}
-    assert rows["build_engine"] == ["build_engine", "a", "64", "1", "min", "15", "s", "driver"]
+    assert rows["build_engine"] == ["build_engine", "a", "batch=64", "1", "min", "15", "s", "driver"]
     assert rows["render_html"] == ["render_html", "2.0", "s", "driver"]
     assert rows["record_fact"] == ["record_fact", "driver", "unknown", "driver"]
 

@@ -121,7 +121,10 @@ def _took_s(job: dict) -> float | None:
 
 
 def _name(job: dict) -> str:
-    return " ".join([job["rule"], *job["wildcards"].values()])
+    words = [
+        f"{name}={value}" if value.isdigit() else value for name, value in job["wildcards"].items() if value
+    ]
+    return " ".join([job["rule"], *words])
 
 
 def _headline(took_s: list[float | None], jobs: int) -> str:
