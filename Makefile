@@ -1,6 +1,7 @@
 # make report   installs what is missing, then builds and measures the demonstration model
 # make test     installs what is missing, then runs the linters and all tests
 # make lock     compiles envs/*.in into envs/*.lock
+# make rebuilds writes docs/rebuilds.md, what runs again after which change
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,7 +10,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 	--no-emit-index-url --no-emit-find-links --annotation-style line
 
 .DELETE_ON_ERROR:
-.PHONY: report test lint system lock
+.PHONY: report test lint system lock rebuilds
 
 report: .venv/workflow.txt system
 	$(BIN)/snakemake --cores 1 $(REPORT)
@@ -37,6 +38,10 @@ system:
 .venv/test.txt: envs/test.lock .venv/workflow.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/test.lock
 	cp envs/test.lock $@
+
+rebuilds: .venv/workflow.txt
+	PYTHONPATH=workflow/scripts $(BIN)/python -m dsbench.rebuild_table tests/fakes tests/fakes/gstreamer \
+		> docs/rebuilds.md
 
 # torch lists NVIDIA's CUDA packages as its own needs; pinning them too would install them beside a CPU build.
 lock: .venv/workflow.txt

@@ -25,6 +25,7 @@ include: "rules/validation.smk"
 include: "rules/agreement.smk"
 include: "rules/deepstream.smk"
 include: "rules/report.smk"
+include: "rules/upgrade_plan.smk"
 
 
 rule all:

@@ -11,6 +11,7 @@ rule run_reference:
         labels="models/{model}/config/labels.txt",
         clip="build/toolchain/video.json",
         video=VIDEO,
+        facts=PIXEL_FACTS,
     output:
         "models/{model}/validation/reference_run.json",
     log:
@@ -68,6 +69,8 @@ rule cut_slot_clips:
         mirrored="build/batch_slots/mirrored.mp4",
     log:
         "logs/cut_slot_clips.log",
+    benchmark:
+        "logs/wall_time/cut_slot_clips.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

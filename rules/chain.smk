@@ -117,6 +117,7 @@ def all_artefacts(_):
                     "models/{model}/benchmarks/ds/run1.json",
                     "models/{model}/benchmarks/ds/run2.json",
                     "models/{model}/scripts/{script}.sh",
+                    "models/{model}/reports/history.jsonl",
                     "models/{model}/reports/benchmark_report.html",
                     "models/{model}/reports/benchmark_report.pdf",
                     "models/{model}/reports/benchmark_report_{model}.pdf",

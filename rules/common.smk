@@ -15,7 +15,7 @@ from dsbench.config_check import check_config
 from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
-from dsbench.preflight import refuse_two_tensorrts
+from dsbench.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.runtime import choose_runtime
 from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 from dsbench.trtexec_run import asked_precision
@@ -48,6 +48,8 @@ if RUNTIME.kind == "embedded":
     # The embedded programs run under the interpreter that runs the workflow.
     os.environ.setdefault("DSEMBED_PYTHON", sys.executable)
 TOOLCHAIN = Toolchain(RUNTIME, PROJECT, config["deepstream"]["directory"])
+if workflow.is_main_process:
+    TOOLCHAIN.probe_ahead()
 TRTEXEC = recorded("trtexec", lambda: TOOLCHAIN.probe("trtexec"))
 try:
     refuse_two_tensorrts(TRTEXEC, recorded("deepstream", lambda: TOOLCHAIN.probe("deepstream")))
@@ -91,7 +93,12 @@ wildcard_constraints:
 
 def probed(wildcards):
     fact = wildcards.fact
-    return json.dumps(recorded(fact, lambda: TOOLCHAIN.probe(fact)), sort_keys=True)
+    value = recorded(fact, lambda: TOOLCHAIN.probe(fact))
+    try:
+        refuse_vanished(fact, value, FACTS / f"{fact}.json")
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
+    return json.dumps(value, sort_keys=True)
 
 
 def facts(names):
@@ -100,6 +107,8 @@ def facts(names):
 
 BUILDER_FACTS = facts(TOOLCHAIN.builder_facts())
 RUNNER_FACTS = facts(TOOLCHAIN.builder_facts() + TOOLCHAIN.runner_facts())
+# Of the decoder and the compiled arithmetic that reference pixels are made with, whichever runtime measures.
+PIXEL_FACTS = facts(["pyav", "compiler"])
 
 
 def entry_of(wildcards):

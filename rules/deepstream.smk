@@ -62,6 +62,8 @@ checkpoint summarise_run1:
         "models/{model}/benchmarks/ds/run1.json",
     log:
         "logs/{model}/summarise_run1.log",
+    benchmark:
+        "logs/{model}/wall_time/summarise_run1.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -81,3 +83,5 @@ use rule summarise_run1 as summarise_run2 with:
         "models/{model}/benchmarks/ds/run2.json",
     log:
         "logs/{model}/summarise_run2.log",
+    benchmark:
+        "logs/{model}/wall_time/summarise_run2.tsv"

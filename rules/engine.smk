@@ -72,6 +72,8 @@ checkpoint choose_max_batch:
         timing_cache="models/{model}/benchmarks/engines/timing.cache",
     log:
         "logs/{model}/choose_max_batch.log",
+    benchmark:
+        "logs/{model}/wall_time/choose_max_batch.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

@@ -45,6 +45,8 @@ rule save_reference_image:
         "build/export/reference_image.png",
     log:
         "logs/save_reference_image.log",
+    benchmark:
+        "logs/wall_time/save_reference_image.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -113,6 +115,8 @@ rule bake_batch:
         "models/{model}/model/{model}_static_b{batch}.onnx",
     log:
         "logs/{model}/bake_batch_b{batch}.log",
+    benchmark:
+        "logs/{model}/wall_time/bake_batch_b{batch}.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

@@ -22,6 +22,7 @@ rule prove_preprocessing:
         video=VIDEO,
         clip="build/toolchain/video.json",
         runtime=[PROJECT / "workflow/embedded" / file for file in NVINFER_PIXELS],
+        facts=PIXEL_FACTS,
     output:
         "models/{model}/validation/preprocess.json",
     log:

@@ -57,6 +57,8 @@ rule collect_data:
         "models/{model}/reports/benchmark_data.json",
     log:
         "logs/{model}/collect_data.log",
+    benchmark:
+        "logs/{model}/wall_time/collect_data.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -77,6 +79,27 @@ rule collect_data:
         "../workflow/scripts/collect_data.py"
 
 
+rule keep_history:
+    input:
+        data="models/{model}/reports/benchmark_data.json",
+        schema=DATA_SCHEMA,
+        facts=RUNNER_FACTS,
+    output:
+        # Only ever added to, so it stays where it is while the job runs.
+        history=update("models/{model}/reports/history.jsonl"),
+        since="models/{model}/reports/since_last_toolchain.json",
+    log:
+        "logs/{model}/keep_history.log",
+    benchmark:
+        "logs/{model}/wall_time/keep_history.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("report_data", "toolchain_difference", "toolchain_history"),
+    script:
+        "../workflow/scripts/keep_history.py"
+
+
 rule draw_chart:
     input:
         data="models/{model}/reports/benchmark_data.json",
@@ -85,6 +108,8 @@ rule draw_chart:
         "models/{model}/reports/charts/{chart}.png",
     log:
         "logs/{model}/draw_{chart}.log",
+    benchmark:
+        "logs/{model}/wall_time/draw_{chart}.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -96,12 +121,15 @@ rule draw_chart:
 rule render_markdown:
     input:
         data="models/{model}/reports/benchmark_data.json",
+        since="models/{model}/reports/since_last_toolchain.json",
         template=TEMPLATES / "benchmark_report.md.j2",
         schema=DATA_SCHEMA,
     output:
         "models/{model}/reports/benchmark_report.md",
     log:
         "logs/{model}/render_markdown.log",
+    benchmark:
+        "logs/{model}/wall_time/render_markdown.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -119,6 +147,8 @@ rule render_html:
         "models/{model}/reports/benchmark_report.html",
     log:
         "logs/{model}/render_html.log",
+    benchmark:
+        "logs/{model}/wall_time/render_html.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -136,6 +166,8 @@ rule print_pdf:
         named="models/{model}/reports/benchmark_report_{model}.pdf",
     log:
         "logs/{model}/print_pdf.log",
+    benchmark:
+        "logs/{model}/wall_time/print_pdf.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

@@ -6,6 +6,8 @@ rule record_fact:
         "build/toolchain/{fact}.json",
     log:
         "logs/toolchain/{fact}.log",
+    benchmark:
+        "logs/wall_time/record_{fact}.tsv"
     localrule: True
     conda:
         "../envs/workflow.yaml"

@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 
 import pytest
 
-from workflow_run import PROJECT, REPORT, files, planned, snakemake
+from workflow_run import PROJECT, REPORT, files, planned, rebuilt, snakemake
 
 FAKES = PROJECT / "tests/fakes"
 MEASURING = {
@@ -59,6 +60,7 @@ def test_a_copy_of_the_finished_job_has_nothing_to_do(tree):
 def test_new_openvino_remakes_engine_and_numbers_and_leaves_onnx_labels_and_parser(tree, newer_openvino):
     before = files(tree)
     jobs = plan(tree, env=newer_openvino)
+    assert set(jobs) == rebuilt("embedded", "OpenVINO")
     assert set(jobs) >= MEASURING
     assert not UNTOUCHED & set(jobs)
     assert jobs["record_fact"] == 1
@@ -67,11 +69,12 @@ def test_new_openvino_remakes_engine_and_numbers_and_leaves_onnx_labels_and_pars
 
 def test_new_template_rerenders_only_the_report(tree):
     jobs = plan(tree, "--force", "models/rtdetr/reports/benchmark_report.md", REPORT)
-    assert set(jobs) == {"render_markdown", "render_html", "print_pdf"}
+    assert set(jobs) == {"render_markdown", "render_html", "print_pdf"} == rebuilt("embedded", "template")
 
 
 def test_new_threshold_leaves_the_engine(tree):
     jobs = plan(tree, config="models: {rtdetr: {source: demo/checkpoint, threshold: 0.4}}\n")
+    assert set(jobs) == rebuilt("embedded", "threshold")
     assert {"write_nvinfer_config", "dump_kitti"} | REPORTING <= set(jobs)
     assert not {"build_engine", "benchmark_max_batch", "export_onnx", "compile_parser"} & set(jobs)
 
@@ -111,6 +114,25 @@ def test_every_artefact_is_a_target_of_its_own(tmp_path):
         assert rule in plan(tmp_path, target), target
 
 
+def test_driver_that_does_not_answer_once_is_not_recorded_as_gone(tmp_path):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    fact = tmp_path / "build/toolchain/driver.json"
+    fact.parent.mkdir(parents=True)
+    fact.write_text('"595.58.03"\n')
+    env = {"PATH": f"{tmp_path}:{PROJECT / 'tests/fakes'}:{os.environ['PATH']}"}
+    done = snakemake(tmp_path, "build/toolchain/driver.json", env=env, config="runtime: nvidia\n")
+    assert done.returncode != 0
+    assert "driver.json: driver was 595.58.03, now nothing answers (install NVIDIA's driver)" in done.stdout
+    assert fact.read_text() == '"595.58.03"\n'
+    fact.unlink()
+    assert (
+        snakemake(tmp_path, str(fact.relative_to(tmp_path)), env=env, config="runtime: nvidia\n").returncode
+        == 0
+    )
+    assert fact.read_text() == "null\n"
+
+
 def test_slurm_profile_plans_the_same_jobs(tmp_path):
     local = plan(tmp_path)
     on_slurm = plan(tmp_path, REPORT, "--workflow-profile", str(PROJECT / "profiles/slurm"))
@@ -136,7 +158,54 @@ def test_driver_upgrade_remakes_engines_and_numbers_on_nvidias_runtime(nvidia):
     assert data["runtime"]["name"] == "TensorRT 10.16.0, DeepStream 9.1.0 on NVIDIA L40S, 8.9, 46068 MiB"
     assert data["system"]["driver"] == "595.58.03"
     assert plan(tree, env=env, config=config) == {}
-    jobs = plan(tree, env=env | {"FAKE_DRIVER": "600.10"}, config=config)
+    upgraded = env | {"FAKE_DRIVER": "600.10"}
+    jobs = plan(tree, env=upgraded, config=config)
+    assert set(jobs) == rebuilt("nvidia", "driver")
     assert set(jobs) >= MEASURING
     assert not UNTOUCHED & set(jobs)
     assert jobs["record_fact"] == 1
+
+    check_plan(tree, upgraded, config)
+    check_report_after_upgrade(tree, upgraded, config)
+    done = snakemake(tree, "upgrade_plan", env=upgraded, config=config)
+    assert "Upgrade plan: nothing would be rebuilt." in done.stdout
+
+
+def check_plan(tree, upgraded, config):
+    """The plan says why and how long, and makes nothing."""
+    before = {path: (tree / path).read_bytes() for path in files(tree) if not path.startswith(".snakemake/")}
+    done = snakemake(tree, "upgrade_plan", env=upgraded, config=config)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "  driver: 595.58.03 -> 600.10\n" in done.stdout
+    assert re.search(r"^  build_engine rtdetr batch=4 +[\d.]+ s  driver$", done.stdout, re.M)
+    assert not re.search(r"never measured|unknown|export_onnx|compile_parser", done.stdout)
+    assert before == {path: (tree / path).read_bytes() for path in before}
+    assert {path for path in files(tree) - set(before) if not path.startswith(".snakemake/")} == {
+        "logs/upgrade_plan.log"
+    }
+
+
+def check_report_after_upgrade(tree, upgraded, config):
+    """The report compares with the toolchain before; old numbers are nowhere else, and nothing is left to do."""
+    reports = tree / "models/rtdetr/reports"
+    kept = (reports / "history.jsonl").read_text()
+    upgraded = upgraded | {"FAKE_IMAGES_PER_S": "80"}
+    done = snakemake(tree, REPORT, env=upgraded, config=config)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert plan(tree, "all", env=upgraded, config=config) == {}
+    table = (
+        (reports / "benchmark_report.md")
+        .read_text()
+        .split("### Since the last toolchain")[1]
+        .split("\n## 1.")[0]
+    )
+    assert "| driver | 595.58.03 | 600.10 |" in table
+    assert "| trtexec, images/s at batch 1 | 75.0 ± 0.0 | 80.0 ± 0.0 | +6.7 % | better |" in table
+    history = (reports / "history.jsonl").read_text()
+    assert history.startswith(kept) and history.count("\n") == kept.count("\n") + 1
+    data = json.loads((reports / "benchmark_data.json").read_text())
+    assert data["trtexec"]["bs1"]["imgs_per_sec"] == 80
+    assert "595.58.03" not in json.dumps(data)
+    snakemake(tree, REPORT, "-R", "benchmark_batch_1", env=upgraded, config=config)
+    again = json.loads((reports / "since_last_toolchain.json").read_text())
+    assert [fact["name"] for fact in again["facts"]] == ["driver"]

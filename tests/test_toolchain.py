@@ -1,9 +1,11 @@
+import time
 from pathlib import Path
 
 import pytest
 
 from dsbench import machine
 from dsbench.errors import BuildError
+from dsbench.machine import nvidia_smi
 from dsbench.runtime import choose_runtime
 from dsbench.toolchain import PROBES, Toolchain, banner_version
 
@@ -58,15 +60,23 @@ def test_nvidia_versions_are_read_from_the_tools(nvidia):
     toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, str(nvidia / "none"))
     assert toolchain.probe("trtexec") == {"version": "10.16.0"}
     assert toolchain.probe("deepstream") == {"version": "9.1.0", "tensorrt": None}
-    assert toolchain.probe("deepstream_headers") == {"directory": None, "object_bytes": 28}
+    assert toolchain.probe("deepstream_headers") == {
+        "directory": None,
+        "sha256": None,
+        "object_bytes": 28,
+    }
 
 
 def test_older_deepstream_has_the_smaller_object_and_its_own_headers(nvidia, tmp_path):
-    (tmp_path / "ds/sources/includes").mkdir(parents=True)
-    (tmp_path / "ds/sources/includes/nvdsinfer_custom_impl.h").touch()
+    header = tmp_path / "ds/sources/includes/nvdsinfer_custom_impl.h"
+    header.parent.mkdir(parents=True)
+    header.touch()
     (tmp_path / "ds/version").write_text("Version: 7.1\n")
     toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, str(tmp_path / "ds"))
-    assert toolchain.probe("deepstream_headers") == {"directory": str(tmp_path / "ds"), "object_bytes": 24}
+    found = toolchain.probe("deepstream_headers")
+    assert (found["directory"], found["object_bytes"]) == (str(tmp_path / "ds"), 24)
+    header.write_text("// another interface\n")
+    assert toolchain.probe("deepstream_headers")["sha256"] != found["sha256"]
 
 
 def test_folder_of_deepstream_may_begin_with_a_tilde(nvidia, tmp_path, monkeypatch):
@@ -121,3 +131,37 @@ def test_engines_depend_on_what_builds_them_and_on_nothing_else(nvidia):
     nvidia_side = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
     assert "driver" in nvidia_side.builder_facts() and "openvino" not in nvidia_side.builder_facts()
     assert set(embedded.builder_facts() + nvidia_side.builder_facts()) <= set(PROBES)
+
+
+def test_facts_of_the_embedded_runtime_take_less_than_a_second_in_all():
+    def seconds():
+        toolchain = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
+        start = time.monotonic()
+        for fact in PROBES:
+            toolchain.probe(fact)
+        return time.monotonic() - start
+
+    assert min(seconds() for _ in range(3)) < 1
+
+
+def test_probes_ahead_wait_for_the_slowest_tool_not_for_one_after_the_other(nvidia):
+    for name in ("trtexec", "deepstream-app", "nvidia-smi", "g++", "wkhtmltopdf"):
+        fake(nvidia, name, "sleep 0.5; echo 1.2.3")
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
+    start = time.monotonic()
+    toolchain.probe_ahead()
+    for fact in ("driver", "gpu", "cuda", "trtexec", "compiler", "wkhtmltopdf"):
+        toolchain.probe(fact)
+    assert time.monotonic() - start < 6 * 0.5 / 2
+
+
+def test_what_moves_between_two_probes_is_in_no_fact(nvidia):
+    text = 'case "$*" in *free*|*used*|*clock*|*util*|*temp*) exit 9;; *) echo "stable";; esac'
+    fake(nvidia, "nvidia-smi", text)
+    nvidia_smi.cache_clear()
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
+    first = {fact: toolchain.probe(fact) for fact in PROBES}
+    nvidia_smi.cache_clear()
+    assert {fact: toolchain.probe(fact) for fact in PROBES} == first
+    assert first["gpu"] == ["stable"] and first["driver"] == "stable"
+    nvidia_smi.cache_clear()

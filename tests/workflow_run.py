@@ -47,3 +47,15 @@ def planned(text):
 def files(directory: Path):
     """Return every file below `directory` by relative path."""
     return {path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file()}
+
+
+def rebuilt(runtime, change):
+    """Return the rules that docs/rebuilds.md says run again after `change`."""
+    title = {"nvidia": "On NVIDIA's tools", "embedded": "On the embedded runtime"}[runtime]
+    section = (PROJECT / "docs/rebuilds.md").read_text().split(f"## {title}\n")[1].split("\n## ")[0]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if line.startswith("|")
+    ]
+    return {row[0].strip("`") for row in rows if row[head.index(change)] == "●"}

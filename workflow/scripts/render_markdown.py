@@ -1,5 +1,6 @@
 """Render the report's 12 sections as Markdown."""
 
+import json
 from pathlib import Path
 
 from dsbench.report_data import read_data
@@ -7,6 +8,6 @@ from dsbench.report_markdown import render_markdown
 from dsbench.rule_script import explained
 
 with explained(snakemake.log[0]):
-    Path(snakemake.output[0]).write_text(
-        render_markdown(read_data(Path(snakemake.input.data))), encoding="utf-8"
-    )
+    data = read_data(Path(snakemake.input.data))
+    since = json.loads(Path(snakemake.input.since).read_text())
+    Path(snakemake.output[0]).write_text(render_markdown(data, since), encoding="utf-8")

@@ -33,6 +33,18 @@ def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
     destination.write_text(f"{table}\n")
 
 
+def refuse_vanished(fact: str, value: object, recorded: Path) -> None:
+    """Refuse to record that a required tool is gone where it was `recorded`: found again, all would be rebuilt."""
+    if value is not None or fact not in REQUIRED or not recorded.is_file():
+        return
+    before = json.loads(recorded.read_text())
+    if before is not None:
+        raise BuildError(
+            f"{recorded}: {fact} was {_cell(fact, before)}, now nothing answers ({REQUIRED[fact]}); once it answers"
+            " again nothing is rebuilt. If it is gone for good, delete that file"
+        )
+
+
 def refuse_two_tensorrts(trtexec: dict | None, deepstream: dict | None) -> None:
     """Refuse an engine builder of another TensorRT than DeepStream's, which would rebuild the engine in silence.
 

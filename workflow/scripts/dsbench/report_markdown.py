@@ -4,7 +4,7 @@ import jinja2
 
 from dsbench.report_conditions import bound, condition_rows, is_disturbed
 from dsbench.report_data import TEMPLATES, check_data
-from dsbench.report_text import code, count, facts, fence, finalize, number, shape, switch
+from dsbench.report_text import change, code, count, facts, fence, finalize, number, shape, spread, switch
 from dsbench.streams import real_time_streams
 
 TEMPLATE = "benchmark_report.md.j2"
@@ -52,9 +52,10 @@ RUN_FIGURES = (
 )
 
 
-def render_markdown(data: dict) -> str:
-    """Return the report: title, summary and the 12 numbered sections, from benchmark_data.json alone.
+def render_markdown(data: dict, since: dict | None = None) -> str:
+    """Return the report: title, summary and the 12 numbered sections, every number of them from benchmark_data.json.
 
+    `since`, what changed since the last toolchain, becomes a table of its own; without it nothing is said of that.
     Text from the model is escaped. Raises ReportDataError where a required value is missing.
     """
     check_data(data)
@@ -67,11 +68,12 @@ def render_markdown(data: dict) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        each.__name__: each for each in (code, count, facts, fence, number, shape, switch)
+        each.__name__: each for each in (change, code, count, facts, fence, number, shape, spread, switch)
     }
     runs = _measured_runs(data)
     return environment.get_template(TEMPLATE).render(
         data,
+        since=since,
         runs=runs,
         components=[(title, data["system"][key]) for title, key in COMPONENTS],
         versions=_versions(data["system"]),

@@ -63,6 +63,20 @@ def number(value: float | None, decimals: int = 0, unit: str = "") -> Markdown:
     return Markdown(f"{value:,.{decimals}f} {unit}".rstrip())
 
 
+def spread(value: float | None, uncertainty: float | None, decimals: int) -> Markdown:
+    """Return `value` with its spread behind ±, where that is known."""
+    shown = number(value, decimals)
+    if value is None or uncertainty is None:
+        return shown
+    # A count is known to less than one where it is rounded down from a rate.
+    return Markdown(f"{shown} ± {number(uncertainty, max(decimals, 1))}")
+
+
+def change(percent: float | None) -> Markdown:
+    """Return a difference in percent with its sign; None as nothing, as of a value that was 0."""
+    return Markdown("" if percent is None else f"{percent:+.1f} %")
+
+
 def count(value: int, noun: str) -> Markdown:
     """Return `value` with its noun, in the plural unless it is 1."""
     return Markdown(f"{value:,} {noun}{'' if value == 1 else 's'}")

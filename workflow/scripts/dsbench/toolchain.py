@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -26,10 +27,17 @@ class Toolchain:
         self.runtime = runtime
         self.project = project
         self.deepstream_dir = Path(deepstream_dir).expanduser()
+        self._ahead: dict[str, Future] = {}
+
+    def probe_ahead(self) -> None:
+        """Start every probe now; asking for all of them takes as long as the slowest."""
+        pool = ThreadPoolExecutor(len(PROBES))
+        self._ahead = {fact: pool.submit(probe, self) for fact, probe in PROBES.items()}
+        pool.shutdown(wait=False)
 
     def probe(self, fact: str):
         """Return the value of `fact`, a JSON value or None; raise KeyError for an unknown name."""
-        return PROBES[fact](self)
+        return self._ahead[fact].result() if fact in self._ahead else PROBES[fact](self)
 
     def builder_facts(self) -> list[str]:
         """Return the facts an engine and every number measured with it depend on."""
@@ -67,15 +75,18 @@ class Toolchain:
         }
 
     def _deepstream_headers(self):
-        """Return where the parser's interface comes from, and the size of its object in bytes."""
+        """Return where the parser's interface comes from, its hash, and the size of its object in bytes."""
         if self.runtime.kind == "embedded":
-            return {"directory": None, "object_bytes": 28}
+            return {"directory": None, "sha256": None, "object_bytes": 28}
         found = self._deepstream()
         if found is None:
             return None
-        header = self.deepstream_dir / "sources/includes/nvdsinfer_custom_impl.h"
+        folder = self.deepstream_dir / "sources/includes"
+        installed = (folder / "nvdsinfer_custom_impl.h").is_file()
+        headers = b"".join(file.read_bytes() for file in sorted(folder.glob("nvdsinfer*.h")))
         return {
-            "directory": str(self.deepstream_dir) if header.is_file() else None,
+            "directory": str(self.deepstream_dir) if installed else None,
+            "sha256": hashlib.sha256(headers).hexdigest() if installed else None,
             "object_bytes": 28 if int(found["version"].split(".")[0]) >= 9 else 24,
         }
 

@@ -1,6 +1,7 @@
 """Which encoder makes the video: NVENC where it opens, else Theora, else none."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 from dsbench.machine import output_of
@@ -48,4 +49,6 @@ def _usable(runtime_kind: str) -> str:
 
 
 def _exist(elements: tuple[str, ...]) -> bool:
-    return all(output_of(["gst-inspect-1.0", "--exists", element]) is not None for element in elements)
+    with ThreadPoolExecutor(len(elements)) as pool:
+        found = list(pool.map(lambda element: output_of(["gst-inspect-1.0", "--exists", element]), elements))
+    return None not in found

@@ -48,13 +48,14 @@ def timing(
         "write_scripts",
     ]
     rows = [
-        *(_read(logs / f"wall_time/{step}.tsv") for step in SHARED_STEPS),
-        *(_read(folder / f"{step}.tsv") for step in steps),
+        *(wall_time(logs / f"wall_time/{step}.tsv") for step in SHARED_STEPS),
+        *(wall_time(folder / f"{step}.tsv") for step in steps),
     ]
     return {"steps": rows, "total_s": sum(row["wall_s"] or 0.0 for row in rows)}
 
 
-def _read(file: Path) -> dict:
+def wall_time(file: Path) -> dict:
+    """Return `wall_s` and `max_rss_mib` of the step that wrote `file`, None for what is not known."""
     if not file.is_file():
         return {"step": file.stem, "wall_s": None, "max_rss_mib": None}
     with file.open(newline="") as stream:

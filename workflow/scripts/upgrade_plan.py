@@ -1,0 +1,13 @@
+"""Print what would be rebuilt now, and keep it in the rule's log."""
+
+from pathlib import Path
+
+from dsbench.dag_jobs import dag_jobs
+from dsbench.rule_script import explained
+from dsbench.upgrade_plan import upgrade_plan
+
+with explained(snakemake.log[0]):
+    jobs = dag_jobs(Path(snakemake.params.snakefile), Path(), snakemake.config, ["all"])
+    plan = upgrade_plan(jobs, Path(snakemake.params.facts))
+    Path(snakemake.log[0]).write_text(plan)
+    print(f"\n{plan}", flush=True)
