@@ -108,7 +108,7 @@ rule check_batch_slots:
     resources:
         gpu=1,
     params:
-        code=code_version("slot_runs", "batch_slots", "families", "engine_passport"),
+        code=code_version("slot_runs", "batch_slots", "families", "measuring_device"),
         program=RUNTIME.deepstream_app,
         timeout_s=config["deepstream"]["timeout_s"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

@@ -16,7 +16,7 @@ from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
 from dsbench.preflight import refuse_two_tensorrts
-from dsbench.runtime import choose_runtime
+from dsbench.runtime import choose_runtime, measuring_threads
 from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 from dsbench.trtexec_run import asked_precision
 from dsbench.video_encoder import SUFFIXES
@@ -60,8 +60,8 @@ VIDEO = choose_video(
 TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
 TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
-# Nothing else may run beside a measurement: it is of the processor, or of a GPU that the processor feeds.
-MEASURING_THREADS = workflow.cores or 1
+GPUS = workflow.global_resources.get("gpu")
+MEASURING_THREADS = measuring_threads(RUNTIME.kind, workflow.cores or 1, GPUS.value if GPUS else 1)
 # Which file the video is follows from the encoder; where none is usable there is no video, and the report says so.
 ENCODER = recorded("encoder", lambda: TOOLCHAIN.probe("encoder"))["encoder"]
 HAS_VIDEO = ENCODER in SUFFIXES

@@ -45,7 +45,7 @@ checkpoint benchmark_streams:
     resources:
         gpu=1,
     params:
-        code=code_version("deepstream_run", "engine_passport"),
+        code=code_version("deepstream_run", "measuring_device"),
         program=RUNTIME.deepstream_app,
         interval_s=config["deepstream"]["interval_s"],
         windows=config["deepstream"]["windows"],

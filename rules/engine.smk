@@ -23,7 +23,7 @@ rule build_engine:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "engine_passport", "workspace"),
+        code=code_version("trtexec_run", "measuring_device", "workspace"),
         program=RUNTIME.trtexec,
         precision=config["precision"],
         strongly_typed=config["strongly_typed"],
@@ -54,7 +54,7 @@ checkpoint benchmark_max_batch:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "engine_passport"),
+        code=code_version("trtexec_run", "measuring_device"),
         program=RUNTIME.trtexec,
         duration_s=config["trtexec"]["duration_s"],
         warm_up_ms=config["trtexec"]["warm_up_ms"],
@@ -102,7 +102,7 @@ rule benchmark_batch_1:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "engine_passport"),
+        code=code_version("trtexec_run", "measuring_device"),
         program=RUNTIME.trtexec,
         duration_s=config["trtexec"]["duration_s"],
         warm_up_ms=config["trtexec"]["warm_up_ms"],

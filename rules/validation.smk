@@ -45,7 +45,7 @@ rule dump_kitti:
     resources:
         gpu=1,
     params:
-        code=code_version("deepstream_run", "kitti", "engine_passport"),
+        code=code_version("deepstream_run", "kitti", "measuring_device"),
         program=RUNTIME.deepstream_app,
         timeout_s=config["deepstream"]["timeout_s"],
     script:
@@ -98,7 +98,7 @@ if RUNTIME.kind == "nvidia":
         resources:
             gpu=1,
         params:
-            code=code_version("detection_video"),
+            code=code_version("detection_video", "measuring_device"),
             encoder=ENCODER,
             timeout_s=config["deepstream"]["timeout_s"],
         script:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
+from dsbench.gpu_devices import gpu_in_use
 from dsbench.machine import cuda_version, nvidia_smi
 from dsbench.preflight import refuse_two_tensorrts
 from dsbench.trtexec_build_log import Build
@@ -14,7 +15,7 @@ from dsbench.trtexec_build_log import Build
 LIVE = {
     "driver": lambda: (nvidia_smi("driver_version") or [None])[0],
     "cuda": cuda_version,
-    "gpu": lambda: nvidia_smi("name,compute_cap,memory.total"),
+    "gpu": gpu_in_use,
 }
 
 
@@ -27,8 +28,15 @@ def passport_of(engine: Path) -> Path:
     return engine.with_name(f"{engine.name}.json")
 
 
+def built_with(engine: Path | None) -> str | None:
+    """Return the GPU model that `engine` was built with, None where there is no passport to tell."""
+    if engine is None or not passport_of(engine).is_file():
+        return None
+    return (json.loads(passport_of(engine).read_text())["machine"].get("gpu") or [None])[0]
+
+
 def machine_facts(files: list[str]) -> dict:
-    """Return the recorded facts by name, those of the GPU as they are on the machine that runs this."""
+    """Return the recorded facts by name, those of the GPU as they are where this runs: of the one it runs on."""
     facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files}
     live = {name: probe() for name, probe in LIVE.items() if facts.get(name) is not None}
     return facts | live
