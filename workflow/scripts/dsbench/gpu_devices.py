@@ -2,7 +2,7 @@
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dsbench.errors import BuildError
 from dsbench.machine import nvidia_smi, output_of
@@ -94,7 +94,8 @@ def _named(word: str, known: list[Gpu]) -> Gpu | None:
         return _mig_instance(word, known)
     else:
         gpu = next((each for each in known if word and each.uuid.startswith(word)), None)
-    return None if gpu is None else Gpu(gpu.index, gpu.uuid, gpu.kind, word)
+    # CUDA knows a GPU by the first letters of its UUID, NVML only by all of them.
+    return gpu and replace(gpu, visible=word if word.isdecimal() else gpu.uuid)
 
 
 def _mig_instance(word: str, known: list[Gpu]) -> Gpu | None:
@@ -105,7 +106,7 @@ def _mig_instance(word: str, known: list[Gpu]) -> Gpu | None:
             parent = next((each for each in known if each.uuid == gpu[1]), None)
         instance = re.match(r"\s+MIG (\S+)\s.*\(UUID: (MIG-\S+)\)", line)
         if instance and parent and instance[2].startswith(word):
-            return Gpu(parent.index, parent.uuid, parent.kind, word, instance[1])
+            return replace(parent, visible=instance[2], mig=instance[1])
     return None
 
 
