@@ -102,6 +102,7 @@ rule check_batch_slots:
         mixed="logs/{model}/batch_slots_mixed.log",
     benchmark:
         "logs/{model}/wall_time/check_batch_slots.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS

@@ -62,6 +62,8 @@ TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 GPUS = workflow.global_resources.get("gpu")
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, workflow.cores or 1, GPUS.value if GPUS else 1)
+# Before the many small jobs, which would take its cores one by one and leave the GPU idle.
+MEASURING_PRIORITY = 40
 # Which file the video is follows from the encoder; where none is usable there is no video, and the report says so.
 ENCODER = recorded("encoder", lambda: TOOLCHAIN.probe("encoder"))["encoder"]
 HAS_VIDEO = ENCODER in SUFFIXES

@@ -39,6 +39,7 @@ checkpoint benchmark_streams:
         "logs/{model}/ds_s{streams}_run{run}.log",
     benchmark:
         "logs/{model}/wall_time/ds_s{streams}_run{run}.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS

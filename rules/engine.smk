@@ -17,6 +17,7 @@ rule build_engine:
         "logs/{model}/build_engine_b{batch}.log",
     benchmark:
         "logs/{model}/wall_time/build_engine_b{batch}.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
@@ -48,6 +49,7 @@ checkpoint benchmark_max_batch:
         "logs/{model}/wall_time/benchmark_b{batch}.tsv"
     wildcard_constraints:
         batch="[2-9]|[1-9][0-9]+",
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
@@ -96,6 +98,7 @@ rule benchmark_batch_1:
         "logs/{model}/benchmark_b1.log",
     benchmark:
         "logs/{model}/wall_time/benchmark_b1.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS

@@ -39,6 +39,7 @@ rule dump_kitti:
         "logs/{model}/dump_kitti.log",
     benchmark:
         "logs/{model}/wall_time/dump_kitti.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
@@ -92,6 +93,7 @@ if RUNTIME.kind == "nvidia":
             "logs/{model}/record_video.log",
         benchmark:
             "logs/{model}/wall_time/record_video.tsv"
+        priority: MEASURING_PRIORITY
         conda:
             "../envs/workflow.yaml"
         threads: MEASURING_THREADS
