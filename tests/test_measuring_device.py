@@ -13,7 +13,6 @@ import pytest
 
 from dsbench import machine, measuring_device
 from dsbench.device_lock import DeviceLock
-from dsbench.runtime import measuring_threads
 from dsbench.tool_run import run_tool
 
 PROJECT = Path(__file__).parents[1]
@@ -206,14 +205,3 @@ def test_tool_inherits_the_lock(host):
     with measuring_device.measuring_device([str(fact)], "x.log"):
         run_tool([str(script)], host / "tool.log", {})
     assert "processor.lock" in (host / "tool.log").read_text()
-
-
-@pytest.mark.parametrize(
-    ("kind", "cores", "gpus", "threads"),
-    [
-        *(("embedded", 8, 1, 8), ("embedded", 8, 4, 8), ("nvidia", 1, 1, 1), ("nvidia", 2, 1, 1)),
-        *(("nvidia", 16, 1, 12), ("nvidia", 16, 4, 3), ("nvidia", 4, 8, 1), ("nvidia", 16, 0, 12)),
-    ],
-)
-def test_measurements_on_all_gpus_fit_the_cores_beside_other_work(kind, cores, gpus, threads):
-    assert measuring_threads(kind, cores, gpus) == threads

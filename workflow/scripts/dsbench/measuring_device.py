@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dsbench.core_share import keep_to_share
 from dsbench.device_lock import DeviceLock
 from dsbench.engine_passport import built_with
 from dsbench.gpu_devices import usable_gpus
@@ -32,6 +33,7 @@ def measuring_device(
     names = {gpu.uuid: gpu.told() for gpu in gpus} or {lone: f"the {lone}"}
     locks = {name: DeviceLock(name) for name in names}
     taken = _first_free(locks, names, str(Path(log).resolve()))
+    keep_to_share(measures=True)
     try:
         with inherit(locks[taken].descriptor):
             if not gpus:
@@ -42,6 +44,7 @@ def measuring_device(
             report_progress(f"on {gpu.told()}")
             yield {"device": gpu.told()}
     finally:
+        keep_to_share(measures=False)
         locks[taken].release()
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from dsbench.errors import BuildError
 
 PROGRAMS = ("trtexec", "deepstream-app")
-SHARE_WITHOUT_GPU = 4
 EMBEDDED_PROGRAMS = "workflow/embedded/bin"
 
 
@@ -32,14 +31,3 @@ def choose_runtime(wanted: str, project: Path) -> Runtime:
         return Runtime("nvidia", *PROGRAMS)
     folder = project / EMBEDDED_PROGRAMS
     return Runtime("embedded", *(str(folder / name) for name in PROGRAMS))
-
-
-def measuring_threads(kind: str, cores: int, gpus: int) -> int:
-    """Return the cores that a job on a device occupies, of `cores` that the build may use.
-
-    Nothing may run beside a measurement of the processor. One of a GPU leaves an equal share to each other GPU's and
-    a quarter, but not its last core, to work without a GPU.
-    """
-    if kind == "embedded":
-        return cores
-    return max((cores - max(cores // SHARE_WITHOUT_GPU, 1)) // max(gpus, 1), 1)
