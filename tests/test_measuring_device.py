@@ -125,6 +125,8 @@ def test_two_calls_that_know_nothing_of_each_other_share_one_gpu(host, monkeypat
     assert [process.returncode for process in processes] == [0, 0], texts
     runs = runs_in([folder / "m0_b4.build.log" for folder in (host, other)])
     assert overlapping(runs) == [] and {gpu for _, _, gpu in runs} == {"2"}
+    heads = "".join((folder / "m0_b4.build.log").read_text() for folder in (host, other))
+    assert len(re.findall(r"^# waited: [1-9]\d* s for NVIDIA L40S, index 2, GPU-2$", heads, re.M)) == 1
     waited = [text for text in texts if "waiting for NVIDIA L40S, index 2, GPU-2, held by " in text]
     assert len(waited) == 1
     assert re.search(

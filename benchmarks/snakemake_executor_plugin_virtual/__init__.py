@@ -79,6 +79,9 @@ class Executor(RealExecutor):
         scheduler = self.workflow.scheduler
         if not isinstance(scheduler._open_jobs, Clock):
             scheduler._open_jobs = Clock(self._advance)
+            # A limit in jobs for each second of real time.
+            scheduler.job_rate_limiter = None
+            scheduler.resources["_job_count"] = sys.maxsize
         info = SubmittedJobInfo(job=job)
         self.report_job_submission(info)
         self._count += 1

@@ -32,17 +32,19 @@ def measuring_device(
     lone = PROCESSOR if runtime == "embedded" else ANY_GPU
     names = {gpu.uuid: gpu.told() for gpu in gpus} or {lone: f"the {lone}"}
     locks = {name: DeviceLock(name) for name in names}
+    began = time.monotonic()
     taken = _first_free(locks, names, str(Path(log).resolve()))
+    waited_s = time.monotonic() - began
+    # Part of the step's wall time, and none of its work.
+    facts = {"waited": f"{waited_s:.0f} s for {names[taken]}"} if waited_s >= 1 else {}
     keep_to_share(measures=True)
     try:
         with inherit(locks[taken].descriptor):
-            if not gpus:
-                yield {}
-                return
-            gpu = next(each for each in gpus if each.uuid == taken)
-            os.environ["CUDA_VISIBLE_DEVICES"] = gpu.visible
-            report_progress(f"on {gpu.told()}")
-            yield {"device": gpu.told()}
+            if gpu := next((each for each in gpus if each.uuid == taken), None):
+                os.environ["CUDA_VISIBLE_DEVICES"] = gpu.visible
+                report_progress(f"on {gpu.told()}")
+                facts["device"] = gpu.told()
+            yield facts
     finally:
         keep_to_share(measures=False)
         locks[taken].release()
