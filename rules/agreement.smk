@@ -105,13 +105,14 @@ rule check_batch_slots:
         mixed="logs/{model}/batch_slots_mixed.log",
     benchmark:
         "logs/{model}/wall_time/check_batch_slots.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
     resources:
         gpu=1,
     params:
-        code=code_version("slot_runs", "batch_slots", "families", "engine_passport"),
+        code=code_version("slot_runs", "batch_slots", "families", "measuring_device"),
         program=RUNTIME.deepstream_app,
         timeout_s=config["deepstream"]["timeout_s"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

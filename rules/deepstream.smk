@@ -39,13 +39,14 @@ checkpoint benchmark_streams:
         "logs/{model}/ds_s{streams}_run{run}.log",
     benchmark:
         "logs/{model}/wall_time/ds_s{streams}_run{run}.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
     resources:
         gpu=1,
     params:
-        code=code_version("deepstream_run", "engine_passport"),
+        code=code_version("deepstream_run", "measuring_device"),
         program=RUNTIME.deepstream_app,
         interval_s=config["deepstream"]["interval_s"],
         windows=config["deepstream"]["windows"],

@@ -17,13 +17,14 @@ rule build_engine:
         "logs/{model}/build_engine_b{batch}.log",
     benchmark:
         "logs/{model}/wall_time/build_engine_b{batch}.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "engine_passport", "workspace"),
+        code=code_version("trtexec_run", "measuring_device", "workspace"),
         program=RUNTIME.trtexec,
         precision=config["precision"],
         strongly_typed=config["strongly_typed"],
@@ -48,13 +49,14 @@ checkpoint benchmark_max_batch:
         "logs/{model}/wall_time/benchmark_b{batch}.tsv"
     wildcard_constraints:
         batch="[2-9]|[1-9][0-9]+",
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "engine_passport"),
+        code=code_version("trtexec_run", "measuring_device"),
         program=RUNTIME.trtexec,
         duration_s=config["trtexec"]["duration_s"],
         warm_up_ms=config["trtexec"]["warm_up_ms"],
@@ -98,13 +100,14 @@ rule benchmark_batch_1:
         "logs/{model}/benchmark_b1.log",
     benchmark:
         "logs/{model}/wall_time/benchmark_b1.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "engine_passport"),
+        code=code_version("trtexec_run", "measuring_device"),
         program=RUNTIME.trtexec,
         duration_s=config["trtexec"]["duration_s"],
         warm_up_ms=config["trtexec"]["warm_up_ms"],

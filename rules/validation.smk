@@ -39,13 +39,14 @@ rule dump_kitti:
         "logs/{model}/dump_kitti.log",
     benchmark:
         "logs/{model}/wall_time/dump_kitti.tsv"
+    priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
     resources:
         gpu=1,
     params:
-        code=code_version("deepstream_run", "kitti", "engine_passport"),
+        code=code_version("deepstream_run", "kitti", "measuring_device"),
         program=RUNTIME.deepstream_app,
         timeout_s=config["deepstream"]["timeout_s"],
     script:
@@ -92,13 +93,14 @@ if RUNTIME.kind == "nvidia":
             "logs/{model}/record_video.log",
         benchmark:
             "logs/{model}/wall_time/record_video.tsv"
+        priority: MEASURING_PRIORITY
         conda:
             "../envs/workflow.yaml"
         threads: MEASURING_THREADS
         resources:
             gpu=1,
         params:
-            code=code_version("detection_video", "engine_passport"),
+            code=code_version("detection_video", "engine_passport", "measuring_device"),
             encoder=ENCODER,
             timeout_s=config["deepstream"]["timeout_s"],
         script:

@@ -1,9 +1,16 @@
+import os
 import shutil
 
 import pytest
 
 from exported_families import write_zoo
 from workflow_run import REPORT, snakemake
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_locks(tmp_path_factory):
+    """Devices that are pretended are no one else's: these tests wait for nobody on this machine."""
+    os.environ["GPU_LOCK_DIRECTORY"] = str(tmp_path_factory.mktemp("own_locks"))
 
 
 @pytest.fixture(scope="session")

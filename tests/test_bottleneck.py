@@ -28,7 +28,8 @@ def sampled(sm=50, nvdec=10, cpu=40, **gpu):
             "nvdec_pct": level(nvdec),
             "memory_total_mib": 8e4,
         }
-        | {"throttled_pct": {}, "foreign_processes": []}
+        | {"throttled_pct": {}, "foreign_processes": [], "mps": False, "mig_neighbours": []}
+        | {"device": {"index": 0, "uuid": "GPU-0", "name": "NVIDIA A100", "mig": None}}
         | gpu,
     }
 
@@ -72,7 +73,7 @@ def test_run_is_bound_by_the_busiest_unit_if_that_is_at_its_limit(tmp_path, samp
 
 def test_run_without_samples_says_nothing_about_its_bound(tmp_path):
     found = run_conditions(run_of(tmp_path, None))
-    assert found == {"bound_by": None, "because": None, "disturbances": None, "samples": None}
+    assert found == dict.fromkeys(("bound_by", "because", "disturbances", "repeated", "samples"))
     assert bound(found) == "not measured"
 
 
@@ -157,3 +158,18 @@ def test_rows_say_what_was_not_measured(tmp_path):
     rows = dict(condition_rows([{"conditions": without}]))
     assert rows["GPU samples"] == ["not measured"]
     assert "GPU power (W)" not in rows
+
+
+def test_rows_say_on_what_and_with_whom(tmp_path):
+    device = {"index": 2, "uuid": "GPU-2", "name": "NVIDIA A100", "mig": "NVIDIA A100 MIG 3g.20gb"}
+    shared = sampled(device=device, mps=True, mig_neighbours=[{"pid": 77, "name": "python3"}])
+    again = run_conditions(run_of(tmp_path, shared, "# repeated: stream 1 stalled; that log is x\n"))
+    alone = run_conditions(run_of(tmp_path, sampled()))
+    rows = dict(condition_rows([{"conditions": again}, {"conditions": alone}]))
+    assert rows["GPU measured on"] == [
+        "NVIDIA A100 MIG 3g.20gb, index 2, GPU-2",
+        "NVIDIA A100, index 0, GPU-0",
+    ]
+    assert rows["MPS"] == ["yes", "no"]
+    assert rows["On other MIG instances"] == ["python3 (77)", "nothing"]
+    assert rows["Measured again"] == ["stream 1 stalled; that log is x", "no"]

@@ -214,9 +214,7 @@ def test_a_stalled_run_is_done_once_more_and_its_log_kept(stalling, tree, tmp_pa
     run = stalling(1)
     assert run.total_fps == pytest.approx(70)
     kept = tree.folder / "ds_disturbed.log"
-    assert run.warnings == [
-        f"This run is attempt 2, since a stream stalled in the first, whose log is {kept}."
-    ]
+    assert "# repeated: stream 1 stalled" in (tree.folder / "ds.log").read_text()
     assert "0.00 (35.00)" in kept.read_text().split("** ERROR")[0].splitlines()[-1]
     assert "stream 1 stalled" in capsys.readouterr().err
     assert (tmp_path / "runs").read_text().count("run") == 2

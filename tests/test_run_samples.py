@@ -131,7 +131,7 @@ def test_in_a_container_the_first_unseen_process_is_the_tool_and_a_second_one_is
 def test_gpu_is_the_one_cuda_would_take(nvml, monkeypatch):
     for name, found in (("1,0", 1), ("GPU-abc", "GPU-abc")):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", name)
-        assert gpu_samples.open_gpu()._handle == found
+        assert gpu_samples.open_gpu()._board == found
 
 
 def test_number_that_may_be_another_gpu_s_is_not_sampled(nvml, monkeypatch):
@@ -151,3 +151,46 @@ def test_reasons_to_throttle_are_named_with_their_share(nvml):
         "power cap": 25,
         "thermal slowdown by the hardware": 25,
     }
+
+
+def test_gpu_that_was_sampled_is_named(nvml, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    summary = summarise([{"measuring": True, "cpu_pct": 5.0, "gpu": gpu_samples.open_gpu().sample(0)}])
+    assert summary["gpu"]["device"] == {"index": 1, "uuid": "GPU-1", "name": "NVIDIA A100", "mig": None}
+    assert (summary["gpu"]["mps"], summary["gpu"]["mig_neighbours"]) == (False, [])
+
+
+@pytest.mark.parametrize("named", [None, "MIG-a"])
+def test_instance_of_mig_has_its_own_processes_and_its_gpu_s_clocks(nvml, monkeypatch, sleeper, named):
+    if named:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    nvml({"mig": {"MIG-a": [], "MIG-b": [77]}, "names": {"77": "python3"}})
+    gpu = gpu_samples.open_gpu()
+    nvml({"mig": {"MIG-a": [sleeper.pid], "MIG-b": [77]}, "names": {"77": "python3"}})
+    sample = gpu.sample(session=sleeper.pid)
+    assert sample["device"]["mig"] == "NVIDIA A100 MIG 3g.20gb" and sample["device"]["uuid"] == "GPU-0"
+    assert sample["sm_clock_mhz"] == 1980
+    assert (sample["foreign"], sample["neighbours"]) == ({}, {77: "python3"})
+    summary = summarise([{"measuring": True, "cpu_pct": 5.0, "gpu": sample}])
+    assert summary["gpu"]["mig_neighbours"] == [{"pid": 77, "name": "python3"}]
+    assert disturbances(summary) == []
+
+
+def test_server_of_mps_is_no_other_user_and_its_other_clients_are(nvml, sleeper):
+    server, client = 70, 71
+    nvml(
+        {
+            "pids": [server],
+            "mps_pids": [[], [sleeper.pid, client]],
+            "names": {str(server): "/usr/bin/nvidia-cuda-mps-server", str(client): "python3"},
+        }
+    )
+    sample = gpu_samples.open_gpu().sample(session=sleeper.pid)
+    assert sample["mps"] is True
+    assert sample["foreign"] == {client: "python3"}
+
+
+def test_whether_mps_or_neighbours_are_there_is_unknown_where_processes_are(nvml):
+    nvml({"pids": None})
+    sample = gpu_samples.open_gpu().sample(0)
+    assert (sample["mps"], sample["neighbours"], sample["foreign"]) == (None, None, None)

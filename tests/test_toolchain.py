@@ -89,26 +89,6 @@ def test_folder_of_deepstream_may_begin_with_a_tilde(nvidia, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("visible", "found"),
-    [(None, "A100"), ("1", "T4"), ("GPU-b,GPU-a", "T4"), ("MIG-x", "A100"), ("7", None)],
-)
-def test_gpu_is_the_one_that_cuda_takes_first(nvidia, monkeypatch, visible, found):
-    fake(
-        nvidia,
-        "nvidia-smi",
-        'case "$1 $2" in "-i 1" | "-i GPU-b") echo "T4, 7.5, 15360 MiB" ;; -i*) exit 6 ;;'
-        ' *) printf "A100, 8.0, 40960 MiB\\nT4, 7.5, 15360 MiB\\n" ;; esac',
-    )
-    machine._nvidia_smi.cache_clear()
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    rows = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none").probe("gpu")
-    assert (rows and [row.split(",")[0] for row in rows]) == (found and [found])
-    machine._nvidia_smi.cache_clear()
-
-
-@pytest.mark.parametrize(
     "words", ["Driver Version: 595.58.03   CUDA Version: 13.2", "CUDA UMD Version: 13.2"]
 )
 def test_cuda_version_is_read_in_both_spellings(nvidia, words):
@@ -146,7 +126,7 @@ def test_facts_of_the_embedded_runtime_take_less_than_a_second_in_all():
 
 def test_probes_ahead_wait_for_the_slowest_tool_not_for_one_after_the_other(nvidia):
     for name in ("trtexec", "deepstream-app", "nvidia-smi", "g++", "wkhtmltopdf"):
-        fake(nvidia, name, "sleep 0.5; echo 1.2.3")
+        fake(nvidia, name, "sleep 0.5; echo 0, GPU-a, 1.2.3")
     toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
     start = time.monotonic()
     toolchain.probe_ahead()
@@ -156,12 +136,12 @@ def test_probes_ahead_wait_for_the_slowest_tool_not_for_one_after_the_other(nvid
 
 
 def test_what_moves_between_two_probes_is_in_no_fact(nvidia):
-    text = 'case "$*" in *free*|*used*|*clock*|*util*|*temp*) exit 9;; *) echo "stable";; esac'
+    text = 'case "$*" in *free*|*used*|*clock*|*util*|*temp*) exit 9;; *) echo "0, GPU-a, stable";; esac'
     fake(nvidia, "nvidia-smi", text)
     nvidia_smi.cache_clear()
     toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
     first = {fact: toolchain.probe(fact) for fact in PROBES}
     nvidia_smi.cache_clear()
     assert {fact: toolchain.probe(fact) for fact in PROBES} == first
-    assert first["gpu"] == ["stable"] and first["driver"] == "stable"
+    assert first["gpu"] == ["stable"] and first["driver"] == "0, GPU-a, stable"
     nvidia_smi.cache_clear()

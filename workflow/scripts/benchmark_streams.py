@@ -6,25 +6,27 @@ from pathlib import Path
 
 from dsbench.deepstream_run import measure_streams
 from dsbench.engine_passport import check_passport, machine_facts
+from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
 
 with explained(snakemake.log[0]):
     engine = json.loads(Path(snakemake.input.decisions[0]).read_text())["engine"]
-    check_passport(Path(engine), machine_facts(snakemake.input.facts))
     streams = int(snakemake.wildcards.streams)
     seconds = snakemake.params.windows * snakemake.params.interval_s
     report_progress(f"run {snakemake.wildcards.run}: measuring {streams} streams for about {seconds} s")
-    run = measure_streams(
-        snakemake.params.program,
-        Path(snakemake.input.app_config),
-        streams,
-        snakemake.params.interval_s,
-        snakemake.params.windows,
-        snakemake.params.timeout_s,
-        Path(snakemake.log[0]),
-        facts_of(snakemake.input.facts),
-    )
+    with measuring_device(snakemake.input.facts, snakemake.log[0], Path(engine)) as device:
+        check_passport(Path(engine), machine_facts(snakemake.input.facts))
+        run = measure_streams(
+            snakemake.params.program,
+            Path(snakemake.input.app_config),
+            streams,
+            snakemake.params.interval_s,
+            snakemake.params.windows,
+            snakemake.params.timeout_s,
+            Path(snakemake.log[0]),
+            facts_of(snakemake.input.facts) | device,
+        )
     report_progress(f"  {run.total_fps:.1f} frames/s in all, {run.fps_per_stream:.1f} per stream")
     shutil.copy(snakemake.log[0], snakemake.output.log)

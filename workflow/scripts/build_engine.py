@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dsbench.engine_passport import machine_facts, make_passport, write_passport
 from dsbench.layer_info import read_layers
+from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
 from dsbench.trtexec_command import precision_for, profile_of
@@ -20,21 +21,22 @@ with explained(snakemake.log[0]):
     precision = precision_for(version, snakemake.params.precision, snakemake.params.strongly_typed)
     profile = profile_of(inspect, int(snakemake.wildcards.batch))
     layer_info = log.with_suffix(".layers.json") if snakemake.params.has_layer_info else None
-    build, flags = build_engine(
-        program=snakemake.params.program,
-        version=version,
-        onnx=onnx,
-        engine=engine,
-        timing_cache=timing_cache,
-        seed_cache=Path(snakemake.input.seed_cache) if snakemake.input.seed_cache else None,
-        profile=profile,
-        precision=precision,
-        workspace_mib=workspace_mib(snakemake.params.workspace_mib),
-        log=log,
-        facts=facts_of(snakemake.input.facts),
-        layer_info=layer_info,
-    )
+    with measuring_device(snakemake.input.facts, str(log)) as device:
+        build, flags = build_engine(
+            program=snakemake.params.program,
+            version=version,
+            onnx=onnx,
+            engine=engine,
+            timing_cache=timing_cache,
+            seed_cache=Path(snakemake.input.seed_cache) if snakemake.input.seed_cache else None,
+            profile=profile,
+            precision=precision,
+            workspace_mib=workspace_mib(snakemake.params.workspace_mib),
+            log=log,
+            facts=facts_of(snakemake.input.facts) | device,
+            layer_info=layer_info,
+        )
+        machine = machine_facts(snakemake.input.facts)
     layers = read_layers(layer_info) if layer_info else None
-    machine = machine_facts(snakemake.input.facts)
     write_passport(engine, make_passport(engine, onnx, timing_cache, flags, build, layers, machine))
     shutil.copy(log, snakemake.output.log)

@@ -7,6 +7,7 @@ from dsbench.app_config import Clip
 from dsbench.batch_slots import Tolerance, judge_slots
 from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.families import family_named
+from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.slot_runs import SlotRuns
 from dsbench.tool_run import report_progress
@@ -14,26 +15,24 @@ from dsbench.toolchain import facts_of
 
 with explained(snakemake.log[0]):
     engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
-    check_passport(Path(engine), machine_facts(snakemake.input.facts))
     files, params = snakemake.input, snakemake.params
     video = json.loads(Path(files.video).read_text())
     slots = json.loads(Path(files.max_bs).read_text())["max_bs"]
     family = family_named(json.loads(Path(files.inspect).read_text())["family"])
     report_progress(f"playing the short clips alone and in all {slots} batch slots")
-    runs = SlotRuns(
-        program=params.program,
-        clip=Clip(Path(files.clip).resolve(), video["width"], video["height"], video["fps"]),
-        mirrored=Path(files.mirrored).resolve(),
-        nvinfer_single=Path(files.nvinfer),
-        nvinfer_batched=Path(files.nvinfer_ds),
-        folder=Path(files.clip).parent / snakemake.wildcards.model,
-        timeout_s=params.timeout_s,
-        facts=facts_of(files.facts),
-    )
+    with measuring_device(files.facts, snakemake.log[0], Path(engine)) as device:
+        check_passport(Path(engine), machine_facts(files.facts))
+        runs = SlotRuns(
+            program=params.program,
+            clip=Clip(Path(files.clip).resolve(), video["width"], video["height"], video["fps"]),
+            mirrored=Path(files.mirrored).resolve(),
+            nvinfer_single=Path(files.nvinfer),
+            nvinfer_batched=Path(files.nvinfer_ds),
+            folder=Path(files.clip).parent / snakemake.wildcards.model,
+            timeout_s=params.timeout_s,
+            facts=facts_of(files.facts) | device,
+        )
+        dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
     threshold = family.default_threshold if params.threshold is None else params.threshold
-    result = judge_slots(
-        runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES}),
-        video["height"],
-        Tolerance(threshold=threshold, **params.tolerance),
-    )
+    result = judge_slots(dumps, video["height"], Tolerance(threshold=threshold, **params.tolerance))
     Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")

@@ -6,23 +6,25 @@ from pathlib import Path
 from dsbench.deepstream_run import dump_kitti
 from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.kitti import manifest
+from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
 
 with explained(snakemake.log[0]):
     engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
-    check_passport(Path(engine), machine_facts(snakemake.input.facts))
     directory = Path(snakemake.output.kitti)
     report_progress(f"playing {snakemake.input.video} once; deepstream-app's output is in {snakemake.log[0]}")
-    dump_kitti(
-        snakemake.params.program,
-        Path(snakemake.input.app_config),
-        directory,
-        snakemake.params.timeout_s,
-        Path(snakemake.log[0]),
-        facts_of(snakemake.input.facts),
-    )
+    with measuring_device(snakemake.input.facts, snakemake.log[0], Path(engine)) as device:
+        check_passport(Path(engine), machine_facts(snakemake.input.facts))
+        dump_kitti(
+            snakemake.params.program,
+            Path(snakemake.input.app_config),
+            directory,
+            snakemake.params.timeout_s,
+            Path(snakemake.log[0]),
+            facts_of(snakemake.input.facts) | device,
+        )
     found = manifest(directory)
     report_progress(f"  {found['detections']} detections in {found['frames']} frames")
     Path(snakemake.output.manifest).write_text(json.dumps(found, indent=1) + "\n")

@@ -6,19 +6,21 @@ from pathlib import Path
 from dsbench.app_config import Clip
 from dsbench.detection_video import record_detections
 from dsbench.engine_passport import check_passport, machine_facts
+from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
 
 with explained(snakemake.log[0]):
-    engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
-    check_passport(Path(engine), machine_facts(snakemake.input.facts))
     video = json.loads(Path(snakemake.input.clip).read_text())
-    record_detections(
-        Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
-        Path(snakemake.input.nvinfer),
-        snakemake.params.encoder,
-        Path(snakemake.output.video),
-        snakemake.params.timeout_s,
-        Path(snakemake.log[0]),
-        facts_of(snakemake.input.facts),
-    )
+    engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
+    with measuring_device(snakemake.input.facts, snakemake.log[0], Path(engine)) as device:
+        check_passport(Path(engine), machine_facts(snakemake.input.facts))
+        record_detections(
+            Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
+            Path(snakemake.input.nvinfer),
+            snakemake.params.encoder,
+            Path(snakemake.output.video),
+            snakemake.params.timeout_s,
+            Path(snakemake.log[0]),
+            facts_of(snakemake.input.facts) | device,
+        )

@@ -22,6 +22,9 @@ VALUES = {
     "pids": [],
     "count": 1,
     "names": {},
+    # The MIG instances of the GPU with the processes on each; null where MIG is off.
+    "mig": None,
+    "mps_pids": [],
 }
 _calls = {}
 
@@ -30,9 +33,12 @@ class NVMLError(Exception):
     pass
 
 
+def _values():
+    return VALUES | json.loads(os.environ.get("FAKE_NVML", "{}"))
+
+
 def _value(name):
-    values = VALUES | json.loads(os.environ.get("FAKE_NVML", "{}"))
-    value = values[name]
+    value = _values()[name]
     if isinstance(value, list) and value and isinstance(value[0], list):
         _calls[name] = _calls.get(name, -1) + 1
         value = value[min(_calls[name], len(value) - 1)]
@@ -62,12 +68,48 @@ def nvmlDeviceGetHandleByIndex(index):
 
 
 def nvmlDeviceGetHandleByUUID(uuid):
-    if not uuid.startswith("GPU-"):
+    if not uuid.startswith("GPU-") and uuid not in (_values()["mig"] or {}):
         raise NVMLError("Not Found")
     return uuid
 
 
-def nvmlDeviceGetClockInfo(_, kind):
+def _is_instance(handle):
+    return str(handle).startswith("MIG-")
+
+
+def nvmlDeviceGetIndex(handle):
+    return handle if isinstance(handle, int) else 1
+
+
+def nvmlDeviceGetUUID(handle):
+    return handle if isinstance(handle, str) else f"GPU-{handle}"
+
+
+def nvmlDeviceGetName(handle):
+    return "NVIDIA A100 MIG 3g.20gb" if _is_instance(handle) else "NVIDIA A100"
+
+
+def nvmlDeviceGetMigMode(_):
+    return [int(bool(_values()["mig"])), 0]
+
+
+def nvmlDeviceGetMigDeviceHandleByIndex(_, index):
+    return list(_values()["mig"])[index]
+
+
+def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle):
+    if not _is_instance(handle):
+        raise NVMLError("Invalid Argument")
+    return 0
+
+
+def nvmlDeviceGetMPSComputeRunningProcesses(_):
+    return [SimpleNamespace(pid=pid) for pid in _value("mps_pids")]
+
+
+def nvmlDeviceGetClockInfo(handle, kind):
+    if _is_instance(handle):
+        raise NVMLError("Not Supported")
     return _value("sm_clock" if kind == NVML_CLOCK_SM else "memory_clock")
 
 
@@ -95,8 +137,16 @@ def nvmlDeviceGetCurrentClocksThrottleReasons(_):
     return _value("reasons")
 
 
-def nvmlDeviceGetComputeRunningProcesses(_):
-    return [SimpleNamespace(pid=pid) for pid in _value("pids")]
+def nvmlDeviceGetComputeRunningProcesses(handle):
+    if instances := _values()["mig"]:
+        pids = (
+            instances[handle]
+            if _is_instance(handle)
+            else [pid for each in instances.values() for pid in each]
+        )
+    else:
+        pids = _value("pids")
+    return [SimpleNamespace(pid=pid) for pid in pids]
 
 
 def nvmlSystemGetProcessName(pid):

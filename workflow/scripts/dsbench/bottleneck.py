@@ -14,19 +14,21 @@ TRTEXEC_WARNINGS = {
     "bound by host-to-device": "transfers",
     "bound by device-to-host": "transfers",
 }
+# The head line of a log whose measurement is a second one.
+REPEATED = "repeated"
 UNITS = {"compute": ("sm_pct", "the GPU's SMs"), "decode": ("nvdec_pct", "NVDEC")}
 
 
 def trtexec_conditions(measurement: Measurement, log: Path) -> dict:
     """Return the `conditions` of a trtexec measurement: what bound it, its disturbances, its samples."""
     samples = read_summary(log)
-    return _conditions(*_trtexec_bound(measurement, samples), samples)
+    return _conditions(*_trtexec_bound(measurement, samples), samples, log)
 
 
 def run_conditions(log: Path) -> dict:
     """Return the `conditions` of a deepstream-app run."""
     samples = read_summary(log)
-    return _conditions(*_sampled_bound(samples), samples)
+    return _conditions(*_sampled_bound(samples), samples, log)
 
 
 def disturbances(samples: dict | None) -> list[str] | None:
@@ -54,7 +56,7 @@ def disturbances(samples: dict | None) -> list[str] | None:
     return found if found or known else None
 
 
-def _conditions(bound_by: str | None, because: str | None, samples: dict | None) -> dict:
+def _conditions(bound_by: str | None, because: str | None, samples: dict | None, log: Path) -> dict:
     gpu = samples and samples["gpu"]
     capped_pct = gpu["throttled_pct"].get(POWER_CAP) if gpu and gpu["throttled_pct"] else None
     if because and capped_pct:
@@ -63,8 +65,16 @@ def _conditions(bound_by: str | None, because: str | None, samples: dict | None)
         "bound_by": bound_by,
         "because": because,
         "disturbances": disturbances(samples),
+        "repeated": _repeated(log),
         "samples": samples,
     }
+
+
+def _repeated(log: Path) -> str | None:
+    """Return why the measurement of `log` is a second one, None for a first one."""
+    head = f"# {REPEATED}: "
+    lines = log.read_text(errors="replace").splitlines()
+    return next((line.removeprefix(head) for line in lines if line.startswith(head)), None)
 
 
 def _trtexec_bound(measurement: Measurement, samples: dict | None) -> tuple[str | None, str | None]:

@@ -10,8 +10,9 @@ from dsbench.deepstream_log import (
     check_ended_well,
     failure_cause,
 )
+from dsbench.disturbed_run import measure_again_if_disturbed
 from dsbench.perf_log import StalledStreamError, StreamRun, WindowCounter, idle_stream, read_run
-from dsbench.tool_run import ToolFailedError, report_progress, run_tool
+from dsbench.tool_run import ToolFailedError, run_tool
 
 # Rows before the pipeline runs, the ramp-up row, and one row of slack for a late first frame.
 EXTRA_ROWS = 3
@@ -29,41 +30,22 @@ def measure_streams(
 ) -> StreamRun:
     """Run `streams` looping streams until `windows` full windows are printed, stop by SIGINT, return the rates.
 
-    A run in which a stream stalled is done once more: on a shared machine that may be somebody else's doing. Its
-    log is kept beside `log`, and the second run carries a warning.
+    A disturbed run is done once more, and its log kept beside `log`.
     """
-    arguments = (program, config, streams, interval_s, windows, timeout_s, log)
-    disturbed = log.with_name(f"{log.stem}_disturbed.log")
-    disturbed.unlink(missing_ok=True)
-    try:
-        return _measure_once(*arguments, facts)
-    except StalledStreamError as error:
-        shutil.copyfile(log, disturbed)
-        report_progress(f"{error}; measuring once more, that log is {disturbed}")
-        again = {"attempt": f"2, since a stream stalled in the first, whose log is {disturbed}"}
-        return _measure_once(*arguments, facts | again)
 
+    def measure(why: dict[str, str]) -> StreamRun:
+        counter = WindowCounter()
+        _run_app(
+            program,
+            config,
+            log,
+            facts | why,
+            timeout_s=timeout_s + (windows + EXTRA_ROWS) * interval_s,
+            stop_when=lambda line: counter.feed(line) >= windows,
+        )
+        return read_run(log, streams, windows)
 
-def _measure_once(
-    program: str,
-    config: Path,
-    streams: int,
-    interval_s: int,
-    windows: int,
-    timeout_s: float,
-    log: Path,
-    facts: dict[str, str],
-) -> StreamRun:
-    counter = WindowCounter()
-    _run_app(
-        program,
-        config,
-        log,
-        facts,
-        timeout_s=timeout_s + (windows + EXTRA_ROWS) * interval_s,
-        stop_when=lambda line: counter.feed(line) >= windows,
-    )
-    return read_run(log, streams, windows)
+    return measure_again_if_disturbed(measure, log)
 
 
 def _run_app(program: str, config: Path, log: Path, facts: dict[str, str], **limits) -> None:

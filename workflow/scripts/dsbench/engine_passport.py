@@ -6,12 +6,13 @@ from pathlib import Path
 
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
-from dsbench.machine import cuda_version, driver, gpu
+from dsbench.gpu_devices import gpu_in_use
+from dsbench.machine import cuda_version, driver
 from dsbench.preflight import refuse_two_tensorrts
 from dsbench.trtexec_build_log import Build
 
 # Asked again where a job runs: on a cluster that is not where the facts were recorded.
-LIVE = {"driver": driver, "cuda": cuda_version, "gpu": gpu}
+LIVE = {"driver": driver, "cuda": cuda_version, "gpu": gpu_in_use}
 
 
 class PassportError(BuildError):
@@ -23,8 +24,15 @@ def passport_of(engine: Path) -> Path:
     return engine.with_name(f"{engine.name}.json")
 
 
+def built_with(engine: Path | None) -> str | None:
+    """Return the GPU model that `engine` was built with, None where there is no passport to tell."""
+    if engine is None or not passport_of(engine).is_file():
+        return None
+    return (json.loads(passport_of(engine).read_text())["machine"].get("gpu") or [None])[0]
+
+
 def machine_facts(files: list[str]) -> dict:
-    """Return the recorded facts by name, those of the GPU as they are on the machine that runs this."""
+    """Return the recorded facts by name, those of the GPU as they are where this runs: of the one it runs on."""
     facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files}
     live = {name: probe() for name, probe in LIVE.items() if facts.get(name) is not None}
     return facts | live

@@ -15,25 +15,13 @@ VECTOR_FLAGS = ("sse4", "avx", "f16c", "fma", "amx", "asimd", "bf16", "i8mm", "s
 
 def driver() -> str | None:
     """Return the version of the GPU driver."""
-    return (_nvidia_smi("driver_version") or [None])[0]
-
-
-def gpu() -> list[str] | None:
-    """Return name, compute capability and memory of the GPU that CUDA takes first, as one line in a list.
-
-    A part of a GPU (MIG) is not among what nvidia-smi lists; there it is the first GPU.
-    """
-    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
-    named = first if first.isdecimal() or first.startswith("GPU-") else None
-    rows = _nvidia_smi("name,compute_cap,memory.total", named)
-    return rows[:1] if rows else None
+    return (nvidia_smi("driver_version") or [None])[0]
 
 
 @cache
-def _nvidia_smi(query: str, gpu: str | None = None) -> list[str] | None:
+def nvidia_smi(query: str) -> list[str] | None:
     """Return nvidia-smi's answer to `query`, one line for each GPU."""
-    chosen = ["-i", gpu] if gpu else []
-    text = output_of(["nvidia-smi", *chosen, f"--query-gpu={query}", "--format=csv,noheader"])
+    text = output_of(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"])
     return [line.strip() for line in text.splitlines() if line.strip()] if text else None
 
 

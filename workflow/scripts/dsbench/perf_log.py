@@ -10,7 +10,6 @@ from dsbench.deepstream_log import INTERRUPTED, PerfLogError, check_ended_well, 
 
 NUMBER = r"-?[0-9.]+|inf|-?nan"
 ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
-REPEATED = re.compile(r"^# attempt: (.+)$", re.M)
 PAIR = re.compile(rf"({NUMBER}) \(({NUMBER})\)")
 # DeepStream 9 divides by the nominal interval, so a late timer shows only in the averages, which go by real time.
 AVERAGE_TOLERANCE = 0.2
@@ -100,8 +99,7 @@ def read_run(log: Path | str, streams: int, min_windows: int) -> StreamRun:
             f"{log}: the run ended by itself, expected '{INTERRUPTED}' after {min_windows} windows; only"
             " nvv4l2decoder plays a clip in a loop, give one that it decodes"
         )
-    repeated = [f"This run is attempt {found}." for found in REPEATED.findall(text)]
-    return reduce_windows(windows, repeated + warnings(text) + _contradiction(measured, windows))
+    return reduce_windows(windows, warnings(text) + _contradiction(measured, windows))
 
 
 def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:

@@ -25,10 +25,16 @@ def condition_rows(runs: list[dict]) -> list[tuple[str, list[Markdown]]]:
     rows = [
         ("Bound by", [bound(entry) for entry in conditions]),
         ("Disturbed", [_disturbed(entry) for entry in conditions]),
+        ("Measured again", [text(entry["repeated"] or "no") for entry in conditions]),
         ("CPU utilisation (%)", [_range(entry and entry["cpu_pct"], 0) for entry in samples]),
     ]
     if not any(gpus):
         return [*rows, ("GPU samples", [Markdown(NOT_MEASURED) for _ in gpus])]
+    rows += [
+        ("GPU measured on", [_device(gpu) for gpu in gpus]),
+        ("MPS", [_answer(gpu and gpu["mps"]) for gpu in gpus]),
+        ("On other MIG instances", [_names(gpu and gpu["mig_neighbours"]) for gpu in gpus]),
+    ]
     for title, key, decimals in GPU_FIGURES:
         rows.append((title, [_range(gpu and gpu[key], decimals) for gpu in gpus]))
     return rows
@@ -51,6 +57,23 @@ def _disturbed(conditions: dict) -> Markdown:
     if found is None:
         return Markdown(NOT_MEASURED)
     return text("; ".join(found)) if found else Markdown("no")
+
+
+def _device(gpu: dict | None) -> Markdown:
+    if gpu is None or gpu["device"]["uuid"] is None:
+        return Markdown(NOT_MEASURED)
+    device = gpu["device"]
+    return text(f"{device['mig'] or device['name']}, index {device['index']}, {device['uuid']}")
+
+
+def _answer(value: bool | None) -> Markdown:
+    return Markdown(NOT_MEASURED if value is None else "yes" if value else "no")
+
+
+def _names(processes: list[dict] | None) -> Markdown:
+    if processes is None:
+        return Markdown(NOT_MEASURED)
+    return text(", ".join(f"{each['name']} ({each['pid']})" for each in processes) or "nothing")
 
 
 def _range(values: dict | None, decimals: int) -> Markdown:

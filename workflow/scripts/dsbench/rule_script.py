@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dsbench.core_share import keep_to_share
 from dsbench.doctor import diagnose
 from dsbench.errors import BuildError
 from dsbench.tool_run import ToolFailedError
@@ -17,6 +18,7 @@ UNKNOWN = (
 @contextmanager
 def explained(log: str) -> Iterator[None]:
     """Turn a BuildError into its sentence and exit status 1; other exceptions are faults of the build itself."""
+    keep_to_share(measures=False)
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     # What an earlier call left there would explain this one's failure.

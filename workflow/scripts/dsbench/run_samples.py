@@ -101,8 +101,6 @@ def _summarise_gpu(gpus: list[dict]) -> dict:
     throttles = [gpu["throttles"] for gpu in gpus if gpu["throttles"] is not None]
     names = {name for entry in throttles for name in entry}
     totals = [gpu["memory_total_mib"] for gpu in gpus if gpu["memory_total_mib"] is not None]
-    seen = [gpu["foreign"] for gpu in gpus if gpu["foreign"] is not None]
-    foreign = {pid: name for entry in seen for pid, name in entry.items()}
     return {key: _range([gpu[key] for gpu in gpus]) for key in RANGES} | {
         "memory_total_mib": max(totals, default=None),
         "throttled_pct": {
@@ -111,10 +109,18 @@ def _summarise_gpu(gpus: list[dict]) -> dict:
         }
         if throttles
         else None,
-        "foreign_processes": [{"pid": pid, "name": name} for pid, name in sorted(foreign.items())]
-        if seen
-        else None,
+        "device": gpus[-1]["device"],
+        "mps": max((gpu["mps"] for gpu in gpus if gpu["mps"] is not None), default=None),
+        "foreign_processes": _processes([gpu["foreign"] for gpu in gpus]),
+        "mig_neighbours": _processes([gpu["neighbours"] for gpu in gpus]),
     }
+
+
+def _processes(samples: list[dict[int, str] | None]) -> list[dict] | None:
+    """Return every process of the samples once, None where nobody could say."""
+    seen = [sample for sample in samples if sample is not None]
+    found = {pid: name for sample in seen for pid, name in sample.items()}
+    return [{"pid": pid, "name": name} for pid, name in sorted(found.items())] if seen else None
 
 
 def _range(values: list[float | None]) -> dict | None:

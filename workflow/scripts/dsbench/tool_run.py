@@ -1,5 +1,6 @@
 """Run a measuring tool: its output goes to a log as it comes, its exit status is never lost."""
 
+import ctypes
 import json
 import os
 import shlex
@@ -7,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Timer
@@ -19,10 +21,23 @@ INTERRUPT_GRACE_S = 30
 ENDED = "# ended: "
 # The new stream muxer ignores the size that every box refers to.
 ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+_inherited: list[int] = []
 
 
 class ToolFailedError(BuildError):
     """A tool that could not be started, did not exit 0, or did not end in time."""
+
+
+@contextmanager
+def inherit(descriptor: int) -> Iterator[None]:
+    """Let the tools that are run meanwhile inherit the file descriptor, with the lock it holds."""
+    _inherited.append(descriptor)
+    try:
+        yield
+    finally:
+        _inherited.remove(descriptor)
 
 
 def write_head(log, command: list[str], facts: dict[str, str], config: Path | None = None) -> None:
@@ -106,12 +121,20 @@ def _start(command: list[str]) -> subprocess.Popen:
             text=True,
             errors="replace",
             start_new_session=True,
+            pass_fds=_inherited,
+            # Our threads start later, so that none can hold a lock that the fork copies.
+            preexec_fn=_end_with_us,  # noqa: PLW1509
             env=os.environ | ENVIRONMENT,
         )
     except OSError as error:
         raise ToolFailedError(
             f"{command[0]}: cannot be started ({error.strerror}); is it installed?"
         ) from None
+
+
+def _end_with_us() -> None:
+    """Runs in the tool's process: of a build that is killed no tool goes on using the device."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _follow(

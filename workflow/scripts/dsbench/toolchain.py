@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
-from dsbench.machine import cpu, cuda_version, driver, first_line, gpu, host, output_of
+from dsbench.gpu_devices import gpu_in_use
+from dsbench.machine import cpu, cuda_version, driver, first_line, host, output_of
 from dsbench.runtime import Runtime
 from dsbench.trtexec_log import banner_version
 from dsbench.video_encoder import encoder
@@ -128,7 +129,7 @@ PROBES = {
     "deepstream_headers": Toolchain._deepstream_headers,
     "driver": lambda _: driver(),
     "cuda": lambda _: cuda_version(),
-    "gpu": lambda _: gpu(),
+    "gpu": lambda tools: gpu_in_use() if tools.runtime.kind == "nvidia" else None,
     "host": lambda _: host(),
     "pyav": lambda _: metadata.version("av"),
     "openvino": lambda _: metadata.version("openvino"),
