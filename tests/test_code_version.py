@@ -8,8 +8,9 @@ import pytest
 from dsbench.code_version import code_version, files_behind, imported_modules
 
 PROJECT = Path(__file__).parents[1]
-# They word errors and progress, or say how a tool is called, whose facts are inputs; no artefact holds them.
-NOT_IN_OUTPUTS = files_behind("rule_script", "tool_run", "toolchain")
+# They word errors and progress, or say how a tool is called, whose facts are inputs, or how a file gets its name; no
+# artefact holds them.
+NOT_IN_OUTPUTS = files_behind("rule_script", "tool_run", "toolchain", "whole_file")
 # Their code is no reason: a remote revision is resolved once, a fact is probed for each DAG.
 WITHOUT = ("list_source", "record_fact")
 

@@ -1,7 +1,6 @@
 """Measure N looping streams with deepstream-app."""
 
 import json
-import shutil
 from pathlib import Path
 
 from dsbench.deepstream_run import measure_streams
@@ -9,6 +8,7 @@ from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
+from dsbench.whole_file import copy_whole
 
 with explained(snakemake.log[0]):
     engine = json.loads(Path(snakemake.input.decisions[0]).read_text())["engine"]
@@ -27,4 +27,4 @@ with explained(snakemake.log[0]):
         facts_of(snakemake.input.facts),
     )
     report_progress(f"  {run.total_fps:.1f} frames/s in all, {run.fps_per_stream:.1f} per stream")
-    shutil.copy(snakemake.log[0], snakemake.output.log)
+    copy_whole(snakemake.log[0], snakemake.output.log)

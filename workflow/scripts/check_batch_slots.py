@@ -11,6 +11,7 @@ from dsbench.rule_script import explained
 from dsbench.slot_runs import SlotRuns
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
@@ -36,4 +37,4 @@ with explained(snakemake.log[0]):
         video["height"],
         Tolerance(threshold=threshold, **params.tolerance),
     )
-    Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pdfkit
 
 from dsbench.errors import BuildError
+from dsbench.whole_file import written_beside
 
 OPTIONS = {
     "page-size": "A4",
@@ -44,9 +45,8 @@ def write_pdf(html: str, destination: Path, log: Path) -> int:
     with log.open("w", encoding="utf-8") as output, contextlib.redirect_stdout(output):
         pdf = _print_page(html, program, destination, log)
     pages = _count_pages(pdf, destination, log)
-    part = destination.with_name(f".{destination.name}.part")
-    part.write_bytes(pdf)
-    part.replace(destination)
+    with written_beside(destination) as partial:
+        partial.write_bytes(pdf)
     return pages
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Timer
 
+from dsbench.caller import die_with_parent
 from dsbench.errors import BuildError
 from dsbench.run_samples import HEAD, Sampler
 
@@ -100,6 +101,8 @@ def _start(command: list[str]) -> subprocess.Popen:
             text=True,
             errors="replace",
             start_new_session=True,
+            # One system call: no lock that another thread holds can stop it.
+            preexec_fn=die_with_parent,  # noqa: PLW1509
             # The new stream muxer ignores the size that every box refers to.
             env=os.environ | {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"},
         )
