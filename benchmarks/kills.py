@@ -53,6 +53,7 @@ def main() -> None:
             if rule is not None:
                 job.kill_after(None, "nothing", chance)
             job.check_complete()
+            job.check_names()
             print(f"\nRound {rounds}: the tree is complete after {done} kills in all.\n", flush=True)
 
 

@@ -1,8 +1,11 @@
 """One call at a time, whatever became of the one before: killed, out of space, under another clock."""
 
+import shutil
+
 from dsbench.build_lock import BuildLock
 from dsbench.caller import announce_caller
 from dsbench.file_times import bring_back
+from dsbench.rule_script import TEMPORARY
 from dsbench.storage import check_storage
 
 announce_caller()
@@ -11,7 +14,10 @@ RECORDS = Path(".snakemake")
 # Snakemake compares times of change as soon as it makes the DAG. A dry run writes nothing.
 if workflow.is_main_process and not workflow.output_settings.dryrun:
     try:
-        check_storage(Path.cwd())
+        trees = [Path("models"), Path("logs"), Path("build")]
+        check_storage(
+            [Path.cwd(), *trees, *(tree / model for tree in trees[:2] for model in config["models"])]
+        )
     except BuildError as error:
         raise WorkflowError(str(error)) from None
     RECORDS.mkdir(exist_ok=True)
@@ -28,3 +34,4 @@ onstart:
         BuildLock(RECORDS / "build.lock").hold()
     except BuildError as error:
         raise WorkflowError(str(error)) from None
+    shutil.rmtree(TEMPORARY, ignore_errors=True)

@@ -79,21 +79,25 @@ class KilledJob:
         return None
 
     def check_complete(self) -> None:
-        """Check that every file of the finished job is there, none more, and that a dry run plans nothing."""
+        """Check that nothing is left to do and nothing left over."""
         self.check_half_files()
-        # Batches and streams in names are measured.
-        wanted, found = (
-            {re.sub(r"\d+", "N", file) for file in files(tree / "models")}
-            for tree in (self.finished, self.directory)
-        )
-        if wanted != found:
-            raise KillError(f"missing {sorted(wanted - found)[:9]}, too many {sorted(found - wanted)[:9]}")
+        if left := [file for file in files(self.directory) if PREFIX in file]:
+            raise KillError(f"left over: {left}")
         if left := list((self.directory / ".snakemake/incomplete").rglob("*.*")):
             raise KillError(f"still marked as incomplete: {left}")
         process = self.call("-n")
         process.wait()
         if process.returncode != 0 or "Nothing to be done" not in self.log.read_text():
             raise KillError(f"the finished tree still has jobs:\n{self.log.read_text()[-3000:]}")
+
+    def check_names(self) -> None:
+        """Check that every file of the finished job is there, and none more; batches and streams are measured."""
+        wanted, found = (
+            {re.sub(r"\d+", "N", file) for file in files(tree / "models")}
+            for tree in (self.finished, self.directory)
+        )
+        if wanted != found:
+            raise KillError(f"missing {sorted(wanted - found)[:9]}, too many {sorted(found - wanted)[:9]}")
 
     def check_half_files(self) -> None:
         """Check that what has its name and does not vary has the bytes of the finished job's; JSON is whole anyhow."""

@@ -52,6 +52,10 @@ def write_pdf(html: str, destination: Path, log: Path) -> int:
 
 def _print_page(html: str, program: str, destination: Path, log: Path) -> bytes:
     with tempfile.TemporaryDirectory() as runtime_dir:
+        # wkhtmltopdf prints as much of the page as fits on the disk of its temporary files, and exits with 0.
+        room = Path(runtime_dir, "room.html")
+        room.write_text(html, encoding="utf-8")
+        room.unlink()
         # Debian's wkhtmltopdf is built with unpatched Qt, which wants a display unless told otherwise.
         environ = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": runtime_dir}
         configuration = pdfkit.configuration(wkhtmltopdf=program, environ=environ)

@@ -1,6 +1,8 @@
 """What every rule script shares: a failure becomes one sentence, on the terminal and in the rule's log."""
 
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -10,6 +12,9 @@ from dsbench.caller import end_with_caller
 from dsbench.doctor import diagnose
 from dsbench.errors import BuildError
 from dsbench.storage import storage_sentence
+
+# Emptied by the next call.
+TEMPORARY = Path(".snakemake/tmp")
 
 
 @contextmanager
@@ -21,6 +26,7 @@ def explained(log: str) -> Iterator[None]:
     end_with_caller()
     path = Path(log)
     try:
+        _keep_temporary_files_here()
         path.parent.mkdir(parents=True, exist_ok=True)
         # What an earlier call left there would explain this one's failure.
         path.write_text("")
@@ -32,6 +38,13 @@ def explained(log: str) -> Iterator[None]:
         if sentence is None:
             raise
         _refuse(sentence, path)
+
+
+def _keep_temporary_files_here() -> None:
+    """Give this process and its children the working directory's disk for temporary files, however small /tmp is."""
+    TEMPORARY.mkdir(parents=True, exist_ok=True)
+    os.environ["TMPDIR"] = str(TEMPORARY.resolve())
+    tempfile.tempdir = None
 
 
 def _refuse(sentence: str, log: Path) -> NoReturn:

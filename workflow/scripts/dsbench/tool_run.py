@@ -24,6 +24,30 @@ class ToolFailedError(BuildError):
     """A tool that could not be started, did not exit 0, or did not end in time."""
 
 
+class Watchdog:
+    """Kills a tool and its process group once the time it is allowed is over; `verdict` then says so."""
+
+    def __init__(self, process: subprocess.Popen):
+        self.verdict: str | None = None
+        self._process = process
+        self._timer: Timer | None = None
+
+    def allow(self, seconds: float, verdict: str) -> None:
+        """From now on allow `seconds`, in place of what was allowed before."""
+        self.cancel()
+        self._timer = Timer(seconds, self._expire, (verdict,))
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Allow the tool all the time it needs."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self, verdict: str) -> None:
+        self.verdict = verdict
+        _end_group(self._process, signal.SIGKILL)
+
+
 def write_head(log, command: list[str], facts: dict[str, str], config: Path | None = None) -> None:
     """Write the command line, the facts it ran under and the configuration it used, as comment lines."""
     log.write(f"# command: {shlex.join(command)}\n")
@@ -57,11 +81,10 @@ def run_tool(
         write_head(log, command, facts, config)
         process = _start(command)
         sampler.start(process.pid)
-        expired = []
-        watchdog = Timer(timeout_s, lambda: (expired.append(True), _end_group(process, signal.SIGKILL)))
-        watchdog.start()
+        watchdog = Watchdog(process)
+        watchdog.allow(timeout_s, f"was stopped after {timeout_s:g} s without finishing")
         try:
-            _follow(process, log, sampler, stop_when)
+            _follow(process, log, sampler, watchdog, stop_when)
             status = process.wait(INTERRUPT_GRACE_S)
         except subprocess.TimeoutExpired:
             raise ToolFailedError(
@@ -72,8 +95,8 @@ def run_tool(
             _end_group(process, signal.SIGKILL)
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
-    if expired:
-        raise ToolFailedError(f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing")
+    if watchdog.verdict is not None:
+        raise ToolFailedError(f"{log_path}: {command[0]} {watchdog.verdict}")
     if status != 0:
         raise ToolFailedError(
             f"{log_path}: {command[0]} ended with {_status_name(status)}{_last_words(log_path)}"
@@ -113,7 +136,11 @@ def _start(command: list[str]) -> subprocess.Popen:
 
 
 def _follow(
-    process: subprocess.Popen, log, sampler: Sampler, stop_when: Callable[[str], bool] | None
+    process: subprocess.Popen,
+    log,
+    sampler: Sampler,
+    watchdog: Watchdog,
+    stop_when: Callable[[str], bool] | None,
 ) -> None:
     stopping = False
     for line in process.stdout:
@@ -122,6 +149,9 @@ def _follow(
         if stop_when is not None and not stopping and stop_when(line):
             stopping = True
             process.send_signal(signal.SIGINT)
+            watchdog.allow(
+                INTERRUPT_GRACE_S, f"went on for {INTERRUPT_GRACE_S:g} s after SIGINT and was killed"
+            )
 
 
 def _write_samples(log, summary: dict | None) -> None:
