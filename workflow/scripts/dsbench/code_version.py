@@ -8,6 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 
 
+@cache
 def code_version(*modules: str) -> str:
     """Return a hash that changes when one of the `modules` of this package, or one they import, changes."""
     digest = hashlib.sha256()
