@@ -19,6 +19,7 @@ from dsbench.rule_script import explained
 from dsbench.storage import check_storage
 from dsbench.tool_run import run_tool
 from dsbench.trtexec_log import TrtexecLogError, read_measurement
+from workflow_run import snakemake
 
 LOG = Path(__file__).parent / "data/trtexec_10.16_b8.log"
 
@@ -113,6 +114,33 @@ def test_files_of_the_future_get_the_present_time_in_their_order(tmp_path):
     assert round(now - times[0] / 1e9) == 60
     assert environment.stat().st_mtime > now + 3000
     assert bring_back([tmp_path / "models"], tmp_path) == (0, 0.0)
+
+
+def test_call_after_the_clock_was_set_back_gives_files_its_time_and_a_dry_run_does_not(tmp_path):
+    fact = "build/toolchain/compiler.json"
+    assert snakemake(tmp_path, fact).returncode == 0
+    ahead = time.time() + 3600
+    os.utime(tmp_path / fact, (ahead, ahead))
+    assert "the clock was set back" not in snakemake(tmp_path, fact, "-n").stdout
+    done = snakemake(tmp_path, fact)
+    assert done.returncode == 0
+    assert "the clock was set back: 1 files were up to 3" in done.stdout
+    assert (tmp_path / fact).stat().st_mtime < time.time() + 1
+
+
+def test_call_in_a_tree_that_cannot_be_written_is_refused_in_one_sentence(small_disk):
+    subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
+    models = small_disk / "job/models"
+    models.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", models, models], check=True)
+    subprocess.run(["mount", "-o", "remount,ro,bind", models], check=True)
+    try:
+        done = snakemake(small_disk / "job", "build/toolchain/compiler.json")
+    finally:
+        subprocess.run(["umount", "-l", models], check=True)
+    assert done.returncode == 1
+    assert "models: cannot be written; make it writable and run the same command again" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 @pytest.mark.parametrize("value", ["nan", "-nan", "inf"])
