@@ -31,7 +31,7 @@ system:
 # The stamps hold the lock they were installed from, so a changed lock installs again.
 .venv/workflow.txt: envs/workflow.lock
 	@sh envs/install_system_packages.sh
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/workflow.lock
 	cp envs/workflow.lock $@
 

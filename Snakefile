@@ -12,6 +12,7 @@ validate(config, "config/schema.yaml")
 
 
 include: "rules/common.smk"
+include: "rules/calls.smk"
 include: "rules/chain.smk"
 include: "rules/toolchain.smk"
 include: "rules/source_inputs.smk"

@@ -34,6 +34,8 @@ echo "installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086 # the packages are separate words
 {
+    # What a killed installation left half done would stop apt-get until somebody does this by hand.
+    $as_root dpkg --configure -a
     $as_root apt-get update -qq
     $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }

@@ -1,5 +1,6 @@
 """Input functions: which files a source gives to which rule."""
 
+from functools import cache
 from types import SimpleNamespace
 
 from dsbench.fetched_source import read_fetched
@@ -27,15 +28,21 @@ def source_text(wildcards):
     return entry_of(wildcards)["source"]
 
 
-def files_of_source(wildcards):
-    """Return the files of a source on disk; a remote one is first looked at when its job runs."""
+@cache
+def files_of(text):
+    """Return the files of the source `text` on disk as the DAG first sees them; each model asks many times."""
     try:
-        source = parse_source(source_text(wildcards), [Path(base) for base in SOURCE_BASES])
+        source = parse_source(text, [Path(base) for base in SOURCE_BASES])
         if source.is_remote:
-            return []
-        return [str(local_folder(source) / name) for name in choose_local(source).taken]
+            return ()
+        return tuple(str(local_folder(source) / name) for name in choose_local(source).taken)
     except BuildError as error:
         raise WorkflowError(str(error)) from None
+
+
+def files_of_source(wildcards):
+    """Return the files of a source on disk; a remote one is first looked at when its job runs."""
+    return list(files_of(source_text(wildcards)))
 
 
 # A remote revision is resolved once: no parameter but the source text makes list_source run again.

@@ -69,6 +69,19 @@ print("interrupted" if interrupted else "never")
     assert printed(log)[-1] == "interrupted"
 
 
+def test_tool_that_ignores_sigint_is_killed_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("dsbench.tool_run.INTERRUPT_GRACE_S", 0.5)
+    body = """
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    print("row", flush=True)
+    time.sleep(0.01)
+"""
+    with pytest.raises(ToolFailedError, match=r"went on for 0\.5 s after SIGINT and was killed"):
+        run_tool([tool(tmp_path, body)], tmp_path / "x.log", {}, stop_when=lambda line: "row" in line)
+
+
 def test_standard_input_stays_open(tmp_path):
     body = "import select; print(len(select.select([sys.stdin], [], [], 0.2)[0]))"
     log = tmp_path / "x.log"

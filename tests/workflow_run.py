@@ -16,24 +16,34 @@ deepstream: {interval_s: 1, windows: 3, timeout_s: 120}
 
 def snakemake(directory, *arguments, env=None, config=""):
     """Return the finished process of `snakemake ARGUMENTS` run in `directory` with `config` over the default."""
+    return subprocess.run(
+        command(directory, *arguments, config=config),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(env or {}),
+        check=False,
+    )
+
+
+def command(directory, *arguments, config=""):
+    """Return the command line of `snakemake ARGUMENTS` in `directory`; write `config` over the default there."""
     overlay = directory / "overlay.yaml"
     overlay.write_text(SHORT + config)
     (directory / "config").mkdir(exist_ok=True)
     (directory / "config/config.yaml").write_text((PROJECT / "config/config.yaml").read_text())
-    return subprocess.run(
-        [
-            sys.executable,
-            *("-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--cores", "2"),
-            *("--directory", str(directory), "--workflow-profile", str(PROJECT / "profiles/default")),
-            *arguments,
-            *("--configfile", str(overlay)),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ | {"DS_VIDEO": ""} | (env or {}),
-        check=False,
-    )
+    return [
+        sys.executable,
+        *("-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--cores", "2"),
+        *("--directory", str(directory), "--workflow-profile", str(PROJECT / "profiles/default")),
+        *arguments,
+        *("--configfile", str(overlay)),
+    ]
+
+
+def environment(more):
+    """Return the environment of a call: this one's with `more`, and the default video."""
+    return os.environ | {"DS_VIDEO": ""} | more
 
 
 def planned(text):

@@ -1,7 +1,6 @@
 """Measure one engine at one batch with trtexec."""
 
 import json
-import shutil
 from pathlib import Path
 
 from dsbench.engine_passport import check_passport, machine_facts
@@ -10,6 +9,7 @@ from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
 from dsbench.trtexec_command import profile_of
 from dsbench.trtexec_run import benchmark_engine, trtexec_version
+from dsbench.whole_file import copy_whole
 
 with explained(snakemake.log[0]):
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
@@ -29,4 +29,4 @@ with explained(snakemake.log[0]):
             log=Path(snakemake.log[0]),
             facts=facts_of(snakemake.input.facts) | device,
         )
-    shutil.copy(snakemake.log[0], snakemake.output.log)
+    copy_whole(snakemake.log[0], snakemake.output.log)

@@ -1,7 +1,6 @@
 """Measure N looping streams with deepstream-app."""
 
 import json
-import shutil
 from pathlib import Path
 
 from dsbench.deepstream_run import measure_streams
@@ -10,6 +9,7 @@ from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
+from dsbench.whole_file import copy_whole
 
 with explained(snakemake.log[0]):
     engine = json.loads(Path(snakemake.input.decisions[0]).read_text())["engine"]
@@ -29,4 +29,4 @@ with explained(snakemake.log[0]):
             facts_of(snakemake.input.facts) | device,
         )
     report_progress(f"  {run.total_fps:.1f} frames/s in all, {run.fps_per_stream:.1f} per stream")
-    shutil.copy(snakemake.log[0], snakemake.output.log)
+    copy_whole(snakemake.log[0], snakemake.output.log)

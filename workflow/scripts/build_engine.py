@@ -1,7 +1,6 @@
 """Build one dynamic-batch engine with trtexec, and its passport."""
 
 import json
-import shutil
 from pathlib import Path
 
 from dsbench.engine_passport import machine_facts, make_passport, write_passport
@@ -11,6 +10,7 @@ from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
 from dsbench.trtexec_command import precision_for, profile_of
 from dsbench.trtexec_run import build_engine, trtexec_version
+from dsbench.whole_file import copy_whole
 from dsbench.workspace import workspace_mib
 
 with explained(snakemake.log[0]):
@@ -39,4 +39,4 @@ with explained(snakemake.log[0]):
         machine = machine_facts(snakemake.input.facts)
     layers = read_layers(layer_info) if layer_info else None
     write_passport(engine, make_passport(engine, onnx, timing_cache, flags, build, layers, machine))
-    shutil.copy(log, snakemake.output.log)
+    copy_whole(log, snakemake.output.log)

@@ -12,6 +12,7 @@ from dsbench.rule_script import explained
 from dsbench.slot_runs import SlotRuns
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
@@ -35,4 +36,4 @@ with explained(snakemake.log[0]):
         dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
     threshold = family.default_threshold if params.threshold is None else params.threshold
     result = judge_slots(dumps, video["height"], Tolerance(threshold=threshold, **params.tolerance))
-    Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")

@@ -1,12 +1,12 @@
 """Decide MAX_BS from the measured doubling, and keep the timing cache of its engine."""
 
 import json
-import shutil
 from pathlib import Path
 
 from dsbench.measured_chain import Doubling
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
+from dsbench.whole_file import copy_whole, write_whole
 
 with explained(snakemake.log[0]):
     doubling = Doubling(
@@ -18,5 +18,5 @@ with explained(snakemake.log[0]):
     batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
     decision = doubling.decide(batches) | {"engine": snakemake.input.engines[-1]}
     report_progress(f"MAX_BS {decision['max_bs']}, PEAK_GPU_STREAMS {decision['peak_gpu_streams']}")
-    shutil.copyfile(snakemake.input.timing_cache, snakemake.output.timing_cache)
-    Path(snakemake.output.decision).write_text(json.dumps(decision, indent=1) + "\n")
+    copy_whole(snakemake.input.timing_cache, snakemake.output.timing_cache)
+    write_whole(snakemake.output.decision, json.dumps(decision, indent=1) + "\n")

@@ -15,6 +15,7 @@ from dsbench.rule_script import explained
 from dsbench.system_facts import runtime_facts, system_facts
 from dsbench.trtexec_log import banner_facts
 from dsbench.wall_time import timing
+from dsbench.whole_file import write_whole
 
 
 def model_facts(tree: Path, files) -> dict:
@@ -138,4 +139,4 @@ def collect(files, params, model: str) -> dict:
 with explained(snakemake.log[0]):
     data = collect(snakemake.input, snakemake.params, snakemake.wildcards.model)
     check_data(data)
-    Path(snakemake.output[0]).write_text(json.dumps(data, indent=1, allow_nan=False) + "\n")
+    write_whole(snakemake.output[0], json.dumps(data, indent=1, allow_nan=False) + "\n")

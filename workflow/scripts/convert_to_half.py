@@ -14,6 +14,7 @@ from dsbench.onnx_batch import declared_batch
 from dsbench.preprocessing import preprocessing_of
 from dsbench.reference_pixels import per_channel
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole, written_beside
 
 with explained(snakemake.log[0]):
     files, threshold = snakemake.input, snakemake.params.threshold
@@ -36,5 +37,6 @@ with explained(snakemake.log[0]):
     if isinstance(batch, int):
         pixels = np.resize(pixels, (batch, *pixels.shape[1:]))
     half, measured = to_half(model, pixels, decoder)
-    onnx.save(half, snakemake.output.onnx)
-    Path(snakemake.output.accuracy).write_text(json.dumps(measured, indent=1) + "\n")
+    with written_beside(Path(snakemake.output.onnx)) as partial:
+        onnx.save(half, partial)
+    write_whole(snakemake.output.accuracy, json.dumps(measured, indent=1) + "\n")

@@ -1,13 +1,13 @@
 """Copy the model's config.json once what is to be exported can be built; without one, say what was seen."""
 
 import json
-import shutil
 from pathlib import Path
 
 from dsbench.detector import read_detector
 from dsbench.export_recipes import prompt_phrases
 from dsbench.model_folder import ModelFolder
 from dsbench.rule_script import explained
+from dsbench.whole_file import copy_whole, write_whole
 
 with explained(snakemake.log[0]):
     folder = ModelFolder.of(snakemake.input.files).judged()
@@ -18,10 +18,10 @@ with explained(snakemake.log[0]):
         if not folder.has_onnx:
             prompt_phrases(detector.model_type, snakemake.params.prompt)
             folder.preprocessing()
-        shutil.copyfile(config, output)
+        copy_whole(config, output)
     elif config:
-        shutil.copyfile(config, output)
+        copy_whole(config, output)
     else:
         inspect = json.loads(Path(snakemake.input.inspect).read_text())
         facts = {"model_type": inspect["family"], "architectures": []}
-        output.write_text(json.dumps(facts, indent=1) + "\n")
+        write_whole(output, json.dumps(facts, indent=1) + "\n")

@@ -10,6 +10,7 @@ from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
@@ -27,4 +28,4 @@ with explained(snakemake.log[0]):
         )
     found = manifest(directory)
     report_progress(f"  {found['detections']} detections in {found['frames']} frames")
-    Path(snakemake.output.manifest).write_text(json.dumps(found, indent=1) + "\n")
+    write_whole(snakemake.output.manifest, json.dumps(found, indent=1) + "\n")

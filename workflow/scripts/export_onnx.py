@@ -9,6 +9,7 @@ from dsbench.model_folder import ModelFolder
 from dsbench.model_onnx import clean_onnx
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
+from dsbench.whole_file import write_whole, written_beside
 
 with explained(snakemake.log[0]):
     environment = snakemake.input.get("environment")
@@ -27,5 +28,6 @@ with explained(snakemake.log[0]):
     )
     Path(snakemake.log[0]).write_text(json.dumps(clean.attempts, indent=1) + "\n")
     for name in ("attempts", "variants", "origin"):
-        Path(snakemake.output[name]).write_text(json.dumps(getattr(clean, name), indent=1) + "\n")
-    onnx.save(clean.model, snakemake.output.onnx)
+        write_whole(snakemake.output[name], json.dumps(getattr(clean, name), indent=1) + "\n")
+    with written_beside(Path(snakemake.output.onnx)) as partial:
+        onnx.save(clean.model, partial)

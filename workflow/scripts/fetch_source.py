@@ -8,6 +8,7 @@ from dsbench.rule_script import explained
 from dsbench.source import parse_source
 from dsbench.source_fetch import fetch_source
 from dsbench.source_labels import read_source_labels
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     listing = json.loads(Path(snakemake.input.listing).read_text())
@@ -15,5 +16,5 @@ with explained(snakemake.log[0]):
     for named in snakemake.input.labels:
         read_source_labels(Path(named))
     folder, provenance = fetch_source(source, listing, Path(snakemake.params.downloads))
-    Path(snakemake.output.provenance).write_text(json.dumps(provenance, indent=1) + "\n")
+    write_whole(snakemake.output.provenance, json.dumps(provenance, indent=1) + "\n")
     write_fetched(Path(snakemake.output.fetched), folder, provenance["files"])

@@ -10,6 +10,7 @@ from dsbench.labels import read_labels
 from dsbench.reference_run import detector_of
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     files = snakemake.input
@@ -34,4 +35,4 @@ with explained(snakemake.log[0]):
     report_progress(
         f"  precision {result['precision']:.3f}, recall {result['recall']:.3f} at IoU {bound.iou:g}"
     )
-    Path(snakemake.output[0]).write_text(json.dumps({"every": run["every"]} | result, indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps({"every": run["every"]} | result, indent=1) + "\n")

@@ -7,6 +7,7 @@ from dsbench.clip import shown_path
 from dsbench.gate import judge, precision_recall
 from dsbench.kitti import read_directory
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     frames = read_directory(Path(snakemake.input.kitti))
@@ -19,4 +20,4 @@ with explained(snakemake.log[0]):
         if truth
         else None
     )
-    Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")

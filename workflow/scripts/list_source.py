@@ -6,7 +6,8 @@ from pathlib import Path
 from dsbench.rule_script import explained
 from dsbench.source import parse_source
 from dsbench.source_listing import list_source
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     source = parse_source(snakemake.params.source, [Path(base) for base in snakemake.params.bases])
-    Path(snakemake.output[0]).write_text(json.dumps(list_source(source), indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps(list_source(source), indent=1) + "\n")

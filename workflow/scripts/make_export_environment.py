@@ -5,6 +5,7 @@ from pathlib import Path
 from dsbench.export_environment import make_export_environment
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     packages = Path(snakemake.output[0])
@@ -12,4 +13,4 @@ with explained(snakemake.log[0]):
         f"creating {packages.parent} from {snakemake.params.lock}; pip's output is in {snakemake.log[0]}"
     )
     installed = make_export_environment(packages.parent, Path(snakemake.params.lock), Path(snakemake.log[0]))
-    packages.write_text("\n".join(installed) + "\n")
+    write_whole(packages, "\n".join(installed) + "\n")

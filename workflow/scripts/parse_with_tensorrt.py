@@ -7,6 +7,7 @@ from dsbench.rule_script import explained
 from dsbench.tensorrt_parse import parse_with_tensorrt
 from dsbench.tool_run import report_progress
 from dsbench.trtexec_command import profile_of
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
@@ -17,4 +18,4 @@ with explained(snakemake.log[0]):
         Path(snakemake.log[0]),
     )
     report_progress(found["verdict"])
-    Path(snakemake.output[0]).write_text(json.dumps(found, indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps(found, indent=1) + "\n")

@@ -12,6 +12,7 @@ from dsbench.onnx_inspect import write_inspection
 from dsbench.onnx_interface import image_input
 from dsbench.onnx_prepare import prepare
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole, written_beside
 
 with explained(snakemake.log[0]):
     clean = onnx.load(snakemake.input.onnx)
@@ -25,6 +26,7 @@ with explained(snakemake.log[0]):
         origin,
         repair=snakemake.params.repair,
     )
-    onnx.save(model, snakemake.output.onnx)
-    Path(snakemake.output.inspect).write_text(json.dumps(facts, indent=1) + "\n")
+    with written_beside(Path(snakemake.output.onnx)) as partial:
+        onnx.save(model, partial)
+    write_whole(snakemake.output.inspect, json.dumps(facts, indent=1) + "\n")
     write_inspection(Path(snakemake.output.table), f"{snakemake.wildcards.model}.onnx", facts)

@@ -14,6 +14,7 @@ from dsbench.preprocess_proof import Model, prove, reference_of
 from dsbench.preprocess_verdict import ProofError
 from dsbench.preprocessing import preprocessing_of
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     files, threshold = snakemake.input, snakemake.params.threshold
@@ -43,4 +44,4 @@ with explained(snakemake.log[0]):
     except ProofError as error:
         Path(snakemake.log[0]).write_text(json.dumps(error.result, indent=1) + "\n")
         raise
-    Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")

@@ -1,8 +1,7 @@
 """Write one toolchain fact, as it was probed when the DAG was made."""
 
-from pathlib import Path
-
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
-    Path(snakemake.output[0]).write_text(snakemake.params.value + "\n")
+    write_whole(snakemake.output[0], snakemake.params.value + "\n")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from dsbench.report_html import render_html
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     html = render_html(
@@ -11,4 +12,4 @@ with explained(snakemake.log[0]):
         Path(snakemake.input.charts[0]).parent,
         Path(snakemake.input.style).read_text(encoding="utf-8"),
     )
-    Path(snakemake.output[0]).write_text(html, encoding="utf-8")
+    write_whole(snakemake.output[0], html)

@@ -6,8 +6,9 @@ from pathlib import Path
 from dsbench.report_data import read_data
 from dsbench.report_markdown import render_markdown
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     data = read_data(Path(snakemake.input.data))
     since = json.loads(Path(snakemake.input.since).read_text())
-    Path(snakemake.output[0]).write_text(render_markdown(data, since), encoding="utf-8")
+    write_whole(snakemake.output[0], render_markdown(data, since))

@@ -9,6 +9,7 @@ from dsbench.nvinfer_pixels import spread
 from dsbench.reference_run import detector_of, run_reference
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     clip = json.loads(Path(snakemake.input.clip).read_text())
@@ -29,4 +30,4 @@ with explained(snakemake.log[0]):
         "every": numbers.step,
         "frames": {n: [asdict(box) for box in boxes] for n, boxes in found.items()},
     }
-    Path(snakemake.output[0]).write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")

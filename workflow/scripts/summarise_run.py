@@ -5,10 +5,11 @@ from pathlib import Path
 
 from dsbench.measured_chain import summarise_run
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     logs = snakemake.input.logs
     summary = summarise_run(
         [Path(log) for log in ([logs] if isinstance(logs, str) else logs)], snakemake.params.windows
     )
-    Path(snakemake.output[0]).write_text(json.dumps(summary, indent=1) + "\n")
+    write_whole(snakemake.output[0], json.dumps(summary, indent=1) + "\n")

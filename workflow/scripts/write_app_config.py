@@ -6,6 +6,7 @@ from pathlib import Path
 from dsbench.app_config import Clip, render_app_config
 from dsbench.config_path import relative_to_config
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     video = json.loads(Path(snakemake.input.video).read_text())
@@ -19,4 +20,4 @@ with explained(snakemake.log[0]):
         kitti_directory=Path(kitti) if kitti else None,
         loop=snakemake.params.loop,
     )
-    destination.write_text(text)
+    write_whole(destination, text)

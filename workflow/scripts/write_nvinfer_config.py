@@ -8,6 +8,7 @@ from dsbench.labels import read_labels
 from dsbench.nvinfer_config import NvinferFiles, render_nvinfer_config
 from dsbench.preprocessing import preprocessing_of
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
@@ -32,4 +33,4 @@ with explained(snakemake.log[0]):
         precision=snakemake.params.precision,
         threshold=snakemake.params.threshold,
     )
-    Path(snakemake.output[0]).write_text(text)
+    write_whole(snakemake.output[0], text)

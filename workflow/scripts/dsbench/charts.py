@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from dsbench.report_conditions import is_disturbed
 from dsbench.report_data import check_data
 from dsbench.report_text import NOT_MEASURED, count, plain
+from dsbench.whole_file import written_beside
 
 SIZE_IN = (10, 6)
 DPI = 150
@@ -44,7 +45,8 @@ def draw_chart(name: str, data: dict, path: Path) -> None:
         seaborn.despine(ax=axes)
         footer = textwrap.fill(f"{plain(data['runtime']['name'])} · {data['measured_utc']}", 130)
         figure.supxlabel(footer, fontsize=8, color=GREY)
-        figure.savefig(path, format="png", metadata={"Software": None})
+        with written_beside(path) as partial:
+            figure.savefig(partial, format="png", metadata={"Software": None})
 
 
 def _bars(axes: Axes, labels: list[str], values: list[float | None], colors: list[str], unit: str) -> None:

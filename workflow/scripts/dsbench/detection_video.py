@@ -1,7 +1,6 @@
 """The video with its detections as DeepStream itself draws them: nvinfer and nvdsosd in one gst-launch-1.0."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import av
@@ -11,6 +10,7 @@ from dsbench.deepstream_log import check_engine_used
 from dsbench.tool_run import run_tool
 from dsbench.video_encoder import NVENC, SUFFIXES, THEORA
 from dsbench.video_overlay import VideoError, count_frames
+from dsbench.whole_file import scratch_beside
 
 ENCODERS = {
     NVENC: (
@@ -42,8 +42,8 @@ def record_detections(
             f"{destination}: no usable encoder; install GStreamer's theoraenc and oggmux, or use NVENC"
         )
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".video-") as folder:
-        encoded = Path(folder, f"video.{SUFFIXES[encoder]}")
+    with scratch_beside(destination) as folder:
+        encoded = folder / f"video.{SUFFIXES[encoder]}"
         run_tool(video_command(clip, nvinfer_config, encoder, encoded), log, facts, nvinfer_config, timeout_s)
         check_engine_used(log.read_text(errors="replace"), log)
         try:

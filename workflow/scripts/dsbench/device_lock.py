@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.process_identity import boot_id, start_ticks
 
 # On RHEL the first is root's alone, so there every user takes the second.
 DIRECTORIES = (Path("/run/lock"), Path("/tmp"))
@@ -111,13 +112,8 @@ def lock_directory() -> Path:
 
 def process_identity(pid: int) -> str | None:
     """Return what tells the process `pid` from any other of that id: boot and start; None where there is none."""
-    try:
-        # The name, which may hold anything, is in brackets; the start is the 22nd field, the state the third.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+    started = start_ticks(pid)
+    return None if started is None else f"{boot_id()}:{started}"
 
 
 def _ourselves(job: str) -> Owner:

@@ -10,6 +10,7 @@ from dsbench.gpu_devices import gpu_in_use
 from dsbench.machine import cuda_version, driver
 from dsbench.preflight import refuse_two_tensorrts
 from dsbench.trtexec_build_log import Build
+from dsbench.whole_file import write_whole
 
 # Asked again where a job runs: on a cluster that is not where the facts were recorded.
 LIVE = {"driver": driver, "cuda": cuda_version, "gpu": gpu_in_use}
@@ -68,7 +69,7 @@ def make_passport(
 
 def write_passport(engine: Path, passport: dict) -> None:
     """Write the passport beside the engine."""
-    passport_of(engine).write_text(json.dumps(passport, indent=1) + "\n")
+    write_whole(passport_of(engine), json.dumps(passport, indent=1) + "\n")
 
 
 def check_passport(engine: Path, machine: Mapping) -> dict:

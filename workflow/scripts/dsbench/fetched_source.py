@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.whole_file import write_whole
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class FetchedSource:
 
 def write_fetched(path: Path, folder: Path, files: list[dict]) -> None:
     """Write the record at `path`; it holds hashes, so that its content changes when a file's does."""
-    path.write_text(json.dumps({"folder": str(folder), "files": files}, indent=1) + "\n")
+    write_whole(path, json.dumps({"folder": str(folder), "files": files}, indent=1) + "\n")
 
 
 def read_fetched(path: Path) -> FetchedSource:

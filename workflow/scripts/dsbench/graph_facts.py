@@ -1,12 +1,17 @@
 """What a graph's inputs, outputs and metadata say, as the decision table asks for it."""
 
+from __future__ import annotations
+
 import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
+
+if TYPE_CHECKING:
+    import onnx
 
 STRIDES = (8, 16, 32)
 
@@ -122,9 +127,12 @@ def graph_facts(
 
 def tensor_facts(value: onnx.ValueInfoProto) -> tuple[list, str]:
     """Return dims (names where symbolic, "?" where unnamed) and dtype of an input or output."""
+    # The families need this module, and every dry run needs them.
+    from onnx.helper import tensor_dtype_to_np_dtype
+
     kind = value.type.tensor_type
     dims = [d.dim_value if d.HasField("dim_value") else d.dim_param or "?" for d in kind.shape.dim]
-    return dims, onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name
+    return dims, tensor_dtype_to_np_dtype(kind.elem_type).name
 
 
 def metadata_names(metadata: Mapping[str, str]) -> dict[int, str]:

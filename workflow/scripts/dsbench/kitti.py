@@ -1,6 +1,7 @@
 """KITTI detection files as deepstream-app writes them: gie-kitti-output-dir, one file per frame."""
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -43,6 +44,10 @@ def parse_line(line: str, place: str) -> Detection:
         raise KittiError(f"{place}: {error} in {line!r}, expected a label and 15 numbers.") from error
     if len(numbers) != FIELDS_AFTER_LABEL:
         raise KittiError(f"{place}: {len(fields)} fields in {line!r}, expected a label and 15 numbers.")
+    if not all(map(math.isfinite, numbers)):
+        raise KittiError(
+            f"{place}: a number is not finite in {line!r}; the parser or the engine gives wrong boxes."
+        )
     left, top, right, bottom = numbers[3:7]
     return Detection(fields[0], left, top, right, bottom, numbers[14])
 

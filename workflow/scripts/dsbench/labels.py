@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.whole_file import write_whole
 
 # nvinfer's label buffer is 128 bytes with its terminator.
 MAX_LABEL_BYTES = 127
@@ -71,7 +72,7 @@ def write_labels(names: Sequence[str], path: Path) -> None:
     for index, name in enumerate(names):
         if not name or name != harmless_label(name):
             raise LabelsError(f"{path}: class {index} is named {name!r}, which nvinfer reads otherwise.")
-    path.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    write_whole(path, "".join(f"{name}\n" for name in names))
 
 
 def read_labels(path: Path) -> list[str]:

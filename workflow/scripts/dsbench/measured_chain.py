@@ -6,6 +6,7 @@ benchmarks/max_bs.json, benchmarks/ds/run1.json, benchmarks/ds/run2.json.
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dsbench.engine_memory import memory_stop
@@ -59,7 +60,9 @@ class Doubling:
 
     def peak(self, batch: int) -> int:
         """Return PEAK_GPU_STREAMS as measured at `batch`; refuse a log that does not say it."""
-        return peak_gpu_streams(read_measurement(self.log(batch)).queries_per_s, batch, self.target_fps)
+        return peak_gpu_streams(
+            _once(read_measurement, self.log(batch)).queries_per_s, batch, self.target_fps
+        )
 
     def log(self, batch: int) -> Path:
         """Return the name of trtexec's log at `batch`."""
@@ -95,7 +98,7 @@ def next_run2(max_bs: dict, run1: dict, target_fps: float) -> int:
 
 def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> list[int]:
     """Return the streams of run 2 as far as known: `streams`, and half of them where `first` was too slow."""
-    rates = _known(lambda log: read_run(log, streams, windows), first)
+    rates = _known(lambda log: _once(read_run, log, streams, windows), first)
     half = None if rates is None else retry_streams(streams, rates.slowest_fps, target_fps)
     return [streams] if half is None else [streams, half]
 
@@ -125,6 +128,17 @@ def streams_of(log: Path) -> int:
 def read_decision(file: Path) -> dict | None:
     """Return the decision in `file`, None where it is not made."""
     return json.loads(file.read_text()) if file.is_file() else None
+
+
+def _once(read, log: Path, *more):
+    """Return what `read` finds in the log, read again only where it has changed: every DAG asks many times."""
+    changed = log.stat()
+    return _read_as_of(read, log, *more, (changed.st_mtime_ns, changed.st_size, changed.st_ino))
+
+
+@cache
+def _read_as_of(read, log: Path, *more):
+    return read(log, *more[:-1])
 
 
 def _known(read, what):

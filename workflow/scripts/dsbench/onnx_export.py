@@ -1,7 +1,6 @@
 """Safetensors to a proven ONNX: the family's attempts in order, each with its reason and log kept."""
 
-import shutil
-import tempfile
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from dsbench.export_attempt import Job, Outcome, check_environment, loading_fold
 from dsbench.export_recipes import prompt_phrases, recipe_of
 from dsbench.onnx_repair import attempts_of
 from dsbench.tool_run import report_progress
+from dsbench.whole_file import scratch_beside
 
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
@@ -70,8 +70,8 @@ def export_onnx(
             f" {', '.join(TOKENIZERS)} beside the weights"
         )
     outcomes = [Outcome(method, None, "not tried", reason) for method, reason in recipe.skipped.items()]
-    with tempfile.TemporaryDirectory(prefix="export-", dir=reference.parent) as scratch:
-        job = Job(python, source, model_type, phrases, pixels, Path(scratch).resolve())
+    with scratch_beside(reference) as scratch:
+        job = Job(python, source, model_type, phrases, pixels, scratch.resolve())
         folder = loading_folder(source, recipe, job.scratch / model_type)
         for attempt in attempts:
             attempt_log = log.with_name(f"{log.stem}_{attempt.method}.log")
@@ -80,7 +80,7 @@ def export_onnx(
             outcomes.append(outcome)
             report_progress(f"{model_type}: {attempt.method} {outcome.verdict}, {outcome.reason}")
             if model is not None:
-                shutil.move(job.reference, reference)
+                os.replace(job.reference, reference)
                 return Export(model, outcomes, phrases, recipe.repairs)
     tried = "; ".join(f"{o.method}: {o.verdict}, {o.reason}" for o in outcomes if o.log)
     raise ExportError(f"{source}: no export of {model_type} is right ({tried}); the logs lie beside {log}")

@@ -14,6 +14,7 @@ from dsbench.onnx_batch import check_slots, declared_batch, make_batch_dynamic
 from dsbench.onnx_compare import GraphError, largest_difference, session, tolerance_of
 from dsbench.onnx_graph import check, fix_spatial_dims
 from dsbench.onnx_interface import fit_interface, image_input, side_value
+from dsbench.whole_file import written_beside
 
 
 @dataclass(frozen=True)
@@ -130,4 +131,5 @@ def write_import_reference(imported: Import, pixels: np.ndarray, destination: Pa
     for batch in (1, 3) if imported.dynamic else (1,):
         for name in imported.alone[0]:
             arrays[f"b{batch}/{name}"] = np.concatenate([one[name] for one in imported.alone[:batch]])
-    np.savez(destination, **arrays)
+    with written_beside(destination) as partial, partial.open("wb") as stream:
+        np.savez(stream, **arrays)

@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 
 from dsbench.graph_facts import tensor_facts
+from dsbench.whole_file import write_whole
 
 
 def inspect(model: onnx.ModelProto) -> dict:
@@ -68,4 +69,4 @@ def _by_count(ops: dict[str, int]) -> list[tuple[str, int]]:
 
 def write_inspection(path: Path, name: str, facts: dict) -> None:
     """Write the table beside inspect.json."""
-    path.write_text(inspection_table(name, facts), encoding="utf-8")
+    write_whole(path, inspection_table(name, facts))

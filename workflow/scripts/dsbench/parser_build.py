@@ -9,6 +9,7 @@ from pathlib import Path
 from dsbench.errors import BuildError
 from dsbench.family import Family, Setting
 from dsbench.parser_settings import settings_header
+from dsbench.whole_file import copy_whole, write_whole
 
 LIBRARY = "libparser.so"
 SOURCE = "parser.cpp"
@@ -48,15 +49,12 @@ def write_parser_sources(
     for name, copy in ((family.head.parser_source, SOURCE), *((header, header) for header in SHARED_HEADERS)):
         target = destination / copy
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(sources / name, target)
+        copy_whole(sources / name, target)
         written.append(target)
-    (destination / SETTINGS).write_text(settings_header(tensors, settings), encoding="utf-8")
+    write_whole(destination / SETTINGS, settings_header(tensors, settings))
     makefile = destination / "Makefile"
     template = (sources / "Makefile.template").read_text(encoding="utf-8")
-    makefile.write_text(
-        template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.head.parser_symbol),
-        encoding="utf-8",
-    )
+    write_whole(makefile, template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.head.parser_symbol))
     return [*written, destination / SETTINGS, makefile]
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.whole_file import write_whole
 
 APT = "Debian/Ubuntu: apt-get install"
 # How to get what may be missing; the first group stops the build, the second only costs the video.
@@ -30,7 +31,7 @@ def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
     if missing:
         raise BuildError(f"this machine lacks {'; '.join(missing)}.\n{table}")
     refuse_two_tensorrts(found["trtexec"], found["deepstream"])
-    destination.write_text(f"{table}\n")
+    write_whole(destination, f"{table}\n")
 
 
 def refuse_vanished(fact: str, value: object, recorded: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from dsbench.deepstream_run import EXTRA_ROWS
 from dsbench.tool_run import ENVIRONMENT
 from dsbench.trtexec_command import Profile, benchmark_command
+from dsbench.whole_file import written_beside
 
 TITLES = {
     "build_engine": "Build the engine",
@@ -119,5 +120,6 @@ def write_scripts(scripts: dict[str, str], directory: Path) -> None:
     """Write each script to `directory` as NAME.sh, executable."""
     for name, text in scripts.items():
         file = directory / f"{name}.sh"
-        file.write_text(text)
-        file.chmod(0o755)
+        with written_beside(file) as partial:
+            partial.write_text(text)
+            partial.chmod(0o755)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pdfkit
 
 from dsbench.errors import BuildError
+from dsbench.whole_file import written_beside
 
 OPTIONS = {
     "page-size": "A4",
@@ -44,14 +45,17 @@ def write_pdf(html: str, destination: Path, log: Path) -> int:
     with log.open("w", encoding="utf-8") as output, contextlib.redirect_stdout(output):
         pdf = _print_page(html, program, destination, log)
     pages = _count_pages(pdf, destination, log)
-    part = destination.with_name(f".{destination.name}.part")
-    part.write_bytes(pdf)
-    part.replace(destination)
+    with written_beside(destination) as partial:
+        partial.write_bytes(pdf)
     return pages
 
 
 def _print_page(html: str, program: str, destination: Path, log: Path) -> bytes:
     with tempfile.TemporaryDirectory() as runtime_dir:
+        # wkhtmltopdf prints as much of the page as fits on the disk of its temporary files, and exits with 0.
+        room = Path(runtime_dir, "room.html")
+        room.write_text(html, encoding="utf-8")
+        room.unlink()
         # Debian's wkhtmltopdf is built with unpatched Qt, which wants a display unless told otherwise.
         environ = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": runtime_dir}
         configuration = pdfkit.configuration(wkhtmltopdf=program, environ=environ)

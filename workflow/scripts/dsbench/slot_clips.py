@@ -8,6 +8,7 @@ import av
 import numpy as np
 
 from dsbench.nvinfer_pixels import decoded, spread
+from dsbench.whole_file import written_beside
 
 FRAMES_PER_S = 30
 CODEC = "libx264"
@@ -17,8 +18,10 @@ OPTIONS = {"crf": "18", "preset": "veryfast"}
 def write_slot_clips(video: Path, total: int, frames: int, clip: Path, mirrored: Path) -> None:
     """Write at most `frames` of the video's `total` frames, from all over it, to `clip`; mirrored to the other."""
     pictures = [_even(frame.to_ndarray(format="rgb24")) for _, frame in decoded(video, spread(total, frames))]
-    _encode(pictures, clip)
-    _encode([picture[:, ::-1] for picture in pictures], mirrored)
+    with written_beside(clip) as partial:
+        _encode(pictures, partial)
+    with written_beside(mirrored) as partial:
+        _encode([picture[:, ::-1] for picture in pictures], partial)
 
 
 def _even(picture: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Run a measuring tool: its output goes to a log as it comes, its exit status is never lost."""
 
-import ctypes
 import json
 import os
 import shlex
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Timer
 
+from dsbench.caller import die_with_parent
 from dsbench.errors import BuildError
 from dsbench.run_samples import HEAD, Sampler
 
@@ -21,8 +21,6 @@ INTERRUPT_GRACE_S = 30
 ENDED = "# ended: "
 # The new stream muxer ignores the size that every box refers to.
 ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
 _inherited: list[int] = []
 
 
@@ -38,6 +36,30 @@ def inherit(descriptor: int) -> Iterator[None]:
         yield
     finally:
         _inherited.remove(descriptor)
+
+
+class Watchdog:
+    """Kills a tool and its process group once the time it is allowed is over; `verdict` then says so."""
+
+    def __init__(self, process: subprocess.Popen):
+        self.verdict: str | None = None
+        self._process = process
+        self._timer: Timer | None = None
+
+    def allow(self, seconds: float, verdict: str) -> None:
+        """From now on allow `seconds`, in place of what was allowed before."""
+        self.cancel()
+        self._timer = Timer(seconds, self._expire, (verdict,))
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Allow the tool all the time it needs."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self, verdict: str) -> None:
+        self.verdict = verdict
+        _end_group(self._process, signal.SIGKILL)
 
 
 def write_head(log, command: list[str], facts: dict[str, str], config: Path | None = None) -> None:
@@ -73,11 +95,10 @@ def run_tool(
         write_head(log, command, facts, config)
         process = _start(command)
         sampler.start(process.pid)
-        expired = []
-        watchdog = Timer(timeout_s, lambda: (expired.append(True), _end_group(process, signal.SIGKILL)))
-        watchdog.start()
+        watchdog = Watchdog(process)
+        watchdog.allow(timeout_s, f"was stopped after {timeout_s:g} s without finishing")
         try:
-            _follow(process, log, sampler, stop_when)
+            _follow(process, log, sampler, watchdog, stop_when)
             status = process.wait(INTERRUPT_GRACE_S)
         except subprocess.TimeoutExpired:
             raise ToolFailedError(
@@ -89,11 +110,8 @@ def run_tool(
             _end_group(process, signal.SIGKILL)
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
-    if expired:
-        raise ToolFailedError(
-            f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing; its last lines say how far"
-            " it came"
-        )
+    if watchdog.verdict is not None:
+        raise ToolFailedError(f"{log_path}: {command[0]} {watchdog.verdict}")
     if status != 0:
         raise ToolFailedError(
             f"{log_path}: {command[0]} ended with {_status_name(status)}{_last_words(log_path)}"
@@ -122,8 +140,8 @@ def _start(command: list[str]) -> subprocess.Popen:
             errors="replace",
             start_new_session=True,
             pass_fds=_inherited,
-            # Our threads start later, so that none can hold a lock that the fork copies.
-            preexec_fn=_end_with_us,  # noqa: PLW1509
+            # One system call: no lock that another thread holds can stop it.
+            preexec_fn=die_with_parent,  # noqa: PLW1509
             env=os.environ | ENVIRONMENT,
         )
     except OSError as error:
@@ -132,13 +150,12 @@ def _start(command: list[str]) -> subprocess.Popen:
         ) from None
 
 
-def _end_with_us() -> None:
-    """Runs in the tool's process: of a build that is killed no tool goes on using the device."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _follow(
-    process: subprocess.Popen, log, sampler: Sampler, stop_when: Callable[[str], bool] | None
+    process: subprocess.Popen,
+    log,
+    sampler: Sampler,
+    watchdog: Watchdog,
+    stop_when: Callable[[str], bool] | None,
 ) -> None:
     stopping = False
     for line in process.stdout:
@@ -147,6 +164,9 @@ def _follow(
         if stop_when is not None and not stopping and stop_when(line):
             stopping = True
             process.send_signal(signal.SIGINT)
+            watchdog.allow(
+                INTERRUPT_GRACE_S, f"went on for {INTERRUPT_GRACE_S:g} s after SIGINT and was killed"
+            )
 
 
 def _write_samples(log, summary: dict | None) -> None:

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.whole_file import write_whole
 
 # Of an entry's shape: entries of another one stay in the file and are not compared.
 SCHEMA = 1
@@ -70,9 +70,7 @@ def append_entry(file: Path, entry: dict) -> list[dict]:
     identity = (entry["toolchain"], entry["measured_utc"])
     if identity not in [(each["toolchain"], each["measured_utc"]) for each in entries]:
         entries.append(entry)
-    whole = file.with_name(f"{file.name}.partial")
-    whole.write_text("".join(json.dumps(each, allow_nan=False) + "\n" for each in entries))
-    os.replace(whole, file)
+    write_whole(file, "".join(json.dumps(each, allow_nan=False) + "\n" for each in entries))
     return entries
 
 

@@ -11,6 +11,7 @@ LINE = re.compile(r"^\[[^\]]+\] \[([FEWIV])\] (.*)$", re.M)
 THROUGHPUT = re.compile(r"^Throughput: ([-+0-9.eE]+) qps$")
 STATISTICS = re.compile(r"^(Latency|Enqueue Time|H2D Latency|GPU Compute Time|D2H Latency): (min = .*)$")
 STATISTIC = re.compile(r"(min|max|mean|median|percentile\(([0-9.]+)%\)) = ([-+0-9.eE]+) ms")
+NO_NUMBER = re.compile(r"^(?:Throughput|Latency|GPU Compute Time|Total .*?): .*?(-?(?:nan|inf))\b")
 TRACE = re.compile(r"^Timing trace has (\d+) queries over")
 # qps times mean GPU seconds is 1 when the queries follow each other without a gap; clocks differ a little.
 BUSY_LIMIT = 1.02
@@ -78,6 +79,9 @@ def read_measurement(log: Path | str) -> Measurement:
     text = Path(log).read_text(errors="replace")
     check_verdict(text, log)
     info = [message for level, message in LINE.findall(text) if level == "I"]
+    for message in info:
+        if NO_NUMBER.match(message):
+            raise TrtexecLogError(f"{log}: trtexec counted wrong ({message.strip()}); measure again")
     rate, gpu_ms = _summary(info, log)
     queries = next((int(m[1]) for m in map(TRACE.match, info) if m), None)
     _check_consistent(rate, gpu_ms["mean"], queries, info, log)

@@ -1,6 +1,5 @@
 """Build and measure engines with trtexec; an artefact exists only when everything about it agrees."""
 
-import shutil
 from pathlib import Path
 
 from dsbench.build_attempts import asked_workspace_mib, run_build
@@ -19,6 +18,7 @@ from dsbench.trtexec_command import (
     refuse_too_old,
 )
 from dsbench.trtexec_log import Measurement, read_measurement
+from dsbench.whole_file import copy_whole
 
 BUILD_TIMEOUT_S = 4 * 3600
 START_TIMEOUT_S = 600
@@ -71,8 +71,12 @@ def build_engine(
     for old in (timing_cache, layer_info):
         if old is not None:
             old.unlink(missing_ok=True)
+    # A killed embedded trtexec leaves what it was writing under a name with its process number.
+    for begun in (partial.name, timing_cache.name):
+        for left in engine.parent.glob(f".{begun}.[0-9]*"):
+            left.unlink()
     if seed_cache is not None:
-        shutil.copy(seed_cache, timing_cache)
+        copy_whole(seed_cache, timing_cache)
     files, layers = map(str, (onnx, partial, timing_cache)), str(layer_info) if layer_info else None
     command = build_command(program, version, *files, profile, precision, workspace_mib, layers)
     report_progress(f"building {engine.name}; trtexec's output is in {log}")

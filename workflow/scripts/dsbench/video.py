@@ -7,6 +7,7 @@ import cv2
 
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
+from dsbench.whole_file import written_beside
 
 # FFmpeg reads pictures, and even text, as very short videos.
 MIN_FRAMES = 30
@@ -42,6 +43,7 @@ def save_frame(file: Path, index: int, destination: Path) -> None:
     with av.open(str(file)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number == index:
-                cv2.imwrite(str(destination), frame.to_ndarray(format="bgr24"))
+                with written_beside(destination) as partial:
+                    cv2.imwrite(str(partial), frame.to_ndarray(format="bgr24"))
                 return
     raise BuildError(f"{file}: has no frame {index}")

@@ -4,7 +4,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -18,6 +17,7 @@ from dsbench.box_drawing import class_colours, draw_detections
 from dsbench.errors import BuildError
 from dsbench.kitti import Frames
 from dsbench.video_encoder import THEORA
+from dsbench.whole_file import scratch_beside, written_beside
 
 STILLS = ("frame_first.jpg", "frame_middle.jpg", "frame_last.jpg")
 PROGRESS_INTERVAL_S = 1.0
@@ -42,8 +42,8 @@ def record_overlay(
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".overlay-") as folder:
-        encoded = Path(folder) / "overlay.ogv"
+    with scratch_beside(destination) as folder:
+        encoded = folder / "overlay.ogv"
         try:
             with _open_video(video) as container:
                 written = _encode(container, kitti_by_frame, encoded, log, muxer_size)
@@ -160,4 +160,5 @@ def _progress(frames: Iterator[av.VideoFrame], total: int) -> Iterator[av.VideoF
 
 def _write_jpeg(image: np.ndarray, path: Path) -> None:
     encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
-    path.write_bytes(encoded.tobytes())
+    with written_beside(path) as partial:
+        partial.write_bytes(encoded.tobytes())

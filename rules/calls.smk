@@ -1,0 +1,37 @@
+"""One call at a time, whatever became of the one before: killed, out of space, under another clock."""
+
+import shutil
+
+from dsbench.build_lock import BuildLock
+from dsbench.caller import announce_caller
+from dsbench.file_times import bring_back
+from dsbench.rule_script import TEMPORARY
+from dsbench.storage import check_storage
+
+announce_caller()
+RECORDS = Path(".snakemake")
+
+# Snakemake compares times of change as soon as it makes the DAG. A dry run writes nothing.
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    try:
+        trees = [Path("models"), Path("logs"), Path("build")]
+        check_storage(
+            [Path.cwd(), *trees, *(tree / model for tree in trees[:2] for model in config["models"])]
+        )
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
+    RECORDS.mkdir(exist_ok=True)
+    files, ahead_s = bring_back([Path("models"), Path("build")], RECORDS)
+    if files:
+        print(
+            f"the clock was set back: {files} files were up to {ahead_s:.0f} s ahead of it and got its time"
+        )
+
+
+# Snakemake's own lock, which the profiles switch off, would stay for ever after a kill.
+onstart:
+    try:
+        BuildLock(RECORDS / "build.lock").hold()
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
+    shutil.rmtree(TEMPORARY, ignore_errors=True)

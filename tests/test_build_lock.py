@@ -1,0 +1,104 @@
+"""Two calls in one directory: the second is refused in one sentence, a dead one's lock is taken over."""
+
+import fcntl
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dsbench.build_lock import BuildLock, TwoCallsError
+from dsbench.process_identity import ProcessIdentity
+from workflow_run import PROJECT
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from dsbench.build_lock import BuildLock
+BuildLock(Path(sys.argv[1])).hold()
+print("held", flush=True)
+if "once" not in sys.argv:
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def lock(tmp_path):
+    return tmp_path / "records/build.lock"
+
+
+def holder(lock, *arguments):
+    env = os.environ | {"PYTHONPATH": str(PROJECT / "workflow/scripts")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock), *arguments], env=env, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.fixture
+def without_flock(monkeypatch):
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def elsewhere(**changes):
+    return ProcessIdentity(**(vars(ProcessIdentity.own()) | changes)).text()
+
+
+def test_second_call_is_refused_by_name_of_the_first_until_that_is_killed(lock):
+    first = holder(lock)
+    with pytest.raises(
+        TwoCallsError, match=rf"another call builds here, process {first.pid} on .*; wait for it"
+    ):
+        BuildLock(lock).hold()
+    first.kill()
+    first.wait()
+    BuildLock(lock).hold()
+
+
+def test_lock_of_a_call_that_ended_is_free(lock):
+    holder(lock, "once").wait()
+    assert lock.read_text() == ""
+    BuildLock(lock).hold()
+    assert ProcessIdentity.parse(lock.read_text()) == ProcessIdentity.own()
+
+
+def test_without_flock_the_living_owner_is_respected_and_the_dead_one_is_not(lock, without_flock):
+    first = holder(lock)
+    with pytest.raises(TwoCallsError, match="another call builds here"):
+        BuildLock(lock).hold()
+    first.kill()
+    first.wait()
+    BuildLock(lock).hold()
+
+
+def test_owner_on_another_machine_is_dead_after_a_minute_of_silence(lock, without_flock):
+    lock.parent.mkdir()
+    lock.write_text(elsewhere(host="node7"))
+    with pytest.raises(
+        TwoCallsError, match="on node7, which cannot be seen from this machine and last wrote at"
+    ):
+        BuildLock(lock).hold()
+    an_age_ago = lock.stat().st_mtime - 61
+    os.utime(lock, (an_age_ago, an_age_ago))
+    BuildLock(lock).hold()
+
+
+def test_owner_before_the_machine_started_again_is_dead(lock, without_flock):
+    lock.parent.mkdir()
+    lock.write_text(elsewhere(boot="before"))
+    BuildLock(lock).hold()
+
+
+def test_living_owner_gives_a_sign_of_life(lock, without_flock):
+    BuildLock(lock, beat_s=0.05).hold()
+    long_ago = lock.stat().st_mtime - 1000
+    os.utime(lock, (long_ago, long_ago))
+    for _ in range(100):
+        if lock.stat().st_mtime > long_ago + 500:
+            return
+        subprocess.run(["sleep", "0.05"], check=True)
+    raise AssertionError("no beat in 5 s")

@@ -1,0 +1,38 @@
+"""Times of change that lie in the future, as a clock leaves them that was set back."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dsbench.build_lock import file_system_time
+
+# A second clock, as of a file server, may be ahead by a little all the time.
+TOLERANCE_S = 5
+
+
+def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
+    """Give files of `folders` that were changed in the future the present time, in the order they had.
+
+    Return their number and by how many seconds the latest was ahead of the clock of `directory`.
+    """
+    now = file_system_time(directory)
+    ahead = sorted((time, path) for path, time in _times(folders) if time > now + TOLERANCE_S)
+    for _, path in ahead:
+        os.utime(path)
+    return len(ahead), ahead[-1][0] - now if ahead else 0.0
+
+
+def _times(folders: list[Path]) -> Iterator[tuple[str, float]]:
+    """Yield files with their time of change in seconds; of an environment only what lies on top."""
+    open_folders = [str(folder) for folder in folders if folder.is_dir()]
+    while open_folders:
+        with os.scandir(open_folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False) and not _is_environment(entry.path):
+                    open_folders.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    yield entry.path, entry.stat().st_mtime
+
+
+def _is_environment(path: str) -> bool:
+    return os.path.isfile(os.path.join(os.path.dirname(path), "pyvenv.cfg"))
