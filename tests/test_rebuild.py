@@ -135,7 +135,8 @@ def test_driver_that_does_not_answer_once_is_not_recorded_as_gone(tmp_path):
 
 def test_slurm_profile_plans_the_same_jobs(tmp_path):
     local = plan(tmp_path)
-    on_slurm = plan(tmp_path, REPORT, "--workflow-profile", str(PROJECT / "profiles/slurm"))
+    profile = ("--workflow-profile", str(PROJECT / "profiles/slurm"), "--config", "facts=here")
+    on_slurm = plan(tmp_path, REPORT, *profile)
     assert on_slurm == local
 
 
