@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Timer
 
 from dsbench.caller import die_with_parent
 from dsbench.errors import BuildError
 from dsbench.run_samples import HEAD, Sampler
+from dsbench.watchdog import Watchdog, end_group
 
 INTERRUPT_GRACE_S = 30
 ENDED = "# ended: "
@@ -36,30 +36,6 @@ def inherit(descriptor: int) -> Iterator[None]:
         yield
     finally:
         _inherited.remove(descriptor)
-
-
-class Watchdog:
-    """Kills a tool and its process group once the time it is allowed is over; `verdict` then says so."""
-
-    def __init__(self, process: subprocess.Popen):
-        self.verdict: str | None = None
-        self._process = process
-        self._timer: Timer | None = None
-
-    def allow(self, seconds: float, verdict: str) -> None:
-        """From now on allow `seconds`, in place of what was allowed before."""
-        self.cancel()
-        self._timer = Timer(seconds, self._expire, (verdict,))
-        self._timer.start()
-
-    def cancel(self) -> None:
-        """Allow the tool all the time it needs."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _expire(self, verdict: str) -> None:
-        self.verdict = verdict
-        _end_group(self._process, signal.SIGKILL)
 
 
 def write_head(log, command: list[str], facts: dict[str, str], config: Path | None = None) -> None:
@@ -107,7 +83,7 @@ def run_tool(
             ) from None
         finally:
             watchdog.cancel()
-            _end_group(process, signal.SIGKILL)
+            end_group(process)
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
     if watchdog.verdict is not None:
@@ -172,14 +148,6 @@ def _follow(
 def _write_samples(log, summary: dict | None) -> None:
     if summary is not None:
         log.write(f"{HEAD}{json.dumps(summary)}\n")
-
-
-def _end_group(process: subprocess.Popen, how: int) -> None:
-    """A tool may leave children behind; its process group goes with it."""
-    try:
-        os.killpg(process.pid, how)
-    except ProcessLookupError:
-        return
 
 
 def _status_name(status: int) -> str:
