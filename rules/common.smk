@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 from dsbench.clip import DEMO_CLIP, choose_video, frame_rate, truth_directory
 from dsbench.code_version import code_version
 from dsbench.config_check import check_config
-from dsbench.core_share import cores_without_gpu, measuring_threads
+from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
 from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
@@ -86,8 +86,7 @@ WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 GPUS = workflow.global_resources.get("gpu")
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, workflow.cores or 1, GPUS.value if GPUS else 1)
 if workflow.is_main_process:
-    # Read by every job: those without a GPU keep off the cores that feed one.
-    os.environ["CORES_WITHOUT_GPU"] = str(cores_without_gpu(RUNTIME.kind, workflow.cores or 1))
+    announce_share(cores_without_gpu(RUNTIME.kind, workflow.cores or 1))
 # Before the many small jobs, which would take its cores one by one and leave the GPU idle.
 MEASURING_PRIORITY = 40
 # Which file the video is follows from the encoder; where none is usable there is no video, and the report says so.

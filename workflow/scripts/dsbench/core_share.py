@@ -22,6 +22,11 @@ def measuring_threads(kind: str, cores: int, gpus: int) -> int:
     return max((cores - cores_without_gpu(kind, cores)) // max(gpus, 1), 1)
 
 
+def announce_share(cores: int) -> None:
+    """Tell every job of this call how many cores are for work without a GPU, which keeps off those that feed one."""
+    os.environ[VARIABLE] = str(cores)
+
+
 def keep_to_share(measures: bool) -> None:
     """Let this process and what it starts use the cores for measurements, or only the others.
 
