@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from dsbench import machine
 from dsbench.errors import BuildError
-from dsbench.machine import nvidia_smi
 from dsbench.runtime import choose_runtime
 from dsbench.toolchain import PROBES, Toolchain, banner_version
 
@@ -78,6 +78,43 @@ def test_older_deepstream_has_the_smaller_object_and_its_own_headers(nvidia, tmp
     assert toolchain.probe("deepstream_headers")["sha256"] != found["sha256"]
 
 
+def test_folder_of_deepstream_may_begin_with_a_tilde(nvidia, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ds").mkdir()
+    (tmp_path / "ds/version").write_text("Version: 7.1\n")
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "~/ds")
+    assert toolchain.deepstream_dir == tmp_path / "ds"
+    assert toolchain.probe("deepstream")["version"] == "7.1"
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [(None, "A100"), ("1", "T4"), ("GPU-b,GPU-a", "T4"), ("MIG-x", "A100"), ("7", None)],
+)
+def test_gpu_is_the_one_that_cuda_takes_first(nvidia, monkeypatch, visible, found):
+    fake(
+        nvidia,
+        "nvidia-smi",
+        'case "$1 $2" in "-i 1" | "-i GPU-b") echo "T4, 7.5, 15360 MiB" ;; -i*) exit 6 ;;'
+        ' *) printf "A100, 8.0, 40960 MiB\\nT4, 7.5, 15360 MiB\\n" ;; esac',
+    )
+    machine._nvidia_smi.cache_clear()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    rows = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none").probe("gpu")
+    assert (rows and [row.split(",")[0] for row in rows]) == (found and [found])
+    machine._nvidia_smi.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "words", ["Driver Version: 595.58.03   CUDA Version: 13.2", "CUDA UMD Version: 13.2"]
+)
+def test_cuda_version_is_read_in_both_spellings(nvidia, words):
+    fake(nvidia, "nvidia-smi", f'echo "| NVIDIA-SMI 610.57.04   {words}     |"')
+    assert machine.cuda_version() == "13.2"
+
+
 def test_missing_tool_is_none_not_a_guess(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     toolchain = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
@@ -120,10 +157,10 @@ def test_probes_ahead_wait_for_the_slowest_tool_not_for_one_after_the_other(nvid
 def test_what_moves_between_two_probes_is_in_no_fact(nvidia):
     text = 'case "$*" in *free*|*used*|*clock*|*util*|*temp*) exit 9;; *) echo "stable";; esac'
     fake(nvidia, "nvidia-smi", text)
-    nvidia_smi.cache_clear()
+    machine._nvidia_smi.cache_clear()
     toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
     first = {fact: toolchain.probe(fact) for fact in PROBES}
-    nvidia_smi.cache_clear()
+    machine._nvidia_smi.cache_clear()
     assert {fact: toolchain.probe(fact) for fact in PROBES} == first
     assert first["gpu"] == ["stable"] and first["driver"] == "stable"
-    nvidia_smi.cache_clear()
+    machine._nvidia_smi.cache_clear()
