@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dsbench.engine_passport import (
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
 from dsbench.trtexec_build_log import read_build
+from workflow_run import PROJECT
 
 FAKES = Path(__file__).parent / "fakes"
 LOG = Path(__file__).parent / "data/trtexec_8.6_build_b8.log"
@@ -103,3 +105,20 @@ def test_gpu_facts_are_those_of_the_machine_that_runs(tmp_path, monkeypatch):
     assert found["trtexec"] == {"version": "8.6.1"}
     files[0].write_text("null")
     assert machine_facts([str(files[0])]) == {"driver": None}
+
+
+def test_every_script_that_runs_an_engine_checks_its_passport():
+    rules = [
+        text
+        for file in sorted(PROJECT.glob("rules/*.smk"))
+        for text in re.split(r"^ *(?=rule |checkpoint )", file.read_text(), flags=re.M)
+        if "gpu=1," in text and not text.startswith("rule build_engine")
+    ]
+    scripts = {re.search(r'"\.\./workflow/scripts/(\w+\.py)"', text)[1] for text in rules}
+    assert "record_detections.py" in scripts and "benchmark_streams.py" in scripts
+    missing = [
+        name
+        for name in sorted(scripts)
+        if "check_passport(" not in (PROJECT / "workflow/scripts" / name).read_text()
+    ]
+    assert missing == []

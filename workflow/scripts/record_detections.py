@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dsbench.app_config import Clip
 from dsbench.detection_video import record_detections
+from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
@@ -13,6 +14,7 @@ with explained(snakemake.log[0]):
     video = json.loads(Path(snakemake.input.clip).read_text())
     engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
     with measuring_device(snakemake.input.facts, snakemake.log[0], Path(engine)) as device:
+        check_passport(Path(engine), machine_facts(snakemake.input.facts))
         record_detections(
             Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
             Path(snakemake.input.nvinfer),

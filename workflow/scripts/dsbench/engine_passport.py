@@ -7,16 +7,12 @@ from pathlib import Path
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
 from dsbench.gpu_devices import gpu_in_use
-from dsbench.machine import cuda_version, nvidia_smi
+from dsbench.machine import cuda_version, driver
 from dsbench.preflight import refuse_two_tensorrts
 from dsbench.trtexec_build_log import Build
 
 # Asked again where a job runs: on a cluster that is not where the facts were recorded.
-LIVE = {
-    "driver": lambda: (nvidia_smi("driver_version") or [None])[0],
-    "cuda": cuda_version,
-    "gpu": gpu_in_use,
-}
+LIVE = {"driver": driver, "cuda": cuda_version, "gpu": gpu_in_use}
 
 
 class PassportError(BuildError):

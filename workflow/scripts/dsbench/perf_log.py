@@ -111,13 +111,19 @@ def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:
         )
     wrong = next((row for row in rows if len(row) != streams), None)
     if wrong is not None:
-        raise PerfLogError(f"{log}: a PERF row has {len(wrong)} streams, the run was asked for {streams}")
+        raise PerfLogError(
+            f"{log}: a PERF row has {len(wrong)} streams, the run was asked for {streams}; the lines before it name the"
+            " sources that failed"
+        )
     started = next((i for i, row in enumerate(rows) if all(value > 0 for value in row)), len(rows))
     windows = rows[started + 1 :]
     for row in windows:
         for stream, value in enumerate(row):
             if not (math.isfinite(value) and value > 0):
-                raise StalledStreamError(f"{log}: stream {stream} stalled ({value} frames/s in a window)")
+                raise StalledStreamError(
+                    f"{log}: stream {stream} stalled ({value} frames/s in a window), expected frames in every one;"
+                    " measure again on an idle machine"
+                )
     return windows
 
 

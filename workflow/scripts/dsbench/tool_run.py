@@ -22,6 +22,8 @@ ENDED = "# ended: "
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 _inherited: list[int] = []
+# The new stream muxer ignores the size that every box refers to.
+ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
 
 
 class ToolFailedError(BuildError):
@@ -79,7 +81,8 @@ def run_tool(
             status = process.wait(INTERRUPT_GRACE_S)
         except subprocess.TimeoutExpired:
             raise ToolFailedError(
-                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed"
+                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed;"
+                " run the same command again"
             ) from None
         finally:
             watchdog.cancel()
@@ -87,7 +90,10 @@ def run_tool(
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
     if expired:
-        raise ToolFailedError(f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing")
+        raise ToolFailedError(
+            f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing; its last lines say how far"
+            " it came"
+        )
     if status != 0:
         raise ToolFailedError(
             f"{log_path}: {command[0]} ended with {_status_name(status)}{_last_words(log_path)}"
@@ -118,8 +124,7 @@ def _start(command: list[str]) -> subprocess.Popen:
             pass_fds=_inherited,
             # Our threads start later, so that none can hold a lock that the fork copies.
             preexec_fn=_end_with_us,  # noqa: PLW1509
-            # The new stream muxer ignores the size that every box refers to.
-            env=os.environ | {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"},
+            env=os.environ | ENVIRONMENT,
         )
     except OSError as error:
         raise ToolFailedError(
