@@ -1,8 +1,8 @@
 """Models on one GPU: how much longer the whole build takes than its GPU jobs alone.
 
 Snakemake schedules this project's own Snakefile and rules, in virtual time (snakemake_executor_plugin_virtual).
-Prints a Markdown table: the rules as they are, the same without priorities, and the same with each measurement alone
-on all cores, as the embedded runtime needs it.
+Prints a Markdown table: the rules as they are, the same without what orders them, and the plain rules, in which each
+measurement has all cores, as the embedded runtime needs it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FAKES = ROOT / "tests/fakes"
 PARTS = ("Snakefile", "workflow", "config", "demo", "envs")
 ALONE = ("MEASURING_THREADS = ", "MEASURING_THREADS = workflow.cores or ")
+PRIORITY = re.compile(r"^ +priority: .*\n", re.M)
+PLAIN = re.compile(r"^ +priority: .*\n|beside_gpu=1,", re.M)
 ORDERS = {
     "as it is": lambda text: text,
-    "without priorities": lambda text: re.sub(r"^ +priority: .*\n", "", text, flags=re.M),
-    "measurements alone": lambda text: text.replace(*ALONE),
+    "without its limit beside the GPU": lambda text: text.replace("beside_gpu=1", "beside_gpu=0"),
+    "without priorities": lambda text: PRIORITY.sub("", text),
+    "plain: measurements alone, no order": lambda text: PLAIN.sub("", text).replace(*ALONE),
 }
 TITLES = (
     *("Rules", "GPU jobs", "other jobs", "GPU total (s)", "makespan (s)", "makespan / GPU total"),

@@ -20,6 +20,8 @@ rule run_reference:
         "logs/{model}/wall_time/run_reference.tsv"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
     params:
         code=code_version("reference_run", "labels"),
         arithmetic=REFERENCE_ARITHMETIC,
@@ -49,6 +51,8 @@ rule judge_agreement:
         "logs/{model}/wall_time/judge_agreement.tsv"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
     params:
         code=code_version("agreement_gate", "diverging_stage", "labels"),
         arithmetic=REFERENCE_ARITHMETIC,

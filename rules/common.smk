@@ -85,9 +85,13 @@ TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 GPUS = workflow.global_resources.get("gpu")
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, workflow.cores or 1, GPUS.value if GPUS else 1)
+CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, workflow.cores or 1)
 if workflow.is_main_process:
-    announce_share(cores_without_gpu(RUNTIME.kind, workflow.cores or 1))
-# Before the many small jobs, which would take its cores one by one and leave the GPU idle.
+    announce_share(CORES_WITHOUT_GPU)
+if CORES_WITHOUT_GPU:
+    # The longer ones of them never take what a job on a GPU would have to wait for.
+    workflow.register_resource("beside_gpu", CORES_WITHOUT_GPU)
+# Before the many short jobs, which would take its cores one by one and leave the GPU idle.
 MEASURING_PRIORITY = 40
 # Which file the video is follows from the encoder; where none is usable there is no video, and the report says so.
 ENCODER = recorded("encoder", lambda: TOOLCHAIN.probe("encoder"))["encoder"]

@@ -75,6 +75,8 @@ rule export_onnx:
         "logs/{model}/wall_time/export_onnx.tsv"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
     params:
         code=code_version("model_onnx", "torch_export", "model_folder"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
@@ -98,8 +100,12 @@ checkpoint prepare_onnx:
         "logs/{model}/prepare_onnx.log",
     benchmark:
         "logs/{model}/wall_time/prepare_onnx.tsv"
+    # Before the export of the next model: a GPU waits for this one.
+    priority: 20
     conda:
         "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
     params:
         code=code_version("onnx_prepare", "onnx_interface", "model_folder"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
@@ -119,6 +125,8 @@ rule bake_batch:
         "logs/{model}/wall_time/bake_batch_b{batch}.tsv"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
     params:
         code=code_version("onnx_static"),
     script:
@@ -140,6 +148,8 @@ rule convert_to_half:
         "logs/{model}/wall_time/convert_to_half{static}.tsv"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
     params:
         code=code_version("half_accuracy", "families", "labels", "reference_pixels", "onnx_batch"),
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

@@ -39,6 +39,8 @@ rule compile_parser:
         "logs/{model}/wall_time/compile_parser.tsv"
     conda:
         "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
     params:
         code=code_version("parser_build", "families"),
     script:

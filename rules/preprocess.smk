@@ -33,6 +33,8 @@ rule prove_preprocessing:
     priority: 50
     conda:
         "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
     params:
         code=code_version("preprocess_proof", "nvinfer_pixels", "families", "labels"),
         frames=5,

@@ -98,7 +98,7 @@ def test_every_script_that_runs_an_engine_checks_its_passport():
         text
         for file in sorted(PROJECT.glob("rules/*.smk"))
         for text in re.split(r"^ *(?=rule |checkpoint )", file.read_text(), flags=re.M)
-        if "gpu=1," in text and not text.startswith("rule build_engine")
+        if re.search(r"^ +gpu=1,", text, re.M) and not text.startswith("rule build_engine")
     ]
     scripts = {re.search(r'"\.\./workflow/scripts/(\w+\.py)"', text)[1] for text in rules}
     assert "record_detections.py" in scripts and "benchmark_streams.py" in scripts

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from dsbench import machine
 from dsbench.gpu_devices import GpuChoiceError, gpu_in_use, usable_gpus, visible_gpus
 
 FAKES = Path(__file__).parent / "fakes"
@@ -26,9 +25,6 @@ def host(monkeypatch):
     monkeypatch.setenv("FAKE_MIG", MIG)
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    machine.nvidia_smi.cache_clear()
-    yield
-    machine.nvidia_smi.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dsbench import machine, measuring_device
+from dsbench import measuring_device
 from dsbench.device_lock import DeviceLock
 from dsbench.tool_run import run_tool
 
@@ -75,9 +75,7 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_GPUS", "\n".join(f"{n}, GPU-{n}, {L40S}" for n in range(4)))
     monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    machine.nvidia_smi.cache_clear()
-    yield tmp_path
-    machine.nvidia_smi.cache_clear()
+    return tmp_path
 
 
 def start(folder, *arguments, gpus=4):

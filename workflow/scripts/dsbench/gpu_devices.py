@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, replace
 
 from dsbench.errors import BuildError
-from dsbench.machine import nvidia_smi, output_of
+from dsbench.machine import output_of
 
 QUERY = "index,uuid,name,compute_cap,memory.total"
 
@@ -38,7 +38,8 @@ def visible_gpus() -> list[Gpu]:
 
     Raise GpuChoiceError where CUDA_VISIBLE_DEVICES leaves none, or does not say which.
     """
-    known = [_gpu(row) for row in nvidia_smi(QUERY) or []]
+    listed = output_of(["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader"]) or ""
+    known = [_gpu(row.strip()) for row in listed.splitlines() if row.strip()]
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is None or not known:
         return known

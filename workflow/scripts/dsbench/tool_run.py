@@ -72,7 +72,10 @@ def run_tool(
         process = _start(command)
         sampler.start(process.pid)
         watchdog = Watchdog(process)
-        watchdog.allow(timeout_s, f"was stopped after {timeout_s:g} s without finishing")
+        watchdog.allow(
+            timeout_s,
+            f"was stopped after {timeout_s:g} s without finishing; its last lines say how far it came",
+        )
         try:
             _follow(process, log, sampler, watchdog, stop_when)
             status = process.wait(INTERRUPT_GRACE_S)
@@ -141,7 +144,8 @@ def _follow(
             stopping = True
             process.send_signal(signal.SIGINT)
             watchdog.allow(
-                INTERRUPT_GRACE_S, f"went on for {INTERRUPT_GRACE_S:g} s after SIGINT and was killed"
+                INTERRUPT_GRACE_S,
+                f"went on for {INTERRUPT_GRACE_S:g} s after SIGINT and was killed; run the same command again",
             )
 
 
