@@ -15,8 +15,9 @@ from dsbench.config_check import check_config
 from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
+from dsbench.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.preflight import refuse_two_tensorrts
-from dsbench.runtime import choose_runtime
+from dsbench.runtime import choose_runtime, runtime_of
 from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 from dsbench.trtexec_run import asked_precision
 from dsbench.video_encoder import SUFFIXES
@@ -36,14 +37,35 @@ PROJECT = Path(os.path.relpath(workflow.basedir))
 FACTS = Path("build/toolchain")
 
 
+def node_facts():
+    """Return what is known of the GPU node; {} where the facts are of the machine that makes the DAG."""
+    if config["facts"] == "here":
+        return {}
+    if not workflow.is_main_process:
+        return recorded_node() or {}
+    from dsbench.node_job import node_before_dag
+
+    node = node_before_dag(sys.argv[1:], config["runtime"], config["deepstream"]["directory"], PROJECT)
+    refuse_unseen_sample(node, os.environ.get("DS_VIDEO") or config["video"])
+    return node
+
+
+try:
+    NODE = node_facts()
+except BuildError as error:
+    raise WorkflowError(str(error)) from None
+
+
 def recorded(fact, probe):
     """Return a fact: probed where the DAG is made, as recorded there where a job reads the Snakefile again."""
+    if fact in NODE.get("facts", {}):
+        return NODE["facts"][fact]
     if workflow.is_main_process or not (FACTS / f"{fact}.json").is_file():
         return probe()
     return read_fact(FACTS, fact)
 
 
-RUNTIME = choose_runtime(recorded("runtime", lambda: config["runtime"]), PROJECT)
+RUNTIME = runtime_of(recorded("runtime", lambda: choose_runtime(config["runtime"], PROJECT).kind), PROJECT)
 if RUNTIME.kind == "embedded":
     # The embedded programs run under the interpreter that runs the workflow.
     os.environ.setdefault("DSEMBED_PYTHON", sys.executable)

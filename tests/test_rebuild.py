@@ -112,7 +112,8 @@ def test_every_artefact_is_a_target_of_its_own(tmp_path):
 
 def test_slurm_profile_plans_the_same_jobs(tmp_path):
     local = plan(tmp_path)
-    on_slurm = plan(tmp_path, REPORT, "--workflow-profile", str(PROJECT / "profiles/slurm"))
+    profile = ("--workflow-profile", str(PROJECT / "profiles/slurm"), "--config", "facts=here")
+    on_slurm = plan(tmp_path, REPORT, *profile)
     assert on_slurm == local
 
 

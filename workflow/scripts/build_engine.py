@@ -13,6 +13,7 @@ from dsbench.trtexec_run import build_engine, trtexec_version
 from dsbench.workspace import workspace_mib
 
 with explained(snakemake.log[0]):
+    machine = machine_facts(snakemake.input.facts)
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
     log, engine = Path(snakemake.log[0]), Path(snakemake.output.engine)
     onnx, timing_cache = Path(snakemake.input.onnx), Path(snakemake.output.timing_cache)
@@ -35,6 +36,5 @@ with explained(snakemake.log[0]):
         layer_info=layer_info,
     )
     layers = read_layers(layer_info) if layer_info else None
-    machine = machine_facts(snakemake.input.facts)
     write_passport(engine, make_passport(engine, onnx, timing_cache, flags, build, layers, machine))
     shutil.copy(log, snakemake.output.log)

@@ -6,16 +6,9 @@ from pathlib import Path
 
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
-from dsbench.machine import cuda_version, nvidia_smi
+from dsbench.node_check import check_node
 from dsbench.preflight import refuse_two_tensorrts
 from dsbench.trtexec_build_log import Build
-
-# Asked again where a job runs: on a cluster that is not where the facts were recorded.
-LIVE = {
-    "driver": lambda: (nvidia_smi("driver_version") or [None])[0],
-    "cuda": cuda_version,
-    "gpu": lambda: nvidia_smi("name,compute_cap,memory.total"),
-}
 
 
 class PassportError(BuildError):
@@ -28,10 +21,10 @@ def passport_of(engine: Path) -> Path:
 
 
 def machine_facts(files: list[str]) -> dict:
-    """Return the recorded facts by name, those of the GPU as they are on the machine that runs this."""
+    """Return the recorded facts by name; refuse a machine that they are not of, as a cluster may choose one."""
     facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files}
-    live = {name: probe() for name, probe in LIVE.items() if facts.get(name) is not None}
-    return facts | live
+    check_node(facts)
+    return facts
 
 
 def make_passport(

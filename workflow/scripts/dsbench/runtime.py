@@ -27,7 +27,12 @@ def choose_runtime(wanted: str, project: Path) -> Runtime:
             f"config: runtime is nvidia, but {' and '.join(missing)} is not on PATH;"
             " install it or add its folder to PATH, or set runtime: embedded"
         )
-    if wanted == "nvidia" or (wanted == "auto" and not missing):
+    return runtime_of("nvidia" if wanted != "embedded" and not missing else "embedded", project)
+
+
+def runtime_of(kind: str, project: Path) -> Runtime:
+    """Return the runtime of this `kind`, whether or not its programs are on the machine that asks."""
+    if kind == "nvidia":
         return Runtime("nvidia", *PROGRAMS)
     folder = project / EMBEDDED_PROGRAMS
     return Runtime("embedded", *(str(folder / name) for name in PROGRAMS))

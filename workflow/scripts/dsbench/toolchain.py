@@ -45,6 +45,11 @@ class Toolchain:
         """Return the facts a deepstream-app run depends on besides its engine's."""
         return ["deepstream"] if self.runtime.kind == "nvidia" else ["deepstream", "pyav", "compiler"]
 
+    def project_facts(self) -> list[str]:
+        """Return the facts that are the same on every machine, since they are of the project's own files."""
+        embedded = ["trtexec", "deepstream", "deepstream_headers"] if self.runtime.kind == "embedded" else []
+        return ["export_lock", *embedded]
+
     def _trtexec(self):
         if self.runtime.kind == "embedded":
             return embedded_identity(self.project)

@@ -1,0 +1,49 @@
+"""Whether the machine that a job runs on is the one that the toolchain facts were recorded for."""
+
+import socket
+from collections.abc import Mapping
+
+from dsbench.errors import BuildError
+from dsbench.machine import cpu, cuda_version, nvidia_smi
+from dsbench.node_facts import CHANGED_FILE, NODE_FILE
+
+# Asked again where a job runs. A machine of another kind first, for there the rest may differ too.
+KINDS = {
+    "gpu": lambda: nvidia_smi("name,compute_cap,memory.total"),
+    "cpu": cpu,
+}
+VERSIONS = {
+    "driver": lambda: (nvidia_smi("driver_version") or [None])[0],
+    "cuda": cuda_version,
+}
+
+
+class NodeError(BuildError):
+    """A job on a machine that its engine and its numbers are not for."""
+
+
+def check_node(facts: Mapping) -> None:
+    """Refuse this machine where it is not what `facts` say, as one sentence; those not recorded are not asked."""
+    here = socket.gethostname()
+    for name, probe in KINDS.items():
+        if facts.get(name) is not None and _kind(name, found := probe()) != _kind(name, facts[name]):
+            raise NodeError(
+                f"build/toolchain/{name}.json: engines and numbers of this tree are for {_kind(name, facts[name])},"
+                f" this job ran on {here}, which has {_kind(name, found)}; let the profile ask for one kind of node"
+            )
+    for name, probe in VERSIONS.items():
+        if facts.get(name) is not None and (found := probe()) != facts[name]:
+            sentence = (
+                f"build/toolchain/{name}.json: {name} was {facts[name]}, {here} has {found} now; run the same command"
+                " again, which remakes what depends on it"
+            )
+            if NODE_FILE.is_file():
+                CHANGED_FILE.write_text(f"{sentence}\n")
+            raise NodeError(sentence)
+
+
+def _kind(name: str, value) -> str:
+    """Return what tells kinds of machines apart; how many GPUs or cores a job is given is not of the kind."""
+    if name == "gpu":
+        return " and ".join(sorted(set(value or []))) or "no GPU"
+    return ", ".join([value["name"], *value["identity"], *value["instruction_sets"]])
