@@ -10,6 +10,10 @@ configfile: "config/config.yaml"
 
 validate(config, "config/schema.yaml")
 
+if config["gpu_class"] is not None:
+
+    workdir: f"classes/{config['gpu_class']}"
+
 
 include: "rules/common.smk"
 include: "rules/chain.smk"
@@ -25,6 +29,7 @@ include: "rules/validation.smk"
 include: "rules/agreement.smk"
 include: "rules/deepstream.smk"
 include: "rules/report.smk"
+include: "rules/classes.smk"
 
 
 rule all:

@@ -29,7 +29,8 @@ def check_node(facts: Mapping) -> None:
         if facts.get(name) is not None and _kind(name, found := probe()) != _kind(name, facts[name]):
             raise NodeError(
                 f"build/toolchain/{name}.json: engines and numbers of this tree are for {_kind(name, facts[name])},"
-                f" this job ran on {here}, which has {_kind(name, found)}; let the profile ask for one kind of node"
+                f" this job ran on {here}, which has {_kind(name, found)}; let the profile ask for one kind of node,"
+                " or give this kind a tree of its own with gpu_class in the config"
             )
     for name, probe in VERSIONS.items():
         if facts.get(name) is not None and (found := probe()) != facts[name]:

@@ -1,0 +1,26 @@
+"""GPU classes: each has its tree in classes/{gpu_class}; outside of them, what they measured side by side."""
+
+from dsbench.class_table import finished_reports
+
+if config["gpu_class"] is not None and workflow.overwrite_workdir is not None:
+    raise WorkflowError(
+        f"--directory {workflow.overwrite_workdir} would win over gpu_class {config['gpu_class']}, and classes would"
+        " mix; go there with cd instead"
+    )
+
+if config["gpu_class"] is None:
+
+    rule compare_classes:
+        input:
+            lambda _: finished_reports(),
+        output:
+            "classes/comparison.md",
+        log:
+            "logs/compare_classes.log",
+        localrule: True
+        conda:
+            "../envs/workflow.yaml"
+        params:
+            code=code_version("class_table"),
+        script:
+            "../workflow/scripts/compare_classes.py"
