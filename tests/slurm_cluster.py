@@ -22,8 +22,8 @@ PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 START_TIMEOUT_S = 60
 # Any two device files do: the node's jobs are told a number each and never open them.
-SLURM_CONF = """
-ClusterName=loopback
+OURS = "# Written by the tests of deepstream-import.\n"
+SLURM_CONF = """ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
@@ -63,16 +63,11 @@ def install():
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise NoCluster(f"{' and '.join(PACKAGES)} are not installed, and without root and apt-get cannot be")
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
-    done = subprocess.run(
-        command,
-        env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise NoCluster(f"{' '.join(command)} failed: {done.stderr.strip().splitlines()[-1:]}")
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
+        done = subprocess.run(["apt-get", *step], env=env, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise NoCluster(f"apt-get {' '.join(step)} failed: {done.stderr.strip()[-300:]}")
 
 
 @contextmanager
@@ -81,13 +76,13 @@ def cluster(state: Path):
     install()
     if os.geteuid() != 0:
         raise NoCluster("only root can start a node whose jobs run as their users")
-    present = [str(CONFIGURATION / name) for name in FILES if (CONFIGURATION / name).exists()]
-    if present:
-        raise NoCluster(f"{' and '.join(present)} is here already: this machine belongs to another cluster")
+    _refuse_another_cluster()
     processes = []
     try:
         _write_configuration(state)
-        processes = [*_start_munge(state), _start("slurmctld", state), _start("slurmd", state)]
+        processes += _start_munge(state)
+        processes += [_start("slurmctld", state)]
+        processes += [_start("slurmd", state)]
         host = socket.gethostname().split(".")[0]
         _wait_until(lambda: node_state() == "idle", state)
         yield host
@@ -104,7 +99,7 @@ def write_profile(directory: Path, **gpu_rules) -> Path:
     profile = yaml.safe_load(PROFILE.read_text())
     profile |= {
         "slurm-status-command": "squeue",
-        "slurm-init-seconds-before-status-checks": 2,
+        "slurm-init-seconds-before-status-checks": 4,
         "slurm-no-account": True,
         "latency-wait": 10,
     }
@@ -120,9 +115,33 @@ def node_state() -> str:
     return ask("sinfo", "--noheader", "--format=%T").strip("*~#$@ \n")
 
 
+def jobs(state: str) -> dict[str, str]:
+    """Return the numbers of the jobs in this state (RUNNING, PENDING) by what the executor calls them."""
+    lines = ask("squeue", "--noheader", f"--states={state}", "--format=%k %i").splitlines()
+    return dict(line.split() for line in lines)
+
+
+def wait_until(condition, timeout_s: float, what: str):
+    """Return the first true value of `condition()`; fail after `timeout_s` saying what did not happen."""
+    deadline = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"within {timeout_s} s: {what}; squeue:\n{ask('squeue')}"
+        time.sleep(0.3)
+    return value
+
+
 def ask(*command: str) -> str:
     """Return what a Slurm command prints."""
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+
+
+def _refuse_another_cluster() -> None:
+    """Leave a configuration alone that is not ours, or whose controller answers; ours may be of a killed run."""
+    for file in (CONFIGURATION / name for name in FILES):
+        if file.exists() and not file.read_text().startswith(OURS):
+            raise NoCluster(f"{file} is here already: this machine belongs to another cluster")
+    if (CONFIGURATION / "slurm.conf").exists() and " UP" in ask("scontrol", "ping"):
+        raise NoCluster("another run of these tests has its Slurm here")
 
 
 def _write_configuration(state: Path) -> None:
@@ -137,8 +156,8 @@ def _write_configuration(state: Path) -> None:
         controller_port=_free_port(),
         node_port=_free_port(),
     )
-    (CONFIGURATION / "slurm.conf").write_text(text)
-    (CONFIGURATION / "gres.conf").write_text(GRES_CONF)
+    (CONFIGURATION / "slurm.conf").write_text(OURS + text)
+    (CONFIGURATION / "gres.conf").write_text(OURS + GRES_CONF)
 
 
 def _free_port() -> int:

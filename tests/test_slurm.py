@@ -1,0 +1,109 @@
+"""The main job through a real Slurm on this machine: see slurm_cluster.py."""
+
+import json
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from snakemake.cli import parse_args
+
+from dsbench.node_job import LOG, job_resources, submit_command
+from slurm_cluster import NoCluster, ask, cluster, jobs, node_state, wait_until, write_profile
+from workflow_run import REPORT, snakemake
+
+MEASURED = ("benchmarks", "samples/kitti_output", "reports")
+ENGINE = "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine"
+
+BENCHMARK = "models/rtdetr/benchmarks/b4/trtexec_b4.log"
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """The name of the only node; skips where no Slurm can run."""
+    running = cluster(tmp_path_factory.mktemp("slurm") / "state")
+    try:
+        host = running.__enter__()
+    except NoCluster as error:
+        pytest.skip(f"no Slurm: {error}")
+    yield host
+    running.__exit__(None, None, None)
+
+
+def running(rule):
+    return next((number for name, number in jobs("RUNNING").items() if name.startswith(f"rule_{rule}")), None)
+
+
+def test_jobs_that_ask_by_gpu_and_by_gres_get_a_device_each(slurm, tmp_path, monkeypatch):
+    submitted = []
+    for name, asked in (("gpu", {}), ("gres", {"gpu": 0, "gres": "gpu:1"})):
+        (tmp_path / name / LOG.parent).mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / name)
+        _, settings = parse_args(["--workflow-profile", str(write_profile(tmp_path / name, **asked))])
+        call = submit_command(
+            job_resources(settings), ["sh", "-c", "sleep 3; echo device $CUDA_VISIBLE_DEVICES"]
+        )
+        submitted.append(subprocess.Popen(call, shell=True))
+    assert [process.wait(timeout=120) for process in submitted] == [0, 0]
+    said = {(tmp_path / name / LOG).read_text() for name in ("gpu", "gres")}
+    assert said == {"device 0\n", "device 1\n"}
+
+
+def test_call_whose_config_replaces_the_profiles_stops_before_its_first_job(slurm, tmp_path):
+    profile = ("--workflow-profile", str(write_profile(tmp_path)))
+    done = snakemake(tmp_path, "build/toolchain/preflight.md", *profile, "--config", "precision=fp32")
+    assert done.returncode != 0 and "config: facts is here, but the jobs run elsewhere" in done.stdout
+    assert not (tmp_path / "build/toolchain").exists()
+
+
+def test_what_slurm_refuses_is_said_before_anything_is_planned(slurm, tmp_path):
+    profile = write_profile(tmp_path, slurm_partition="nowhere")
+    done = snakemake(tmp_path, "build/toolchain/preflight.md", "--workflow-profile", str(profile))
+    assert done.returncode != 0
+    assert "for its facts ended with exit status 1 (sbatch: error: " in done.stdout, done.stdout
+    assert "logs/toolchain/node.log and the profile's set-resources for record_node" in done.stdout
+
+
+def test_main_job_goes_on_through_a_drained_node_and_a_cancelled_job(slurm, tree, tmp_path):
+    for part in MEASURED:
+        shutil.rmtree(tree / "models/rtdetr" / part)
+    call = (tree, REPORT, "--workflow-profile", str(write_profile(tmp_path)))
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(snakemake, *call)
+        wait_until(lambda: running("build_engine"), 300, "build_engine has not started")
+        ask("scontrol", "update", f"nodename={slurm}", "state=drain", "reason=test")
+        wait_until(
+            lambda: node_state() == "drained", 300, "the running job has not ended on the draining node"
+        )
+        wait_until(lambda: jobs("PENDING"), 300, "nothing waits for the drained node")
+        assert not jobs("RUNNING") and not first.done()
+        ask("scontrol", "update", f"nodename={slurm}", "state=resume")
+        ask(
+            "scancel",
+            wait_until(lambda: running("benchmark_max_batch"), 300, "no benchmark after the node came back"),
+        )
+        stopped = first.result(timeout=300)
+    assert stopped.returncode != 0 and "asking a GPU node what it is" in stopped.stdout
+    assert (tree / ENGINE).exists() and not (tree / BENCHMARK).exists()
+
+    done = snakemake(*call)
+    assert done.returncode == 0, done.stdout[-6000:]
+    assert "asking a GPU node" not in done.stdout
+    data = json.loads((tree / "models/rtdetr/reports/benchmark_data.json").read_text())
+    assert data["deepstream"]["run2"]["total_fps"] > 0
+    node = json.loads((tree / "build/toolchain/node.json").read_text())
+    assert node["node"] == slurm and int(node["slurm_job"]) > 0
+    assert "Nothing to be done" in snakemake(*call, "-n").stdout
+
+
+def test_job_on_another_kind_of_node_says_so_and_builds_nothing(slurm, tree, tmp_path):
+    call = (tree, ENGINE, "--workflow-profile", str(write_profile(tmp_path)))
+    assert snakemake(tree, "build/toolchain/preflight.md", *call[2:]).returncode == 0
+    file = tree / "build/toolchain/node.json"
+    node = json.loads(file.read_text())
+    node["facts"]["cpu"]["name"] = "Another Processor"
+    file.write_text(json.dumps(node))
+    done = snakemake(*call)
+    assert done.returncode != 0
+    assert f"this job ran on {slurm}, which has" in (tree / "logs/rtdetr/build_engine_b4.log").read_text()
+    assert not (tree / ENGINE).exists()
