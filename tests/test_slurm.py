@@ -14,20 +14,17 @@ from workflow_run import REPORT, snakemake
 
 MEASURED = ("benchmarks", "samples/kitti_output", "reports")
 ENGINE = "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine"
-
 BENCHMARK = "models/rtdetr/benchmarks/b4/trtexec_b4.log"
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
     """The name of the only node; skips where no Slurm can run."""
-    running = cluster(tmp_path_factory.mktemp("slurm") / "state")
     try:
-        host = running.__enter__()
+        with cluster(tmp_path_factory.mktemp("slurm") / "state") as host:
+            yield host
     except NoCluster as error:
         pytest.skip(f"no Slurm: {error}")
-    yield host
-    running.__exit__(None, None, None)
 
 
 def running(rule):
