@@ -1,6 +1,7 @@
 """The main job through a real Slurm on this machine: see slurm_cluster.py."""
 
 import json
+import os
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from snakemake.cli import parse_args
 
 from dsbench.node_job import LOG, job_resources, submit_command
 from slurm_cluster import NoCluster, ask, cluster, jobs, node_state, wait_until, write_profile
-from workflow_run import REPORT, snakemake
+from workflow_run import PROJECT, REPORT, snakemake
 
 MEASURED = ("benchmarks", "samples/kitti_output", "reports")
 ENGINE = "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine"
@@ -93,14 +94,15 @@ def test_main_job_goes_on_through_a_drained_node_and_a_cancelled_job(slurm, tree
     assert "Nothing to be done" in snakemake(*call, "-n").stdout
 
 
-def test_job_on_another_kind_of_node_says_so_and_builds_nothing(slurm, tree, tmp_path):
+def test_upgraded_node_stops_the_job_and_the_same_command_goes_on(slurm, tree, tmp_path):
+    env = {"PATH": f"{PROJECT / 'tests/fakes'}:{os.environ['PATH']}"}
     call = (tree, ENGINE, "--workflow-profile", str(write_profile(tmp_path)))
-    assert snakemake(tree, "build/toolchain/preflight.md", *call[2:]).returncode == 0
-    file = tree / "build/toolchain/node.json"
-    node = json.loads(file.read_text())
-    node["facts"]["cpu"]["name"] = "Another Processor"
-    file.write_text(json.dumps(node))
-    done = snakemake(*call)
-    assert done.returncode != 0
-    assert f"this job ran on {slurm}, which has" in (tree / "logs/rtdetr/build_engine_b4.log").read_text()
-    assert not (tree / ENGINE).exists()
+    config = "runtime: nvidia\nfirst_batch: {nvidia: 4}\n"
+    assert snakemake(*call, env=env, config=config).returncode == 0
+    (tree / ENGINE).unlink()
+    env["FAKE_DRIVER"] = "600.10"
+    assert snakemake(*call, env=env, config=config).returncode != 0
+    said = (tree / "logs/rtdetr/build_engine_b4.log").read_text()
+    assert f"driver was 595.58.03, {slurm} has 600.10 now; run the same command again" in said
+    assert snakemake(*call, env=env, config=config).returncode == 0
+    assert json.loads((tree / f"{ENGINE}.json").read_text())["machine"]["driver"] == "600.10"
