@@ -17,6 +17,7 @@ from dsbench.whole_file import PREFIX
 from workflow_run import PROJECT, REPORT, command, environment, files
 
 GRACE_S = 3
+RULE_WORDS = ("rule", "localrule", "checkpoint", "localcheckpoint")
 HITS = ("snakemake", "everything", "one of its processes")
 # Measured, timed or dated; or written file by file by a tool, below a directory that Snakemake has marked.
 VARIES = (
@@ -61,9 +62,16 @@ class KilledJob:
         """Return where the last call's output is."""
         return self.directory.with_name(f"{self.directory.name}.log")
 
-    def kill_after(self, seconds: float | None, hit: str, chance: random.Random) -> str | None:
-        """Start the command, kill it after `seconds`; return the rule that ran last, None where it had ended well."""
+    def kill_after(
+        self, seconds: float | None, hit: str, chance: random.Random, from_first_job: bool = False
+    ) -> str | None:
+        """Start the command, kill it after `seconds`; return the rule that ran last, None where it had ended well.
+
+        `from_first_job` counts them from when a job has started.
+        """
         process = self.call()
+        while from_first_job and process.poll() is None and "Execute " not in self.log.read_text():
+            time.sleep(0.05)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -135,9 +143,7 @@ class KilledJob:
 
     def _running_rule(self) -> str:
         words = [line.split() for line in self.log.read_text().splitlines()]
-        named = [
-            line[-1].rstrip(":") for line in words if line and line[0] in ("rule", "localrule", "checkpoint")
-        ]
+        named = [line[-1].rstrip(":") for line in words if line and line[0] in RULE_WORDS]
         return named[-1] if named else "before the first job"
 
 
