@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 from dsbench.clip import DEMO_CLIP, choose_video, frame_rate, truth_directory
 from dsbench.code_version import code_version
 from dsbench.config_check import check_config
-from dsbench.core_share import cores_without_gpu, measuring_threads
+from dsbench.core_share import cores_without_gpu, measuring_threads, tell_jobs
 from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
@@ -63,8 +63,7 @@ GPUS = workflow.global_resources.get("gpu")
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, workflow.cores or 1, GPUS.value if GPUS else 1)
 CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, workflow.cores or 1)
 if workflow.is_main_process:
-    # Read by every job: those without a GPU keep off the cores that feed one.
-    os.environ["CORES_WITHOUT_GPU"] = str(CORES_WITHOUT_GPU)
+    tell_jobs(CORES_WITHOUT_GPU)
 if CORES_WITHOUT_GPU:
     # The longer ones of them never take what a job on a GPU would have to wait for.
     workflow.register_resource("beside_gpu", CORES_WITHOUT_GPU)

@@ -22,11 +22,16 @@ def measuring_threads(kind: str, cores: int, gpus: int) -> int:
     return max((cores - cores_without_gpu(kind, cores)) // max(gpus, 1), 1)
 
 
+def tell_jobs(others: int) -> None:
+    """Let the jobs of this build know how many cores are left to work without a GPU."""
+    os.environ[VARIABLE] = str(others)
+
+
 def keep_to_share(measures: bool) -> None:
     """Let this process and what it starts use the cores for measurements, or only the others.
 
-    How many others there are is in the variable CORES_WITHOUT_GPU; without it all cores are everybody's. Libraries
-    that start a thread for each core are held by this too, as they would not be by a number of threads.
+    Where the build told nothing, or none, all cores are everybody's. Libraries that start a thread for each core are
+    held by this too, as they would not be by a number of threads.
     """
     others = int(os.environ.get(VARIABLE, "0"))
     everyone = _all_cores() if others else []
