@@ -84,7 +84,7 @@ TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
 TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 GPUS = workflow.global_resources.get("gpu")
-MEASURING_THREADS = measuring_threads(RUNTIME.kind, workflow.cores or 1, GPUS.value if GPUS else 1)
+MEASURING_THREADS = measuring_threads(RUNTIME.kind, workflow.cores or 1, GPUS and GPUS.value or 1)
 CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, workflow.cores or 1)
 if workflow.is_main_process:
     announce_share(CORES_WITHOUT_GPU)
