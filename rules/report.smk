@@ -23,8 +23,6 @@ rule write_scripts:
         code=code_version("reference_scripts", "trtexec_run", "engine_passport"),
         programs={"trtexec": RUNTIME.trtexec, "deepstream_app": RUNTIME.deepstream_app},
         measuring=config["trtexec"] | config["deepstream"],
-        precision=config["precision"],
-        strongly_typed=config["strongly_typed"],
     script:
         "../workflow/scripts/write_scripts.py"
 
@@ -63,8 +61,8 @@ rule collect_data:
         "../envs/workflow.yaml"
     params:
         code=code_version(
-            *("benchmark_data", "wall_time", "report_data", "system_facts", "preprocessing"),
-            *("families", "file_hashes", "labels", "reference_scripts"),
+            *("benchmark_data", "engine_data", "wall_time", "report_data", "system_facts"),
+            *("preprocessing", "families", "file_hashes", "labels", "reference_scripts"),
         ),
         settings={
             "target_fps": TARGET_FPS,

@@ -98,7 +98,7 @@ if RUNTIME.kind == "nvidia":
         resources:
             gpu=1,
         params:
-            code=code_version("detection_video"),
+            code=code_version("detection_video", "engine_passport"),
             encoder=ENCODER,
             timeout_s=config["deepstream"]["timeout_s"],
         script:

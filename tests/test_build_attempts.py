@@ -66,6 +66,14 @@ def test_fault_that_no_attempt_cures_is_raised(build, tmp_path, says, logs):
     assert len(list(tmp_path.glob("build*.log"))) == logs
 
 
+def test_logs_of_an_earlier_builds_attempts_are_gone(build, tmp_path):
+    with pytest.raises(ToolFailedError):
+        build(f"sys.exit(print({NO_MEMORY!r}) or 1)")
+    assert len(list(tmp_path.glob("build_attempt*.log"))) == 2
+    build("")
+    assert not list(tmp_path.glob("build_attempt*.log"))
+
+
 def test_program_that_cannot_be_started_is_not_tried_again(tmp_path):
     with pytest.raises(ToolFailedError, match="cannot be started"):
         run_build([str(tmp_path / "nothing")], tmp_path / "build.log", {}, timeout_s=5)

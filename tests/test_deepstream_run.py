@@ -89,6 +89,8 @@ def test_keys_are_not_pressed_for_want_of_an_open_input(tree):
         ("no-rows", "no PERF row, expected one for each window"),
         ("no-loop", "1 full windows after the ramp-up, expected 4; the run ended early"),
         ("other-tensorrt", "rebuilt instead of loaded: it is of TensorRT 8.5.3.1, DeepStream has"),
+        ("other-gpu", "rebuilt instead of loaded: it was built on another GPU"),
+        ("other-dims", "rebuilt instead of loaded: its profile does not hold infer-dims 3x640x640"),
         ("no-engine-named", "rebuilt instead of loaded: model-engine-file names no engine"),
         ("no-inference", "ran without inference; check that [primary-gie] is spelt so and has enable=1"),
         ("source-fails", "exit status 255: ERROR from src_elem0: Could not open resource for reading."),
@@ -108,7 +110,10 @@ def test_misbehaving_app_is_refused(tree, monkeypatch, how, says, version):
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ("never-runs", "without finishing; stream 0 stalled, or never got a frame"),
+        (
+            "never-runs",
+            "without finishing; its last lines say how far it came; stream 0 stalled, or never got a frame",
+        ),
         ("deaf", "was stopped after"),
     ],
 )
@@ -206,9 +211,13 @@ def stalling(tree, tmp_path):
 
 
 def test_a_stalled_run_is_done_once_more_and_its_log_kept(stalling, tree, tmp_path, capsys):
-    assert stalling(1).total_fps == pytest.approx(70)
-    kept = (tree.folder / "ds_disturbed.log").read_text()
-    assert "0.00 (35.00)" in kept.split("** ERROR")[0].splitlines()[-1]
+    run = stalling(1)
+    assert run.total_fps == pytest.approx(70)
+    kept = tree.folder / "ds_disturbed.log"
+    assert run.warnings == [
+        f"This run is attempt 2, since a stream stalled in the first, whose log is {kept}."
+    ]
+    assert "0.00 (35.00)" in kept.read_text().split("** ERROR")[0].splitlines()[-1]
     assert "stream 1 stalled" in capsys.readouterr().err
     assert (tmp_path / "runs").read_text().count("run") == 2
 

@@ -7,6 +7,7 @@ import pytest
 from dsbench.doctor import catalogue, diagnose
 from dsbench.errors import BuildError
 from dsbench.rule_script import explained
+from dsbench.tool_run import ToolFailedError
 
 DATA = Path(__file__).parent / "data"
 LINES = tomllib.loads((DATA / "fault_lines.toml").read_text())
@@ -15,6 +16,8 @@ REAL_LOGS = Path(os.environ.get("REAL_LOGS", Path(__file__).parents[2] / "shared
 REAL_FAULTS = {
     "trtexec-8.2.5-1.log": "foreign_node",
     "trtexec-8.6.1-3.log": "outside_profile",
+    "trtexec-10.14.1-1.log": "build_shape_missing",
+    "trtexec-10.16.1-1.log": "build_shape_missing",
     "trtexec-10.16.1-2.log": "workspace_in_bytes",
     "trtexec-10.16.1-4.log": "profiler_hides_summary",
     "deepstream-6.x-rtsp-error.log": "source_unreadable",
@@ -66,6 +69,13 @@ def test_warning_that_changes_nothing_is_only_a_possible_cause():
     assert diagnose(both).explained().startswith("Cause (nvinfer_not_started): ")
 
 
+def test_last_words_explain_only_what_nothing_else_does():
+    assert diagnose(LINES["engine_not_set_up"]).name == "engine_not_set_up"
+    assert (
+        diagnose(f"{LINES['workspace_in_bytes']}\n{LINES['engine_not_set_up']}").name == "workspace_in_bytes"
+    )
+
+
 def test_configuration_in_the_head_of_a_log_is_no_fault():
     assert diagnose("# configuration: x.txt\n#   # Trying to create engine from model files\n") is None
 
@@ -82,8 +92,8 @@ def test_failing_rule_shows_the_entry_and_not_the_log(tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.strip().splitlines() == [
         "ERROR trtexec ended with exit status 1",
-        "Cause (foreign_node): TensorRT fused a part of the graph that it cannot build, as it does with exported"
-        " DETR heads.",
+        "Cause (foreign_node): TensorRT fused a part of the graph that it cannot build, as it does with DETR heads;"
+        " where lines on insufficient memory stand above, the workspace is too small.",
         "Next: Set `repair: dynamo` in the model's entry; if that fails, `repair: onnxsim`; the build itself tries"
         " builder optimisation level 2.",
         f"Log: {log}",
@@ -104,3 +114,12 @@ def test_failure_of_an_earlier_call_explains_nothing(tmp_path, capsys):
     with pytest.raises(SystemExit), explained(str(log)):
         raise BuildError("the labels have 3 lines, expected 4")
     assert capsys.readouterr().err == "\nERROR the labels have 3 lines, expected 4\n\n"
+
+
+def test_unknown_fault_of_a_tool_leads_to_its_log(tmp_path, capsys):
+    log = tmp_path / "run.log"
+    with pytest.raises(SystemExit), explained(str(log)):
+        raise ToolFailedError(f"{log}: trtexec ended with exit status 1: something new")
+    assert capsys.readouterr().err.strip().splitlines()[1] == (
+        f"Next: this fault is not in the catalogue; read the last lines of {log} and run the same command again."
+    )

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from dsbench.engine_passport import (
     PassportError,
     check_passport,
+    machine_facts,
     make_passport,
     passport_of,
     write_passport,
@@ -13,7 +15,9 @@ from dsbench.engine_passport import (
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
 from dsbench.trtexec_build_log import read_build
+from workflow_run import PROJECT
 
+FAKES = Path(__file__).parent / "fakes"
 LOG = Path(__file__).parent / "data/trtexec_8.6_build_b8.log"
 MACHINE = {
     "runtime": "nvidia",
@@ -89,3 +93,32 @@ def test_engine_without_its_passport_or_with_another_ones_is_refused(engine):
     passport_of(engine).unlink()
     with pytest.raises(PassportError, match="there is no such file"):
         check_passport(engine, MACHINE)
+
+
+def test_gpu_facts_are_those_of_the_machine_that_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{FAKES}:/usr/bin:/bin")
+    files = [tmp_path / f"{name}.json" for name in ("driver", "gpu", "trtexec")]
+    for file, value in zip(files, ("500.1", ["old, 7.0, 1 MiB"], {"version": "8.6.1"}), strict=True):
+        file.write_text(json.dumps(value))
+    found = machine_facts([str(file) for file in files])
+    assert found["driver"] != "500.1" and "old" not in found["gpu"][0]
+    assert found["trtexec"] == {"version": "8.6.1"}
+    files[0].write_text("null")
+    assert machine_facts([str(files[0])]) == {"driver": None}
+
+
+def test_every_script_that_runs_an_engine_checks_its_passport():
+    rules = [
+        text
+        for file in sorted(PROJECT.glob("rules/*.smk"))
+        for text in re.split(r"^ *(?=rule |checkpoint )", file.read_text(), flags=re.M)
+        if "gpu=1," in text and not text.startswith("rule build_engine")
+    ]
+    scripts = {re.search(r'"\.\./workflow/scripts/(\w+\.py)"', text)[1] for text in rules}
+    assert "record_detections.py" in scripts and "benchmark_streams.py" in scripts
+    missing = [
+        name
+        for name in sorted(scripts)
+        if "check_passport(" not in (PROJECT / "workflow/scripts" / name).read_text()
+    ]
+    assert missing == []

@@ -206,4 +206,4 @@ def test_refused_onnx_leaves_nothing(tmp_path, make, says):
     assert done.returncode != 0
     assert says in done.stdout
     made = [path for path in sorted(files(tmp_path)) if path.startswith(("models/bad", "build/export/bad"))]
-    assert made == ["models/bad/model/provenance.json", "models/bad/model/source.json"]
+    assert set(made) <= {"models/bad/model/provenance.json", "models/bad/model/source.json"}

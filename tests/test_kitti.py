@@ -1,10 +1,13 @@
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
 from dsbench.kitti import Detection, KittiError, manifest, parse_line, read_directory
 
 CAR = "car 0.0 0 0.0 512.250000 401.500000 733.125000 560.750000 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.913574"
+REAL_LOGS = Path(os.environ.get("REAL_LOGS", Path(__file__).parents[2] / "shared/real-logs"))
 
 
 def test_line_gives_label_corners_and_confidence():
@@ -14,6 +17,14 @@ def test_line_gives_label_corners_and_confidence():
 @pytest.mark.parametrize("label", ["traffic light", "", "a  b ", "7 11", "größe"])
 def test_label_may_hold_spaces_or_be_empty(label):
     assert parse_line(label + CAR.removeprefix("car"), "x").label == label
+
+
+@pytest.mark.skipif(not REAL_LOGS.is_dir(), reason="the real logs are kept outside the repository")
+def test_real_lines_of_the_tracker_give_their_boxes_and_the_id_after_the_label():
+    lines = (REAL_LOGS / "kitti-1.txt").read_text().splitlines()[1:]
+    found = [parse_line(line, "x") for line in lines]
+    assert found[0] == Detection("person 1", 964.094116, 263.143738, 1177.927734, 851.131775, 0.980957)
+    assert [box.label for box in found] == ["person 1", "person 2", "person 0"]
 
 
 @pytest.mark.parametrize(

@@ -44,3 +44,11 @@ def test_half_precision_engine_without_a_half_layer_is_refused():
     check_layers(None, Precision("fp16"), "x.log")
     with pytest.raises(TrtexecLogError, match="asked for in fp16, but none of its 1 layers is"):
         check_layers({"a": "fp32"}, Precision("fp16"), "x.log")
+
+
+def test_float32_engine_with_half_precision_layers_is_refused():
+    layers = {"a": "fp16", "b": "fp32", "c": "bf16+int64"}
+    with pytest.raises(
+        TrtexecLogError, match="asked for in fp32, but 2 of its 3 layers are in half precision"
+    ):
+        check_layers(layers, Precision("fp32", strongly_typed=True), "x.log")

@@ -8,6 +8,12 @@ import av
 from workflow_run import PROJECT, REPORT, snakemake
 
 FAKES = PROJECT / "tests/fakes"
+# NVML's answers while all tools run: somebody else's process on a busy GPU, and windows long enough to see it.
+BUSY = {
+    "PYTHONPATH": str(FAKES / "nvml"),
+    "FAKE_NVML": json.dumps({"pids": [os.getpid()], "names": {str(os.getpid()): "train.py"}}),
+    "FAKE_WINDOW_S": "0.4",
+}
 PAIRINGS = (
     # TensorRT, DeepStream, NVENC, encoder, video
     ("8.6.1", "6.4.0", "closed", "theoraenc-fallback", "samples/rtdetr_output.ogv"),
@@ -17,7 +23,8 @@ PAIRINGS = (
 
 
 def test_every_pairing_is_built_measured_and_shown(tree, finished):
-    for tensorrt, deepstream, nvenc, encoder, video in PAIRINGS:
+    for number, (tensorrt, deepstream, nvenc, encoder, video) in enumerate(PAIRINGS):
+        is_disturbed = number == 0
         env = {
             "PATH": f"{FAKES}:{FAKES / 'gstreamer'}:{os.environ['PATH']}",
             "FAKE_TRT_VERSION": tensorrt,
@@ -26,7 +33,7 @@ def test_every_pairing_is_built_measured_and_shown(tree, finished):
             "FAKE_KITTI": str(finished / "models/rtdetr/samples/kitti_output"),
             "FAKE_IMAGES_PER_S": "75",
             "FAKE_TOTAL_FPS": "70",
-        }
+        } | (BUSY if is_disturbed else {})
         done = snakemake(tree, REPORT, env=env, config='runtime: nvidia\nfirst_batch: {"nvidia": 4}\n')
         assert done.returncode == 0, done.stdout[-6000:]
         data = json.loads((tree / REPORT).with_name("benchmark_data.json").read_text())
@@ -40,3 +47,12 @@ def test_every_pairing_is_built_measured_and_shown(tree, finished):
             assert sum(1 for _ in container.decode(video=0)) == data["video"]["frames"]
         text = (tree / REPORT).with_name("benchmark_report.md").read_text()
         assert f"| Video encoder | {encoder} |" in text and video in text
+        assert "| Precision of layers | 1 fp16, 1 fp32 |" in text
+        assert "Data transfers: off; spin wait: off; CUDA graph: off." in text
+        assert ("the run was DISTURBED" in text) == is_disturbed
+        runs = [*(data["trtexec"][name] for name in ("bs1", "bsmax")), data["deepstream"]["run1"]]
+        if is_disturbed:
+            says = [f"other processes used the GPU: train.py ({os.getpid()})"]
+            assert [run["conditions"]["disturbances"] for run in runs] == [says] * 3
+            assert [run["conditions"]["bound_by"] for run in runs] == ["compute"] * 3
+            assert "| GPU SM clock (MHz) | 1,980 (1,980 to 1,980) |" in text

@@ -55,24 +55,12 @@ def test_deepstream_that_names_major_and_minor_only_is_compared_by_these(tmp_pat
 
 def test_two_tensorrts_stop_every_target_while_the_jobs_are_planned(tmp_path):
     fakes = PROJECT / "tests/fakes"
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/deepstream-app").write_text(
-        '#!/bin/sh\necho "DeepStreamSDK 7.1.0"; echo "TensorRT Version: 10.3"\n'
-    )
-    (tmp_path / "bin/deepstream-app").chmod(0o755)
-    path = f"{tmp_path / 'bin'}:{fakes}:{fakes / 'no_encoder'}:{os.environ['PATH']}"
-    done = snakemake(
-        tmp_path, "-n", "build/toolchain/driver.json", env={"PATH": path}, config="runtime: nvidia\n"
-    )
+    env = {"PATH": f"{fakes}:{fakes / 'no_encoder'}:{os.environ['PATH']}", "FAKE_DEEPSTREAM_VERSION": "7.1.0"}
+    command = ("-n", "build/toolchain/driver.json")
+    done = snakemake(tmp_path, *command, env=env, config="runtime: nvidia\n")
     assert done.returncode != 0
     assert "trtexec is of TensorRT 10.16.0, DeepStream loads TensorRT 10.3; put the trtexec" in done.stdout
-    done = snakemake(
-        tmp_path,
-        "-n",
-        "build/toolchain/driver.json",
-        env={"PATH": path, "FAKE_TRT_VERSION": "10.3.0"},
-        config="runtime: nvidia\n",
-    )
+    done = snakemake(tmp_path, *command, env=env | {"FAKE_TRT_VERSION": "10.3.0"}, config="runtime: nvidia\n")
     assert done.returncode == 0, done.stdout[-3000:]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from workflow_run import PROJECT, REPORT, files, planned, snakemake
 
+FAKES = PROJECT / "tests/fakes"
 MEASURING = {
     "build_engine",
     "benchmark_max_batch",
@@ -121,7 +122,7 @@ def test_slurm_profile_plans_the_same_jobs(tmp_path):
 def nvidia(tree, finished):
     """The finished job moved to NVIDIA's programs, which here are fakes that the embedded runtime works for."""
     env = {
-        "PATH": f"{PROJECT / 'tests/fakes'}:{os.environ['PATH']}",
+        "PATH": f"{FAKES}:{FAKES / 'gstreamer'}:{os.environ['PATH']}",
         "FAKE_KITTI": str(finished / "models/rtdetr/samples/kitti_output"),
     }
     config = "runtime: nvidia\nfirst_batch: {nvidia: 4}\n"

@@ -235,3 +235,27 @@ def test_doubling_that_had_to_stop_says_why(data):
     assert "10 > 8: stop, twice that needs at least 900 MiB of 800 MiB of device memory |" in render_markdown(
         data
     )
+
+
+def test_precision_of_the_layers_and_of_the_onnx_is_shown_as_it_was_found(data):
+    text = render_markdown(data)
+    assert "| Precision of layers | not stated by the engine |" in text and "in half precision" not in text
+    half = {
+        "onnx": "rtdetr_fp16.onnx",
+        "kept_in_float32": "least",
+        "half_share": 0.9999,
+        "max_difference": 2.3,
+        "told_by": "detections",
+        "agreement": 0.9909,
+        "least_agreement": 0.95,
+        "images": 3,
+    }
+    data["engines"][0] |= {"layers": {"fp16": 1200, "fp32": 4}, "half_precision": half}
+    text = render_markdown(data)
+    assert "| Precision of layers | 1,200 fp16, 4 fp32 |" in text
+    assert (
+        "| ONNX in half precision | `rtdetr_fp16.onnx`: 100.0 % of the weights; on 3 images its detections agree"
+        " with float32's to 0.991 of 1, at least 0.95 is required |"
+    ) in text
+    half |= {"told_by": "tensors", "max_difference": 0.01, "largest_difference": 0.1}
+    assert "its tensors differ from float32's by 0.0100, at most 0.1 is allowed |" in render_markdown(data)

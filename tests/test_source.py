@@ -65,6 +65,12 @@ def test_source_is_found_below_the_working_directory_before_the_project(tmp_path
         locate("labels.txt", [workdir])
 
 
+def test_file_named_from_the_home_folder_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "labels.txt").touch()
+    assert locate("~/labels.txt", [tmp_path / "elsewhere"]) == tmp_path / "labels.txt"
+
+
 def test_listing_of_a_folder_has_sizes_and_hashes_and_says_what_stays(tmp_path):
     write(
         tmp_path, layout() | {"pytorch_model.bin": b"\x80", "modeling.py": b"import os", "sub/x.json": b"{}"}

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from dsbench import machine
 from dsbench.errors import BuildError
 from dsbench.runtime import choose_runtime
 from dsbench.toolchain import PROBES, Toolchain, banner_version
@@ -66,6 +67,43 @@ def test_older_deepstream_has_the_smaller_object_and_its_own_headers(nvidia, tmp
     (tmp_path / "ds/version").write_text("Version: 7.1\n")
     toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, str(tmp_path / "ds"))
     assert toolchain.probe("deepstream_headers") == {"directory": str(tmp_path / "ds"), "object_bytes": 24}
+
+
+def test_folder_of_deepstream_may_begin_with_a_tilde(nvidia, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ds").mkdir()
+    (tmp_path / "ds/version").write_text("Version: 7.1\n")
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "~/ds")
+    assert toolchain.deepstream_dir == tmp_path / "ds"
+    assert toolchain.probe("deepstream")["version"] == "7.1"
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [(None, "A100"), ("1", "T4"), ("GPU-b,GPU-a", "T4"), ("MIG-x", "A100"), ("7", None)],
+)
+def test_gpu_is_the_one_that_cuda_takes_first(nvidia, monkeypatch, visible, found):
+    fake(
+        nvidia,
+        "nvidia-smi",
+        'case "$1 $2" in "-i 1" | "-i GPU-b") echo "T4, 7.5, 15360 MiB" ;; -i*) exit 6 ;;'
+        ' *) printf "A100, 8.0, 40960 MiB\\nT4, 7.5, 15360 MiB\\n" ;; esac',
+    )
+    machine._nvidia_smi.cache_clear()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    rows = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none").probe("gpu")
+    assert (rows and [row.split(",")[0] for row in rows]) == (found and [found])
+    machine._nvidia_smi.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "words", ["Driver Version: 595.58.03   CUDA Version: 13.2", "CUDA UMD Version: 13.2"]
+)
+def test_cuda_version_is_read_in_both_spellings(nvidia, words):
+    fake(nvidia, "nvidia-smi", f'echo "| NVIDIA-SMI 610.57.04   {words}     |"')
+    assert machine.cuda_version() == "13.2"
 
 
 def test_missing_tool_is_none_not_a_guess(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 from dsbench.errors import BuildError
 from dsbench.tool_run import ToolFailedError
 from dsbench.trtexec_command import Precision, Profile, precision_for
-from dsbench.trtexec_log import TrtexecLogError
+from dsbench.trtexec_log import TrtexecLogError, read_measurement
 from dsbench.trtexec_run import asked_precision, benchmark_engine, build_engine, trtexec_version
 
 FAKE = str(Path(__file__).parent / "fakes/trtexec")
@@ -16,22 +16,26 @@ VERSIONS = ["8.6.1", "10.3.0", "10.14.1", "10.16.0", "11.1.0"]
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "m.onnx").write_bytes(b"onnx")
+    for name in ("m.onnx", "m_fp16.onnx"):
+        (tmp_path / name).write_bytes(b"onnx")
     return tmp_path
 
 
-def build(folder, version="10.16.0", strongly_typed=False, **settings):
+def build(
+    folder, version="10.16.0", strongly_typed=False, asked_mib=1024, precision="fp16", onnx=None, **settings
+):
     parts = trtexec_version({"version": version})
+    precision = precision_for(parts, precision, strongly_typed)
     return build_engine(
         program=FAKE,
         version=parts,
-        onnx=folder / "m.onnx",
+        onnx=folder / (onnx or ("m_fp16.onnx" if precision.needs_half_onnx else "m.onnx")),
         engine=folder / "m_dynamic_b4.engine",
         timing_cache=folder / "timing_b4.cache",
         seed_cache=None,
         profile=PROFILE,
-        precision=precision_for(parts, "fp16", strongly_typed),
-        workspace_mib=1024,
+        precision=precision,
+        workspace_mib=asked_mib,
         log=folder / "build.log",
         facts={"driver": '"595"'},
         **settings,
@@ -94,6 +98,37 @@ def test_a_build_that_failed_leaves_no_engine(folder, monkeypatch, how, error, s
     assert not list(folder.glob("*.engine*"))
 
 
+@pytest.mark.parametrize(
+    ("precision", "onnx", "says"),
+    [
+        ("fp16", "m.onnx", "asked for in fp16, but none of its 2 layers is"),
+        ("fp32", "m_fp16.onnx", "asked for in fp32, but 1 of its 2 layers are in half precision"),
+    ],
+)
+def test_where_the_onnx_says_the_precision_the_layers_prove_it(folder, monkeypatch, precision, onnx, says):
+    monkeypatch.setenv("FAKE_TRT_VERSION", "11.1.0")
+    with pytest.raises(TrtexecLogError, match=says):
+        build(folder, "11.1.0", precision=precision, onnx=onnx, layer_info=folder / "layers.json")
+    build(folder, "11.1.0", precision="fp32", layer_info=folder / "layers.json")
+
+
+@pytest.mark.parametrize(
+    ("how", "workspace_mib", "flag"),
+    [
+        ("foreign-node", 16384, "--builderOptimizationLevel=2"),
+        ("large-workspace", 8192, "--memPoolSize=workspace:8192M"),
+    ],
+)
+def test_build_that_another_attempt_cures_is_accepted_with_what_was_tried(
+    folder, monkeypatch, how, workspace_mib, flag
+):
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", how)
+    built, flags = build(folder, asked_mib=16384)
+    assert built.workspace_mib == workspace_mib
+    assert flag in flags
+    assert (folder / "build_attempt1.log").is_file() and (folder / "m_dynamic_b4.engine").is_file()
+
+
 def test_engine_that_kept_to_float32_in_every_layer_is_refused(folder, monkeypatch):
     monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "float-layers")
     with pytest.raises(TrtexecLogError, match="none of its 2 layers is"):
@@ -131,6 +166,29 @@ def test_engine_of_another_version_or_for_a_smaller_batch_does_not_run(folder, m
     monkeypatch.setenv("FAKE_TRT_VERSION", "10.3.0")
     with pytest.raises(ToolFailedError, match="Serialization"):
         benchmark(folder, "10.3.0")
+
+
+def test_engine_of_another_gpu_does_not_run(folder, monkeypatch):
+    build(folder)
+    monkeypatch.setenv("FAKE_GPU", "Tesla T4, 7.5, 15360 MiB")
+    with pytest.raises(
+        ToolFailedError, match=r"incompatible device, expecting compute 8\.9 got compute 7\.5"
+    ):
+        benchmark(folder)
+
+
+@pytest.mark.parametrize("version", ["8.6.1", "11.1.0"])
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [("unstable", "GPU compute time is unstable"), ("enqueue-bound", "bound by Enqueue Time")],
+)
+def test_warning_of_a_measurement_stays_with_it(folder, monkeypatch, version, how, says):
+    monkeypatch.setenv("FAKE_TRT_VERSION", version)
+    build(folder, version)
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", how)
+    benchmark(folder, version)
+    (warning,) = read_measurement(folder / "b4.log").warnings
+    assert says in warning
 
 
 def test_version_is_the_recorded_one():

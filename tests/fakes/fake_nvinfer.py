@@ -41,6 +41,11 @@ def start(config, batch_size, version, how):
     if how == "other-tensorrt":
         text = f"expecting library version {TENSORRT[version[0]]} got 8.5.3.1, please rebuild."
         warn(f"ERROR: [TRT]: 6: The engine plan file is not compatible with this version of TensorRT, {text}")
+    elif how == "other-gpu":
+        text = "expecting compute 8.9 got compute 7.5, please rebuild."
+        warn(f"ERROR: [TRT]: 6: The engine plan file is generated on an incompatible device, {text}")
+    elif how == "other-dims":
+        context("WARN", "checkBackendParams", "backend can not support dims:3x640x640", version)
     elif not engine.is_file():
         warn(f"WARNING: Deserialize engine failed because file path: {engine} open error")
     elif largest and batch > int(largest[1]):

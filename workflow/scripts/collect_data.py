@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import dsbench.benchmark_data as numbers
+from dsbench.engine_data import engines as engine_rows
 from dsbench.families import family_named
 from dsbench.file_hashes import sha256_of
 from dsbench.labels import read_labels
@@ -95,7 +96,7 @@ def collect(files, params, model: str) -> dict:
     trt = numbers.trtexec(measured, settings["trtexec"], settings["target_fps"])
     peak = trt["doubling"][-1]["peak_gpu_streams"]
     runs = numbers.deepstream(measured, settings["deepstream"], peak, settings["target_fps"])
-    engines = numbers.engines(measured, model)
+    engines = engine_rows(measured, model)
     return {
         "schema_version": numbers.SCHEMA_VERSION,
         "model_name": model,

@@ -5,10 +5,13 @@ from pathlib import Path
 
 from dsbench.app_config import Clip
 from dsbench.detection_video import record_detections
+from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
 
 with explained(snakemake.log[0]):
+    engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
+    check_passport(Path(engine), machine_facts(snakemake.input.facts))
     video = json.loads(Path(snakemake.input.clip).read_text())
     record_detections(
         Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 from dsbench.engine_passport import passport_of
 from dsbench.reference_scripts import Measured, render_scripts, write_scripts
 from dsbench.rule_script import explained
-from dsbench.trtexec_command import precision_for, profile_of
+from dsbench.trtexec_command import profile_of
 from dsbench.trtexec_run import trtexec_version
 
 with explained(snakemake.log[0]):
@@ -16,17 +16,14 @@ with explained(snakemake.log[0]):
         name: json.loads(Path(snakemake.input[name]).read_text()) for name in ("max_bs", "run1", "run2")
     }
     passport = json.loads(passport_of(Path(decided["max_bs"]["engine"])).read_text())
-    version = trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text()))
     scripts = render_scripts(
         Measured(
             model=snakemake.wildcards.model,
             trtexec=snakemake.params.programs["trtexec"],
-            trtexec_version=version,
+            trtexec_version=trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text())),
             deepstream_app=snakemake.params.programs["deepstream_app"],
             profile=profile_of(inspect, decided["max_bs"]["max_bs"]),
-            onnx=passport["onnx"]["file"],
-            precision=precision_for(version, snakemake.params.precision, snakemake.params.strongly_typed),
-            workspace_mib=round(passport["workspace_mib"]),
+            build_flags=passport["flags"],
             duration_s=measuring["duration_s"],
             warm_up_ms=measuring["warm_up_ms"],
             interval_s=measuring["interval_s"],

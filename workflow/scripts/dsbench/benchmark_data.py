@@ -4,13 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.bottleneck import run_conditions, trtexec_conditions
-from dsbench.build_attempts import attempt_of
 from dsbench.measured_chain import stream_run
 from dsbench.perf_log import StreamRun
 from dsbench.streams import peak_gpu_streams, real_time_streams
 from dsbench.tool_run import ended_utc
 from dsbench.trtexec_asked import common_conditions
-from dsbench.trtexec_build_log import read_build
 from dsbench.trtexec_log import Measurement, read_measurement
 
 SCHEMA_VERSION = 1
@@ -55,29 +53,6 @@ class Measured:
 def measured_utc(measured: Measured) -> str:
     """Return when the last measurement ended, in UTC, as the logs state it."""
     return max(ended_utc(log) for log in (*measured.chain_logs, measured.b1_log, *measured.run_logs))
-
-
-def engines(measured: Measured, model: str) -> list[dict]:
-    """Return the report's `engines`: what each build log states."""
-    rows = []
-    for batch in measured.batches:
-        log = measured.tree / f"benchmarks/engines/build_b{batch}.log"
-        build = read_build(log)
-        rows.append(
-            {
-                "batch": batch,
-                "file": f"benchmarks/engines/{model}_dynamic_b{batch}.engine",
-                "size_mib": build.engine_mib,
-                "build_s": build.build_s,
-                "precision": build.precision,
-                "compute": build.plan,
-                "workspace_mib": build.workspace_mib,
-                "profile": dict(zip(("min", "opt", "max"), build.profile, strict=True)),
-                "attempt": attempt_of(log),
-                "log": measured.relative(log),
-            }
-        )
-    return rows
 
 
 def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:

@@ -80,7 +80,10 @@ def _trtexec_bound(measurement: Measurement, samples: dict | None) -> tuple[str 
 
 
 def _sampled_bound(samples: dict | None) -> tuple[str | None, str | None]:
-    """Return the busiest unit where it was at its limit, and the figures that say so; None, None if not sampled."""
+    """Return the busiest unit at its limit, and the figures that say so; None, None if not sampled.
+
+    A GPU that was never idle did not wait for the processors, whatever else kept those busy.
+    """
     busy = {}
     for unit, (key, name) in UNITS.items():
         if samples and samples["gpu"] and samples["gpu"][key]:
@@ -90,6 +93,7 @@ def _sampled_bound(samples: dict | None) -> tuple[str | None, str | None]:
     if not busy:
         return None, None
     figures = ", ".join(f"{name} {pct:.0f} %" for pct, name in busy.values())
-    unit = max(busy, key=lambda each: busy[each][0])
-    at_limit = busy[unit][0] >= LIMIT_PCT
-    return (unit, f"busy: {figures}") if at_limit else (None, f"nothing was at its limit; busy: {figures}")
+    at_limit = [unit for unit in busy if busy[unit][0] >= LIMIT_PCT]
+    if not at_limit:
+        return None, f"nothing was at its limit; busy: {figures}"
+    return max(at_limit, key=lambda unit: (unit in UNITS, busy[unit][0])), f"busy: {figures}"

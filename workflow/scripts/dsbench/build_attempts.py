@@ -19,6 +19,8 @@ def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: f
     Return the command that worked. The log of a failed attempt stays beside `log`, whose head says what was tried.
     """
     attempt, tried = 1, {}
+    for number in range(1, MOST_ATTEMPTS):
+        _kept(log, number).unlink(missing_ok=True)
     while True:
         try:
             run_tool(command, log, facts | tried, timeout_s=timeout_s)
@@ -28,13 +30,17 @@ def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: f
             changed = None if fault is None else next_command(command, fault)
             if changed is None or attempt == MOST_ATTEMPTS:
                 raise
-            kept = log.with_name(f"{log.stem}_attempt{attempt}.log")
+            kept = _kept(log, attempt)
             shutil.copyfile(log, kept)
             attempt, command = attempt + 1, changed
             tried = {
                 "attempt": f"{attempt}, with {fault.next_attempt} after {fault.name}; the one before is {kept}"
             }
-            report_progress(f"{fault.cause} Trying {fault.next_attempt}; the log of this attempt is {kept}")
+            report_progress(f"{fault.cause} Trying {fault.next_attempt}; the failed attempt's log is {kept}")
+
+
+def _kept(log: Path, attempt: int) -> Path:
+    return log.with_name(f"{log.stem}_attempt{attempt}.log")
 
 
 def next_command(command: list[str], fault: Fault) -> list[str] | None:

@@ -57,7 +57,7 @@ def check_ended_well(text: str, log: Path | str) -> None:
     _refuse_rebuilt(text, log)
     if "App run failed" in text or "App run successful" not in text:
         cause = failure_cause(text) or "the run was cut off"
-        raise PerfLogError(f"{log}: no 'App run successful': {cause}")
+        raise PerfLogError(f"{log}: no 'App run successful': {cause}; the lines around it say more")
     check_engine_used(text, log)
 
 
@@ -65,7 +65,10 @@ def check_engine_used(text: str, log: Path | str) -> None:
     """Refuse a run that used another engine than the named one, or none, or whose output could not be read."""
     _refuse_rebuilt(text, log)
     if broken := BROKEN_OUTPUT.search(text):
-        raise PerfLogError(f"{log}: frames without post-processing were counted: {broken[0].strip()}")
+        raise PerfLogError(
+            f"{log}: frames without post-processing were counted: {broken[0].strip()}; expected no error of nvinfer,"
+            " cure that and measure again"
+        )
     if LOADED not in text:
         raise PerfLogError(
             f"{log}: no '{LOADED.strip()}', so the pipeline ran without inference; check that [primary-gie] is"

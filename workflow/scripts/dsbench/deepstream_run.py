@@ -30,16 +30,18 @@ def measure_streams(
     """Run `streams` looping streams until `windows` full windows are printed, stop by SIGINT, return the rates.
 
     A run in which a stream stalled is done once more: on a shared machine that may be somebody else's doing. Its
-    log is kept beside `log`.
+    log is kept beside `log`, and the second run carries a warning.
     """
-    arguments = (program, config, streams, interval_s, windows, timeout_s, log, facts)
+    arguments = (program, config, streams, interval_s, windows, timeout_s, log)
+    disturbed = log.with_name(f"{log.stem}_disturbed.log")
+    disturbed.unlink(missing_ok=True)
     try:
-        return _measure_once(*arguments)
+        return _measure_once(*arguments, facts)
     except StalledStreamError as error:
-        disturbed = log.with_name(f"{log.stem}_disturbed.log")
         shutil.copyfile(log, disturbed)
         report_progress(f"{error}; measuring once more, that log is {disturbed}")
-        return _measure_once(*arguments)
+        again = {"attempt": f"2, since a stream stalled in the first, whose log is {disturbed}"}
+        return _measure_once(*arguments, facts | again)
 
 
 def _measure_once(

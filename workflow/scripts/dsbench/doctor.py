@@ -15,7 +15,8 @@ WORKSPACE = "half the workspace"
 class Fault:
     """One entry of the catalogue.
 
-    `next_attempt` is what a build may try by itself, None where nothing is safe; after a `warning` the tool goes on.
+    `next_attempt` is what a build may try by itself, None where nothing is safe; after a `warning` the tool goes on; a
+    `consequence` always has another cause.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Fault:
     fix: str
     next_attempt: str | None = None
     warning: bool = False
+    consequence: bool = False
 
     def explained(self) -> str:
         """Return cause and fix, a line each."""
@@ -33,10 +35,10 @@ class Fault:
 
 @cache
 def catalogue() -> tuple[Fault, ...]:
-    """Return all entries, causes before what follows from them, warnings last."""
+    """Return all entries, causes before what follows from them, then warnings, then mere consequences."""
     entries = tomllib.loads(CATALOGUE.read_text())
     faults = [Fault(name, re.compile(entry.pop("pattern"), re.M), **entry) for name, entry in entries.items()]
-    return tuple(sorted(faults, key=lambda fault: fault.warning))
+    return tuple(sorted(faults, key=lambda fault: (fault.consequence, fault.warning)))
 
 
 def diagnose(text: str) -> Fault | None:

@@ -43,8 +43,14 @@ def _precision(outputs: list[dict]) -> str:
 
 
 def check_layers(layers: dict[str, str] | None, precision: Precision, log: Path | str) -> None:
-    """Refuse an engine asked for in half precision of which no layer is."""
-    if layers and precision.name == "fp16" and not any("fp16" in kind for kind in layers.values()):
+    """Refuse an engine asked for in half precision of which no layer is, and one in float32 of which some are."""
+    halves = [kind for kind in (layers or {}).values() if {"fp16", "bf16"} & set(kind.split("+"))]
+    if precision.name == "fp32" and halves:
+        raise TrtexecLogError(
+            f"{log}: the engine was asked for in fp32, but {len(halves)} of its {len(layers)} layers are in half"
+            " precision, as the ONNX has them; set precision: fp16, or start from an ONNX in float32"
+        )
+    if layers and precision.name == "fp16" and not any("fp16" in kind for kind in halves):
         raise TrtexecLogError(
             f"{log}: the engine was asked for in fp16, but none of its {len(layers)} layers is; set precision: fp32,"
             " or look in the log for why TensorRT kept to float32"

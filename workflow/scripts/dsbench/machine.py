@@ -13,16 +13,34 @@ CPU_IDENTITY = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU arch
 VECTOR_FLAGS = ("sse4", "avx", "f16c", "fma", "amx", "asimd", "bf16", "i8mm", "sve")
 
 
+def driver() -> str | None:
+    """Return the version of the GPU driver."""
+    return (_nvidia_smi("driver_version") or [None])[0]
+
+
+def gpu() -> list[str] | None:
+    """Return name, compute capability and memory of the GPU that CUDA takes first, as one line in a list.
+
+    A part of a GPU (MIG) is not among what nvidia-smi lists; there it is the first GPU.
+    """
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    named = first if first.isdecimal() or first.startswith("GPU-") else None
+    rows = _nvidia_smi("name,compute_cap,memory.total", named)
+    return rows[:1] if rows else None
+
+
 @cache
-def nvidia_smi(query: str) -> list[str] | None:
+def _nvidia_smi(query: str, gpu: str | None = None) -> list[str] | None:
     """Return nvidia-smi's answer to `query`, one line for each GPU."""
-    text = output_of(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"])
+    chosen = ["-i", gpu] if gpu else []
+    text = output_of(["nvidia-smi", *chosen, f"--query-gpu={query}", "--format=csv,noheader"])
     return [line.strip() for line in text.splitlines() if line.strip()] if text else None
 
 
 def cuda_version() -> str | None:
     """Return the CUDA version the driver offers, as nvidia-smi's table head states it."""
-    found = re.search(r"CUDA Version: ([\d.]+)", output_of(["nvidia-smi"]) or "")
+    # From driver 610 on it is the version of the user-mode driver (UMD).
+    found = re.search(r"CUDA (?:UMD )?Version: ([\d.]+)", output_of(["nvidia-smi"]) or "")
     return found[1] if found else None
 
 

@@ -4,18 +4,12 @@ import socket
 from collections.abc import Mapping
 
 from dsbench.errors import BuildError
-from dsbench.machine import cpu, cuda_version, nvidia_smi
-from dsbench.node_facts import CHANGED_FILE, NODE_FILE
+from dsbench.machine import cpu, cuda_version, driver, gpu
+from dsbench.node_facts import CHANGED_FILE
 
 # Asked again where a job runs. A machine of another kind first, for there the rest may differ too.
-KINDS = {
-    "gpu": lambda: nvidia_smi("name,compute_cap,memory.total"),
-    "cpu": cpu,
-}
-VERSIONS = {
-    "driver": lambda: (nvidia_smi("driver_version") or [None])[0],
-    "cuda": cuda_version,
-}
+KINDS = {"gpu": gpu, "cpu": cpu}
+VERSIONS = {"driver": driver, "cuda": cuda_version}
 
 
 class NodeError(BuildError):
@@ -38,8 +32,7 @@ def check_node(facts: Mapping) -> None:
                 f"build/toolchain/{name}.json: {name} was {facts[name]}, {here} has {found} now; run the same command"
                 " again, which remakes what depends on it"
             )
-            if NODE_FILE.is_file():
-                CHANGED_FILE.write_text(f"{sentence}\n")
+            CHANGED_FILE.write_text(f"{sentence}\n")
             raise NodeError(sentence)
 
 

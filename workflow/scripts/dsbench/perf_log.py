@@ -10,6 +10,7 @@ from dsbench.deepstream_log import INTERRUPTED, PerfLogError, check_ended_well, 
 
 NUMBER = r"-?[0-9.]+|inf|-?nan"
 ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
+REPEATED = re.compile(r"^# attempt: (.+)$", re.M)
 PAIR = re.compile(rf"({NUMBER}) \(({NUMBER})\)")
 # DeepStream 9 divides by the nominal interval, so a late timer shows only in the averages, which go by real time.
 AVERAGE_TOLERANCE = 0.2
@@ -99,7 +100,8 @@ def read_run(log: Path | str, streams: int, min_windows: int) -> StreamRun:
             f"{log}: the run ended by itself, expected '{INTERRUPTED}' after {min_windows} windows; only"
             " nvv4l2decoder plays a clip in a loop, give one that it decodes"
         )
-    return reduce_windows(windows, warnings(text) + _contradiction(measured, windows))
+    repeated = [f"This run is attempt {found}." for found in REPEATED.findall(text)]
+    return reduce_windows(windows, repeated + warnings(text) + _contradiction(measured, windows))
 
 
 def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:
@@ -111,13 +113,19 @@ def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:
         )
     wrong = next((row for row in rows if len(row) != streams), None)
     if wrong is not None:
-        raise PerfLogError(f"{log}: a PERF row has {len(wrong)} streams, the run was asked for {streams}")
+        raise PerfLogError(
+            f"{log}: a PERF row has {len(wrong)} streams, the run was asked for {streams}; the lines before it name the"
+            " sources that failed"
+        )
     started = next((i for i, row in enumerate(rows) if all(value > 0 for value in row)), len(rows))
     windows = rows[started + 1 :]
     for row in windows:
         for stream, value in enumerate(row):
             if not (math.isfinite(value) and value > 0):
-                raise StalledStreamError(f"{log}: stream {stream} stalled ({value} frames/s in a window)")
+                raise StalledStreamError(
+                    f"{log}: stream {stream} stalled ({value} frames/s in a window), expected frames in every one;"
+                    " measure again on an idle machine"
+                )
     return windows
 
 

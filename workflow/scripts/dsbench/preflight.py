@@ -14,7 +14,7 @@ REQUIRED = {
     "wkhtmltopdf": f"{APT} wkhtmltopdf",
     "driver": "install NVIDIA's driver",
     "cuda": "install NVIDIA's driver, which brings CUDA's user-mode part",
-    "gpu": "run on a machine with an NVIDIA GPU, or set runtime: embedded",
+    "gpu": "run on a machine with an NVIDIA GPU that CUDA_VISIBLE_DEVICES names, or set runtime: embedded",
 }
 OPTIONAL = {"encoder": f"{APT} gstreamer1.0-tools gstreamer1.0-plugins-base (there will be no video)"}
 

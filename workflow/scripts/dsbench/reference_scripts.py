@@ -4,11 +4,13 @@ The engine is built beside the build's own; the KITTI dump writes the build's ow
 """
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.deepstream_run import EXTRA_ROWS
-from dsbench.trtexec_command import Precision, Profile, benchmark_command, build_command
+from dsbench.tool_run import ENVIRONMENT
+from dsbench.trtexec_command import Profile, benchmark_command
 
 TITLES = {
     "build_engine": "Build the engine",
@@ -28,16 +30,17 @@ OPEN_INPUT = 'keys=$(mktemp -d) && mkfifo "$keys/keys" && exec 3<>"$keys/keys" &
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured, for which the scripts are written; times in s and ms, paths from the working directory."""
+    """What was measured, for which the scripts are written; times in s and ms, paths from the working directory.
+
+    `build_flags` are those that built the engine of MAX_BS.
+    """
 
     model: str
     trtexec: str
     trtexec_version: tuple[int, ...]
     deepstream_app: str
     profile: Profile
-    onnx: str
-    precision: Precision
-    workspace_mib: int
+    build_flags: Sequence[str]
     duration_s: float
     warm_up_ms: float
     interval_s: int
@@ -48,30 +51,32 @@ class Measured:
 
 def render_scripts(m: Measured) -> dict[str, str]:
     """Return the text of each script by name; every script runs from anywhere."""
-    tree = f"models/{m.model}"
-    engine = f"{tree}/benchmarks/engines/{m.model}_dynamic_b{m.profile.max_batch}.engine"
-    scratch = f"build/by_hand/{m.model}_dynamic_b{m.profile.max_batch}"
+    tree, most = f"models/{m.model}", m.profile.max_batch
+    engines = f"{tree}/benchmarks/engines/{m.model}_dynamic_b"
+    scratch = f"build/by_hand/{m.model}_dynamic_b{most}"
     kitti_config = f"{tree}/config/deepstream_app_kitti_{m.model}.txt"
-    build = build_command(
-        m.trtexec,
-        m.trtexec_version,
-        m.onnx,
-        f"{scratch}.engine",
-        f"{scratch}.cache",
-        m.profile,
-        m.precision,
-        m.workspace_mib,
-    )
     run_s = LOAD_ALLOWANCE_S + (m.windows + EXTRA_ROWS) * m.interval_s
     bodies = {
-        "build_engine": f"mkdir -p build/by_hand\n{_line(build)}",
-        "trtexec_b1": _line(_benchmark(m, engine, 1)),
-        "trtexec_bmax": _line(_benchmark(m, engine, m.profile.max_batch)),
+        "build_engine": f"mkdir -p build/by_hand\n{_line([m.trtexec, *_by_hand(m.build_flags, scratch)])}",
+        # An engine that has its batch in itself serves no other.
+        "trtexec_b1": _line(_benchmark(m, f"{engines}{1 if m.profile.static else most}.engine", 1)),
+        "trtexec_bmax": _line(_benchmark(m, f"{engines}{most}.engine", most)),
         "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{app_run(m.deepstream_app, kitti_config)}",
         "ds_run1": stopped_run(m.deepstream_app, m.run1_config, run_s),
         "ds_run2": stopped_run(m.deepstream_app, m.run2_config, run_s),
     }
     return {name: _script(TITLES[name], body) for name, body in bodies.items()}
+
+
+def _by_hand(flags: Sequence[str], scratch: str) -> list[str]:
+    """Return the flags that build the same engine as `scratch`, without the file on its layers."""
+    own = {"--saveEngine": f"{scratch}.engine", "--timingCacheFile": f"{scratch}.cache"}
+    options = [flag.partition("=")[0] for flag in flags]
+    return [
+        f"{option}={own[option]}" if option in own else flag
+        for option, flag in zip(options, flags, strict=True)
+        if option != "--exportLayerInfo"
+    ]
 
 
 def _benchmark(m: Measured, engine: str, batch: int) -> list[str]:
@@ -93,7 +98,8 @@ def stopped_run(program: str, config: str, seconds: int) -> str:
 
 
 def _app(program: str, config: str) -> str:
-    return f"{shlex.quote(program)} -c {shlex.quote(config)} <&3"
+    settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
+    return f"env {settings} {shlex.quote(program)} -c {shlex.quote(config)} <&3"
 
 
 def _line(command: list[str]) -> str:

@@ -7,6 +7,11 @@ from pathlib import Path
 
 from dsbench.doctor import diagnose
 from dsbench.errors import BuildError
+from dsbench.tool_run import ToolFailedError
+
+UNKNOWN = (
+    "Next: this fault is not in the catalogue; read the last lines of {log} and run the same command again."
+)
 
 
 @contextmanager
@@ -33,6 +38,7 @@ def _with_cause(error: BuildError, log: Path) -> str:
     """Return the error's text with what is known of it: from its own words, else from the tool's log."""
     fault = diagnose(f"{error}\n{log.read_text(errors='replace')}")
     if fault is None:
-        return str(error)
+        is_of_tool = isinstance(error, ToolFailedError) or isinstance(error.__cause__, ToolFailedError)
+        return f"{error}\n{UNKNOWN.format(log=log)}" if is_of_tool else str(error)
     where = "" if str(log) in str(error) else f"\nLog: {log}"
     return f"{error}\n{fault.explained()}{where}"

@@ -170,6 +170,6 @@ def _shown(text: str) -> str:
 def locate(path: str, bases: Sequence[Path]) -> Path:
     """Return the file `path` below the first of `bases` that has it; raise SourceError when none has."""
     for base in bases:
-        if (base / path).is_file():
-            return base / path
+        if (file := base / Path(path).expanduser()).is_file():
+            return file
     raise SourceError(f"{path}: no such file below {' or '.join(map(str, bases))}; correct it in the config.")

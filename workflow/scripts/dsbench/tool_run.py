@@ -17,6 +17,8 @@ from dsbench.run_samples import HEAD, Sampler
 
 INTERRUPT_GRACE_S = 30
 ENDED = "# ended: "
+# The new stream muxer ignores the size that every box refers to.
+ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
 
 
 class ToolFailedError(BuildError):
@@ -64,7 +66,8 @@ def run_tool(
             status = process.wait(INTERRUPT_GRACE_S)
         except subprocess.TimeoutExpired:
             raise ToolFailedError(
-                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed"
+                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed;"
+                " run the same command again"
             ) from None
         finally:
             watchdog.cancel()
@@ -72,7 +75,10 @@ def run_tool(
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
     if expired:
-        raise ToolFailedError(f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing")
+        raise ToolFailedError(
+            f"{log_path}: {command[0]} was stopped after {timeout_s:g} s without finishing; its last lines say how far"
+            " it came"
+        )
     if status != 0:
         raise ToolFailedError(
             f"{log_path}: {command[0]} ended with {_status_name(status)}{_last_words(log_path)}"
@@ -100,8 +106,7 @@ def _start(command: list[str]) -> subprocess.Popen:
             text=True,
             errors="replace",
             start_new_session=True,
-            # The new stream muxer ignores the size that every box refers to.
-            env=os.environ | {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"},
+            env=os.environ | ENVIRONMENT,
         )
     except OSError as error:
         raise ToolFailedError(

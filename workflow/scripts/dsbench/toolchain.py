@@ -11,7 +11,7 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
-from dsbench.machine import cpu, cuda_version, first_line, host, nvidia_smi, output_of
+from dsbench.machine import cpu, cuda_version, driver, first_line, gpu, host, output_of
 from dsbench.runtime import Runtime
 from dsbench.trtexec_log import banner_version
 from dsbench.video_encoder import encoder
@@ -25,7 +25,7 @@ class Toolchain:
     def __init__(self, runtime: Runtime, project: Path, deepstream_dir: str):
         self.runtime = runtime
         self.project = project
-        self.deepstream_dir = Path(deepstream_dir)
+        self.deepstream_dir = Path(deepstream_dir).expanduser()
 
     def probe(self, fact: str):
         """Return the value of `fact`, a JSON value or None; raise KeyError for an unknown name."""
@@ -120,9 +120,9 @@ PROBES = {
     "trtexec": Toolchain._trtexec,
     "deepstream": Toolchain._deepstream,
     "deepstream_headers": Toolchain._deepstream_headers,
-    "driver": lambda _: (nvidia_smi("driver_version") or [None])[0],
+    "driver": lambda _: driver(),
     "cuda": lambda _: cuda_version(),
-    "gpu": lambda _: nvidia_smi("name,compute_cap,memory.total"),
+    "gpu": lambda _: gpu(),
     "host": lambda _: host(),
     "pyav": lambda _: metadata.version("av"),
     "openvino": lambda _: metadata.version("openvino"),

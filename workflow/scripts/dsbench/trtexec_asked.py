@@ -45,7 +45,7 @@ def check_conditions(measurement: Measurement, log: Path | str) -> None:
         if on is not False:
             raise TrtexecLogError(
                 f"{log}: '{title}:' is {'not stated' if on is None else 'Enabled'}, expected Disabled; this trtexec"
-                " has other defaults than its version says"
+                " has other defaults than its version says, put NVIDIA's own first on PATH"
             )
 
 

@@ -43,7 +43,7 @@ def read_build(log: Path | str) -> Build:
     static = STATIC_NETWORK in info
     profile = ["model"] * 3 if static else _one("Input build shape", BUILD_SHAPE, info, log).split("+")
     if len(profile) != 3:
-        raise TrtexecLogError(f"{log}: profile {'+'.join(profile)}, expected min+opt+max")
+        raise TrtexecLogError(f"{log}: profile {'+'.join(profile)}, expected min+opt+max; build it again")
     workspace = _one("Memory Pools", r"^Memory Pools: workspace: (default|\S+ MiB),", info, log)
     plans = [message for message in info if message.startswith("[TRT] embedded: plan ")]
     return Build(
@@ -74,7 +74,7 @@ def check_build(
     if not precision.is_stated_by(build.precision):
         raise TrtexecLogError(
             f"{log}: the engine's precision is {build.precision}, asked for {precision.stated()};"
-            " this trtexec understands other precision flags than its version says"
+            " this trtexec understands other precision flags than its version says, put NVIDIA's own first on PATH"
         )
     wanted = (
         ("model",) * 3 if profile.static else tuple(profile.dims(n) for n in (1, *[profile.max_batch] * 2))
@@ -87,7 +87,8 @@ def check_build(
     if build.workspace_mib is None or abs(build.workspace_mib - workspace_mib) > 1:
         raise TrtexecLogError(
             f"{log}: workspace is {build.workspace_mib} MiB, asked for {workspace_mib} MiB;"
-            " this trtexec reads the suffix of --memPoolSize differently"
+            " this trtexec reads the suffix of --memPoolSize otherwise than its version says, put NVIDIA's own first"
+            " on PATH"
         )
 
 
@@ -106,5 +107,5 @@ def _check_size(build: Build, engine_bytes: int, log: Path | str) -> None:
 def _one(what: str, pattern: str, info: list[str], log: Path | str) -> str:
     found = [m[1] for m in (re.match(pattern, message) for message in info) if m]
     if len(found) != 1:
-        raise TrtexecLogError(f"{log}: {len(found)} '{what}' lines, a finished build has 1")
+        raise TrtexecLogError(f"{log}: {len(found)} '{what}' lines, a finished build has 1; build it again")
     return found[0]

@@ -56,7 +56,9 @@ def check_verdict(text: str, log: Path | str) -> None:
     passed = sum(1 for word, _, _ in banners if word == "PASSED")
     errors = [message for level, message in LINE.findall(text) if level in "EF"]
     if errors:
-        raise TrtexecLogError(f"{log}: trtexec reported an error: {errors[0].strip()}")
+        raise TrtexecLogError(
+            f"{log}: trtexec reported an error: {errors[0].strip()}; expected none, the lines around it say more"
+        )
     if passed != 1:
         raise TrtexecLogError(
             f"{log}: {passed} PASSED banners, a finished run has 1; read the end of the log for the cause"
@@ -68,7 +70,7 @@ def banner_facts(text: str, log: Path | str) -> str:
     for word, facts, _ in BANNER.findall(text):
         if word == "RUNNING":
             return facts.strip()
-    raise TrtexecLogError(f"{log}: no RUNNING banner, so this is not the log of trtexec")
+    raise TrtexecLogError(f"{log}: no RUNNING banner, so this is not the log of trtexec; make it again")
 
 
 def read_measurement(log: Path | str) -> Measurement:
@@ -97,14 +99,18 @@ def _summary(info: list[str], log: Path | str) -> tuple[float, dict[str, float]]
         )
     if info.count(SUMMARY) > 1:
         raise TrtexecLogError(
-            f"{log}: {info.count(SUMMARY)} performance summaries, a finished measurement has 1"
+            f"{log}: {info.count(SUMMARY)} performance summaries, a finished measurement has 1; measure again"
         )
     rates = [float(m[1]) for m in map(THROUGHPUT.match, info) if m]
     if len(rates) != 1:
-        raise TrtexecLogError(f"{log}: {len(rates)} 'Throughput:' lines, a finished measurement has 1")
+        raise TrtexecLogError(
+            f"{log}: {len(rates)} 'Throughput:' lines, a finished measurement has 1; measure again"
+        )
     statistics = {m[1]: m[2] for m in map(STATISTICS.match, info) if m}
     if "GPU Compute Time" not in statistics:
-        raise TrtexecLogError(f"{log}: no 'GPU Compute Time:' line, so latency was not measured")
+        raise TrtexecLogError(
+            f"{log}: no 'GPU Compute Time:' line, so latency was not measured; take a trtexec of TensorRT 8.6 or later"
+        )
     found = STATISTIC.findall(statistics["GPU Compute Time"])
     return rates[0], {f"p{percent}" if percent else name: float(value) for name, percent, value in found}
 
