@@ -84,7 +84,9 @@ def cluster(state: Path):
         processes += [_start("slurmctld", state)]
         processes += [_start("slurmd", state)]
         host = socket.gethostname().split(".")[0]
-        _wait_until(lambda: node_state() == "idle", state)
+        wait_until(
+            lambda: node_state() == "idle", START_TIMEOUT_S, f"Slurm has not started, see {state}/*.log"
+        )
         yield host
     finally:
         subprocess.run(["scancel", "--user", "root"], capture_output=True, check=False, timeout=30)
@@ -194,14 +196,3 @@ def _stop(process: subprocess.Popen) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _wait_until(condition, state: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            logs = "\n".join(
-                file.read_text()[-2000:] for file in sorted(state.glob("*.log")) + sorted(state.glob("*.out"))
-            )
-            raise NoCluster(f"Slurm did not start within {START_TIMEOUT_S} s:\n{logs}")
-        time.sleep(0.5)

@@ -7,6 +7,7 @@ import pytest
 from dsbench.engine_passport import (
     PassportError,
     check_passport,
+    machine_facts,
     make_passport,
     passport_of,
     write_passport,
@@ -16,6 +17,7 @@ from dsbench.file_hashes import sha256_of
 from dsbench.trtexec_build_log import read_build
 from workflow_run import PROJECT
 
+FAKES = Path(__file__).parent / "fakes"
 LOG = Path(__file__).parent / "data/trtexec_8.6_build_b8.log"
 MACHINE = {
     "runtime": "nvidia",
@@ -91,6 +93,18 @@ def test_engine_without_its_passport_or_with_another_ones_is_refused(engine):
     passport_of(engine).unlink()
     with pytest.raises(PassportError, match="there is no such file"):
         check_passport(engine, MACHINE)
+
+
+def test_gpu_facts_are_those_of_the_machine_that_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", f"{FAKES}:/usr/bin:/bin")
+    files = [tmp_path / f"{name}.json" for name in ("driver", "gpu", "trtexec")]
+    for file, value in zip(files, ("500.1", ["old, 7.0, 1 MiB"], {"version": "8.6.1"}), strict=True):
+        file.write_text(json.dumps(value))
+    found = machine_facts([str(file) for file in files])
+    assert found["driver"] != "500.1" and "old" not in found["gpu"][0]
+    assert found["trtexec"] == {"version": "8.6.1"}
+    files[0].write_text("null")
+    assert machine_facts([str(files[0])]) == {"driver": None}
 
 
 def test_every_script_that_runs_an_engine_checks_its_passport():

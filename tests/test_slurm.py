@@ -98,11 +98,13 @@ def test_upgraded_node_stops_the_job_and_the_same_command_goes_on(slurm, tree, t
     env = {"PATH": f"{PROJECT / 'tests/fakes'}:{os.environ['PATH']}"}
     call = (tree, ENGINE, "--workflow-profile", str(write_profile(tmp_path)))
     config = "runtime: nvidia\nfirst_batch: {nvidia: 4}\n"
-    assert snakemake(*call, env=env, config=config).returncode == 0
+    built = snakemake(*call, env=env, config=config)
+    assert built.returncode == 0, built.stdout[-4000:]
     (tree / ENGINE).unlink()
     env["FAKE_DRIVER"] = "600.10"
     assert snakemake(*call, env=env, config=config).returncode != 0
     said = (tree / "logs/rtdetr/build_engine_b4.log").read_text()
     assert f"driver was 595.58.03, {slurm} has 600.10 now; run the same command again" in said
-    assert snakemake(*call, env=env, config=config).returncode == 0
+    again = snakemake(*call, env=env, config=config)
+    assert again.returncode == 0, again.stdout[-4000:]
     assert json.loads((tree / f"{ENGINE}.json").read_text())["machine"]["driver"] == "600.10"

@@ -6,10 +6,16 @@ from pathlib import Path
 
 from dsbench.errors import BuildError
 from dsbench.file_hashes import sha256_of
+from dsbench.gpu_devices import gpu_in_use
+from dsbench.machine import cuda_version, driver
 from dsbench.node_check import check_node
+from dsbench.node_facts import NODE_FILE
 from dsbench.preflight import refuse_two_tensorrts
 from dsbench.trtexec_build_log import Build
 from dsbench.whole_file import write_whole
+
+# Asked again where a job runs: on a cluster that is not where the facts were recorded.
+LIVE = {"driver": driver, "cuda": cuda_version, "gpu": gpu_in_use}
 
 
 class PassportError(BuildError):
@@ -29,10 +35,15 @@ def built_with(engine: Path | None) -> str | None:
 
 
 def machine_facts(files: list[str]) -> dict:
-    """Return the recorded facts by name; refuse a machine that they are not of, as a cluster may choose one."""
+    """Return the recorded facts by name, those of the GPU as they are on the machine that runs this.
+
+    On a cluster it must be of the kind that was recorded, since nobody has chosen it.
+    """
     facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files}
-    check_node(facts)
-    return facts
+    if NODE_FILE.is_file():
+        check_node(facts)
+    live = {name: probe() for name, probe in LIVE.items() if facts.get(name) is not None}
+    return facts | live
 
 
 def make_passport(

@@ -6,17 +6,11 @@ from collections.abc import Mapping
 from dsbench.errors import BuildError
 from dsbench.gpu_devices import gpu_in_use
 from dsbench.machine import cpu, cuda_version, driver
-from dsbench.node_facts import CHANGED_FILE, NODE_FILE
+from dsbench.node_facts import CHANGED_FILE
 
 # Asked again where a job runs. A machine of another kind first, for there the rest may differ too.
-KINDS = {
-    "gpu": gpu_in_use,
-    "cpu": cpu,
-}
-VERSIONS = {
-    "driver": driver,
-    "cuda": cuda_version,
-}
+KINDS = {"gpu": gpu_in_use, "cpu": cpu}
+VERSIONS = {"driver": driver, "cuda": cuda_version}
 
 
 class NodeError(BuildError):
@@ -39,8 +33,7 @@ def check_node(facts: Mapping) -> None:
                 f"build/toolchain/{name}.json: {name} was {facts[name]}, {here} has {found} now; run the same command"
                 " again, which remakes what depends on it"
             )
-            if NODE_FILE.is_file():
-                CHANGED_FILE.write_text(f"{sentence}\n")
+            CHANGED_FILE.write_text(f"{sentence}\n")
             raise NodeError(sentence)
 
 

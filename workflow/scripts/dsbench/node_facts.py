@@ -53,7 +53,7 @@ def probe_node(wanted: str, deepstream_dir: str, project: Path) -> dict:
     """Return what this machine is: its name, its facts by name without those of the project, DeepStream's sample."""
     runtime = choose_runtime(wanted, project)
     tools = Toolchain(runtime, project, deepstream_dir)
-    sample = Path(deepstream_dir, DEEPSTREAM_SAMPLE)
+    sample = tools.deepstream_dir / DEEPSTREAM_SAMPLE
     return {
         "node": socket.gethostname(),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
