@@ -25,10 +25,10 @@ ON_NODE = "facts: node\n"
 @pytest.fixture(autouse=True)
 def probes_forgotten():
     """Other machines are pretended here; what was probed for one is not true of the next."""
-    machine._nvidia_smi.cache_clear()
+    machine.nvidia_smi.cache_clear()
     encoder.cache_clear()
     yield
-    machine._nvidia_smi.cache_clear()
+    machine.nvidia_smi.cache_clear()
     encoder.cache_clear()
 
 
