@@ -37,7 +37,7 @@ BEFORE_GPU = (
 )
 AFTER_GPU = ("extract_frames", "write_scripts", "judge_kitti")
 CHECKPOINTS = {"fetch_source", "prepare_onnx", "benchmark", "run"}
-JOBS_OF_A_MODEL = 40
+JOBS_OF_A_MODEL = 39
 
 
 @dataclass(frozen=True)
