@@ -154,7 +154,8 @@ def test_job_that_asks_the_node_goes_where_the_profile_sends_gpu_rules(tmp_path,
 def test_profile_names_every_rule_with_a_gpu_and_gives_those_that_measure_their_node():
     rules = "\n".join(path.read_text() for path in (PROJECT / "rules").glob("*.smk"))
     blocks = re.split(r"^ *(?:rule|checkpoint) (\w+):", rules, flags=re.M)
-    with_gpu = {name for name, body in zip(blocks[1::2], blocks[2::2], strict=True) if "gpu=1" in body}
+    bodies = zip(blocks[1::2], blocks[2::2], strict=True)
+    with_gpu = {name for name, body in bodies if re.search(r"^ +gpu=1,", body, re.M)}
     asked = yaml.safe_load(PROFILE.read_text())["set-resources"]
     assert set(asked) == with_gpu | {"record_node"}
     assert {
