@@ -54,9 +54,7 @@ try:
     PRECISION = asked_precision(TRTEXEC, config["precision"], config["strongly_typed"])
 except BuildError as error:
     raise WorkflowError(str(error)) from None
-VIDEO = choose_video(
-    os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT
-)
+VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
 TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
 TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
