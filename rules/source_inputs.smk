@@ -11,12 +11,13 @@ from dsbench.source_folder import SourceFolder
 
 # Where a path in the configuration is looked for.
 SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))
+SOURCE_FOLDERS = [Path(base) for base in SOURCE_BASES]
 
 
 def is_remote(text):
     """Tell a source on a hub; what is no source at all is refused where its files are asked for."""
     try:
-        return parse_source(text, [Path(base) for base in SOURCE_BASES]).is_remote
+        return parse_source(text, SOURCE_FOLDERS).is_remote
     except BuildError:
         return False
 
@@ -32,7 +33,7 @@ def source_text(wildcards):
 def files_of(text):
     """Return the files of the source `text` on disk as the DAG first sees them; each model asks many times."""
     try:
-        source = parse_source(text, [Path(base) for base in SOURCE_BASES])
+        source = parse_source(text, SOURCE_FOLDERS)
         if source.is_remote:
             return ()
         return tuple(str(local_folder(source) / name) for name in choose_local(source).taken)
@@ -58,7 +59,7 @@ def labels_of_config(wildcards):
     """Return the text file with class names that a model's entry names, in a list; [] where it names none."""
     named = entry_of(wildcards).get("labels")
     try:
-        return [] if named is None else [str(locate(named, [Path(base) for base in SOURCE_BASES]))]
+        return [] if named is None else [str(locate(named, SOURCE_FOLDERS))]
     except BuildError as error:
         raise WorkflowError(str(error)) from None
 

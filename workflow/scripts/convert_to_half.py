@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from dsbench.detection_scores import Decoder
-from dsbench.families import family_named
+from dsbench.detection_scores import decoder_of
 from dsbench.half_accuracy import to_half
-from dsbench.labels import read_labels
 from dsbench.onnx_batch import declared_batch
 from dsbench.preprocessing import preprocessing_of
 from dsbench.reference_pixels import per_channel
@@ -17,16 +15,9 @@ from dsbench.rule_script import explained
 from dsbench.whole_file import write_whole, written_beside
 
 with explained(snakemake.log[0]):
-    files, threshold = snakemake.input, snakemake.params.threshold
+    files = snakemake.input
     inspect = json.loads(Path(files.inspect).read_text())
-    family = family_named(inspect["family"])
-    decoder = Decoder(
-        family,
-        inspect["tensors"],
-        inspect["settings"],
-        inspect["class_count"] or len(read_labels(Path(files.labels))),
-        family.default_threshold if threshold is None else threshold,
-    )
+    decoder = decoder_of(inspect, Path(files.labels), snakemake.params.threshold)
     model = onnx.load(files.onnx)
     with np.load(files.reference) as arrays:
         pixels = arrays["pixels"]

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import onnx
 
-from dsbench.detection_scores import Decoder
-from dsbench.families import family_named
-from dsbench.labels import read_labels
+from dsbench.detection_scores import decoder_of
 from dsbench.nvinfer_pixels import middle_frames
 from dsbench.onnx_compare import session
 from dsbench.preprocess_proof import Model, prove, reference_of
@@ -17,24 +15,17 @@ from dsbench.rule_script import explained
 from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
-    files, threshold = snakemake.input, snakemake.params.threshold
+    files = snakemake.input
     inspect = json.loads(Path(files.inspect).read_text())
-    family = family_named(inspect["family"])
     model = Model(
         session(onnx.load(files.onnx)),
         preprocessing_of(inspect["preprocessing"]),
-        Decoder(
-            family,
-            inspect["tensors"],
-            inspect["settings"],
-            inspect["class_count"] or len(read_labels(Path(files.labels))),
-            family.default_threshold if threshold is None else threshold,
-        ),
+        decoder_of(inspect, Path(files.labels), snakemake.params.threshold),
     )
     clip = json.loads(Path(files.clip).read_text())
     reference = reference_of(
         Path(files.processor) if files.get("processor") else None,
-        family,
+        model.decoder.family,
         model.size,
         (clip["height"], clip["width"]),
     )

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from dsbench.agreement import RIM_PX
 from dsbench.errors import BuildError
 from dsbench.gate import intersection_over_union
 from dsbench.kitti import Detection, Frames
 
-# Of a box that ends on the frame's last row: nvinfer drops it or keeps it, as rounding has it.
-RIM_PX = 0.01
 MIXED = ("clip", "mirrored clip")
 
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from dsbench.families import family_named
 from dsbench.family import Family, Frame, Setting
+from dsbench.labels import read_labels
 from dsbench.reference_preprocessing import Picture
 
 # More than this no run shows; a wrong scale can make a dense head fire everywhere.
@@ -46,6 +49,18 @@ class Decoder:
         rows = rows[(rows[:, 3] > rows[:, 1]) & (rows[:, 4] > rows[:, 2])]
         limit = self.family.nms_iou_threshold
         return rows if limit is None else without_overlaps(rows, limit)
+
+
+def decoder_of(inspect: Mapping[str, object], labels: Path, threshold: float | None) -> Decoder:
+    """Return the decoder of a model; None takes the family's threshold, labels.txt counts where the graph cannot."""
+    family = family_named(inspect["family"])
+    return Decoder(
+        family,
+        inspect["tensors"],
+        inspect["settings"],
+        inspect["class_count"] or len(read_labels(labels)),
+        family.default_threshold if threshold is None else threshold,
+    )
 
 
 def without_overlaps(rows: np.ndarray, limit: float) -> np.ndarray:

@@ -52,6 +52,13 @@ def refuse_non_detector(folder: Path, names: Iterable[str]) -> None:
             read_detector(folder / CONFIG)
 
 
+def judge_folder(folder: Path, names: Iterable[str]) -> None:
+    """Raise BuildError when the files `names` below `folder` are of no detector to build, unsafe or unsound."""
+    names = tuple(names)
+    refuse_non_detector(folder, names)
+    check_folder(folder, names)
+
+
 def _check_file(path: Path, name: str, files: set[str]) -> None:
     if name == CONFIG:
         check_config(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 from dsbench.download import RemoteFile
 from dsbench.file_choice import Choice, choose_files
 from dsbench.file_hashes import sha256_of
-from dsbench.intake import check_folder, check_regular, refuse_non_detector
+from dsbench.intake import check_regular, judge_folder
 from dsbench.onnx_external_data import external_names
 from dsbench.source import Source, SourceError
 
@@ -62,8 +62,7 @@ def list_local(source: Source) -> dict:
     The files are there already, so they are judged before anything is written.
     """
     folder, choice = local_folder(source), choose_local(source)
-    refuse_non_detector(folder, choice.taken)
-    check_folder(folder, choice.taken)
+    judge_folder(folder, choice.taken)
     files = []
     for name in choice.taken:
         files.append(RemoteFile(name, (folder / name).stat().st_size, sha256_of(folder / name)))

@@ -8,7 +8,7 @@ from dsbench.detector import Detector, id2label_of, read_detector
 from dsbench.errors import BuildError
 from dsbench.family import Family, PixelRule
 from dsbench.graph_facts import metadata_names
-from dsbench.intake import check_folder, refuse_non_detector
+from dsbench.intake import judge_folder
 from dsbench.preprocessing import Preprocessing, assumed_preprocessing, read_preprocessing, with_size
 from dsbench.source_folder import SourceFolder
 from dsbench.source_labels import read_source_labels
@@ -22,8 +22,7 @@ class ModelFolder(SourceFolder):
 
     def judged(self) -> Self:
         """Return this folder when all its `names` are safe and sound; raise BuildError for the first that is not."""
-        refuse_non_detector(self.path, self.names)
-        check_folder(self.path, self.names)
+        judge_folder(self.path, self.names)
         return self
 
     def detector(self) -> Detector | None:

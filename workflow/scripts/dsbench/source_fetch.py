@@ -11,7 +11,7 @@ from dsbench.archive import is_archive
 from dsbench.download import RemoteFile
 from dsbench.file_choice import IntakeError
 from dsbench.file_hashes import sha256_of
-from dsbench.intake import CONFIG, check_folder, check_regular, refuse_non_detector
+from dsbench.intake import CONFIG, check_regular, judge_folder, refuse_non_detector
 from dsbench.local_source import local_folder
 from dsbench.ngc_fetch import file_fetcher, unpack_archive
 from dsbench.onnx_external_data import external_names
@@ -40,8 +40,7 @@ def fetch_source(source: Source, listing: dict, downloads: Path) -> tuple[Path, 
         folder, names = (_fetch_hub if source.kind == "huggingface" else _fetch_ngc)(
             source, listing, folder, partial
         )
-    refuse_non_detector(folder, names)
-    check_folder(folder, names)
+    judge_folder(folder, names)
     if source.is_remote:
         for name in names:
             os.utime(folder / name, (FETCHED_TIME_S, FETCHED_TIME_S))
