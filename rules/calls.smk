@@ -28,8 +28,19 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
         )
 
 
-# Snakemake's own lock, which the profiles switch off, would stay for ever after a kill.
+def refuse_facts_of_this_host():
+    """Stop a call whose jobs run on other machines than the one that its facts are of."""
+    if workflow.non_local_exec and config["facts"] == "here":
+        raise WorkflowError(
+            "config: facts is here, but the jobs run elsewhere, and their driver and GPU are not this host's;"
+            " add facts=node to --config, which replaces the profile's"
+        )
+
+
+# The only one: of several, Snakemake runs the last. The lock stands for its own, which the profiles switch off, since
+# that one would stay for ever after a kill.
 onstart:
+    refuse_facts_of_this_host()
     try:
         BuildLock(RECORDS / "build.lock").hold()
     except BuildError as error:

@@ -1,14 +1,6 @@
 """Step 0: what is installed here, one file per fact, and a table of what is missing."""
 
 
-onstart:
-    if workflow.non_local_exec and config["facts"] == "here":
-        raise WorkflowError(
-            "config: facts is here, but the jobs run elsewhere, and their driver and GPU are not this host's;"
-            " add facts=node to --config, which replaces the profile's"
-        )
-
-
 rule record_fact:
     output:
         "build/toolchain/{fact}.json",

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from dsbench.core_share import use_every_core
 from dsbench.dag_jobs import dag_jobs
 from dsbench.rule_script import explained
 from dsbench.upgrade_plan import upgrade_plan
 
 with explained(snakemake.log[0]):
+    # The plan probes the machine as the next call will, not as one job beside others.
+    use_every_core()
     jobs = dag_jobs(Path(snakemake.params.snakefile), Path(), snakemake.config, ["all"])
     plan = upgrade_plan(jobs, Path(snakemake.params.facts))
     Path(snakemake.log[0]).write_text(plan)

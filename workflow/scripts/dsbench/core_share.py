@@ -39,6 +39,11 @@ def keep_to_share(measures: bool) -> None:
         os.sched_setaffinity(0, everyone[:-others] if measures else everyone[-others:])
 
 
+def use_every_core() -> None:
+    """Let this process and what it starts use all cores again, as where a fact of the whole machine is asked for."""
+    os.sched_setaffinity(0, _all_cores())
+
+
 @cache
 def _all_cores() -> list[int]:
     """Return the cores that this process was given, before it kept to some of them."""

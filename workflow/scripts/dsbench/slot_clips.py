@@ -12,7 +12,8 @@ from dsbench.whole_file import written_beside
 
 FRAMES_PER_S = 30
 CODEC = "libx264"
-OPTIONS = {"crf": "18", "preset": "veryfast"}
+# One thread, so that the bytes do not depend on how many cores the job has.
+OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1"}
 
 
 def write_slot_clips(video: Path, total: int, frames: int, clip: Path, mirrored: Path) -> None:
