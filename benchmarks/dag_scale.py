@@ -3,12 +3,12 @@
 usage: python benchmarks/dag_scale.py FINISHED [--models 1 10 100 1000] [--repeats 1]
 
 FINISHED is the working directory of a finished main job; it is read only. Each model of the tree that is measured is
-the finished one under another name: hard links to its files, the decisions and Snakemake's records rewritten for the
-name. Three dry runs are measured from the start of the process to its end: nothing built, nothing to do, one model's
-ONNX changed. What counts is processor time, which other work on the machine moves less; making a DAG uses one core.
-The peer is the same jobs with the same files as a workflow of plain names, by time of change alone: no
-functions, parameters, checkpoints, logs. Both are run by the same Snakemake in the same directory, one after the
-other, at every size.
+the finished one under another name: hard links to its files, Snakemake's records rewritten for the name. Three dry
+runs are measured from the start of the process to its end: nothing built, nothing to do, one model's ONNX changed.
+What counts is processor time, which other work on the machine moves less; making a DAG uses one core.
+The peer is the same jobs with the same files as a workflow of plain names: no functions, parameters, checkpoints,
+logs. It has a tree and records of its own, and both look for every kind of change that Snakemake knows. The same
+Snakemake runs both, one after the other, at every size.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import ExitStack
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -53,12 +54,10 @@ def make_trees(finished: Path, directory: Path, names: list[str]) -> None:
     )
     records = [(_key(file), file.read_text()) for file in _records(finished)]
     files = [(file, Path("models") / file) for file in _files(finished / "models")]
-    files += [
-        (Path(key), Path(key)) for key, _ in records if key.startswith(("build/export/", "build/sources/"))
-    ]
+    files += [(Path(key), Path(key)) for key, _ in records if key.startswith("build/") and MODEL in key]
     for name in names:
         for _, relative in files:
-            _place(finished / relative, directory / relative.as_posix().replace(MODEL, name), name)
+            _link(finished / relative, directory / relative.as_posix().replace(MODEL, name))
         for key, text in records:
             record = json.loads(text.replace(MODEL, name))
             # Snakemake compares it as sorted by name.
@@ -66,14 +65,9 @@ def make_trees(finished: Path, directory: Path, names: list[str]) -> None:
             _write_record(directory, key.replace(MODEL, name), json.dumps(record))
 
 
-def _place(source: Path, target: Path, name: str) -> None:
-    if not source.is_file() or target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.name in ("max_bs.json", "run1.json", "run2.json"):
-        target.write_text(source.read_text().replace(MODEL, name))
-        shutil.copystat(source, target)
-    else:
+def _link(source: Path, target: Path) -> None:
+    if source.is_file() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
         os.link(source, target)
 
 
@@ -119,32 +113,61 @@ def dry_run(arguments: list[str], directory: Path, repeats: int) -> tuple[float,
 
 
 def measure(
-    finished: Path, directory: Path, names: list[str], repeats: int
+    finished: Path, scratch: list[Path], names: list[str], repeats: int
 ) -> tuple[list[list[float]], list[int]]:
     """Return the seconds of both workflows in the three states, and the jobs of both DAGs."""
-    bare = directory / "bare.smk"
+    peer_finished, *directories = scratch
+    bare = peer_finished / "bare.smk"
+    finish_peer(finished, peer_finished, bare)
     bare.write_text(bare_workflow(finished, names))
-    peer = [sys.executable, "-m", "snakemake", "--snakefile", str(bare), "--directory", str(directory)]
-    both = (command(directory, config=config_of(names)), [*peer, "--cores", "2", "--rerun-triggers", "mtime"])
+    runs = list(
+        zip(
+            (command(directories[0], config=config_of(names)), _peer(bare, directories[1])),
+            directories,
+            (finished, peer_finished),
+            strict=True,
+        )
+    )
 
     def measured() -> list[float]:
-        return [dry_run(arguments, directory, repeats)[0] for arguments in both]
+        return [dry_run(arguments, directory, repeats)[0] for arguments, directory, _ in runs]
 
     seconds = [measured()]
-    shutil.rmtree(directory / ".snakemake")
-    make_trees(finished, directory, names)
-    for arguments in both:
+    for arguments, directory, whole in runs:
+        shutil.rmtree(directory / ".snakemake")
+        make_trees(whole, directory, names)
         text = dry_run(arguments, directory, 1)[1]
         if "Nothing to be done" not in text:
             raise SystemExit(f"{arguments} has something to do in the finished tree:\n{text[-4000:]}")
     seconds.append(measured())
-    onnx = directory / f"models/{names[0]}/model/{names[0]}.onnx"
-    content = onnx.read_bytes()
-    onnx.unlink()
-    onnx.write_bytes(content)
+    for directory in directories:
+        onnx = directory / f"models/{names[0]}/model/{names[0]}.onnx"
+        content = onnx.read_bytes()
+        onnx.unlink()
+        onnx.write_bytes(content)
     seconds.append(measured())
-    jobs = [sum(planned(dry_run([*arguments, "--forceall"], directory, 1)[1]).values()) for arguments in both]
+    jobs = [
+        sum(planned(dry_run([*arguments, "--forceall"], directory, 1)[1]).values())
+        for arguments, directory, _ in runs
+    ]
     return seconds, jobs
+
+
+def finish_peer(finished: Path, directory: Path, bare: Path) -> None:
+    """Make `directory` the finished job of the peer: a copy of the files, and records as it writes them itself."""
+    shutil.copytree(
+        finished,
+        directory,
+        ignore=shutil.ignore_patterns(".snakemake", "bin", "lib", "lib64", "include"),
+        dirs_exist_ok=True,
+    )
+    bare.write_text(bare_workflow(finished, [MODEL]))
+    timed([*_peer(bare, directory), "--touch", "--forceall", *QUIET], directory)
+
+
+def _peer(bare: Path, directory: Path) -> list[str]:
+    call = [sys.executable, "-m", "snakemake", "--snakefile", str(bare), "--directory", str(directory)]
+    return [*call, "--cores", "2"]
 
 
 def bare_workflow(finished: Path, names: list[str]) -> str:
@@ -158,11 +181,11 @@ def bare_workflow(finished: Path, names: list[str]) -> str:
     rules = [f"wildcard_constraints: model='[^/]+'\nrule all:\n    input: {wanted}\n"]
     for number, (job, outputs) in enumerate(jobs.items()):
         shown = job.partition(" ")[2].rpartition(" [")[0]
-        rules.append(
-            BARE.format(
-                number=number, input=shown, output=[file.replace(MODEL, "{model}") for file in outputs]
-            )
+        made = ", ".join(
+            f"directory({name!r})" if (finished / output).is_dir() else repr(name)
+            for output, name in ((output, output.replace(MODEL, "{model}")) for output in outputs)
         )
+        rules.append(BARE.format(number=number, input=shown, output=made))
     return "".join(rules)
 
 
@@ -181,9 +204,13 @@ def main() -> None:
     )
     for count in asked.models:
         names = [MODEL, *(f"m{number:04}" for number in range(1, count))]
-        # A sibling of the finished job: what is written of paths to the project is the same in both.
-        with tempfile.TemporaryDirectory(dir=finished.parent, prefix="scale-") as scratch:
-            seconds, jobs = measure(finished, Path(scratch), names, asked.repeats)
+        with ExitStack() as stack:
+            # Siblings of the finished job: what is written of paths to the project is the same in all.
+            scratch = [
+                Path(stack.enter_context(tempfile.TemporaryDirectory(dir=finished.parent, prefix="scale-")))
+                for _ in range(3)
+            ]
+            seconds, jobs = measure(finished, scratch, names, asked.repeats)
         for state, (mine, peer) in zip(STATES, seconds, strict=True):
             cells = (count, *jobs, state, f"{mine:.1f} s", f"{peer:.1f} s", f"{mine / peer:.2f}")
             print(f"| {' | '.join(map(str, cells))} |", flush=True)

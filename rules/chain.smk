@@ -1,9 +1,10 @@
 """Input functions for the names that follow from measured numbers: MAX_BS and the streams of both runs.
 
-Three small files with fixed names hold the decisions: max_bs.json, run1.json, run2.json. What they are made from
-has measured names; it comes from checkpoints, so Snakemake asks these functions again once a part is measured.
-They read what is on disk instead of calling checkpoints.get(), which would switch all change checks of the asking
-job off while a checkpoint is unfinished. Everything else depends on the three files.
+Three small files with fixed names hold the decisions: max_bs.json, run1.json, run2.json. Everything else depends on
+them; only what they are made from has measured names. Those follow from the logs of two checkpoints, trtexec at a
+batch and a run of streams: rules that have such logs among their inputs are asked again once one of them is made.
+The functions read what is on disk instead of calling checkpoints.get(), which would switch all change checks of the
+asking job off while a checkpoint is unfinished.
 """
 
 from snakemake.iocontainers import Wildcards
@@ -18,10 +19,6 @@ def doubling(model):
         largest_batch=config["largest_batch"][RUNTIME.kind],
         target_fps=TARGET_FPS,
     )
-
-
-def decided(wildcards, name):
-    return read_decision(Path("models", wildcards.model, "benchmarks", name))
 
 
 def chain_logs(wildcards):
@@ -61,18 +58,19 @@ def run_log(model, streams, run):
 
 
 def run1_log(wildcards):
-    max_bs = decided(wildcards, "max_bs.json")
+    max_bs = doubling(wildcards.model).decision()
     return [] if max_bs is None else [run_log(wildcards.model, next_run1(max_bs), 1)]
 
 
 def run2_logs(wildcards):
-    max_bs, run1 = decided(wildcards, "max_bs.json"), decided(wildcards, "ds/run1.json")
-    if max_bs is None or run1 is None:
+    max_bs = doubling(wildcards.model).decision()
+    first = run1_log(wildcards)
+    streams = next_run2(max_bs, Path(first[0]), WINDOWS, TARGET_FPS) if first else None
+    if streams is None:
         return []
-    streams = next_run2(max_bs, run1, TARGET_FPS)
-    first = run_log(wildcards.model, streams, 2)
+    log = run_log(wildcards.model, streams, 2)
     return [
-        run_log(wildcards.model, tried, 2) for tried in run2_tries(Path(first), streams, WINDOWS, TARGET_FPS)
+        run_log(wildcards.model, tried, 2) for tried in run2_tries(Path(log), streams, WINDOWS, TARGET_FPS)
     ]
 
 
@@ -86,7 +84,7 @@ def decisions_before(wildcards):
 
 def streams_of_engine(wildcards):
     """Return the streams of a run; DeepStream would silently build another engine for more than MAX_BS."""
-    streams, max_bs = int(wildcards.streams), decided(wildcards, "max_bs.json")
+    streams, max_bs = int(wildcards.streams), doubling(wildcards.model).decision()
     if max_bs is not None and streams > max_bs["max_bs"]:
         raise BuildError(
             f"ds_s{streams}: {wildcards.model}'s engine serves at most {max_bs['max_bs']} streams; ask for at most"

@@ -14,7 +14,7 @@ from dsbench.code_version import code_version
 from dsbench.config_check import check_config
 from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
 from dsbench.errors import BuildError
-from dsbench.measured_chain import Doubling, next_run1, next_run2, read_decision, run2_tries
+from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.model_names import check_targets, model_entry, model_pattern
 from dsbench.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.preflight import refuse_two_tensorrts, refuse_vanished
@@ -144,19 +144,19 @@ def entry_of(wildcards):
     return model_entry(config["models"], config["source"], wildcards.model)
 
 
-def inspected(model, fact):
-    """Read from disk, as all that follows from measured files: Snakemake asks again once prepare_onnx is done."""
-    inspect = Path(f"models/{model}/model/inspect.json")
-    return json.loads(inspect.read_text()).get(fact) if inspect.is_file() else None
+def graph_kind(model):
+    """Read from disk, as all that file names follow from: Snakemake asks again once note_graph_kind is done."""
+    kind = Path(f"build/graph_kinds/{model}.json")
+    return json.loads(kind.read_text()) if kind.is_file() else {"batch": None, "parser_source": None}
 
 
 def has_static_batch(model):
-    return inspected(model, "batch") == "static"
+    return graph_kind(model)["batch"] == "static"
 
 
 def parser_source(wildcards):
     """The C++ source of the family that prepare_onnx found."""
-    source = inspected(wildcards.model, "parser_source")
+    source = graph_kind(wildcards.model)["parser_source"]
     return PROJECT / "workflow/parsers" / source if source else []
 
 

@@ -55,8 +55,10 @@ checkpoint benchmark_streams:
         "../workflow/scripts/benchmark_streams.py"
 
 
-checkpoint summarise_run1:
+rule summarise_run1:
     input:
+        # What the names of the logs follow from, here and below, so that Snakemake asks for them again.
+        chain=chain_logs,
         max_bs="models/{model}/benchmarks/max_bs.json",
         logs=run1_log,
     output:
@@ -77,6 +79,8 @@ checkpoint summarise_run1:
 
 use rule summarise_run1 as summarise_run2 with:
     input:
+        chain=chain_logs,
+        run1_log=run1_log,
         max_bs="models/{model}/benchmarks/max_bs.json",
         run1="models/{model}/benchmarks/ds/run1.json",
         logs=run2_logs,

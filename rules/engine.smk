@@ -5,6 +5,7 @@ rule build_engine:
     input:
         onnx=engine_onnx,
         inspect="models/{model}/model/inspect.json",
+        kind="build/graph_kinds/{model}.json",
         seed_cache=seed_timing_cache,
         facts=BUILDER_FACTS,
         trtexec="build/toolchain/trtexec.json",
@@ -64,7 +65,7 @@ checkpoint benchmark_max_batch:
         "../workflow/scripts/benchmark_engine.py"
 
 
-checkpoint choose_max_batch:
+rule choose_max_batch:
     input:
         logs=chain_logs,
         engines=chain_engines,
@@ -90,6 +91,7 @@ checkpoint choose_max_batch:
 rule benchmark_batch_1:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",
+        kind="build/graph_kinds/{model}.json",
         engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
         facts=BUILDER_FACTS,

@@ -86,7 +86,7 @@ rule export_onnx:
         "../workflow/scripts/export_onnx.py"
 
 
-checkpoint prepare_onnx:
+rule prepare_onnx:
     input:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
@@ -111,6 +111,23 @@ checkpoint prepare_onnx:
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"
+
+
+# The only checkpoint on the way to the ONNX, so that few rules are asked again for their files once it is made.
+checkpoint note_graph_kind:
+    input:
+        inspect="models/{model}/model/inspect.json",
+    output:
+        "build/graph_kinds/{model}.json",
+    log:
+        "logs/{model}/note_graph_kind.log",
+    benchmark:
+        "logs/{model}/wall_time/note_graph_kind.tsv"
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow/scripts/note_graph_kind.py"
 
 
 rule bake_batch:

@@ -10,6 +10,7 @@ rule write_parser:
     input:
         inspect="models/{model}/model/inspect.json",
         templates=[PROJECT / "workflow/parsers" / file for file in PARSER_TEMPLATES],
+        kind="build/graph_kinds/{model}.json",
         source=parser_source,
     output:
         expand("models/{{model}}/parser/{file}", file=PARSER_SOURCES),

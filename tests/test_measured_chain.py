@@ -1,5 +1,3 @@
-import json
-
 import pytest
 
 from dsbench.errors import BuildError
@@ -7,9 +5,7 @@ from dsbench.measured_chain import (
     Doubling,
     next_run1,
     next_run2,
-    read_decision,
     run2_tries,
-    summarise_run,
 )
 
 
@@ -61,6 +57,14 @@ def test_batch_doubles_while_peak_is_larger_and_the_next_one_is_named(doubling, 
     }
 
 
+def test_decision_is_none_until_the_last_batch_is_measured(doubling, tmp_path):
+    assert doubling.decision() is None
+    trtexec_log(tmp_path, 4, 500)
+    assert doubling.decision() is None
+    trtexec_log(tmp_path, 8, 240)
+    assert doubling.decision() == doubling.decide([4, 8])
+
+
 def test_doubling_stops_at_the_limit(doubling, tmp_path):
     for batch in (4, 8, 16):
         trtexec_log(tmp_path, batch, 9000)
@@ -108,8 +112,10 @@ def test_steps_are_powers_of_two_of_the_first_batch(doubling, batch, step):
 def test_streams_follow_from_the_decisions(tmp_path):
     max_bs = {"max_bs": 8, "peak_gpu_streams": 6}
     assert next_run1(max_bs) == 6
-    run1 = summarise_run([run_log(tmp_path, 6, 1, 20.0)], 3)
-    assert next_run2(max_bs, run1, 30) == 4
+    log = tmp_path / "ds_s6_run1.log"
+    assert next_run2(max_bs, log, 3, 30) is None
+    run_log(tmp_path, 6, 1, 20.0)
+    assert next_run2(max_bs, log, 3, 30) == 4
 
 
 def test_run_2_is_tried_again_at_half_once_it_was_too_slow(tmp_path):
@@ -119,15 +125,3 @@ def test_run_2_is_tried_again_at_half_once_it_was_too_slow(tmp_path):
     assert run2_tries(first, 4, 3, 30) == [4, 2]
     run_log(tmp_path, 4, 2, 31.0)
     assert run2_tries(first, 4, 3, 30) == [4]
-
-
-def test_names_follow_from_a_summary_without_warnings(tmp_path):
-    summary = summarise_run([run_log(tmp_path, 6, 1, 31.0)], 3)
-    assert summary["tries"][0].pop("warnings")
-    assert next_run2({"max_bs": 8}, summary, 30) == 6
-
-
-def test_decision_is_none_before_it_is_made(tmp_path):
-    assert read_decision(tmp_path / "max_bs.json") is None
-    (tmp_path / "max_bs.json").write_text(json.dumps({"max_bs": 4}))
-    assert read_decision(tmp_path / "max_bs.json") == {"max_bs": 4}

@@ -1,10 +1,9 @@
 """The numbers that decide file names: MAX_BS by doubling, the streams of run 1, the streams of run 2.
 
-Each decision is a small JSON file with a fixed name, made from accepted logs:
-benchmarks/max_bs.json, benchmarks/ds/run1.json, benchmarks/ds/run2.json.
+Each decision is a small JSON file with a fixed name: benchmarks/max_bs.json, benchmarks/ds/run1.json,
+benchmarks/ds/run2.json. They and the names of the files before and after them follow from the same accepted logs.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -43,6 +42,11 @@ class Doubling:
                 return batches
             batches.append(2 * batches[-1])
 
+    def decision(self) -> dict | None:
+        """Return the decision once every batch that belongs to it is measured, else None."""
+        batches = self.known_batches()
+        return None if _known(self.peak, batches[-1]) is None else self.decide(batches)
+
     def goes_on(self, batch: int, peak: int) -> bool:
         """Return whether the batch doubles after `peak` was measured at `batch`."""
         return peak > batch and self.stop(batch) is None
@@ -51,7 +55,7 @@ class Doubling:
         """Return why the measured `batch` cannot be doubled, whatever PEAK is; None where it can."""
         if 2 * batch > self.largest_batch:
             return f"largest_batch in the config is {self.largest_batch}"
-        return memory_stop(self.log(batch).read_text(errors="replace"))
+        return _once(_memory_stop, self.log(batch))
 
     def has_step(self, batch: int) -> bool:
         """Return whether `batch` is the first one, doubled any number of times within the limit."""
@@ -90,15 +94,17 @@ def next_run1(max_bs: dict) -> int:
     return run1_streams(max_bs["peak_gpu_streams"], max_bs["max_bs"])
 
 
-def next_run2(max_bs: dict, run1: dict, target_fps: float) -> int:
-    """Return run 2's streams after run 1."""
-    total_fps = stream_run(run1["tries"][-1]).total_fps
-    return run2_streams(real_time_streams(total_fps, max_bs["max_bs"], target_fps))
+def next_run2(max_bs: dict, run1_log: Path, windows: int, target_fps: float) -> int | None:
+    """Return run 2's streams after the decision `max_bs` and run 1; None where run 1 has no whole log."""
+    run1 = _accepted(run1_log, windows)
+    if run1 is None:
+        return None
+    return run2_streams(real_time_streams(run1.total_fps, max_bs["max_bs"], target_fps))
 
 
 def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> list[int]:
     """Return the streams of run 2 as far as known: `streams`, and half of them where `first` was too slow."""
-    rates = _known(lambda log: _once(read_run, log, streams, windows), first)
+    rates = _accepted(first, windows)
     half = None if rates is None else retry_streams(streams, rates.slowest_fps, target_fps)
     return [streams] if half is None else [streams, half]
 
@@ -115,9 +121,9 @@ def summarise_run(logs: list[Path], windows: int) -> dict:
 
 def stream_run(entry: dict) -> StreamRun:
     """Return one try of a summary as the rates it holds."""
-    # Names follow from this while a summary made before warnings were kept still waits to be remade.
-    warned = entry.get("warnings", [])
-    return StreamRun(streams_of(Path(entry["log"])), entry["window_fps"], entry["stream_fps"], warned)
+    return StreamRun(
+        streams_of(Path(entry["log"])), entry["window_fps"], entry["stream_fps"], entry["warnings"]
+    )
 
 
 def streams_of(log: Path) -> int:
@@ -125,9 +131,13 @@ def streams_of(log: Path) -> int:
     return int(log.name.split("_")[1].removeprefix("s"))
 
 
-def read_decision(file: Path) -> dict | None:
-    """Return the decision in `file`, None where it is not made."""
-    return json.loads(file.read_text()) if file.is_file() else None
+def _memory_stop(log: Path) -> str | None:
+    return memory_stop(log.read_text(errors="replace"))
+
+
+def _accepted(log: Path, windows: int) -> StreamRun | None:
+    """Return the run that `log` tells of, None where it is not whole."""
+    return _known(lambda file: _once(read_run, file, streams_of(file), windows), log)
 
 
 def _once(read, log: Path, *more):
