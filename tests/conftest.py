@@ -1,10 +1,9 @@
 import os
-import shutil
 
 import pytest
 
 from exported_families import write_zoo
-from workflow_run import REPORT, snakemake
+from workflow_run import REPORT, copied, snakemake
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,13 +32,4 @@ def zoo(finished, tmp_path_factory):
 @pytest.fixture
 def tree(finished, tmp_path_factory):
     """A copy of the finished main job that a test may change; the export environment is not copied."""
-    directory = tmp_path_factory.mktemp("copy")
-    for entry in finished.iterdir():
-        if entry.name != "build":
-            (shutil.copytree if entry.is_dir() else shutil.copy2)(entry, directory / entry.name)
-    shutil.copytree(
-        finished / "build",
-        directory / "build",
-        ignore=shutil.ignore_patterns("bin", "lib", "lib64", "include"),
-    )
-    return directory
+    return copied(finished, tmp_path_factory.mktemp("copy"))

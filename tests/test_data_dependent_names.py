@@ -5,9 +5,10 @@ import os
 
 import pytest
 
-from workflow_run import PROJECT, REPORT, planned, snakemake
+from workflow_run import PROJECT, REPORT, copied, planned, snakemake
 
 FAKES = PROJECT / "tests/fakes"
+MARKDOWN = "models/rtdetr/reports/benchmark_report.md"
 # PEAK 2 and RT_STREAMS 2 at the default batch of 4.
 IMAGES_PER_S, TOTAL_FPS = 75, 70
 
@@ -33,12 +34,15 @@ class Build:
         assert done.returncode == 0, done.stdout[-6000:]
         return done.stdout
 
-    def numbers(self):
-        """Make the report, check that nothing is left to do, and return MAX_BS, PEAK and both runs' streams."""
-        self.run()
-        assert planned(self.run("-n", REPORT)) == {}
+    def numbers(self, report=MARKDOWN):
+        """Make the report, check that nothing is left to do, and return MAX_BS, PEAK and both runs' streams.
+
+        Only its text is made unless `report` is another one: charts and PDF are drawn from the same numbers.
+        """
+        self.run(report)
+        assert planned(self.run("-n", report)) == {}
         data = json.loads((self.directory / REPORT).with_name("benchmark_data.json").read_text())
-        text = (self.directory / REPORT).with_name("benchmark_report.md").read_text()
+        text = (self.directory / MARKDOWN).read_text()
         runs = data["deepstream"]
         assert f"PEAK_GPU_STREAMS = {data['peak_gpu_streams']}, MAX_BS = {data['max_bs']}" in text
         assert f"benchmarks/ds/ds_s{runs['run2']['streams']}_run2.log" in text
@@ -54,15 +58,30 @@ class Build:
         }
 
 
+@pytest.fixture(scope="module")
+def measured(finished, tmp_path_factory):
+    """The finished main job measured by the fakes, at the numbers above; never changed by a test."""
+    directory = copied(finished, tmp_path_factory.mktemp("measured"))
+    Build(directory, finished / "models/rtdetr/samples/kitti_output").run(REPORT)
+    return directory
+
+
 @pytest.fixture
-def build(tree, finished):
+def build(measured, finished, tmp_path_factory):
+    directory = copied(measured, tmp_path_factory.mktemp("copy"))
+    return Build(directory, finished / "models/rtdetr/samples/kitti_output")
+
+
+@pytest.fixture
+def unmeasured(tree, finished):
+    """The finished main job of the embedded runtime, which the fakes are now to measure."""
     return Build(tree, finished / "models/rtdetr/samples/kitti_output")
 
 
 def test_peak_moves_up_over_doublings_and_down_again(build):
     assert build.numbers() == (4, 2, 2, 2)
     build.upgrade("600.1", images_per_s=400, total_fps=335)
-    assert build.numbers() == (16, 13, 13, 11)
+    assert build.numbers(REPORT) == (16, 13, 13, 11)
     build.upgrade("600.2", images_per_s=200, total_fps=95)
     assert build.numbers() == (8, 6, 6, 3)
     build.upgrade("600.3", images_per_s=IMAGES_PER_S, total_fps=TOTAL_FPS)
@@ -84,7 +103,7 @@ def test_a_setting_that_only_moves_names_reaches_the_report(build):
 def test_forced_new_measurement_reaches_the_report(build):
     assert build.numbers() == (4, 2, 2, 2)
     build.env |= {"FAKE_IMAGES_PER_S": "125", "FAKE_TOTAL_FPS": "100"}
-    build.run(REPORT, "-R", "benchmark_max_batch")
+    build.run(MARKDOWN, "-R", "benchmark_max_batch")
     assert build.numbers() == (4, 4, 4, 3)
 
 
@@ -128,10 +147,10 @@ def test_engine_that_was_put_in_the_place_of_the_built_one_is_refused(build):
 
 
 @pytest.mark.parametrize("version", ["8.6.1", "11.1.0"])
-def test_every_version_of_trtexec_reaches_the_report(build, version):
-    build.env |= {"FAKE_TRT_VERSION": version, "FAKE_DEEPSTREAM_TENSORRT": version.rpartition(".")[0]}
-    assert build.numbers() == (4, 2, 2, 2)
-    halves = list(build.directory.glob("models/rtdetr/model/*_fp16.*"))
+def test_every_version_of_trtexec_reaches_the_report(unmeasured, version):
+    unmeasured.env |= {"FAKE_TRT_VERSION": version, "FAKE_DEEPSTREAM_TENSORRT": version.rpartition(".")[0]}
+    assert unmeasured.numbers() == (4, 2, 2, 2)
+    halves = list(unmeasured.directory.glob("models/rtdetr/model/*_fp16.*"))
     assert len(halves) == (2 if version == "11.1.0" else 0)
 
 
@@ -159,12 +178,14 @@ def test_every_version_of_trtexec_reaches_the_report(build, version):
         ),
     ],
 )
-def test_misbehaving_tool_stops_the_build_and_leaves_its_log(build, how, says):
-    build.env |= how
+def test_misbehaving_tool_stops_the_build_and_leaves_its_log(unmeasured, how, says):
+    unmeasured.env |= how
     config = 'runtime: nvidia\nfirst_batch: {"nvidia": 4}\n'
-    done = snakemake(build.directory, REPORT, env=build.env, config=config)
+    done = snakemake(unmeasured.directory, REPORT, env=unmeasured.env, config=config)
     assert done.returncode != 0
     assert says in done.stdout
-    assert not list(build.directory.glob("models/rtdetr/benchmarks/engines/*.partial"))
-    logs = [path for path in (build.directory / "logs/rtdetr").glob("*.log") if "ERROR" in path.read_text()]
+    assert not list(unmeasured.directory.glob("models/rtdetr/benchmarks/engines/*.partial"))
+    logs = [
+        path for path in (unmeasured.directory / "logs/rtdetr").glob("*.log") if "ERROR" in path.read_text()
+    ]
     assert logs

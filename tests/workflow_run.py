@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,19 @@ def command(directory, *arguments, config=""):
 def environment(more):
     """Return the environment of a call: this one's with `more`, and the default video."""
     return os.environ | {"DS_VIDEO": ""} | more
+
+
+def copied(job, directory):
+    """Return `directory`, now a copy of the finished job beside it, but for the programs of its environments."""
+    for entry in job.iterdir():
+        if entry.is_dir():
+            skipped = (
+                shutil.ignore_patterns("bin", "lib", "lib64", "include") if entry.name == "build" else None
+            )
+            shutil.copytree(entry, directory / entry.name, ignore=skipped)
+        else:
+            shutil.copy2(entry, directory / entry.name)
+    return directory
 
 
 def planned(text):
