@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # Profiled: postprocess() after update_checkpoint_dependencies(), of the time the whole DAG takes.
-CHECKPOINT_SHARE = 0.19
+CHECKPOINT_SHARE = 0.1
 # What Snakemake itself needs to start a job and to record its end, seen in its own log.
 JOB_S = 0.1
 # The Slurm plugin's first and shortest interval.
@@ -32,12 +32,13 @@ ASSUMED_S = {
     "record_video": 25,
 }
 BEFORE_GPU = (
-    *("list_source", "fetch_source", "copy_config", "export_onnx", "prepare_onnx", "prove_preprocessing"),
-    *("run_reference", "write_labels", "write_parser", "compile_parser"),
+    *("list_source", "fetch_source", "copy_config", "export_onnx", "prepare_onnx", "note_graph_kind"),
+    *("prove_preprocessing", "run_reference", "write_labels", "write_parser", "compile_parser"),
 )
 AFTER_GPU = ("extract_frames", "write_scripts", "judge_kitti")
-CHECKPOINTS = {"fetch_source", "prepare_onnx", "benchmark", "run"}
-JOBS_OF_A_MODEL = 39
+# Of a source on disk; a remote one has fetch_source too.
+CHECKPOINTS = {"note_graph_kind", "benchmark", "run"}
+JOBS_OF_A_MODEL = 41
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import shutil
 from dsbench.build_lock import BuildLock
 from dsbench.caller import announce_caller
 from dsbench.file_times import bring_back
+from dsbench.left_jobs import cancel_left_jobs
 from dsbench.rule_script import TEMPORARY
 from dsbench.storage import check_storage
 
@@ -43,6 +44,8 @@ onstart:
     refuse_facts_of_this_host()
     try:
         BuildLock(RECORDS / "build.lock").hold()
+        if workflow.non_local_exec and (left := cancel_left_jobs()):
+            print(f"cancelled what a killed call had left in Slurm: {', '.join(left)}")
     except BuildError as error:
         raise WorkflowError(str(error)) from None
     shutil.rmtree(TEMPORARY, ignore_errors=True)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -57,11 +58,11 @@ def test_job_says_which_file_may_not_be_written(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     for number, words in (
         (errno.EROFS, "is on a disk mounted read-only"),
-        (errno.EACCES, "may not be written"),
+        (errno.EACCES, "may not be read, written or run by this user"),
     ):
         with pytest.raises(SystemExit), explained("x.log"):
             raise OSError(number, "no", "models/m/max_bs.json")
-        expected = f"models/m/max_bs.json: {words}; make it writable and run the same command again"
+        expected = f"models/m/max_bs.json: {words}; correct that and run the same command again"
         assert said(capsys, None) == [expected]
     with pytest.raises(FileNotFoundError), explained("x.log"):
         raise FileNotFoundError(errno.ENOENT, "no", "models/m/max_bs.json")
@@ -110,7 +111,7 @@ def test_files_of_the_future_get_the_present_time_in_their_order(tmp_path):
     count, ahead_s = bring_back([tmp_path / "models", tmp_path / "build"], tmp_path)
     assert (count, round(ahead_s, -1)) == (3, 7200)
     times = [file.stat().st_mtime_ns for file in files]
-    assert times == sorted(times) and times[-1] / 1e9 <= time.time()
+    assert all(one < other for one, other in pairwise(times)) and times[-1] / 1e9 <= time.time()
     assert round(now - times[0] / 1e9) == 60
     assert environment.stat().st_mtime > now + 3000
     assert bring_back([tmp_path / "models"], tmp_path) == (0, 0.0)

@@ -4,6 +4,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -73,6 +74,14 @@ def test_without_flock_the_living_owner_is_respected_and_the_dead_one_is_not(loc
     first.kill()
     first.wait()
     BuildLock(lock).hold()
+
+
+def test_of_two_that_begin_at_once_without_flock_the_last_one_holds(lock, without_flock):
+    second = threading.Timer(0.1, lambda: lock.write_text(elsewhere(host="node7")))
+    second.start()
+    with pytest.raises(TwoCallsError, match="on node7"):
+        BuildLock(lock, settle_s=0.5).hold()
+    assert '"node7"' in lock.read_text()
 
 
 def test_owner_on_another_machine_is_dead_after_a_minute_of_silence(lock, without_flock):

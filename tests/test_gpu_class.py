@@ -49,6 +49,13 @@ def test_tree_of_a_class_is_never_another(tmp_path, gpu_class, option, says):
     assert not (tmp_path / "models").exists()
 
 
+def test_plan_of_an_upgrade_is_that_of_the_class(tmp_path):
+    done = in_class(tmp_path, "l40s", "upgrade_plan")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "  build_engine rtdetr batch=" in done.stdout
+    assert not (tmp_path / "classes/l40s/classes").exists()
+
+
 @pytest.fixture
 def classes(tmp_path):
     for name, streams in (("l40s", 5), ("a100", None)):

@@ -66,6 +66,7 @@ def test_instance_of_mig_is_its_gpu_s(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-b0")
     (gpu,) = visible_gpus()
     assert (gpu.uuid, gpu.mig) == ("GPU-bb", "3g.20gb")
+    assert gpu_in_use() == [f"{L40S}, MIG 3g.20gb"]
     assert gpu.told() == "NVIDIA L40S, index 1, GPU-bb, MIG 3g.20gb (MIG-b0)"
 
 

@@ -1,6 +1,7 @@
 """Facts of a GPU node that is not the host that submits; tests/test_slurm.py does it on a real Slurm."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -127,6 +128,33 @@ def test_upgraded_node_is_asked_again_by_the_next_call(on_l40s):
     assert "driver was 500.1" in CHANGED_FILE.read_text()
 
 
+@pytest.mark.parametrize(
+    ("name", "recorded", "says"),
+    [
+        ("trtexec", {"version": "10.3.0"}, r"trtexec was version 10\.3\.0, .* has version 10\.16\.0 now"),
+        (
+            "deepstream",
+            {"version": "7.1", "tensorrt": None},
+            r"deepstream was version 7\.1, .* has version 9\.1",
+        ),
+    ],
+)
+def test_tool_upgraded_under_the_same_driver_is_found_by_the_job(on_l40s, name, recorded, says):
+    with pytest.raises(NodeError, match=says):
+        check_node(RECORDED | {"runtime": "nvidia", name: recorded})
+    assert f"{name} was" in CHANGED_FILE.read_text()
+
+
+def test_node_is_asked_again_after_a_day_and_for_a_plan_but_not_for_a_dry_run(node):
+    fact = "build/toolchain/driver.json"
+    yesterday = (node / NODE_FILE).stat().st_mtime - 25 * 3600
+    plan = snakemake(node, "upgrade_plan", config=ON_NODE)
+    assert "config: facts is node, but the executor is local" in plan.stdout
+    os.utime(node / NODE_FILE, (yesterday, yesterday))
+    assert "facts is node, but the executor" in snakemake(node, fact, config=ON_NODE).stdout
+    assert planned(snakemake(node, "-n", fact, config=ON_NODE).stdout) == {"record_fact": 1}
+
+
 def profile_with(directory, **asked):
     profile = yaml.safe_load(PROFILE.read_text())
     profile["default-resources"] |= {"slurm_partition": "cpus", "slurm_account": "mine"}
@@ -157,7 +185,7 @@ def test_profile_names_every_rule_with_a_gpu_and_gives_those_that_measure_their_
     bodies = zip(blocks[1::2], blocks[2::2], strict=True)
     with_gpu = {name for name, body in bodies if re.search(r"^ +gpu=1,", body, re.M)}
     asked = yaml.safe_load(PROFILE.read_text())["set-resources"]
-    assert set(asked) == with_gpu | {"record_node"}
+    assert set(asked) == with_gpu | {"record_node", "compile_parser"}
     assert {
         name for name, resources in asked.items() if "--exclusive" in resources.get("slurm_extra", "")
     } == (with_gpu - {"record_video"})

@@ -11,7 +11,7 @@ from snakemake.cli import parse_args
 
 from dsbench.node_job import LOG, job_resources, submit_command
 from slurm_cluster import NoCluster, ask, cluster, jobs, node_state, wait_until, write_profile
-from workflow_run import PROJECT, REPORT, snakemake
+from workflow_run import PROJECT, REPORT, command, environment, snakemake
 
 MEASURED = ("benchmarks", "samples/kitti_output", "reports")
 ENGINE = "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine"
@@ -94,12 +94,17 @@ def test_main_job_goes_on_through_a_drained_node_and_a_cancelled_job(slurm, tree
     assert "Nothing to be done" in snakemake(*call, "-n").stdout
 
 
-def test_upgraded_node_stops_the_job_and_the_same_command_goes_on(slurm, tree, tmp_path):
+def test_killed_call_and_upgraded_node_the_same_command_goes_on(slurm, tree, tmp_path):
     env = {"PATH": f"{PROJECT / 'tests/fakes'}:{os.environ['PATH']}"}
     call = (tree, ENGINE, "--workflow-profile", str(write_profile(tmp_path)))
     config = "runtime: nvidia\nfirst_batch: {nvidia: 4}\n"
+    killed = subprocess.Popen(command(*call, config=config), env=environment(env), stdout=subprocess.DEVNULL)
+    left = wait_until(lambda: running("build_engine"), 120, "build_engine has not started")
+    killed.kill()
+    killed.wait()
     built = snakemake(*call, env=env, config=config)
     assert built.returncode == 0, built.stdout[-4000:]
+    assert f"cancelled what a killed call had left in Slurm: {left}\n" in built.stdout
     (tree / ENGINE).unlink()
     env["FAKE_DRIVER"] = "600.10"
     assert snakemake(*call, env=env, config=config).returncode != 0

@@ -71,10 +71,14 @@ def test_a_toolchain_is_compared_with_the_last_other_one_never_with_itself(data)
     assert toolchain_difference(None, first) is None
 
 
-def test_line_that_is_not_json_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "says"), [('{"toolch', r"is not JSON .*"), ("null", "is no entry"), ("{}", "is no entry")]
+)
+def test_line_that_is_no_entry_is_named(tmp_path, data, line, says):
     file = tmp_path / "history.jsonl"
-    file.write_text('{"toolchain": "ab"}\n{"toolch')
-    with pytest.raises(BuildError, match=r"history\.jsonl: line 2 is not JSON .* remove that line"):
+    append_entry(file, history_entry(data, OLD))
+    file.write_text(file.read_text() + line)
+    with pytest.raises(BuildError, match=rf"history\.jsonl: line 2 {says}.* remove that line"):
         read_history(file)
 
 

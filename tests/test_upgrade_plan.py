@@ -104,6 +104,12 @@ def test_files_settings_and_code_are_named_as_reasons(facts):
     assert "  ds_s2_run1.log of benchmark: missing or left half made\n" in plan
 
 
+def test_time_file_that_a_kill_left_empty_is_unknown(facts, tmp_path):
+    (tmp_path / "x.tsv").touch()
+    plan = upgrade_plan([job("build_engine", benchmark=str(tmp_path / "x.tsv"))], facts)
+    assert "1 of 1 jobs would run, time unknown." in plan
+
+
 def test_time_of_jobs_that_never_ran_is_unknown_not_guessed(facts, tmp_path):
     plan = upgrade_plan([job("build_engine", benchmark=str(tmp_path / "none.tsv"))], facts)
     assert "1 of 1 jobs would run, time unknown." in plan

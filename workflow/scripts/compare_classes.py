@@ -1,9 +1,8 @@
 """Write the table of all GPU classes' finished reports."""
 
-from pathlib import Path
-
 from dsbench.class_table import class_table
 from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
-    Path(snakemake.output[0]).write_text(class_table(list(snakemake.input)))
+    write_whole(snakemake.output[0], class_table(list(snakemake.input)))

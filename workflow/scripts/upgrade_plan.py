@@ -10,7 +10,9 @@ from dsbench.upgrade_plan import upgrade_plan
 with explained(snakemake.log[0]):
     # The plan probes the machine as the next call will, not as one job beside others.
     use_every_core()
-    jobs = dag_jobs(Path(snakemake.params.snakefile), Path(), snakemake.config, ["all"])
+    # A class's tree is where this job runs already.
+    config = snakemake.config | {"gpu_class": None}
+    jobs = dag_jobs(Path(snakemake.params.snakefile), Path(), config, ["all"])
     plan = upgrade_plan(jobs, Path(snakemake.params.facts))
     Path(snakemake.log[0]).write_text(plan)
     print(f"\n{plan}", flush=True)

@@ -4,6 +4,7 @@ import atexit
 import fcntl
 import os
 import time
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
@@ -14,6 +15,7 @@ from dsbench.process_identity import ProcessIdentity
 BEAT_S = 10
 # An owner on another machine, or in another container, is dead after six missed beats.
 SILENT_S = 60
+SETTLE_S = 1
 
 
 class TwoCallsError(BuildError):
@@ -23,8 +25,11 @@ class TwoCallsError(BuildError):
 class BuildLock:
     """The lock `file`: who holds it is written in it, and its time of change is his last sign of life."""
 
-    def __init__(self, file: Path, beat_s: float = BEAT_S, silent_s: float = SILENT_S):
+    def __init__(
+        self, file: Path, beat_s: float = BEAT_S, silent_s: float = SILENT_S, settle_s: float = SETTLE_S
+    ):
         self.file = file
+        self.settle_s = settle_s
         self.beat_s = beat_s
         self.silent_s = silent_s
 
@@ -32,18 +37,24 @@ class BuildLock:
         """Hold the lock until this process ends; raise TwoCallsError where somebody else does."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         self._stream = self.file.open("a+")
+        has_flock = True
         try:
             fcntl.flock(self._stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise self._refusal() from None
         except OSError:
             # Many NFS and Lustre mounts have no flock; what is written in the file decides there.
-            pass
+            has_flock = False
         owner, silent_s = self._owner(), self._silent_s()
         alive = None if owner is None else owner.is_alive()
         if alive or (owner is not None and alive is None and silent_s < self.silent_s):
             raise self._refusal()
         self._write(ProcessIdentity.own().text())
+        if not has_flock:
+            # Of two calls that began at the same moment, the one that wrote last has it.
+            time.sleep(self.settle_s)
+            if self._owner() != ProcessIdentity.own():
+                raise self._refusal()
         atexit.register(self._write, "")
         Thread(target=self._beat, daemon=True).start()
 
@@ -65,7 +76,9 @@ class BuildLock:
     def _beat(self) -> None:
         while True:
             time.sleep(self.beat_s)
-            os.utime(self._stream.fileno())
+            # A file server may be away for a moment; the lock is ours still.
+            with suppress(OSError):
+                os.utime(self._stream.fileno())
 
     def _refusal(self) -> TwoCallsError:
         owner, here = self._owner(), Path.cwd()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from dsbench.errors import BuildError
 
@@ -54,10 +55,18 @@ def _build(snakefile: Path, targets: list[str], config: Mapping):
         ResourceSettings,
     )
 
-    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api:
+    with (
+        SnakemakeApi(OutputSettings(quiet={Quietness.ALL}, dryrun=True)) as api,
+        NamedTemporaryFile("w", suffix=".json") as configuration,
+    ):
+        # As a file, since a Snakefile that names one insists on it where none is given.
+        json.dump(config, configuration)
+        configuration.flush()
         rules = api.workflow(
             snakefile=snakefile,
-            config_settings=ConfigSettings(config=config, replace_workflow_config=True),
+            config_settings=ConfigSettings(
+                configfiles=[Path(configuration.name)], replace_workflow_config=True
+            ),
             resource_settings=ResourceSettings(cores=1),
         )
         dag_api = rules.dag(DAGSettings(targets=set(targets)))

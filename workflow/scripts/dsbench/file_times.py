@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from dsbench.build_lock import file_system_time
 
 # A second clock, as of a file server, may be ahead by a little all the time.
 TOLERANCE_S = 5
+STEP_NS = 1_000_000
 
 
 def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
@@ -17,8 +19,12 @@ def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
     """
     now = file_system_time(directory)
     ahead = sorted((time, path) for path, time in _times(folders) if time > now + TOLERANCE_S)
-    for _, path in ahead:
-        os.utime(path)
+    times = sorted({time for time, _ in ahead})
+    # The clock that a file system stamps files with stands still for milliseconds, and equal times have no order.
+    present_ns = {time: round(now * 1e9) - STEP_NS * back for back, time in enumerate(reversed(times))}
+    for time, path in ahead:
+        with suppress(FileNotFoundError):
+            os.utime(path, ns=(present_ns[time], present_ns[time]))
     return len(ahead), ahead[-1][0] - now if ahead else 0.0
 
 
@@ -26,12 +32,14 @@ def _times(folders: list[Path]) -> Iterator[tuple[str, float]]:
     """Yield files with their time of change in seconds; of an environment only what lies on top."""
     open_folders = [str(folder) for folder in folders if folder.is_dir()]
     while open_folders:
-        with os.scandir(open_folders.pop()) as entries:
+        # Where another call builds, which is refused later, files come and go.
+        with suppress(FileNotFoundError), os.scandir(open_folders.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False) and not _is_environment(entry.path):
                     open_folders.append(entry.path)
                 elif entry.is_file(follow_symlinks=False):
-                    yield entry.path, entry.stat().st_mtime
+                    with suppress(FileNotFoundError):
+                        yield entry.path, entry.stat().st_mtime
 
 
 def _is_environment(path: str) -> bool:

@@ -107,7 +107,9 @@ def _mig_instance(word: str, known: list[Gpu]) -> Gpu | None:
             parent = next((each for each in known if each.uuid == gpu[1]), None)
         instance = re.match(r"\s+MIG (\S+)\s.*\(UUID: (MIG-\S+)\)", line)
         if instance and parent and instance[2].startswith(word):
-            return replace(parent, visible=instance[2], mig=instance[1])
+            # Engines and numbers of a slice are not those of the whole.
+            kind = f"{parent.kind}, MIG {instance[1]}"
+            return replace(parent, kind=kind, visible=instance[2], mig=instance[1])
     return None
 
 

@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,17 +12,23 @@ from snakemake.cli import parse_args
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
+from dsbench.build_lock import file_system_time
 from dsbench.node_facts import CHANGED_FILE, NODE_FILE, NodeFactsError, read_node
 from dsbench.tool_run import report_progress
 
 # Its place in the profile's set-resources.
 RULE = "record_node"
 LOG = Path("logs/toolchain/node.log")
+PLAN = "upgrade_plan"
+# An upgrade nobody told of is seen within a day, also where nothing else would run on the node.
+FRESH_S = 24 * 3600
 # Snakemake's options with which it runs no job.
 RUNS_NOTHING = (
     *("dryrun", "touch", "lint", "list_rules", "list_target_rules", "print_compilation", "unlock", "summary"),
     *("detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "report", "archive", "list_changes"),
     *("list_input_changes", "list_params_changes", "list_untracked", "cleanup_metadata", "delete_all_output"),
+    *("delete_temp_output", "cleanup_shadow", "list_conda_envs", "conda_create_envs_only", "containerize"),
+    *("generate_unit_tests", "conda_cleanup_envs"),
 )
 
 
@@ -35,20 +41,26 @@ class _Resources(dict):
 def node_before_dag(arguments: Sequence[str], wanted: str, deepstream_dir: str, project: Path) -> dict:
     """Return what is recorded of the GPU node; where nothing is, a call that runs jobs has a job record it first."""
     node = read_node(wanted, deepstream_dir)
-    if node is not None:
-        return node
     _, settings = parse_args(list(arguments))
+    runs_jobs = not any(getattr(settings, name, None) for name in RUNS_NOTHING)
+    if node is not None and not (runs_jobs and _is_to_be_asked_again(settings.targets or ())):
+        return node
     if settings.executor != "slurm":
         raise NodeFactsError(
             f"config: facts is node, but the executor is {settings.executor or 'local'}; use --workflow-profile"
             " profiles/slurm, or set facts: here"
         )
-    if any(getattr(settings, name, None) for name in RUNS_NOTHING):
+    if not runs_jobs:
         raise NodeFactsError(
             f"{NODE_FILE}: not there or outdated, so what has to be built is not known yet; the same command without"
             " -n asks the GPU node first, with a job of a few seconds"
         )
     return record_node(settings, wanted, deepstream_dir, project)
+
+
+def _is_to_be_asked_again(targets: Iterable[str]) -> bool:
+    """Return whether the answer may have become wrong: by its age, or since a plan is asked for after upgrades."""
+    return PLAN in targets or file_system_time(NODE_FILE.parent) - NODE_FILE.stat().st_mtime > FRESH_S
 
 
 def record_node(settings, wanted: str, deepstream_dir: str, project: Path) -> dict:
@@ -101,8 +113,13 @@ def _option(name: str, value) -> str:
 
 def _submit_and_wait(call: str) -> None:
     """Return once the job has ended well; a call interrupted meanwhile takes the job with it."""
-    # Where Snakemake itself runs in a job, that job's limits would be this one's.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+    # Where Snakemake itself runs in a job, that job's limits would be this one's; which cluster it is stays.
+    is_in_job = "SLURM_JOB_ID" in os.environ
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if not (is_in_job and name.startswith("SLURM_") and name != "SLURM_CONF")
+    }
     LOG.unlink(missing_ok=True)
     process = subprocess.Popen(
         call, shell=True, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

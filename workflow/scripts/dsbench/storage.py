@@ -14,8 +14,8 @@ LEAST_FREE_MIB = 4
 FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
 CLOSED = {
     errno.EROFS: "is on a disk mounted read-only",
-    errno.EACCES: "may not be written",
-    errno.EPERM: "may not be written",
+    errno.EACCES: "may not be read, written or run by this user",
+    errno.EPERM: "may not be changed by this user",
 }
 
 
@@ -25,7 +25,7 @@ def storage_sentence(error: OSError, log: Path) -> str | None:
     if error.errno in FULL:
         return f"{place}: {FULL[error.errno]}; free some space and run the same command again"
     if error.errno in CLOSED:
-        return f"{place}: {CLOSED[error.errno]}; make it writable and run the same command again"
+        return f"{place}: {CLOSED[error.errno]}; correct that and run the same command again"
     return None
 
 

@@ -58,9 +58,12 @@ def read_history(file: Path) -> list[dict]:
     entries = []
     for number, line in enumerate(file.read_text().splitlines() if file.is_file() else [], 1):
         try:
-            entries.append(json.loads(line))
+            entry = json.loads(line)
         except ValueError as error:
             raise BuildError(f"{file}: line {number} is not JSON ({error}); remove that line") from error
+        if not isinstance(entry, dict) or not {"schema", "toolchain", "measured_utc"} <= entry.keys():
+            raise BuildError(f"{file}: line {number} is no entry of a history; remove that line")
+        entries.append(entry)
     return entries
 
 

@@ -59,7 +59,10 @@ def wall_time(file: Path) -> dict:
     if not file.is_file():
         return {"step": file.stem, "wall_s": None, "max_rss_mib": None}
     with file.open(newline="") as stream:
-        row = next(csv.DictReader(stream, delimiter="\t"))
+        row = next(csv.DictReader(stream, delimiter="\t"), None)
+    # Snakemake writes it in place, so a kill or a full disk leaves it empty.
+    if row is None:
+        return {"step": file.stem, "wall_s": None, "max_rss_mib": None}
     # A step shorter than Snakemake's first sample has no memory figure.
     rss = row["max_rss"]
     known = rss not in ("NA", "-")
