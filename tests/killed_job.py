@@ -87,13 +87,13 @@ class KilledJob:
         return None
 
     def check_complete(self) -> None:
-        """Check that nothing is left to do and nothing left over."""
+        """Check that every artefact is there and up to date, and nothing left over."""
         self.check_half_files()
         if left := [file for file in files(self.directory) if PREFIX in file]:
             raise KillError(f"left over: {left}")
         if left := list((self.directory / ".snakemake/incomplete").rglob("*.*")):
             raise KillError(f"still marked as incomplete: {left}")
-        process = self.call("-n")
+        process = self.call("-n", "all")
         process.wait()
         if process.returncode != 0 or "Nothing to be done" not in self.log.read_text():
             raise KillError(f"the finished tree still has jobs:\n{self.log.read_text()[-3000:]}")
