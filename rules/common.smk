@@ -108,6 +108,21 @@ FRAMES = ["frame_first", "frame_middle", "frame_last"]
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 
+# They write a small file from another: a cluster's queue would take a hundred times as long as they do.
+localrules:
+    write_labels,
+    write_parser,
+    choose_max_batch,
+    write_nvinfer_config,
+    write_nvinfer_config_ds,
+    write_kitti_config,
+    judge_kitti,
+    write_streams_config,
+    summarise_run1,
+    summarise_run2,
+    write_scripts,
+
+
 wildcard_constraints:
     model=model_pattern(config["models"], config["source"]),
     batch="[1-9][0-9]*",
