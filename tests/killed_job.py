@@ -93,7 +93,7 @@ class KilledJob:
             raise KillError(f"left over: {left}")
         if left := list((self.directory / ".snakemake/incomplete").rglob("*.*")):
             raise KillError(f"still marked as incomplete: {left}")
-        process = self.call("-n", "all")
+        process = self.call("all", "-n")
         process.wait()
         if process.returncode != 0 or "Nothing to be done" not in self.log.read_text():
             raise KillError(f"the finished tree still has jobs:\n{self.log.read_text()[-3000:]}")
