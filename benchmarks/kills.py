@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("finished", type=Path)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=6)
-    parser.add_argument("--longest-s", type=float, default=15, help="of the time from start to kill")
+    parser.add_argument("--longest-s", type=float, default=35, help="of the time from start to kill")
     parser.add_argument("--fakes", action="store_true")
     asked = parser.parse_args()
     chance = random.Random(asked.seed)
