@@ -26,7 +26,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "workflow/scripts")]
 
-from workflow_run import command, environment, planned  # noqa: E402
+from workflow_run import WITHOUT_PROGRAMS, command, copied, environment, planned  # noqa: E402
 
 MODEL = "rtdetr"
 # The job table, and not each job.
@@ -47,8 +47,7 @@ def config_of(names: list[str]) -> str:
 
 def make_trees(finished: Path, directory: Path, names: list[str]) -> None:
     """Fill `directory` with the finished job under each of `names`."""
-    skipped = shutil.ignore_patterns("bin", "lib", "lib64", "include")
-    shutil.copytree(finished / "build", directory / "build", ignore=skipped)
+    shutil.copytree(finished / "build", directory / "build", ignore=WITHOUT_PROGRAMS)
     shutil.copytree(
         finished / ".snakemake", directory / ".snakemake", ignore=shutil.ignore_patterns("metadata")
     )
@@ -155,12 +154,7 @@ def measure(
 
 def finish_peer(finished: Path, directory: Path, bare: Path) -> None:
     """Make `directory` the finished job of the peer: a copy of the files, and records as it writes them itself."""
-    shutil.copytree(
-        finished,
-        directory,
-        ignore=shutil.ignore_patterns(".snakemake", "bin", "lib", "lib64", "include"),
-        dirs_exist_ok=True,
-    )
+    shutil.rmtree(copied(finished, directory) / ".snakemake")
     bare.write_text(bare_workflow(finished, [MODEL]))
     timed([*_peer(bare, directory), "--touch", "--forceall", *QUIET], directory)
 

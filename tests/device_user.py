@@ -20,7 +20,7 @@ def main() -> None:
         os.setuid(int(user[0]))
     lock = DeviceLock(device, Path(directory))
     print(
-        "mine" if lock.take("/work/of/nobody.log") else f"held by {lock.holder and lock.holder.user}",
+        "mine" if lock.take("/jobs/of/nobody.log") else f"held by {lock.holder and lock.holder.user}",
         flush=True,
     )
     dead = getattr(lock.dead, "user", None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from dsbench.caller import descendants
 from dsbench.process_identity import start_ticks
 from dsbench.whole_file import PREFIX
-from workflow_run import PROJECT, REPORT, command, environment, files
+from workflow_run import PROJECT, REPORT, WITHOUT_PROGRAMS, command, environment, files
 
 GRACE_S = 3
 RULE_WORDS = ("rule", "localrule", "checkpoint", "localcheckpoint")
@@ -165,9 +165,8 @@ def fresh(finished: Path, directory: Path) -> None:
     """Make `directory` the main job before its first call, with export environment and exported ONNX there."""
     shutil.rmtree(directory)
     directory.mkdir()
-    skipped = shutil.ignore_patterns("bin", "lib", "lib64", "include")
     for name in ("build", ".snakemake"):
-        shutil.copytree(finished / name, directory / name, ignore=skipped)
+        shutil.copytree(finished / name, directory / name, ignore=WITHOUT_PROGRAMS)
     for file in (directory / "build/toolchain").iterdir():
         if file.name != "export_lock.json":
             file.unlink()

@@ -49,7 +49,7 @@ def test_lock_is_one_process_s_until_it_lets_go(directory, other):
     assert said == ["mine", "after None"]
     lock = DeviceLock("GPU-1", directory)
     assert not lock.take("mine.log")
-    assert (lock.holder.pid, lock.holder.job) == (process.pid, "/work/of/nobody.log")
+    assert (lock.holder.pid, lock.holder.job) == (process.pid, "/jobs/of/nobody.log")
     assert not lock.holder.has_ended()
     assert f"process {process.pid} on " in lock.holder.told() and "(0 min)" in lock.holder.told()
     assert DeviceLock("GPU-2", directory).take("mine.log")

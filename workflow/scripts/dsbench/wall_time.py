@@ -56,11 +56,9 @@ def timing(
 
 def wall_time(file: Path) -> dict:
     """Return `wall_s` and `max_rss_mib` of the step that wrote `file`, None for what is not known."""
-    if not file.is_file():
-        return {"step": file.stem, "wall_s": None, "max_rss_mib": None}
-    with file.open(newline="") as stream:
-        row = next(csv.DictReader(stream, delimiter="\t"), None)
     # Snakemake writes it in place, so a kill or a full disk leaves it empty.
+    lines = file.read_text().splitlines() if file.is_file() else []
+    row = next(csv.DictReader(lines, delimiter="\t"), None)
     if row is None:
         return {"step": file.stem, "wall_s": None, "max_rss_mib": None}
     # A step shorter than Snakemake's first sample has no memory figure.
