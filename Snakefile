@@ -32,6 +32,7 @@ include: "rules/deepstream.smk"
 include: "rules/report.smk"
 include: "rules/upgrade_plan.smk"
 include: "rules/classes.smk"
+include: "rules/checkpoints.smk"
 
 
 rule all:

@@ -42,6 +42,7 @@ def refuse_facts_of_this_host():
 # that one would stay for ever after a kill.
 onstart:
     refuse_facts_of_this_host()
+    ask_again_after_checkpoints()
     try:
         BuildLock(RECORDS / "build.lock").hold()
         if workflow.non_local_exec and (left := cancel_left_jobs()):

@@ -3,6 +3,7 @@
 
 rule copy_config:
     input:
+        fetched=fetch_record,
         files=files_to_export,
         inspect=inspection_without_config,
     output:
@@ -58,6 +59,7 @@ rule save_reference_image:
 
 rule export_onnx:
     input:
+        fetched=fetch_record,
         files=files_to_export,
         config=config_of_source,
         environment=export_environment,
@@ -91,6 +93,7 @@ rule prepare_onnx:
         onnx="build/export/{model}/model.onnx",
         reference="build/export/{model}/reference.npz",
         origin="build/export/{model}/origin.json",
+        fetched=fetch_record,
         files=files_to_export,
     output:
         onnx="models/{model}/model/{model}.onnx",
@@ -113,7 +116,7 @@ rule prepare_onnx:
         "../workflow/scripts/prepare_onnx.py"
 
 
-# The only checkpoint on the way to the ONNX, so that few rules are asked again for their files once it is made.
+# The only checkpoint between source and engine, so that few rules are asked again for their files once it is made.
 checkpoint note_graph_kind:
     input:
         inspect="models/{model}/model/inspect.json",
@@ -178,6 +181,7 @@ rule write_labels:
     input:
         config="models/{model}/config/config.json",
         inspect="models/{model}/model/inspect.json",
+        fetched=fetch_record,
         labels=labels_of_source,
     output:
         "models/{model}/config/labels.txt",

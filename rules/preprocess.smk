@@ -18,6 +18,7 @@ rule prove_preprocessing:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
         labels="models/{model}/config/labels.txt",
+        fetched=fetch_record,
         processor=file_of_source("preprocessor_config.json"),
         video=VIDEO,
         clip="build/toolchain/video.json",

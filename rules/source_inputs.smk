@@ -64,13 +64,20 @@ def labels_of_config(wildcards):
         raise WorkflowError(str(error)) from None
 
 
+def fetch_record(wildcards):
+    """The record of a fetched source, so that Snakemake asks again for what follows once it is made."""
+    return [] if files_of_source(wildcards) else f"build/sources/{wildcards.model}.json"
+
+
 def fetched_files(wildcards):
-    """Return every file of a source by its path; of a remote one once it has been fetched."""
+    """Return every file of a source by its path; of a remote one [] until it has been fetched."""
     if local := files_of_source(wildcards):
         return local
-    record = checkpoints.fetch_source.get(model=wildcards.model).output.fetched
+    record = Path(fetch_record(wildcards))
+    if not record.is_file():
+        return []
     try:
-        source = read_fetched(Path(record))
+        source = read_fetched(record)
     except BuildError as error:
         raise WorkflowError(str(error)) from None
     return [str(source.folder / name) for name in source.names]
@@ -91,30 +98,35 @@ def labels_of_source(wildcards):
     return next(iter(labels_of_config(wildcards)), None) or file_of_source("labels.txt")(wildcards)
 
 
-def source_record(wildcards):
-    """Return the folder of a source and the names taken from it; of a remote one once it has been fetched."""
-    return SourceFolder.of(fetched_files(wildcards))
+def known_source(wildcards):
+    """Return the folder of a source and the names taken from it; of a remote one None until it has been fetched."""
+    files = fetched_files(wildcards)
+    return SourceFolder.of(files) if files else None
 
 
 def config_of_source(wildcards):
     """The accepted config.json, so that a refused architecture stops before anything is made."""
-    return [f"models/{wildcards.model}/config/config.json"] if source_record(wildcards).has_config else []
+    source = known_source(wildcards)
+    return [f"models/{wildcards.model}/config/config.json"] if source and source.has_config else []
 
 
 def inspection_without_config(wildcards):
     """What the graph says, where no config.json says it."""
-    if source_record(wildcards).file("config.json"):
+    source = known_source(wildcards)
+    if source is None or source.file("config.json"):
         return []
     return f"models/{wildcards.model}/model/inspect.json"
 
 
 def labels_for_graph(wildcards):
     """Return the text file that an entry names, where class names tell the head of an ONNX; an export needs none."""
-    return labels_of_config(wildcards) if source_record(wildcards).has_onnx else []
+    source = known_source(wildcards)
+    return labels_of_config(wildcards) if source and source.has_onnx else []
 
 
 def export_environment(wildcards):
-    return [] if source_record(wildcards).has_onnx else "build/.venv_optimum/packages.txt"
+    source = known_source(wildcards)
+    return [] if source is None or source.has_onnx else "build/.venv_optimum/packages.txt"
 
 
 # Said before the DAG is made, where it is one sentence and not the middle of a traceback.

@@ -32,7 +32,6 @@ checkpoint fetch_source:
         listing="models/{model}/model/source.json",
         labels=labels_of_config,
     output:
-        # The first one is what Snakemake asks for on behalf of a rule that needs the files.
         fetched="build/sources/{model}.json",
         provenance="models/{model}/model/provenance.json",
     log:

@@ -7,7 +7,7 @@ from workflow_run import PROJECT
 
 HEAVY = {
     *("onnx", "onnx_graphsurgeon", "onnxruntime", "openvino", "torch", "transformers", "cv2", "scipy"),
-    *("pandas", "numpy", "matplotlib", "seaborn", "huggingface_hub", "pdfkit", "markdown"),
+    *("pandas", "numpy", "matplotlib", "seaborn", "huggingface_hub", "httpx", "pdfkit", "markdown"),
 }
 DRY_RUN = """
 import atexit, sys

@@ -14,6 +14,7 @@ from huggingface_hub import constants
 
 from dsbench import download, hub_errors, partial_file
 from dsbench.errors import BuildError
+from dsbench.remote_file import RemoteFile
 from dsbench.source import parse_source
 from dsbench.source_fetch import fetch_source
 from dsbench.source_listing import list_source
@@ -251,11 +252,12 @@ DOWNLOADER = """
 import sys, httpx, time
 from pathlib import Path
 from dsbench import download
+from dsbench.remote_file import RemoteFile
 told = download.Progress.reached
 def slow(self, size):
     time.sleep(0.02); told(self, size)
 download.Progress.reached = slow
-download.fetch_file(httpx.Client(), sys.argv[1], {}, download.RemoteFile("f", int(sys.argv[2]), sys.argv[3]),
+download.fetch_file(httpx.Client(), sys.argv[1], {}, RemoteFile("f", int(sys.argv[2]), sys.argv[3]),
     Path(sys.argv[4]) / "f", Path(sys.argv[4]) / "partial", httpx.Response.raise_for_status)
 """
 
@@ -291,7 +293,7 @@ def test_a_killed_download_goes_on_where_it_was(hub, tmp_path, blob):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "f").exists()
-    wanted = download.RemoteFile("f", len(LARGE), blob)
+    wanted = RemoteFile("f", len(LARGE), blob)
     check = httpx.Response.raise_for_status
     with httpx.Client() as client:
         download.fetch_file(

@@ -4,14 +4,13 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from dsbench.errors import BuildError
-from dsbench.file_hashes import git_sha1_of, sha256_of
 from dsbench.partial_file import claim
+from dsbench.remote_file import RemoteFile
 from dsbench.secret_words import without_tokens
 from dsbench.tool_run import report_progress
 
@@ -25,29 +24,6 @@ MIB = 1 << 20
 
 class DownloadError(BuildError):
     """A file that could not be fetched whole and unaltered."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One file as the remote side lists it; None where it states no size or hash."""
-
-    name: str
-    bytes: int | None = None
-    sha256: str | None = None
-    git_sha1: str | None = None
-
-    def difference(self, path: Path) -> str | None:
-        """Return in words how the file at `path` differs from the listing, or None."""
-        found = path.stat().st_size
-        if self.bytes is not None and found != self.bytes:
-            return f"{found} bytes, expected {self.bytes}"
-        for kind, expected, hash_of in (
-            ("SHA-256", self.sha256, sha256_of),
-            ("Git hash", self.git_sha1, git_sha1_of),
-        ):
-            if expected is not None and (got := hash_of(path)) != expected:
-                return f"{kind} {got}, expected {expected}"
-        return None
 
 
 class Progress:

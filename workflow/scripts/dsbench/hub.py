@@ -8,9 +8,10 @@ from huggingface_hub import constants
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-from dsbench.download import RemoteFile, fetch_file
+from dsbench.download import fetch_file
 from dsbench.hub_cache import cached_commit, cached_files, copy_from_cache
 from dsbench.hub_errors import HubError, UnreachableError, explained_hub_errors
+from dsbench.remote_file import RemoteFile
 from dsbench.secret_words import token
 from dsbench.source import Source
 

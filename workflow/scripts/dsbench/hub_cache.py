@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from dsbench.download import RemoteFile
+from dsbench.remote_file import RemoteFile
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from dsbench.download import RemoteFile
 from dsbench.file_choice import Choice, choose_files
 from dsbench.file_hashes import sha256_of
 from dsbench.intake import check_regular, judge_folder
 from dsbench.onnx_external_data import external_names
+from dsbench.remote_file import RemoteFile
 from dsbench.source import Source, SourceError
 
 DEEPEST = 2

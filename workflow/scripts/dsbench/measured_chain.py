@@ -35,17 +35,22 @@ class Doubling:
 
         A log that is missing or not whole has to be measured next, and nothing after it is known.
         """
-        batches = [self.first_batch]
-        while True:
-            peak = _known(self.peak, batches[-1])
-            if peak is None or not self.goes_on(batches[-1], peak):
-                return batches
-            batches.append(2 * batches[-1])
+        batches, _ = self._measured()
+        return batches
 
     def decision(self) -> dict | None:
         """Return the decision once every batch that belongs to it is measured, else None."""
-        batches = self.known_batches()
-        return None if _known(self.peak, batches[-1]) is None else self.decide(batches)
+        batches, peaks = self._measured()
+        return None if peaks[-1] is None else self._decided(batches, peaks)
+
+    def _measured(self) -> tuple[list[int], list[int | None]]:
+        """Return the known batches with their PEAK, None for a last one that is to be measured."""
+        batches, peaks = [self.first_batch], []
+        while True:
+            peaks.append(_known(self.peak, batches[-1]))
+            if peaks[-1] is None or not self.goes_on(batches[-1], peaks[-1]):
+                return batches, peaks
+            batches.append(2 * batches[-1])
 
     def goes_on(self, batch: int, peak: int) -> bool:
         """Return whether the batch doubles after `peak` was measured at `batch`."""
@@ -80,6 +85,9 @@ class Doubling:
                 f"{self.log(batches[-1])}: PEAK_GPU_STREAMS {peaks[-1]} is above the batch, so batch"
                 f" {2 * batches[-1]} comes next; run the same command again"
             )
+        return self._decided(batches, peaks)
+
+    def _decided(self, batches: list[int], peaks: list[int]) -> dict:
         return {
             "max_bs": batches[-1],
             "peak_gpu_streams": peaks[-1],

@@ -8,8 +8,9 @@ from urllib.parse import quote
 
 import httpx
 
-from dsbench.download import RemoteFile, fetch_file
+from dsbench.download import fetch_file
 from dsbench.errors import BuildError
+from dsbench.remote_file import RemoteFile
 from dsbench.secret_words import token, without_tokens
 from dsbench.source import Source
 

@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dsbench.download import RemoteFile
 from dsbench.ngc import NgcError
+from dsbench.remote_file import RemoteFile
 from dsbench.secret_words import token, without_tokens
 from dsbench.source import Source
 from dsbench.tool_run import report_progress

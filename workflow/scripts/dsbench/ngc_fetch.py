@@ -6,10 +6,11 @@ from pathlib import Path
 
 from dsbench import ngc, ngc_cli
 from dsbench.archive import unpack
-from dsbench.download import DownloadError, RemoteFile
+from dsbench.download import DownloadError
 from dsbench.file_choice import IntakeError, choose_files
 from dsbench.intake import check_regular
 from dsbench.onnx_external_data import external_names
+from dsbench.remote_file import RemoteFile
 from dsbench.source import Source
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from dsbench import hub
 from dsbench.archive import is_archive
-from dsbench.download import RemoteFile
 from dsbench.file_choice import IntakeError
 from dsbench.file_hashes import sha256_of
 from dsbench.intake import CONFIG, check_regular, judge_folder, refuse_non_detector
 from dsbench.local_source import local_folder
 from dsbench.ngc_fetch import file_fetcher, unpack_archive
 from dsbench.onnx_external_data import external_names
+from dsbench.remote_file import RemoteFile
 from dsbench.source import Source
 from dsbench.source_listing import entry_file, external_files
 

@@ -4,9 +4,9 @@ from pathlib import PurePosixPath
 
 from dsbench import hub, ngc, ngc_cli
 from dsbench.archive import is_archive
-from dsbench.download import RemoteFile
 from dsbench.file_choice import Choice, IntakeError, choose_files, refusal_of
 from dsbench.local_source import list_local
+from dsbench.remote_file import RemoteFile
 from dsbench.source import Source
 
 
