@@ -3,7 +3,7 @@
 from functools import cache
 from types import SimpleNamespace
 
-from dsbench.fetched_source import read_fetched
+from dsbench.fetched_source import forget_lost, read_fetched
 from dsbench.local_source import choose_local, local_folder
 from dsbench.model_names import named_models, patterns_by_source
 from dsbench.source import locate, parse_source
@@ -134,3 +134,9 @@ if workflow.is_main_process:
     for name in named_models(sys.argv[1:]):
         files_of_source(SimpleNamespace(model=name))
         labels_of_config(SimpleNamespace(model=name))
+
+# Without its record Snakemake fetches a source again. A dry run writes nothing, and is told of it as it asks.
+if workflow.is_main_process and not workflow.output_settings.dryrun:
+    for name in named_models(sys.argv[1:]) or config["models"]:
+        if (record := fetch_record(SimpleNamespace(model=name))) and (lost := forget_lost(Path(record))):
+            print(lost)

@@ -108,11 +108,28 @@ def test_lost_downloads_are_fetched_again_and_make_no_later_step_run(fetched, hu
 
 
 def test_downloads_lost_behind_the_record_are_named_and_come_back(fetched, hub):
+    written = (fetched / COPIED).stat().st_mtime_ns
     shutil.rmtree(fetched / "build/downloads")
+    says = "gone or changed since it was fetched; the next call that runs jobs fetches it again"
+    for _ in range(2):
+        done = run(fetched, hub, "-n", COPIED)
+        assert done.returncode != 0
+        assert says in done.stdout
     done = run(fetched, hub, COPIED)
-    assert done.returncode != 0
-    assert "gone or changed since it was fetched; run the same command with `-R fetch_source`" in done.stdout
-    assert run(fetched, hub, COPIED, "-R", "fetch_source").returncode == 0
+    assert done.returncode == 0
+    assert says in done.stdout
+    assert (fetched / "build/downloads").is_dir()
+    assert (fetched / COPIED).stat().st_mtime_ns == written
+    assert "Nothing to be done" in run(fetched, hub, COPIED).stdout
+
+
+def test_a_broken_record_of_a_fetched_source_is_made_again(fetched, hub):
+    (fetched / "build/sources/yolos.json").write_text('{"folder": ')
+    assert "no whole record of a fetched source; the next call" in run(fetched, hub, "-n", COPIED).stdout
+    done = run(fetched, hub, COPIED)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "build/sources/yolos.json: no whole record" in done.stdout
+    assert "Nothing to be done" in run(fetched, hub, COPIED).stdout
 
 
 def test_source_on_the_command_line_needs_no_config_entry(tmp_path, hub):

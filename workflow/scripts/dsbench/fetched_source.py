@@ -7,6 +7,8 @@ from pathlib import Path
 from dsbench.errors import BuildError
 from dsbench.whole_file import write_whole
 
+AGAIN = "the next call that runs jobs fetches it again."
+
 
 @dataclass(frozen=True)
 class FetchedSource:
@@ -23,12 +25,26 @@ def write_fetched(path: Path, folder: Path, files: list[dict]) -> None:
 
 def read_fetched(path: Path) -> FetchedSource:
     """Return the source recorded at `path`; raise BuildError when a file is gone or has another size."""
-    record = json.loads(path.read_text())
-    folder = Path(record["folder"])
-    for entry in record["files"]:
-        file = folder / entry["name"]
-        if not file.is_file() or file.stat().st_size != entry["bytes"]:
-            raise BuildError(
-                f"{file}: gone or changed since it was fetched; run the same command with `-R fetch_source`."
-            )
-    return FetchedSource(folder, tuple(entry["name"] for entry in record["files"]))
+    try:
+        record = json.loads(path.read_text())
+        folder = Path(record["folder"])
+        sizes = {entry["name"]: entry["bytes"] for entry in record["files"]}
+    except (ValueError, KeyError, TypeError):
+        raise BuildError(f"{path}: no whole record of a fetched source; {AGAIN}") from None
+    for name, size_bytes in sizes.items():
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != size_bytes:
+            raise BuildError(f"{file}: gone or changed since it was fetched; {AGAIN}")
+    return FetchedSource(folder, tuple(sizes))
+
+
+def forget_lost(path: Path) -> str | None:
+    """Remove the record at `path` if its files are not as it says, so that they are fetched again; return why."""
+    try:
+        read_fetched(path)
+    except FileNotFoundError:
+        return None
+    except BuildError as error:
+        path.unlink()
+        return str(error)
+    return None
