@@ -1,10 +1,11 @@
 """Time Snakemake needs to make the DAG for 1 to 1,000 configured models, beside a bare workflow: Markdown.
 
-usage: python benchmarks/dag_scale.py FINISHED [--models 1 10 100 1000] [--repeats 1]
+usage: python benchmarks/dag_scale.py FINISHED [--models 1 10 100 1000] [--source demo/checkpoint] [--repeats 1]
 
-FINISHED is the working directory of a finished main job; it is read only. Each model of the tree that is measured is
-the finished one under another name: hard links to its files, Snakemake's records rewritten for the name. Three dry
-runs are measured from the start of the process to its end: nothing built, nothing to do, one model's ONNX changed.
+FINISHED is the working directory of a finished main job, of the model rtdetr from the source named; it is read only.
+Each model of the tree that is measured is the finished one under another name: hard links to its files, Snakemake's
+records rewritten for the name. Three dry runs are measured from the start of the process to its end: nothing built,
+nothing to do, one model's ONNX changed.
 What counts is processor time, which other work on the machine moves less; making a DAG uses one core.
 The peer is the same jobs with the same files as a workflow of plain names: no functions, parameters, checkpoints,
 logs. It has a tree and records of its own, and both look for every kind of change that Snakemake knows. The same
@@ -40,9 +41,9 @@ rule r{number}:
 """
 
 
-def config_of(names: list[str]) -> str:
-    """Return the configuration that has the models `names`, all from the demonstration checkpoint."""
-    return f"models: {json.dumps({name: {'source': 'demo/checkpoint'} for name in names})}\n"
+def config_of(names: list[str], source: str) -> str:
+    """Return the configuration that has the models `names`, all from `source`."""
+    return f"models: {json.dumps({name: {'source': source} for name in names})}\n"
 
 
 def make_trees(finished: Path, directory: Path, names: list[str]) -> None:
@@ -112,7 +113,7 @@ def dry_run(arguments: list[str], directory: Path, repeats: int) -> tuple[float,
 
 
 def measure(
-    finished: Path, scratch: list[Path], names: list[str], repeats: int
+    finished: Path, scratch: list[Path], names: list[str], source: str, repeats: int
 ) -> tuple[list[list[float]], list[int]]:
     """Return the seconds of both workflows in the three states, and the jobs of both DAGs."""
     peer_finished, *directories = scratch
@@ -121,7 +122,7 @@ def measure(
     bare.write_text(bare_workflow(finished, names))
     runs = list(
         zip(
-            (command(directories[0], config=config_of(names)), _peer(bare, directories[1])),
+            (command(directories[0], config=config_of(names, source)), _peer(bare, directories[1])),
             directories,
             (finished, peer_finished),
             strict=True,
@@ -190,6 +191,7 @@ def main() -> None:
     )
     parser.add_argument("finished", type=Path)
     parser.add_argument("--models", type=int, nargs="+", default=[1, 10, 100, 1000])
+    parser.add_argument("--source", default="demo/checkpoint")
     parser.add_argument("--repeats", type=int, default=1)
     asked = parser.parse_args()
     finished = asked.finished.resolve()
@@ -204,7 +206,7 @@ def main() -> None:
                 Path(stack.enter_context(tempfile.TemporaryDirectory(dir=finished.parent, prefix="scale-")))
                 for _ in range(3)
             ]
-            seconds, jobs = measure(finished, scratch, names, asked.repeats)
+            seconds, jobs = measure(finished, scratch, names, asked.source, asked.repeats)
         for state, (mine, peer) in zip(STATES, seconds, strict=True):
             cells = (count, *jobs, state, f"{mine:.1f} s", f"{peer:.1f} s", f"{mine / peer:.2f}")
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
