@@ -73,6 +73,18 @@ def test_a_slow_model_is_called_not_real_time(data):
     assert "PEAK_GPU_STREAMS = 0, MAX_BS = 8" in report
 
 
+def test_the_run_that_was_too_slow_is_shown_where_another_of_one_stream_was_not(data):
+    run1 = slow(data)["deepstream"]["run1"]
+    faster = {"total_fps": 46.75, "fps_per_stream": 46.75, "min_stream_fps": 46.75, "real_time": True}
+    data["deepstream"]["run2"] = run1 | faster
+    data["efficiency"]["run2_pct"] = 100 * 46.75 / data["efficiency"]["reference_imgs_per_sec"]
+    assert "**NOT REAL-TIME: 1 stream at 18.20 FPS per stream, target 30 (Run 1)**" in render_markdown(data)
+    run1.update(faster)
+    data["efficiency"]["run1_pct"] = data["efficiency"]["run2_pct"]
+    says = "**NOT REAL-TIME: 1 stream at 46.75 FPS per stream, target 30 (Run 2), but trtexec alone is slower than one"
+    assert says in render_markdown(data)
+
+
 def test_a_run_that_was_not_measured_is_said_and_never_zero(data):
     section = render_markdown(slow(data)).split("## 8.")[1].split("## 9.")[0]
     assert "Run 2: not measured." in section
