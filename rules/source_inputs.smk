@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from dsbench.fetched_source import forget_lost, read_fetched
 from dsbench.local_source import choose_local, local_folder
 from dsbench.model_names import named_models, patterns_by_source
+from dsbench.read_once import read_once
 from dsbench.source import locate, parse_source
 from dsbench.source_folder import SourceFolder
 
@@ -73,11 +74,10 @@ def fetched_files(wildcards):
     """Return every file of a source by its path; of a remote one [] until it has been fetched."""
     if local := files_of_source(wildcards):
         return local
-    record = Path(fetch_record(wildcards))
-    if not record.is_file():
-        return []
     try:
-        source = read_fetched(record)
+        source = read_once(read_fetched, Path(fetch_record(wildcards)))
+    except FileNotFoundError:
+        return []
     except BuildError as error:
         raise WorkflowError(str(error)) from None
     return [str(source.folder / name) for name in source.names]

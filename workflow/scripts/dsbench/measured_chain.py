@@ -5,12 +5,12 @@ benchmarks/ds/run2.json. They and the names of the files before and after them f
 """
 
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 from dsbench.engine_memory import memory_stop
 from dsbench.errors import BuildError
 from dsbench.perf_log import StreamRun, read_run
+from dsbench.read_once import read_once
 from dsbench.streams import (
     peak_gpu_streams,
     real_time_streams,
@@ -60,7 +60,7 @@ class Doubling:
         """Return why the measured `batch` cannot be doubled, whatever PEAK is; None where it can."""
         if 2 * batch > self.largest_batch:
             return f"largest_batch in the config is {self.largest_batch}"
-        return _once(_memory_stop, self.log(batch))
+        return read_once(_memory_stop, self.log(batch))
 
     def has_step(self, batch: int) -> bool:
         """Return whether `batch` is the first one, doubled any number of times within the limit."""
@@ -70,7 +70,7 @@ class Doubling:
     def peak(self, batch: int) -> int:
         """Return PEAK_GPU_STREAMS as measured at `batch`; refuse a log that does not say it."""
         return peak_gpu_streams(
-            _once(read_measurement, self.log(batch)).queries_per_s, batch, self.target_fps
+            read_once(read_measurement, self.log(batch)).queries_per_s, batch, self.target_fps
         )
 
     def log(self, batch: int) -> Path:
@@ -145,18 +145,7 @@ def _memory_stop(log: Path) -> str | None:
 
 def _accepted(log: Path, windows: int) -> StreamRun | None:
     """Return the run that `log` tells of, None where it is not whole."""
-    return _known(lambda file: _once(read_run, file, streams_of(file), windows), log)
-
-
-def _once(read, log: Path, *more):
-    """Return what `read` finds in the log, read again only where it has changed: every DAG asks many times."""
-    changed = log.stat()
-    return _read_as_of(read, log, *more, (changed.st_mtime_ns, changed.st_size, changed.st_ino))
-
-
-@cache
-def _read_as_of(read, log: Path, *more):
-    return read(log, *more[:-1])
+    return _known(lambda file: read_once(read_run, file, streams_of(file), windows), log)
 
 
 def _known(read, what):
