@@ -48,7 +48,7 @@ def config_of(names: list[str], source: str) -> str:
 
 def make_trees(finished: Path, directory: Path, names: list[str]) -> None:
     """Fill `directory` with the finished job under each of `names`."""
-    shutil.copytree(finished / "build", directory / "build", ignore=WITHOUT_PROGRAMS)
+    shutil.copytree(finished / "build", directory / "build", ignore=WITHOUT_PROGRAMS, dirs_exist_ok=True)
     shutil.copytree(
         finished / ".snakemake", directory / ".snakemake", ignore=shutil.ignore_patterns("metadata")
     )
@@ -132,6 +132,9 @@ def measure(
     def measured() -> list[float]:
         return [dry_run(arguments, directory, repeats)[0] for arguments, directory, _ in runs]
 
+    # The peer knows no downloads: to it they are sources.
+    if (downloads := finished / "build/downloads").is_dir():
+        shutil.copytree(downloads, directories[1] / "build/downloads")
     seconds = [measured()]
     for arguments, directory, whole in runs:
         shutil.rmtree(directory / ".snakemake")
