@@ -16,7 +16,7 @@ def code_version(*modules: str) -> str:
     """Return a hash that changes when one of the `modules` of this package, or one they import, changes."""
     digest = hashlib.sha256()
     for file in sorted(files_behind(*modules)):
-        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + _content(file))
     return digest.hexdigest()[:16]
 
 
@@ -32,10 +32,16 @@ def files_behind(*modules: str) -> set[Path]:
     return found
 
 
-def _files_of(module: str) -> list[Path]:
+@cache
+def _content(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+@cache
+def _files_of(module: str) -> frozenset[Path]:
     """Return a module's file, or all of a package's: which of them it imports may be decided as it runs."""
     path = PACKAGE / module.replace(".", "/")
-    return sorted(path.glob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+    return frozenset(path.glob("*.py") if path.is_dir() else [path.with_suffix(".py")])
 
 
 @cache
@@ -44,7 +50,7 @@ def imported_modules(file: Path) -> frozenset[str]:
 
     Its text is searched: a syntax tree of each module takes four times as long, before every dry run.
     """
-    text = COMMENT.sub("", file.read_text())
+    text = COMMENT.sub("", _content(file).decode())
     names = [name for listed in IMPORT.findall(text) for name in listed.split(",")]
     for module, imported in FROM_IMPORT.findall(text):
         listed = [name.strip() for name in imported.strip("()").split(",")]
