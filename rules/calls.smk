@@ -9,6 +9,11 @@ from dsbench.left_jobs import cancel_left_jobs
 from dsbench.rule_script import TEMPORARY
 from dsbench.storage import check_storage
 
+if workflow.is_main_process and "--no-hooks" in sys.argv:
+    raise WorkflowError(
+        "--no-hooks: the hook at the start keeps a second call out and lets checkpoints add jobs; leave it out"
+    )
+
 announce_caller()
 RECORDS = Path(".snakemake")
 
@@ -25,7 +30,8 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
     files, ahead_s = bring_back([Path("models"), Path("build")], RECORDS)
     if files:
         print(
-            f"the clock was set back: {files} files were up to {ahead_s:.0f} s ahead of it and got its time"
+            f"the clock was set back: {files} files were up to {ahead_s:.0f} s ahead of it and got its time",
+            file=sys.stderr,
         )
 
 

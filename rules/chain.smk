@@ -4,7 +4,7 @@ Three small files with fixed names hold the decisions: max_bs.json, run1.json, r
 them; only what they are made from has measured names. Those follow from the logs of two checkpoints, trtexec at a
 batch and a run of streams: rules that have such logs among their inputs are asked again once one of them is made.
 The functions read what is on disk instead of calling checkpoints.get(), which would switch all change checks of the
-asking job off while a checkpoint is unfinished, and cost a second pass over the DAG (checkpoints.smk).
+asking job off while a checkpoint is unfinished.
 """
 
 from snakemake.iocontainers import Wildcards
@@ -72,11 +72,6 @@ def run2_logs(wildcards):
     return [
         run_log(wildcards.model, tried, 2) for tried in run2_tries(Path(log), streams, WINDOWS, TARGET_FPS)
     ]
-
-
-def is_measured(model):
-    logs = run2_logs(Wildcards(fromdict={"model": model}))
-    return bool(logs) and all(Path(log).is_file() for log in logs)
 
 
 def decisions_before(wildcards):

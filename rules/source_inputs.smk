@@ -3,7 +3,8 @@
 from functools import cache
 from types import SimpleNamespace
 
-from dsbench.fetched_source import forget_lost, read_fetched
+from dsbench.call_options import runs_jobs, settings_of
+from dsbench.fetched_source import read_fetched, what_is_lost
 from dsbench.local_source import choose_local, local_folder
 from dsbench.model_names import named_models, patterns_by_source
 from dsbench.read_once import read_once
@@ -135,8 +136,10 @@ if workflow.is_main_process:
         files_of_source(SimpleNamespace(model=name))
         labels_of_config(SimpleNamespace(model=name))
 
-# Without its record Snakemake fetches a source again. A dry run writes nothing, and is told of it as it asks.
-if workflow.is_main_process and not workflow.output_settings.dryrun:
-    for name in named_models(sys.argv[1:]) or config["models"]:
-        if (record := fetch_record(SimpleNamespace(model=name))) and (lost := forget_lost(Path(record))):
-            print(lost)
+# Without its record Snakemake fetches a source again. Calls that run no jobs are told of it as they ask.
+if workflow.is_main_process:
+    for name in dict.fromkeys([*config["models"], *named_models(sys.argv[1:])]):
+        record = fetch_record(SimpleNamespace(model=name))
+        if record and (lost := what_is_lost(Path(record))) and runs_jobs(settings_of(sys.argv[1:])):
+            Path(record).unlink(missing_ok=True)
+            print(lost, file=sys.stderr)

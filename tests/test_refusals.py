@@ -29,6 +29,13 @@ def test_broken_configuration_is_named(tmp_path, config, says):
     assert says in done.stdout.replace("\n", " ")
 
 
+def test_call_without_the_hook_that_holds_the_lock_is_refused(tmp_path):
+    done = snakemake(tmp_path, "--no-hooks", REPORT)
+    assert done.returncode != 0
+    assert "--no-hooks: the hook at the start keeps a second call out" in done.stdout.replace("\n", " ")
+    assert not (tmp_path / "models").exists()
+
+
 def source(tmp_path, **changes):
     folder = tmp_path / "source"
     shutil.copytree(PROJECT / "demo/checkpoint", folder)

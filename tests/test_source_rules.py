@@ -1,15 +1,18 @@
 """Sources through the whole workflow: one line of config, one download, nothing again, no token anywhere."""
 
+import ast
 import json
 import os
+import re
 import shutil
 
 import pytest
 
+import tiny_graphs as graphs
 from hub_server import COMMIT, OTHER_COMMIT, HubServer, Repository
 from ngc_server import NgcServer
 from small_files import layout, onnx, safetensors, tensor, write
-from workflow_run import files, planned, snakemake
+from workflow_run import PROJECT, files, planned, snakemake
 
 TOKEN = "hf_secretTokenOfTheTests"
 KEY = "nvapi-secretKeyOfTheTests"
@@ -67,7 +70,43 @@ def test_second_call_offline_does_nothing(fetched, hub):
 def test_a_dry_run_contacts_nobody(tmp_path, hub):
     done = run(tmp_path, hub, "-n", COPIED)
     assert planned(done.stdout) == {"copy_config": 1, "fetch_source": 1, "list_source": 1}
+    assert "more jobs may follow from what these find out: fetch_source\n" in done.stdout
     assert not hub.requests
+
+
+def input_functions_of_sources():
+    """Return the functions in rules/source_inputs.smk whose answer changes once a source is fetched."""
+    code = ast.parse((PROJECT / "rules/source_inputs.smk").read_text())
+    uses = {
+        function.name: {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+        for function in ast.walk(code)
+        if isinstance(function, ast.FunctionDef)
+    }
+    found = {"fetched_files"}
+    while more := {name for name, used in uses.items() if used & found} - found:
+        found |= more
+    return found
+
+
+def test_every_rule_that_asks_for_files_of_a_source_takes_its_record():
+    text = "\n".join(file.read_text() for file in (PROJECT / "rules").glob("*.smk"))
+    rules = dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S))
+    asks = re.compile(rf"(?<![\w/\"])({'|'.join(input_functions_of_sources())})(?![\w./\"])")
+    asking = {name: body for name, body in rules.items() if asks.search(body)}
+    assert {"export_onnx", "write_labels", "prove_preprocessing"} < asking.keys()
+    assert [name for name, body in asking.items() if "fetched=fetch_record," not in body] == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["--until", "copy_config"]])
+def test_jobs_after_a_download_have_its_files_in_one_call(tmp_path, hub, arguments):
+    graphs.write(graphs.queries(), tmp_path / "model.onnx")
+    content = {"model.onnx": (tmp_path / "model.onnx").read_bytes(), "labels.txt": b"car\nbus\nvan\n"}
+    hub.repositories["org/model"] = Repository(content)
+    done = run(tmp_path, hub, COPIED, "models/yolos/config/labels.txt", *arguments)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert json.loads((tmp_path / COPIED).read_text())["model_type"] == "softmax_queries"
+    assert (tmp_path / "models/yolos/config/labels.txt").exists() is not bool(arguments)
+    assert "Nothing to be done" in run(tmp_path, hub, COPIED, *arguments).stdout
 
 
 def test_another_model_of_the_same_commit_downloads_nothing(fetched, hub):
@@ -111,8 +150,8 @@ def test_downloads_lost_behind_the_record_are_named_and_come_back(fetched, hub):
     written = (fetched / COPIED).stat().st_mtime_ns
     shutil.rmtree(fetched / "build/downloads")
     says = "gone or changed since it was fetched; the next call that runs jobs fetches it again"
-    for _ in range(2):
-        done = run(fetched, hub, "-n", COPIED)
+    for option in ("-n", "--summary", "--touch"):
+        done = run(fetched, hub, option, COPIED)
         assert done.returncode != 0
         assert says in done.stdout
     done = run(fetched, hub, COPIED)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.errors import BuildError
+from dsbench.read_once import read_once
 from dsbench.whole_file import write_whole
 
 AGAIN = "the next call that runs jobs fetches it again."
@@ -38,13 +39,12 @@ def read_fetched(path: Path) -> FetchedSource:
     return FetchedSource(folder, tuple(sizes))
 
 
-def forget_lost(path: Path) -> str | None:
-    """Remove the record at `path` if its files are not as it says, so that they are fetched again; return why."""
+def what_is_lost(path: Path) -> str | None:
+    """Return in a sentence how files of the record at `path` are not as it says; None if they are, or without it."""
     try:
-        read_fetched(path)
+        read_once(read_fetched, path)
     except FileNotFoundError:
         return None
     except BuildError as error:
-        path.unlink()
         return str(error)
     return None

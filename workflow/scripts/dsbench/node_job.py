@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
-from snakemake.cli import parse_args
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from dsbench.build_lock import file_system_time
+from dsbench.call_options import runs_jobs, settings_of
 from dsbench.node_facts import CHANGED_FILE, NODE_FILE, NodeFactsError, read_node
 from dsbench.tool_run import report_progress
 
@@ -22,14 +22,6 @@ LOG = Path("logs/toolchain/node.log")
 PLAN = "upgrade_plan"
 # An upgrade nobody told of is seen within a day, also where nothing else would run on the node.
 FRESH_S = 24 * 3600
-# Snakemake's options with which it runs no job.
-RUNS_NOTHING = (
-    *("dryrun", "touch", "lint", "list_rules", "list_target_rules", "print_compilation", "unlock", "summary"),
-    *("detailed_summary", "dag", "rulegraph", "filegraph", "d3dag", "report", "archive", "list_changes"),
-    *("list_input_changes", "list_params_changes", "list_untracked", "cleanup_metadata", "delete_all_output"),
-    *("delete_temp_output", "cleanup_shadow", "list_conda_envs", "conda_create_envs_only", "containerize"),
-    *("generate_unit_tests", "conda_cleanup_envs"),
-)
 
 
 class _Resources(dict):
@@ -41,16 +33,15 @@ class _Resources(dict):
 def node_before_dag(arguments: Sequence[str], wanted: str, deepstream_dir: str, project: Path) -> dict:
     """Return what is recorded of the GPU node; where nothing is, a call that runs jobs has a job record it first."""
     node = read_node(wanted, deepstream_dir)
-    _, settings = parse_args(list(arguments))
-    runs_jobs = not any(getattr(settings, name, None) for name in RUNS_NOTHING)
-    if node is not None and not (runs_jobs and _is_to_be_asked_again(settings.targets or ())):
+    settings = settings_of(arguments)
+    if node is not None and not (runs_jobs(settings) and _is_to_be_asked_again(settings.targets or ())):
         return node
     if settings.executor != "slurm":
         raise NodeFactsError(
             f"config: facts is node, but the executor is {settings.executor or 'local'}; use --workflow-profile"
             " profiles/slurm, or set facts: here"
         )
-    if not runs_jobs:
+    if not runs_jobs(settings):
         raise NodeFactsError(
             f"{NODE_FILE}: not there or outdated, so what has to be built is not known yet; the same command without"
             " -n asks the GPU node first, with a job of a few seconds"
