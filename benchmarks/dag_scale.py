@@ -8,13 +8,14 @@ records rewritten for the name. Three dry runs are measured from the start of th
 nothing to do, one model's ONNX changed.
 What counts is processor time, which other work on the machine moves less; making a DAG uses one core.
 The peer is the same jobs with the same files as a workflow of plain names: no functions, parameters, checkpoints,
-logs. It has a tree and records of its own, and both look for every kind of change that Snakemake knows. The same
-Snakemake runs both, one after the other, at every size.
+logs. It has a tree and records of its own; both are asked for all artefacts, and look for every kind of change that
+Snakemake knows. The same Snakemake runs both, one after the other, at every size.
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -118,8 +119,8 @@ def measure(
     """Return the seconds of both workflows in the three states, and the jobs of both DAGs."""
     peer_finished, *directories = scratch
     bare = peer_finished / "bare.smk"
-    finish_peer(finished, peer_finished, bare)
-    bare.write_text(bare_workflow(finished, names))
+    artefacts = finish_peer(finished, peer_finished, bare, source)
+    bare.write_text(bare_workflow(finished, names, artefacts))
     runs = list(
         zip(
             (command(directories[0], config=config_of(names, source)), _peer(bare, directories[1])),
@@ -156,11 +157,18 @@ def measure(
     return seconds, jobs
 
 
-def finish_peer(finished: Path, directory: Path, bare: Path) -> None:
-    """Make `directory` the finished job of the peer: a copy of the files, and records as it writes them itself."""
-    shutil.rmtree(copied(finished, directory) / ".snakemake")
-    bare.write_text(bare_workflow(finished, [MODEL]))
+def finish_peer(finished: Path, directory: Path, bare: Path, source: str) -> list[str]:
+    """Make `directory` the finished job of the peer; return what the build makes for MODEL, of which both are asked.
+
+    It holds a copy of the files, and records as the peer writes them itself.
+    """
+    copied(finished, directory)
+    everything = command(directory, "-n", "--forceall", config=config_of([MODEL], source))
+    artefacts = re.search(r"^(?:local)?rule all:\n    input: (.*)$", timed(everything, directory)[1], re.M)
+    shutil.rmtree(directory / ".snakemake")
+    bare.write_text(bare_workflow(finished, [MODEL], artefacts[1].split(", ")))
     timed([*_peer(bare, directory), "--touch", "--forceall", *QUIET], directory)
+    return artefacts[1].split(", ")
 
 
 def _peer(bare: Path, directory: Path) -> list[str]:
@@ -168,14 +176,17 @@ def _peer(bare: Path, directory: Path) -> list[str]:
     return [*call, "--cores", "2"]
 
 
-def bare_workflow(finished: Path, names: list[str]) -> str:
-    """Return a Snakefile with the jobs that Snakemake's records tell of: their files, and nothing else."""
+def bare_workflow(finished: Path, names: list[str], artefacts: list[str]) -> str:
+    """Return a Snakefile with the jobs that Snakemake's records tell of: their files, and nothing else.
+
+    Its first rule asks for the `artefacts` of MODEL, for each of the `names`.
+    """
     jobs: dict[str, list[str]] = {}
     for record in _records(finished):
         facts = json.loads(record.read_text())
         shown = repr([file.replace(MODEL, "{model}") for file in facts["input"] or []])
         jobs.setdefault(f"{facts['rule']} {shown} {facts['log']}", []).append(_key(record))
-    wanted = f"expand('models/{{m}}/reports/benchmark_report.pdf', m={names!r})"
+    wanted = f"sorted(set(expand({[file.replace(MODEL, '{m}') for file in artefacts]!r}, m={names!r})))"
     rules = [f"wildcard_constraints: model='[^/]+'\nrule all:\n    input: {wanted}\n"]
     for number, (job, outputs) in enumerate(jobs.items()):
         shown = job.partition(" ")[2].rpartition(" [")[0]

@@ -15,7 +15,7 @@ from dsbench.config_check import check_config
 from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
 from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
-from dsbench.model_names import check_targets, model_entry, model_pattern
+from dsbench.model_names import NAME, check_targets, model_entry
 from dsbench.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.runtime import choose_runtime, runtime_of
@@ -124,7 +124,7 @@ localrules:
 
 
 wildcard_constraints:
-    model=model_pattern(config["models"], config["source"]),
+    model=NAME,
     batch="[1-9][0-9]*",
     streams="[1-9][0-9]*",
     run="[12]",
@@ -156,7 +156,10 @@ PIXEL_FACTS = facts(["pyav", "compiler"])
 
 
 def entry_of(wildcards):
-    return model_entry(config["models"], config["source"], wildcards.model)
+    try:
+        return model_entry(config["models"], config["source"], wildcards.model)
+    except BuildError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def graph_kind(model):

@@ -157,5 +157,7 @@ def test_command_line_source_is_for_models_without_an_entry():
     assert model_entry(models, "org/name", "a") == models["a"]
     assert model_entry(models, "org/name", "b") == {"source": "org/name"}
     check_targets(["--cores", "1", "models/b/model/b.onnx"], models, "org/name")
+    with pytest.raises(BuildError, match="b: no such model, the config has a; add it"):
+        check_targets(["--cores", "1", "models/b/model/b.onnx"], models, None)
     with pytest.raises(BuildError, match="a has the source x in the config"):
         check_targets(["models/a/model/a.onnx"], models, "org/name")

@@ -2,16 +2,14 @@
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from dsbench.errors import BuildError
 
+# Not the configured names: Snakemake writes a constraint into every file's pattern, and searches that for every job.
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
+MOST_SHOWN = 10
 TREE = re.compile(r"(?:\./)?models/([^/]*)(?:/|$)")
-
-
-def model_pattern(models: dict, source: str | None) -> str:
-    """Return the regex of the names that can be built: those configured, any good name where `source` is given."""
-    return NAME if source is not None else "|".join(models)
 
 
 def patterns_by_source(models: dict, source: str | None, is_remote: Callable[[str], bool]) -> tuple[str, str]:
@@ -30,7 +28,12 @@ def patterns_by_source(models: dict, source: str | None, is_remote: Callable[[st
 
 
 def model_entry(models: dict, source: str | None, name: str) -> dict:
-    """Return the configuration of one model: its entry, else one that has only the `source`."""
+    """Return the configuration of one model: its entry, else one that has only the `source`; refuse other names."""
+    if name not in models and source is None:
+        raise BuildError(
+            f"{name}: no such model, the config has {', '.join(islice(models, MOST_SHOWN))}"
+            f"{', …' if len(models) > MOST_SHOWN else ''}; add it to `models`, or give --config source=…"
+        )
     return models.get(name) or {"source": source}
 
 
@@ -48,6 +51,7 @@ def check_targets(arguments: Sequence[str], models: dict, source: str | None) ->
                 f"models/{name[:80]!r}: a model's name has letters, digits, _ and - only, at most 64 of them;"
                 " choose another name in the target."
             )
+        model_entry(models, source, name)
         if source is not None and name in models and models[name]["source"] != source:
             raise BuildError(
                 f"{name} has the source {models[name]['source']} in the config; choose another name in the target."
