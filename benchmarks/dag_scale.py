@@ -164,11 +164,12 @@ def finish_peer(finished: Path, directory: Path, bare: Path, source: str) -> lis
     """
     copied(finished, directory)
     everything = command(directory, "-n", "--forceall", config=config_of([MODEL], source))
-    artefacts = re.search(r"^(?:local)?rule all:\n    input: (.*)$", timed(everything, directory)[1], re.M)
+    asked = re.search(r"^(?:local)?rule all:\n    input: (.*)$", timed(everything, directory)[1], re.M)
+    artefacts = asked[1].split(", ")
     shutil.rmtree(directory / ".snakemake")
-    bare.write_text(bare_workflow(finished, [MODEL], artefacts[1].split(", ")))
+    bare.write_text(bare_workflow(finished, [MODEL], artefacts))
     timed([*_peer(bare, directory), "--touch", "--forceall", *QUIET], directory)
-    return artefacts[1].split(", ")
+    return artefacts
 
 
 def _peer(bare: Path, directory: Path) -> list[str]:
