@@ -35,6 +35,7 @@ rule make_export_environment:
     params:
         code=code_version("export_environment"),
         lock=str(PROJECT / "envs/export.lock"),
+        shared=config["environments"],
     script:
         "../workflow/scripts/make_export_environment.py"
 

@@ -13,6 +13,7 @@ use rule make_export_environment as make_tensorrt_parse_environment with:
     params:
         code=code_version("export_environment"),
         lock=lambda _, input: input.lock,
+        shared=config["environments"],
 
 
 rule parse_with_tensorrt:

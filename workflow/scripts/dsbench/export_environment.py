@@ -4,11 +4,44 @@ import subprocess
 import sys
 from pathlib import Path
 
+from filelock import FileLock
+
 from dsbench.errors import BuildError
+from dsbench.file_hashes import sha256_of
+from dsbench.whole_file import write_whole
+
+PACKAGES = "packages.txt"
+# What a virtual environment consists of; Python finds its packages from the place of the program that it was called by.
+PARTS = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
 
 
-def make_export_environment(directory: Path, lock: Path, log: Path) -> list[str]:
-    """Create `directory` afresh from the lock file; return its packages as name==version lines."""
+def make_export_environment(directory: Path, lock: Path, log: Path, shared: Path | None = None) -> None:
+    """Create `directory` afresh from the lock file; its packages.txt lists its packages as name==version lines.
+
+    With `shared`, the environment lies in that folder, once for each lock file and Python, and `directory` links to it.
+    """
+    if shared is None:
+        _install(directory, lock, log)
+        return
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    place = (
+        shared.expanduser().resolve() / f"{directory.name.lstrip('.')}-{sha256_of(lock)[:12]}-python{version}"
+    )
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not (place / PACKAGES).is_file():
+            _install(place, lock, log)
+    directory.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        link = directory / part
+        if link.is_symlink():
+            link.unlink()
+        if (place / part).exists():
+            link.symlink_to(place / part)
+    write_whole(directory / PACKAGES, (place / PACKAGES).read_text())
+
+
+def _install(directory: Path, lock: Path, log: Path) -> None:
     python = directory / "bin/python"
     steps = (
         [sys.executable, "-m", "venv", "--clear", str(directory)],
@@ -28,4 +61,4 @@ def make_export_environment(directory: Path, lock: Path, log: Path) -> list[str]
         text=True,
         check=True,
     )
-    return sorted(listing.stdout.split())
+    write_whole(directory / PACKAGES, "\n".join(sorted(listing.stdout.split())) + "\n")
