@@ -1,11 +1,17 @@
 """Any object detector to a measured, validated DeepStream deployment."""
 
+from pathlib import Path
+
 from snakemake.utils import min_version, validate
 
 min_version("9.20")
 
 
-configfile: "config/config.yaml"
+# A working directory may have a configuration of its own.
+own_config = Path("config/config.yaml")
+
+
+configfile: str(own_config if own_config.is_file() else Path(workflow.basedir, own_config))
 
 
 validate(config, "config/schema.yaml")

@@ -23,7 +23,7 @@ rule run_reference:
     resources:
         beside_gpu=1,
     params:
-        code=code_version("reference_run", "labels"),
+        code=code_version("run_reference"),
         arithmetic=REFERENCE_ARITHMETIC,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         frames=config["agreement"]["frames"],
@@ -37,6 +37,8 @@ rule judge_agreement:
         kitti="models/{model}/samples/kitti_output",
         manifest="models/{model}/validation/kitti_manifest.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        engine=max_engine,
         parser="models/{model}/parser/libparser.so",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
@@ -54,7 +56,7 @@ rule judge_agreement:
     resources:
         beside_gpu=1,
     params:
-        code=code_version("agreement_gate", "diverging_stage", "labels"),
+        code=code_version("judge_agreement"),
         arithmetic=REFERENCE_ARITHMETIC,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         iou=config["agreement"]["iou"],
@@ -78,7 +80,7 @@ rule cut_slot_clips:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("slot_clips"),
+        code=code_version("cut_slot_clips"),
         frames=config["batch_slots"]["frames"],
     script:
         "../workflow/scripts/cut_slot_clips.py"
@@ -95,12 +97,14 @@ rule check_batch_slots:
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
         nvinfer_ds="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
+        engine=max_engine,
         inspect="models/{model}/model/inspect.json",
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         facts=RUNNER_FACTS,
     output:
-        "models/{model}/validation/batch_slots.json",
+        verdict="models/{model}/validation/batch_slots.json",
+        runs=directory("build/batch_slots/{model}"),
     log:
         "logs/{model}/check_batch_slots.log",
         alone="logs/{model}/batch_slots_alone.log",
@@ -116,7 +120,7 @@ rule check_batch_slots:
     resources:
         gpu=1,
     params:
-        code=code_version("slot_runs", "batch_slots", "families", "measuring_device"),
+        code=code_version("check_batch_slots"),
         program=RUNTIME.deepstream_app,
         timeout_s=config["deepstream"]["timeout_s"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

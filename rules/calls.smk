@@ -3,8 +3,9 @@
 import shutil
 
 from dsbench.build_lock import BuildLock
+from dsbench.call_options import runs_jobs, settings_of
 from dsbench.caller import announce_caller
-from dsbench.file_times import bring_back
+from dsbench.file_times import bring_back, emptied
 from dsbench.left_jobs import cancel_left_jobs
 from dsbench.rule_script import TEMPORARY
 from dsbench.storage import check_storage
@@ -16,6 +17,8 @@ if workflow.is_main_process and "--no-hooks" in sys.argv:
 
 announce_caller()
 RECORDS = Path(".snakemake")
+RUNS_JOBS = runs_jobs(settings_of(sys.argv[1:])) if workflow.is_main_process else True
+TREES = [Path("models"), Path("build")]
 
 # Snakemake compares times of change as soon as it makes the DAG. A dry run writes nothing.
 if workflow.is_main_process and not workflow.output_settings.dryrun:
@@ -27,12 +30,19 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
     except BuildError as error:
         raise WorkflowError(str(error)) from None
     RECORDS.mkdir(exist_ok=True)
-    files, ahead_s = bring_back([Path("models"), Path("build")], RECORDS)
+    files, ahead_s = bring_back(TREES, RECORDS)
     if files:
         print(
             f"the clock was set back: {files} files were up to {ahead_s:.0f} s ahead of it and got its time",
             file=sys.stderr,
         )
+
+# Snakemake takes a file that is there for a whole one.
+if workflow.is_main_process:
+    for file in emptied(TREES):
+        print(f"{file}: is empty, so it is made anew", file=sys.stderr)
+        if not workflow.output_settings.dryrun:
+            file.unlink()
 
 
 def refuse_facts_of_this_host():

@@ -1,10 +1,10 @@
 """Input functions for the names that follow from measured numbers: MAX_BS and the streams of both runs.
 
-Three small files with fixed names hold the decisions: max_bs.json, run1.json, run2.json. Everything else depends on
-them; only what they are made from has measured names. Those follow from the logs of two checkpoints, trtexec at a
-batch and a run of streams: rules that have such logs among their inputs are asked again once one of them is made.
-The functions read what is on disk instead of calling checkpoints.get(), which would switch all change checks of the
-asking job off while a checkpoint is unfinished.
+Three small files with fixed names hold the decisions: max_bs.json, run1.json, run2.json. The engine, the logs and what
+is made from them have measured names, which follow from three checkpoints: trtexec at a batch, the decision on MAX_BS,
+and a run of streams. Rules that have a file of theirs among their inputs are asked again once it is made. The functions
+read what is on disk instead of calling checkpoints.get(), which would switch all change checks of the asking job off
+while a checkpoint is unfinished.
 """
 
 from snakemake.iocontainers import Wildcards
@@ -26,17 +26,31 @@ def chain_logs(wildcards):
     return [str(known.log(batch)) for batch in known.known_batches()]
 
 
+def of_engine(model, batch):
+    """Return an engine and its passport, which is read wherever the engine is loaded."""
+    engine = f"models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine"
+    return [engine, f"{engine}.json"]
+
+
 def chain_engines(wildcards):
-    folder = f"models/{wildcards.model}/benchmarks/engines"
-    return [
-        f"{folder}/{wildcards.model}_dynamic_b{batch}.engine"
-        for batch in doubling(wildcards.model).known_batches()
-    ]
+    batches = doubling(wildcards.model).known_batches()
+    return [file for batch in batches for file in of_engine(wildcards.model, batch)]
 
 
 def chain_build_logs(wildcards):
     folder = f"models/{wildcards.model}/benchmarks/engines"
     return [f"{folder}/build_b{batch}.log" for batch in doubling(wildcards.model).known_batches()]
+
+
+def max_engine(wildcards):
+    """Return the engine of MAX_BS with its passport; [] until MAX_BS is decided."""
+    decision = doubling(wildcards.model).decision()
+    return [] if decision is None else of_engine(wildcards.model, decision["max_bs"])
+
+
+def batch_1_engine(wildcards):
+    """Return the engine that is measured at batch 1: that of MAX_BS, or its own where the batch is in the engine."""
+    return of_engine(wildcards.model, 1) if has_static_batch(wildcards.model) else max_engine(wildcards)
 
 
 def last_timing_cache(wildcards):
@@ -93,35 +107,71 @@ def streams_of_engine(wildcards):
     return streams
 
 
+def run_logs(wildcards):
+    return run1_log(wildcards) + run2_logs(wildcards)
+
+
+def deliverables(wildcards):
+    """Return every file of a model that its report tells of, the measured ones as far as their names are known.
+
+    The report takes them all, so that one which was deleted comes back with it.
+    """
+    model = wildcards.model
+    return [
+        *chain_engines(wildcards),
+        *chain_build_logs(wildcards),
+        *chain_logs(wildcards),
+        *run_logs(wildcards),
+        *[log.replace(".log", ".txt") for log in run_logs(wildcards)],
+        *video_artefacts(wildcards),
+        *expand(
+            [
+                "models/{model}/model/source.json",
+                "models/{model}/model/provenance.json",
+                "models/{model}/model/{model}.onnx",
+                "models/{model}/model/inspect.json",
+                "models/{model}/model/inspect.md",
+                "models/{model}/model/export_attempts.json",
+                "models/{model}/model/variants.json",
+                "models/{model}/parser/{parser_file}",
+                "models/{model}/parser/libparser.so",
+                "models/{model}/config/config_infer_primary_{model}.txt",
+                "models/{model}/config/deepstream_app_kitti_{model}.txt",
+                "models/{model}/config/labels.txt",
+                "models/{model}/config/config.json",
+                "models/{model}/scripts/{script}.sh",
+                "models/{model}/benchmarks/max_bs.json",
+                "models/{model}/benchmarks/engines/timing.cache",
+                "models/{model}/benchmarks/b1/trtexec_b1.log",
+                "models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
+                "models/{model}/benchmarks/ds/run1.json",
+                "models/{model}/benchmarks/ds/run2.json",
+                "models/{model}/samples/kitti_output",
+                "models/{model}/validation/{validated}.json",
+                "models/{model}/reports/history.jsonl",
+                "models/{model}/reports/charts/{chart}.png",
+                "models/{model}/reports/benchmark_report.md",
+            ],
+            model=model,
+            chart=CHARTS,
+            parser_file=PARSER_SOURCES,
+            script=SCRIPTS,
+            validated=VALIDATED,
+        ),
+    ]
+
+
 def all_artefacts(_):
-    """Return every file of every configured model, the measured ones by name."""
+    """Return every file of every configured model."""
     wanted = []
     for model in config["models"]:
-        wildcards = Wildcards(fromdict={"model": model})
-        wanted += [
-            *chain_engines(wildcards),
-            *chain_build_logs(wildcards),
-            *chain_logs(wildcards),
-            *run1_log(wildcards),
-            *run2_logs(wildcards),
-            *video_artefacts(wildcards),
-            *expand(
-                [
-                    "models/{model}/model/source.json",
-                    "models/{model}/model/provenance.json",
-                    "models/{model}/benchmarks/max_bs.json",
-                    "models/{model}/benchmarks/engines/timing.cache",
-                    "models/{model}/benchmarks/b1/trtexec_b1.log",
-                    "models/{model}/benchmarks/ds/run1.json",
-                    "models/{model}/benchmarks/ds/run2.json",
-                    "models/{model}/scripts/{script}.sh",
-                    "models/{model}/reports/history.jsonl",
-                    "models/{model}/reports/benchmark_report.html",
-                    "models/{model}/reports/benchmark_report.pdf",
-                    "models/{model}/reports/benchmark_report_{model}.pdf",
-                ],
-                model=model,
-                script=SCRIPTS,
-            ),
-        ]
+        wanted += deliverables(Wildcards(fromdict={"model": model}))
+        wanted += expand(
+            [
+                "models/{model}/reports/benchmark_report.html",
+                "models/{model}/reports/benchmark_report.pdf",
+                "models/{model}/reports/benchmark_report_{model}.pdf",
+            ],
+            model=model,
+        )
     return wanted

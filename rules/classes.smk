@@ -21,6 +21,6 @@ if config["gpu_class"] is None:
         conda:
             "../envs/workflow.yaml"
         params:
-            code=code_version("class_table"),
+            code=code_version("compare_classes"),
         script:
             "../workflow/scripts/compare_classes.py"

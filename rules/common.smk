@@ -15,7 +15,7 @@ from dsbench.config_check import check_config
 from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
 from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
-from dsbench.model_names import NAME, check_targets, model_entry
+from dsbench.model_names import NAME, check_targets, model_entry, reports_of
 from dsbench.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.runtime import choose_runtime, runtime_of
@@ -84,8 +84,10 @@ TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
 TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 GPUS = workflow.global_resources.get("gpu")
-MEASURING_THREADS = measuring_threads(RUNTIME.kind, workflow.cores or 1, GPUS and GPUS.value or 1)
-CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, workflow.cores or 1)
+# None where jobs are submitted to a cluster: `workflow.cores` raises there, and a node's cores are the job's own.
+CORES = workflow.resource_settings.cores if not workflow.non_local_exec else None
+MEASURING_THREADS = measuring_threads(RUNTIME.kind, CORES or 1, GPUS and GPUS.value or 1)
+CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, CORES or 1)
 if workflow.is_main_process:
     announce_share(CORES_WITHOUT_GPU)
 if CORES_WITHOUT_GPU:
@@ -105,6 +107,7 @@ CHARTS = [
     "chart_efficiency",
 ]
 FRAMES = ["frame_first", "frame_middle", "frame_last"]
+VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement", "batch_slots"]
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 
@@ -164,8 +167,10 @@ def entry_of(wildcards):
 
 def graph_kind(model):
     """Read from disk, as all that file names follow from: Snakemake asks again once note_graph_kind is done."""
-    kind = Path(f"build/graph_kinds/{model}.json")
-    return json.loads(kind.read_text()) if kind.is_file() else {"batch": None, "parser_source": None}
+    try:
+        return json.loads(Path(f"build/graph_kinds/{model}.json").read_text())
+    except (OSError, ValueError):
+        return {"batch": None, "parser_source": None}
 
 
 def has_static_batch(model):
@@ -183,13 +188,6 @@ def engine_onnx(wildcards):
     static = f"_static_b{wildcards.batch}" if has_static_batch(wildcards.model) else ""
     half = "_fp16" if PRECISION.needs_half_onnx else ""
     return f"models/{wildcards.model}/model/{wildcards.model}{static}{half}.onnx"
-
-
-def batch_1_engine(wildcards):
-    """The engine for a single image where the batch is in the engine; else it is the one of MAX_BS."""
-    if not has_static_batch(wildcards.model):
-        return []
-    return f"models/{wildcards.model}/benchmarks/engines/{wildcards.model}_dynamic_b1.engine"
 
 
 def video_artefacts(wildcards):

@@ -13,7 +13,7 @@ use rule write_kitti_config as write_streams_config with:
     benchmark:
         "logs/{model}/wall_time/write_streams_config_s{streams}_run{run}.tsv"
     params:
-        code=code_version("app_config", "config_path"),
+        code=code_version("write_app_config"),
         streams=streams_of_engine,
         kitti_directory=None,
         interval_s=config["deepstream"]["interval_s"],
@@ -25,6 +25,7 @@ checkpoint benchmark_streams:
         app_config="models/{model}/benchmarks/ds/ds_s{streams}_run{run}.txt",
         nvinfer="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
         decisions=decisions_before,
+        engine=max_engine,
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
@@ -46,7 +47,7 @@ checkpoint benchmark_streams:
     resources:
         gpu=1,
     params:
-        code=code_version("deepstream_run", "measuring_device"),
+        code=code_version("benchmark_streams"),
         program=RUNTIME.deepstream_app,
         interval_s=config["deepstream"]["interval_s"],
         windows=config["deepstream"]["windows"],
@@ -57,8 +58,6 @@ checkpoint benchmark_streams:
 
 rule summarise_run1:
     input:
-        # What the names of the logs follow from, here and below, so that Snakemake asks for them again.
-        chain=chain_logs,
         max_bs="models/{model}/benchmarks/max_bs.json",
         logs=run1_log,
     output:
@@ -70,7 +69,7 @@ rule summarise_run1:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("measured_chain"),
+        code=code_version("summarise_run"),
         windows=config["deepstream"]["windows"],
         target_fps=TARGET_FPS,
     script:
@@ -79,7 +78,6 @@ rule summarise_run1:
 
 use rule summarise_run1 as summarise_run2 with:
     input:
-        chain=chain_logs,
         run1_log=run1_log,
         max_bs="models/{model}/benchmarks/max_bs.json",
         run1="models/{model}/benchmarks/ds/run1.json",

@@ -25,7 +25,7 @@ rule build_engine:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "measuring_device", "workspace"),
+        code=code_version("build_engine"),
         program=RUNTIME.trtexec,
         precision=config["precision"],
         strongly_typed=config["strongly_typed"],
@@ -37,8 +37,7 @@ rule build_engine:
 
 checkpoint benchmark_max_batch:
     input:
-        engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
-        passport="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine.json",
+        engine=lambda wildcards: of_engine(wildcards.model, wildcards.batch),
         inspect="models/{model}/model/inspect.json",
         facts=BUILDER_FACTS,
         trtexec="build/toolchain/trtexec.json",
@@ -57,7 +56,7 @@ checkpoint benchmark_max_batch:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "measuring_device"),
+        code=code_version("benchmark_engine"),
         program=RUNTIME.trtexec,
         duration_s=config["trtexec"]["duration_s"],
         warm_up_ms=config["trtexec"]["warm_up_ms"],
@@ -65,7 +64,8 @@ checkpoint benchmark_max_batch:
         "../workflow/scripts/benchmark_engine.py"
 
 
-rule choose_max_batch:
+# Whatever loads the engine of MAX_BS has it among its inputs once its name is known.
+checkpoint choose_max_batch:
     input:
         logs=chain_logs,
         engines=chain_engines,
@@ -80,7 +80,7 @@ rule choose_max_batch:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("measured_chain"),
+        code=code_version("choose_max_batch"),
         first_batch=config["first_batch"][RUNTIME.kind],
         largest_batch=config["largest_batch"][RUNTIME.kind],
         target_fps=TARGET_FPS,
@@ -109,7 +109,7 @@ rule benchmark_batch_1:
     resources:
         gpu=1,
     params:
-        code=code_version("trtexec_run", "measuring_device"),
+        code=code_version("benchmark_engine"),
         program=RUNTIME.trtexec,
         duration_s=config["trtexec"]["duration_s"],
         warm_up_ms=config["trtexec"]["warm_up_ms"],

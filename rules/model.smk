@@ -15,7 +15,7 @@ rule copy_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("detector", "model_folder", "export_recipes"),
+        code=code_version("copy_config"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
     script:
         "../workflow/scripts/copy_config.py"
@@ -33,7 +33,7 @@ rule make_export_environment:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("export_environment"),
+        code=code_version("make_export_environment"),
         lock=str(PROJECT / "envs/export.lock"),
         shared=config["environments"],
     script:
@@ -52,7 +52,7 @@ rule save_reference_image:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("video"),
+        code=code_version("save_reference_image"),
         frame=150,
     script:
         "../workflow/scripts/save_reference_image.py"
@@ -81,7 +81,7 @@ rule export_onnx:
     resources:
         beside_gpu=1,
     params:
-        code=code_version("model_onnx", "torch_export", "model_folder"),
+        code=code_version("export_onnx", "torch_export"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
         family=lambda wildcards: entry_of(wildcards).get("family"),
@@ -111,7 +111,7 @@ rule prepare_onnx:
     resources:
         beside_gpu=1,
     params:
-        code=code_version("onnx_prepare", "onnx_interface", "model_folder"),
+        code=code_version("prepare_onnx"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"
@@ -130,6 +130,8 @@ checkpoint note_graph_kind:
     localrule: True
     conda:
         "../envs/workflow.yaml"
+    params:
+        code=code_version("note_graph_kind"),
     script:
         "../workflow/scripts/note_graph_kind.py"
 
@@ -149,7 +151,7 @@ rule bake_batch:
     resources:
         beside_gpu=1,
     params:
-        code=code_version("onnx_static"),
+        code=code_version("bake_batch"),
     script:
         "../workflow/scripts/bake_batch.py"
 
@@ -172,7 +174,7 @@ rule convert_to_half:
     resources:
         beside_gpu=1,
     params:
-        code=code_version("half_accuracy", "families", "labels", "reference_pixels", "onnx_batch"),
+        code=code_version("convert_to_half"),
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:
         "../workflow/scripts/convert_to_half.py"
@@ -193,7 +195,7 @@ rule write_labels:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("class_names"),
+        code=code_version("write_labels"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
         labels=lambda wildcards: entry_of(wildcards).get("labels"),
     script:

@@ -21,7 +21,7 @@ rule write_parser:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("parser_build", "families"),
+        code=code_version("write_parser"),
     script:
         "../workflow/scripts/write_parser.py"
 
@@ -43,7 +43,7 @@ rule compile_parser:
     resources:
         beside_gpu=1,
     params:
-        code=code_version("parser_build", "families"),
+        code=code_version("compile_parser"),
     script:
         "../workflow/scripts/compile_parser.py"
 
@@ -62,7 +62,7 @@ rule write_nvinfer_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("nvinfer_config", "families", "labels"),
+        code=code_version("write_nvinfer_config"),
         batch_size=1,
         precision=config["precision"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
@@ -78,7 +78,7 @@ use rule write_nvinfer_config as write_nvinfer_config_ds with:
     benchmark:
         "logs/{model}/wall_time/write_nvinfer_config_ds.tsv"
     params:
-        code=code_version("nvinfer_config", "families", "labels"),
+        code=code_version("write_nvinfer_config"),
         batch_size=None,
         precision=config["precision"],
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

@@ -37,7 +37,7 @@ rule prove_preprocessing:
     resources:
         beside_gpu=1,
     params:
-        code=code_version("preprocess_proof", "nvinfer_pixels", "families", "labels"),
+        code=code_version("prove_preprocessing"),
         frames=5,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:

@@ -4,11 +4,30 @@ TEMPLATES = PROJECT / "workflow/scripts/dsbench/templates"
 DATA_SCHEMA = TEMPLATES / "benchmark_data.schema.json"
 
 
+def gone_of(wildcards):
+    return [file for file in deliverables(wildcards) if not os.path.exists(file)]
+
+
+def gone_in_plan(wildcards):
+    """The files that a dry run shows as the reason to remake the report; where jobs run, that is removed below."""
+    return [] if RUNS_JOBS else gone_of(wildcards)
+
+
+# Snakemake makes no missing file for a report that is there and newer than all others.
+if workflow.is_main_process and RUNS_JOBS:
+    for model in reports_of(sys.argv[1:]):
+        finished = Path(f"models/{model}/reports/benchmark_report.pdf")
+        if finished.is_file() and (gone := gone_of(Wildcards(fromdict={"model": model}))):
+            print(f"{finished} is made anew with {', '.join(gone)}, now missing", file=sys.stderr)
+            finished.unlink()
+
+
 rule write_scripts:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",
         run1="models/{model}/benchmarks/ds/run1.json",
         run2="models/{model}/benchmarks/ds/run2.json",
+        engine=max_engine,
         inspect="models/{model}/model/inspect.json",
         trtexec="build/toolchain/trtexec.json",
     output:
@@ -20,7 +39,7 @@ rule write_scripts:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("reference_scripts", "trtexec_run", "engine_passport"),
+        code=code_version("write_scripts"),
         programs={"trtexec": RUNTIME.trtexec, "deepstream_app": RUNTIME.deepstream_app},
         measuring=config["trtexec"] | config["deepstream"],
     script:
@@ -34,6 +53,9 @@ rule collect_data:
         run2="models/{model}/benchmarks/ds/run2.json",
         pictures=video_artefacts,
         b1_log="models/{model}/benchmarks/b1/trtexec_b1.log",
+        measured=lambda wildcards: chain_logs(wildcards) + run_logs(wildcards),
+        builds=chain_build_logs,
+        engines=chain_engines,
         preflight="build/toolchain/preflight.md",
         provenance="models/{model}/model/provenance.json",
         config="models/{model}/config/config.json",
@@ -62,10 +84,7 @@ rule collect_data:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version(
-            *("benchmark_data", "engine_data", "wall_time", "report_data", "system_facts"),
-            *("preprocessing", "families", "file_hashes", "labels", "reference_scripts"),
-        ),
+        code=code_version("collect_data"),
         settings={
             "target_fps": TARGET_FPS,
             "target_fps_from": "clip" if config["target_fps"] is None else "config",
@@ -95,7 +114,7 @@ rule keep_history:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("report_data", "toolchain_difference", "toolchain_history"),
+        code=code_version("keep_history"),
     script:
         "../workflow/scripts/keep_history.py"
 
@@ -113,7 +132,7 @@ rule draw_chart:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("charts"),
+        code=code_version("draw_chart"),
     script:
         "../workflow/scripts/draw_chart.py"
 
@@ -133,7 +152,7 @@ rule render_markdown:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("report_markdown"),
+        code=code_version("render_markdown"),
     script:
         "../workflow/scripts/render_markdown.py"
 
@@ -152,7 +171,7 @@ rule render_html:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("report_html"),
+        code=code_version("render_html"),
     script:
         "../workflow/scripts/render_html.py"
 
@@ -160,6 +179,7 @@ rule render_html:
 rule print_pdf:
     input:
         html="models/{model}/reports/benchmark_report.html",
+        told_of=deliverables,
         converter="build/toolchain/wkhtmltopdf.json",
     output:
         pdf="models/{model}/reports/benchmark_report.pdf",
@@ -171,6 +191,7 @@ rule print_pdf:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("report_pdf"),
+        code=code_version("print_pdf"),
+        gone=gone_in_plan,
     script:
         "../workflow/scripts/print_pdf.py"

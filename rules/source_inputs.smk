@@ -50,7 +50,7 @@ def files_of_source(wildcards):
 
 # A remote revision is resolved once: no parameter but the source text makes list_source run again.
 def listing_code(wildcards):
-    return code_version("source_listing") if files_of_source(wildcards) else None
+    return code_version("list_source") if files_of_source(wildcards) else None
 
 
 def source_bases(wildcards):

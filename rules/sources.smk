@@ -43,7 +43,7 @@ checkpoint fetch_source:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("source_fetch", "fetched_source", "source_labels"),
+        code=code_version("fetch_source"),
         source=source_text,
         bases=source_bases,
         downloads="build/downloads",

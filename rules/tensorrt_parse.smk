@@ -11,7 +11,7 @@ use rule make_export_environment as make_tensorrt_parse_environment with:
     benchmark:
         "logs/wall_time/make_tensorrt_parse_environment.tsv"
     params:
-        code=code_version("export_environment"),
+        code=code_version("make_export_environment"),
         lock=lambda _, input: input.lock,
         shared=config["environments"],
 
@@ -30,7 +30,7 @@ rule parse_with_tensorrt:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("tensorrt_parse", "tensorrt_rtx_parse"),
+        code=code_version("parse_with_tensorrt", "tensorrt_rtx_parse"),
         batch=config["first_batch"]["nvidia"],
     script:
         "../workflow/scripts/parse_with_tensorrt.py"

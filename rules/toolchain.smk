@@ -32,7 +32,7 @@ rule check_toolchain:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("preflight"),
+        code=code_version("check_toolchain"),
     script:
         "../workflow/scripts/check_toolchain.py"
 
@@ -49,7 +49,7 @@ rule inspect_video:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("video", "clip"),
+        code=code_version("inspect_video"),
         project=str(PROJECT),
     script:
         "../workflow/scripts/inspect_video.py"

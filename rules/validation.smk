@@ -14,7 +14,7 @@ rule write_kitti_config:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("app_config", "config_path"),
+        code=code_version("write_app_config"),
         streams=1,
         kitti_directory="../samples/kitti_output",
         interval_s=None,
@@ -28,6 +28,7 @@ rule dump_kitti:
         app_config="models/{model}/config/deepstream_app_kitti_{model}.txt",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
+        engine=max_engine,
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         video=VIDEO,
@@ -46,7 +47,7 @@ rule dump_kitti:
     resources:
         gpu=1,
     params:
-        code=code_version("deepstream_run", "kitti", "measuring_device"),
+        code=code_version("dump_kitti"),
         program=RUNTIME.deepstream_app,
         timeout_s=config["deepstream"]["timeout_s"],
     script:
@@ -70,7 +71,7 @@ rule judge_kitti:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("gate", "clip"),
+        code=code_version("judge_kitti"),
         required_ratio=config["gate"]["required_ratio"],
         project=str(PROJECT),
     script:
@@ -83,6 +84,7 @@ if RUNTIME.kind == "nvidia":
         input:
             nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
             max_bs="models/{model}/benchmarks/max_bs.json",
+            engine=max_engine,
             parser="models/{model}/parser/libparser.so",
             labels="models/{model}/config/labels.txt",
             clip="build/toolchain/video.json",
@@ -102,7 +104,7 @@ if RUNTIME.kind == "nvidia":
         resources:
             gpu=1,
         params:
-            code=code_version("detection_video", "engine_passport", "measuring_device"),
+            code=code_version("record_detections"),
             encoder=ENCODER,
             timeout_s=config["deepstream"]["timeout_s"],
         script:
@@ -125,7 +127,7 @@ else:
         conda:
             "../envs/workflow.yaml"
         params:
-            code=code_version("video_overlay"),
+            code=code_version("record_video"),
         script:
             "../workflow/scripts/record_video.py"
 
@@ -142,6 +144,6 @@ rule extract_frames:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("video_overlay"),
+        code=code_version("extract_frames"),
     script:
         "../workflow/scripts/extract_frames.py"

@@ -1,58 +1,106 @@
-"""Editing a library module reruns the rules whose script uses it: each names what its script imports."""
+"""A rule runs again when what its script does changes, with every module behind it, and not for a comment."""
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
 
-from dsbench.code_version import code_version, files_behind, imported_modules
+from dsbench.code_version import (
+    NOT_IN_OUTPUTS,
+    PACKAGE,
+    code_version,
+    files_behind,
+    imported_modules,
+    meaning,
+)
+from workflow_run import PROJECT
 
-PROJECT = Path(__file__).parents[1]
-# They word errors and progress, or say how a tool is called, whose facts are inputs, or how a file gets its name; no
-# artefact holds them.
-NOT_IN_OUTPUTS = files_behind("rule_script", "tool_run", "toolchain", "whole_file")
 # Their code is no reason: a remote revision is resolved once, a fact is probed for each DAG, a plan made for each call.
 WITHOUT = ("list_source", "record_fact", "upgrade_plan")
+CODE = sorted((PROJECT / "workflow").rglob("*.py"))
 
 
 def rules():
-    """Return name, script and modules in code_version() of each rule; a `use rule` has its base's script."""
+    """Return the script of each rule and what its code_version() names; a `use rule` has its base's script."""
+    blocks = [
+        block
+        for file in sorted((PROJECT / "rules").glob("*.smk"))
+        for block in re.split(r"(?m)^ *(?=(?:use rule .*|rule \w+|checkpoint \w+):$)", file.read_text())[1:]
+    ]
     found = {}
-    for file in sorted((PROJECT / "rules").glob("*.smk")):
-        for block in re.split(r"\n(?=(?:use rule|rule|checkpoint) )", file.read_text())[1:]:
-            first = block.split("\n")[0].rstrip(":").split()
-            name, base = (first[4], first[2]) if first[0] == "use" else (first[1], None)
-            script = re.search(r"workflow/scripts/(\w+\.py)", block)
-            code = re.search(r"code_version\((.*?)\),\n {4,8}\w", block, re.S)
-            inherited = found.get(base, (None, []))
-            found[name] = (
-                script[1] if script else inherited[0],
-                re.findall(r'"(\w+)"', code[1]) if code else inherited[1],
-            )
+    for block in sorted(blocks, key=lambda text: text.startswith("use rule")):
+        base, name = re.match(r"(?:use rule (\w+) as|rule|checkpoint) (\w+)", block).groups()
+        script = re.search(r"workflow/scripts/(\w+)\.py", block)
+        code = re.search(r"code_version\((.*?)\)", block)
+        inherited = found.get(base, (None, []))
+        # A rule may have a script for each runtime.
+        found[f"{name}, {script[1]}" if script and name in found else name] = (
+            script[1] if script else inherited[0],
+            re.findall(r'"(\w+)"', code[1]) if code else inherited[1],
+        )
     return {name: facts for name, facts in found.items() if facts[0] and name not in WITHOUT}
 
 
 RULES = rules()
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_a_rule_names_every_module_that_its_script_imports(rule):
-    script, modules = RULES[rule]
-    used = files_behind(*imported_modules(PROJECT / "workflow/scripts" / script))
-    assert sorted(path.name for path in used - files_behind(*modules) - NOT_IN_OUTPUTS) == []
-
-
-def test_rules_are_found_with_their_modules():
+def test_rules_are_found_with_their_scripts():
     assert len(RULES) > 30
-    assert RULES["write_nvinfer_config_ds"][0] == "write_nvinfer_config.py"
-    assert "families" in RULES["write_nvinfer_config_ds"][1]
+    assert RULES["write_nvinfer_config_ds"] == ("write_nvinfer_config", ["write_nvinfer_config"])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_depends_on_its_own_script(rule):
+    script, named = RULES[rule]
+    assert named[:1] == [script]
+
+
+def test_modules_that_a_script_starts_as_programs_are_named():
+    started = {
+        module
+        for file in (PROJECT / "workflow/scripts/dsbench").rglob("*.py")
+        for module in re.findall(r'"-m", "dsbench\.(\w+)"', file.read_text())
+    }
+    named = {module for _, modules in RULES.values() for module in modules[1:]}
+    assert started - named == {"dag_jobs", "node_facts"}, "the plan and the facts have no code_version()"
 
 
 def test_modules_imported_by_name_from_the_package_count():
     names = {path.name for path in files_behind("source_listing")}
     assert {"hub.py", "ngc.py", "ngc_cli.py", "local_source.py"} <= names
     assert "query_sigmoid.py" in {path.name for path in files_behind("families")}
+
+
+def bare(text):
+    """Return a syntax tree without docstrings, as text."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        holds = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        if holds and ast.get_docstring(node) is not None:
+            node.body[0].value.value = ""
+    return ast.dump(tree)
+
+
+@pytest.mark.parametrize("file", CODE, ids=lambda file: file.stem)
+def test_what_a_file_means_is_its_syntax_tree_without_docstrings(file):
+    assert bare(meaning(file)) == bare(file.read_text())
+
+
+def test_comments_docstrings_and_blank_lines_mean_nothing_and_all_else_does(tmp_path):
+    def means(text):
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.py"
+        file.write_text(text)
+        return meaning(file)
+
+    code = '"""Doc."""\n\nA = "#1"\n\n\ndef f():\n    """Say."""\n    return """\n\n# kept\n"""\n'
+    same = '"""Other."""\n# why\nA = "#1"  # what\ndef f():\n    """Do."""\n    return """\n\n# kept\n"""\n'
+    assert means(code) == means(same)
+    for changed in (
+        code.replace("#1", "#2"),
+        code.replace("# kept", "# other"),
+        code.replace("\n\n# kept", "\n# kept"),
+    ):
+        assert means(changed) != means(code)
 
 
 def in_syntax_tree(file):
@@ -80,6 +128,11 @@ def test_imports_are_found_in_the_text_as_python_finds_them(tmp_path):
     assert imported_modules(odd) == in_syntax_tree(odd) == {"a", "b", "d", "e.f", "g"}
 
 
-def test_versions_differ_by_module_and_not_by_call():
-    assert code_version("deepstream_run") != code_version("perf_log")
-    assert code_version("streams") == code_version("streams")
+def test_versions_differ_by_script_and_by_program_and_not_by_call():
+    assert code_version("draw_chart") != code_version("print_pdf")
+    assert code_version("export_onnx") != code_version("export_onnx", "torch_export")
+    assert code_version("draw_chart") == code_version("draw_chart")
+
+
+def test_what_only_words_errors_is_left_out_where_a_script_uses_it_itself():
+    assert all((PACKAGE / f"{module}.py").is_file() for module in NOT_IN_OUTPUTS)

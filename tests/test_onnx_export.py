@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from dsbench.export_attempt import loading_folder
+from dsbench.export_attempt import ExportEndedError, loading_folder
 from dsbench.export_recipes import NEEDS_TRANSFORMERS_5, RECIPES, NoRecipeError, prompt_phrases, recipe_of
 from dsbench.onnx_export import ExportError, export_onnx
 from workflow_run import PROJECT
@@ -30,6 +30,12 @@ def export(tmp_path, monkeypatch):
         return export_onnx(python, source, "detr", None, repair, pixels, tmp_path / "reference.npz", log)
 
     return run
+
+
+@pytest.mark.parametrize(("fault", "said"), [("killed", "signal SIGKILL"), ("no memory", "MemoryError")])
+def test_an_exporter_that_something_ended_is_no_verdict_on_the_model(export, fault, said):
+    with pytest.raises(ExportEndedError, match=rf"export_optimum\.log: optimum ended with .*{said}.*mem_mb"):
+        export(optimum=fault, torchscript="right")
 
 
 def verdicts(outcomes):

@@ -1,6 +1,5 @@
 """Measure one engine at one batch with trtexec."""
 
-import json
 from pathlib import Path
 
 from dsbench.engine_passport import check_passport, machine_facts
@@ -9,19 +8,18 @@ from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
 from dsbench.trtexec_command import profile_of
 from dsbench.trtexec_run import benchmark_engine, trtexec_version
-from dsbench.whole_file import copy_whole
+from dsbench.whole_file import copy_whole, read_json
 
 with explained(snakemake.log[0]):
-    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    inspect = read_json(snakemake.input.inspect)
     batch = int(snakemake.wildcards.get("batch", 1))
-    # Batch 1 is measured on the engine of MAX_BS, unless an engine has its batch in itself.
-    engine = snakemake.input.get("engine") or json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
-    with measuring_device(snakemake.input.facts, snakemake.log[0], Path(engine)) as device:
-        check_passport(Path(engine), machine_facts(snakemake.input.facts))
+    engine = Path(snakemake.input.engine[0])
+    with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
+        check_passport(engine, machine_facts(snakemake.input.facts))
         benchmark_engine(
             program=snakemake.params.program,
-            version=trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text())),
-            engine=Path(engine),
+            version=trtexec_version(read_json(snakemake.input.trtexec)),
+            engine=engine,
             profile=profile_of(inspect, batch),
             batch=batch,
             duration_s=snakemake.params.duration_s,

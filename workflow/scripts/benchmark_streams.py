@@ -1,6 +1,5 @@
 """Measure N looping streams with deepstream-app."""
 
-import json
 from pathlib import Path
 
 from dsbench.deepstream_run import measure_streams
@@ -12,12 +11,12 @@ from dsbench.toolchain import facts_of
 from dsbench.whole_file import copy_whole
 
 with explained(snakemake.log[0]):
-    engine = json.loads(Path(snakemake.input.decisions[0]).read_text())["engine"]
+    engine = Path(snakemake.input.engine[0])
     streams = int(snakemake.wildcards.streams)
     seconds = snakemake.params.windows * snakemake.params.interval_s
     report_progress(f"run {snakemake.wildcards.run}: measuring {streams} streams for about {seconds} s")
-    with measuring_device(snakemake.input.facts, snakemake.log[0], Path(engine)) as device:
-        check_passport(Path(engine), machine_facts(snakemake.input.facts))
+    with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
+        check_passport(engine, machine_facts(snakemake.input.facts))
         run = measure_streams(
             snakemake.params.program,
             Path(snakemake.input.app_config),

@@ -1,6 +1,5 @@
 """Build one dynamic-batch engine with trtexec, and its passport."""
 
-import json
 from pathlib import Path
 
 from dsbench.engine_passport import machine_facts, make_passport, write_passport
@@ -10,16 +9,16 @@ from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
 from dsbench.trtexec_command import precision_for, profile_of
 from dsbench.trtexec_run import build_engine, trtexec_version
-from dsbench.whole_file import copy_whole
+from dsbench.whole_file import copy_whole, read_json
 from dsbench.workspace import workspace_mib
 
 with explained(snakemake.log[0]):
     # Refuses another kind of node before anything is built.
     machine_facts(snakemake.input.facts)
-    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    inspect = read_json(snakemake.input.inspect)
     log, engine = Path(snakemake.log[0]), Path(snakemake.output.engine)
     onnx, timing_cache = Path(snakemake.input.onnx), Path(snakemake.output.timing_cache)
-    version = trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text()))
+    version = trtexec_version(read_json(snakemake.input.trtexec))
     precision = precision_for(version, snakemake.params.precision, snakemake.params.strongly_typed)
     profile = profile_of(inspect, int(snakemake.wildcards.batch))
     layer_info = log.with_suffix(".layers.json") if snakemake.params.has_layer_info else None

@@ -12,28 +12,28 @@ from dsbench.rule_script import explained
 from dsbench.slot_runs import SlotRuns
 from dsbench.tool_run import report_progress
 from dsbench.toolchain import facts_of
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
-    engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
     files, params = snakemake.input, snakemake.params
-    video = json.loads(Path(files.video).read_text())
-    slots = json.loads(Path(files.max_bs).read_text())["max_bs"]
-    family = family_named(json.loads(Path(files.inspect).read_text())["family"])
+    engine = Path(files.engine[0])
+    video = read_json(files.video)
+    slots = read_json(files.max_bs)["max_bs"]
+    family = family_named(read_json(files.inspect)["family"])
     report_progress(f"playing the short clips alone and in all {slots} batch slots")
-    with measuring_device(files.facts, snakemake.log[0], Path(engine)) as device:
-        check_passport(Path(engine), machine_facts(files.facts))
+    with measuring_device(files.facts, snakemake.log[0], engine) as device:
+        check_passport(engine, machine_facts(files.facts))
         runs = SlotRuns(
             program=params.program,
             clip=Clip(Path(files.clip).resolve(), video["width"], video["height"], video["fps"]),
             mirrored=Path(files.mirrored).resolve(),
             nvinfer_single=Path(files.nvinfer),
             nvinfer_batched=Path(files.nvinfer_ds),
-            folder=Path(files.clip).parent / snakemake.wildcards.model,
+            folder=Path(snakemake.output.runs),
             timeout_s=params.timeout_s,
             facts=facts_of(files.facts) | device,
         )
         dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
     threshold = family.default_threshold if params.threshold is None else params.threshold
     result = judge_slots(dumps, video["height"], Tolerance(threshold=threshold, **params.tolerance))
-    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")
+    write_whole(snakemake.output.verdict, json.dumps(result, indent=1) + "\n")

@@ -9,14 +9,16 @@ from dsbench.tool_run import report_progress
 from dsbench.whole_file import copy_whole, write_whole
 
 with explained(snakemake.log[0]):
+    folder = Path(snakemake.output.decision).parent
     doubling = Doubling(
-        Path(snakemake.output.decision).parent,
+        folder,
         snakemake.params.first_batch,
         snakemake.params.largest_batch,
         snakemake.params.target_fps,
     )
     batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
-    decision = doubling.decide(batches) | {"engine": snakemake.input.engines[-1]}
+    engine = folder / f"engines/{snakemake.wildcards.model}_dynamic_b{batches[-1]}.engine"
+    decision = doubling.decide(batches) | {"engine": str(engine)}
     report_progress(f"MAX_BS {decision['max_bs']}, PEAK_GPU_STREAMS {decision['peak_gpu_streams']}")
     copy_whole(snakemake.input.timing_cache, snakemake.output.timing_cache)
     write_whole(snakemake.output.decision, json.dumps(decision, indent=1) + "\n")

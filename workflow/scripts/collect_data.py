@@ -15,16 +15,16 @@ from dsbench.rule_script import explained
 from dsbench.system_facts import runtime_facts, system_facts
 from dsbench.trtexec_log import banner_facts
 from dsbench.wall_time import timing
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 
 def model_facts(tree: Path, files) -> dict:
     """Return the report's `model`."""
     onnx = Path(files.onnx)
-    inspect = json.loads(Path(files.inspect).read_text())
-    config = json.loads(Path(files.config).read_text())
-    provenance = json.loads(Path(files.provenance).read_text())
-    attempts = json.loads(Path(files.attempts).read_text())
+    inspect = read_json(files.inspect)
+    config = read_json(files.config)
+    provenance = read_json(files.provenance)
+    attempts = read_json(files.attempts)
     return {
         "source": provenance["source"],
         "architecture": next(iter(config.get("architectures") or []), None),
@@ -44,7 +44,7 @@ def model_facts(tree: Path, files) -> dict:
 
 def preprocessing_facts(files, threshold: float | None) -> dict:
     """Return the report's `preprocessing`."""
-    inspect = json.loads(Path(files.inspect).read_text())
+    inspect = read_json(files.inspect)
     family = family_named(inspect["family"])
     found = preprocessing_of(inspect["preprocessing"])
     return {
@@ -61,15 +61,15 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
         "parser": family.head.parser_source,
         "symbol": family.head.parser_symbol,
         "notes": list(found.notes),
-        "proof": json.loads(Path(files.preprocess).read_text()),
+        "proof": read_json(files.preprocess),
     }
 
 
 def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
     """Return the report's `validation`: the gates' results and what became of the video."""
     pictures = [Path(file).relative_to(tree).as_posix() for file in video]
-    return json.loads(Path(files.gate).read_text()) | {
-        **{name: json.loads(Path(files[name]).read_text()) for name in ("agreement", "batch_slots")},
+    return read_json(files.gate) | {
+        **{name: read_json(files[name]) for name in ("agreement", "batch_slots")},
         "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }
 
@@ -89,11 +89,11 @@ def commands(tree: Path, scripts: list[str]) -> list[dict]:
 def collect(files, params, model: str) -> dict:
     """Return the whole benchmark_data.json."""
     tree = Path("models", model)
-    decisions = {name: json.loads(Path(files[name]).read_text()) for name in ("max_bs", "run1", "run2")}
+    decisions = {name: read_json(files[name]) for name in ("max_bs", "run1", "run2")}
     measured = numbers.Measured(tree, **decisions)
     settings = params.settings
     system = system_facts(files.facts)
-    facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files.facts}
+    facts = {Path(file).stem: read_json(file) for file in files.facts}
     trt = numbers.trtexec(measured, settings["trtexec"], settings["target_fps"])
     peak = trt["doubling"][-1]["peak_gpu_streams"]
     runs = numbers.deepstream(measured, settings["deepstream"], peak, settings["target_fps"])
@@ -111,9 +111,7 @@ def collect(files, params, model: str) -> dict:
         ),
         "model": model_facts(tree, files),
         "system": system,
-        "video": {
-            key: value for key, value in json.loads(Path(files.clip).read_text()).items() if key != "path"
-        },
+        "video": {key: value for key, value in read_json(files.clip).items() if key != "path"},
         "preprocessing": preprocessing_facts(files, params.threshold),
         "engines": engines,
         "trtexec": trt,

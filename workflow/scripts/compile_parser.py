@@ -1,15 +1,15 @@
 """Compile libparser.so against DeepStream's headers or the project's own, and check its symbol."""
 
-import json
 from pathlib import Path
 
 from dsbench.errors import BuildError
 from dsbench.families import family_named
 from dsbench.parser_build import check_symbol, compile_parser
 from dsbench.rule_script import explained
+from dsbench.whole_file import read_json
 
 with explained(snakemake.log[0]):
-    headers = json.loads(Path(snakemake.input.headers).read_text())
+    headers = read_json(snakemake.input.headers)
     if headers is None:
         raise BuildError(
             "DeepStream's version is unknown, so is the size of its objects; set deepstream.directory"
@@ -20,5 +20,5 @@ with explained(snakemake.log[0]):
         headers["object_bytes"],
         Path(snakemake.log[0]),
     )
-    family = family_named(json.loads(Path(snakemake.input.inspect).read_text())["family"])
+    family = family_named(read_json(snakemake.input.inspect)["family"])
     check_symbol(library, family.head.parser_symbol)

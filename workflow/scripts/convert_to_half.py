@@ -12,11 +12,11 @@ from dsbench.onnx_batch import declared_batch
 from dsbench.preprocessing import preprocessing_of
 from dsbench.reference_pixels import per_channel
 from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole, written_beside
+from dsbench.whole_file import read_json, write_whole, written_beside
 
 with explained(snakemake.log[0]):
     files = snakemake.input
-    inspect = json.loads(Path(files.inspect).read_text())
+    inspect = read_json(files.inspect)
     decoder = decoder_of(inspect, Path(files.labels), snakemake.params.threshold)
     model = onnx.load(files.onnx)
     with np.load(files.reference) as arrays:

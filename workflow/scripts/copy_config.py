@@ -7,7 +7,7 @@ from dsbench.detector import read_detector
 from dsbench.export_recipes import prompt_phrases
 from dsbench.model_folder import ModelFolder
 from dsbench.rule_script import explained
-from dsbench.whole_file import copy_whole, write_whole
+from dsbench.whole_file import copy_whole, read_json, write_whole
 
 with explained(snakemake.log[0]):
     folder = ModelFolder.of(snakemake.input.files).judged()
@@ -22,6 +22,6 @@ with explained(snakemake.log[0]):
     elif config:
         copy_whole(config, output)
     else:
-        inspect = json.loads(Path(snakemake.input.inspect).read_text())
+        inspect = read_json(snakemake.input.inspect)
         facts = {"model_type": inspect["family"], "architectures": []}
         write_whole(output, json.dumps(facts, indent=1) + "\n")

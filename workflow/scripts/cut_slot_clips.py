@@ -1,13 +1,13 @@
 """Cut the short clips that all batch slots play: frames of the clip, and their mirror images."""
 
-import json
 from pathlib import Path
 
 from dsbench.rule_script import explained
 from dsbench.slot_clips import write_slot_clips
+from dsbench.whole_file import read_json
 
 with explained(snakemake.log[0]):
-    total = json.loads(Path(snakemake.input.clip).read_text())["frames"]
+    total = read_json(snakemake.input.clip)["frames"]
     write_slot_clips(
         Path(snakemake.input.video),
         total,

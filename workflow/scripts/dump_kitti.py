@@ -13,11 +13,11 @@ from dsbench.toolchain import facts_of
 from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
-    engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
+    engine = Path(snakemake.input.engine[0])
     directory = Path(snakemake.output.kitti)
     report_progress(f"playing {snakemake.input.video} once; deepstream-app's output is in {snakemake.log[0]}")
-    with measuring_device(snakemake.input.facts, snakemake.log[0], Path(engine)) as device:
-        check_passport(Path(engine), machine_facts(snakemake.input.facts))
+    with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
+        check_passport(engine, machine_facts(snakemake.input.facts))
         dump_kitti(
             snakemake.params.program,
             Path(snakemake.input.app_config),

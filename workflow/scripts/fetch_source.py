@@ -8,10 +8,10 @@ from dsbench.rule_script import explained
 from dsbench.source import parse_source
 from dsbench.source_fetch import fetch_source
 from dsbench.source_labels import read_source_labels
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
-    listing = json.loads(Path(snakemake.input.listing).read_text())
+    listing = read_json(snakemake.input.listing)
     source = parse_source(snakemake.params.source, [Path(base) for base in snakemake.params.bases])
     for named in snakemake.input.labels:
         read_source_labels(Path(named))

@@ -10,13 +10,13 @@ from dsbench.labels import read_labels
 from dsbench.reference_run import detector_of
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
     files = snakemake.input
-    clip = json.loads(Path(files.clip).read_text())
-    inspect = json.loads(Path(files.inspect).read_text())
-    run = json.loads(Path(files.reference).read_text())
+    clip = read_json(files.clip)
+    inspect = read_json(files.inspect)
+    run = read_json(files.reference)
     reference = {int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()}
     deployed = Deployment(
         detector=detector_of(inspect, read_labels(Path(files.labels)), snakemake.params.threshold),

@@ -7,11 +7,11 @@ from dsbench.clip import shown_path
 from dsbench.gate import judge, precision_recall
 from dsbench.kitti import read_directory
 from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
     frames = read_directory(Path(snakemake.input.kitti))
-    video = json.loads(Path(snakemake.input.video).read_text())
+    video = read_json(snakemake.input.video)
     result = judge(frames, snakemake.params.required_ratio, video["frames"])
     truth = snakemake.input.get("truth")
     result["ground_truth"] = (

@@ -7,10 +7,10 @@ from dsbench.rule_script import explained
 from dsbench.tensorrt_parse import parse_with_tensorrt
 from dsbench.tool_run import report_progress
 from dsbench.trtexec_command import profile_of
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
-    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    inspect = read_json(snakemake.input.inspect)
     found = parse_with_tensorrt(
         Path(snakemake.input.environment).parent / "bin/python",
         Path(snakemake.input.onnx),

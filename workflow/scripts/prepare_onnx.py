@@ -12,12 +12,12 @@ from dsbench.onnx_inspect import write_inspection
 from dsbench.onnx_interface import image_input
 from dsbench.onnx_prepare import prepare
 from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole, written_beside
+from dsbench.whole_file import read_json, write_whole, written_beside
 
 with explained(snakemake.log[0]):
     clean = onnx.load(snakemake.input.onnx)
     size = tuple(image_input(gs.import_onnx(clean)).shape[2:])
-    origin = json.loads(Path(snakemake.input.origin).read_text())
+    origin = read_json(snakemake.input.origin)
     source = ModelFolder.of(snakemake.input.files).judged()
     model, facts = prepare(
         clean,

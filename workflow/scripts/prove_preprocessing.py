@@ -12,17 +12,17 @@ from dsbench.preprocess_proof import Model, prove, reference_of
 from dsbench.preprocess_verdict import ProofError
 from dsbench.preprocessing import preprocessing_of
 from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
     files = snakemake.input
-    inspect = json.loads(Path(files.inspect).read_text())
+    inspect = read_json(files.inspect)
     model = Model(
         session(onnx.load(files.onnx)),
         preprocessing_of(inspect["preprocessing"]),
         decoder_of(inspect, Path(files.labels), snakemake.params.threshold),
     )
-    clip = json.loads(Path(files.clip).read_text())
+    clip = read_json(files.clip)
     reference = reference_of(
         Path(files.processor) if files.get("processor") else None,
         model.decoder.family,

@@ -1,6 +1,5 @@
 """Encode the clip as DeepStream draws its detections."""
 
-import json
 from pathlib import Path
 
 from dsbench.app_config import Clip
@@ -9,12 +8,13 @@ from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.measuring_device import measuring_device
 from dsbench.rule_script import explained
 from dsbench.toolchain import facts_of
+from dsbench.whole_file import read_json
 
 with explained(snakemake.log[0]):
-    video = json.loads(Path(snakemake.input.clip).read_text())
-    engine = json.loads(Path(snakemake.input.max_bs).read_text())["engine"]
-    with measuring_device(snakemake.input.facts, snakemake.log[0], Path(engine)) as device:
-        check_passport(Path(engine), machine_facts(snakemake.input.facts))
+    video = read_json(snakemake.input.clip)
+    engine = Path(snakemake.input.engine[0])
+    with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
+        check_passport(engine, machine_facts(snakemake.input.facts))
         record_detections(
             Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
             Path(snakemake.input.nvinfer),

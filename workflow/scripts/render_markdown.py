@@ -1,14 +1,13 @@
 """Render the report's 12 sections as Markdown."""
 
-import json
 from pathlib import Path
 
 from dsbench.report_data import read_data
 from dsbench.report_markdown import render_markdown
 from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
     data = read_data(Path(snakemake.input.data))
-    since = json.loads(Path(snakemake.input.since).read_text())
+    since = read_json(snakemake.input.since)
     write_whole(snakemake.output[0], render_markdown(data, since))

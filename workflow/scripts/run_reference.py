@@ -9,16 +9,16 @@ from dsbench.nvinfer_pixels import spread
 from dsbench.reference_run import detector_of, run_reference
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
-    clip = json.loads(Path(snakemake.input.clip).read_text())
+    clip = read_json(snakemake.input.clip)
     numbers = spread(clip["frames"], snakemake.params.frames)
     report_progress(f"reference run: {len(numbers)} of {clip['frames']} frames in ONNX Runtime")
     found = run_reference(
         Path(snakemake.input.onnx),
         detector_of(
-            json.loads(Path(snakemake.input.inspect).read_text()),
+            read_json(snakemake.input.inspect),
             read_labels(Path(snakemake.input.labels)),
             snakemake.params.threshold,
         ),

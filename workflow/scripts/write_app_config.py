@@ -1,15 +1,14 @@
 """Write a deepstream-app configuration for N copies of the clip."""
 
-import json
 from pathlib import Path
 
 from dsbench.app_config import Clip, render_app_config
 from dsbench.config_path import relative_to_config
 from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
-    video = json.loads(Path(snakemake.input.video).read_text())
+    video = read_json(snakemake.input.video)
     destination = Path(snakemake.output[0])
     kitti = snakemake.params.kitti_directory
     text = render_app_config(

@@ -1,15 +1,15 @@
 """Write labels.txt: one name for each class of the output tensor."""
 
-import json
 from pathlib import Path
 
 from dsbench.class_names import NameSources, choose_names
 from dsbench.labels import write_labels
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
+from dsbench.whole_file import read_json
 
 with explained(snakemake.log[0]):
-    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    inspect = read_json(snakemake.input.inspect)
     file = Path(snakemake.input.labels) if snakemake.input.get("labels") else None
     chosen = choose_names(
         NameSources(

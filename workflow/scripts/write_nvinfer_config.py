@@ -1,6 +1,5 @@
 """Write the nvinfer configuration from the preprocessing, the family and the ONNX."""
 
-import json
 from pathlib import Path
 
 from dsbench.families import family_named
@@ -8,11 +7,11 @@ from dsbench.labels import read_labels
 from dsbench.nvinfer_config import NvinferFiles, render_nvinfer_config
 from dsbench.preprocessing import preprocessing_of
 from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
-    inspect = json.loads(Path(snakemake.input.inspect).read_text())
-    max_bs = json.loads(Path(snakemake.input.max_bs).read_text())
+    inspect = read_json(snakemake.input.inspect)
+    max_bs = read_json(snakemake.input.max_bs)
     labels = read_labels(Path(snakemake.input.labels))
     model = Path("models", snakemake.wildcards.model)
     text = render_nvinfer_config(

@@ -1,14 +1,14 @@
 """Write the C++ sources, settings and the Makefile of the family's parser into the model's tree."""
 
-import json
 from pathlib import Path
 
 from dsbench.families import family_named
 from dsbench.parser_build import write_parser_sources
 from dsbench.rule_script import explained
+from dsbench.whole_file import read_json
 
 with explained(snakemake.log[0]):
-    inspect = json.loads(Path(snakemake.input.inspect).read_text())
+    inspect = read_json(snakemake.input.inspect)
     write_parser_sources(
         family_named(inspect["family"]),
         inspect["tensors"],

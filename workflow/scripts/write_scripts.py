@@ -1,6 +1,5 @@
 """Write the scripts that repeat each measured command."""
 
-import json
 from pathlib import Path
 
 from dsbench.engine_passport import passport_of
@@ -8,19 +7,18 @@ from dsbench.reference_scripts import Measured, render_scripts, write_scripts
 from dsbench.rule_script import explained
 from dsbench.trtexec_command import profile_of
 from dsbench.trtexec_run import trtexec_version
+from dsbench.whole_file import read_json
 
 with explained(snakemake.log[0]):
     measuring = snakemake.params.measuring
-    inspect = json.loads(Path(snakemake.input.inspect).read_text())
-    decided = {
-        name: json.loads(Path(snakemake.input[name]).read_text()) for name in ("max_bs", "run1", "run2")
-    }
-    passport = json.loads(passport_of(Path(decided["max_bs"]["engine"])).read_text())
+    inspect = read_json(snakemake.input.inspect)
+    decided = {name: read_json(snakemake.input[name]) for name in ("max_bs", "run1", "run2")}
+    passport = read_json(passport_of(Path(snakemake.input.engine[0])))
     scripts = render_scripts(
         Measured(
             model=snakemake.wildcards.model,
             trtexec=snakemake.params.programs["trtexec"],
-            trtexec_version=trtexec_version(json.loads(Path(snakemake.input.trtexec).read_text())),
+            trtexec_version=trtexec_version(read_json(snakemake.input.trtexec)),
             deepstream_app=snakemake.params.programs["deepstream_app"],
             profile=profile_of(inspect, decided["max_bs"]["max_bs"]),
             build_flags=passport["flags"],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,10 +81,21 @@ def parse_network(path: Path) -> Network:
 
 
 def serialize(model: ov.Model) -> tuple[bytes, bytes]:
-    """Return `model` in OpenVINO's format: its graph as XML and its weights."""
+    """Return `model` in OpenVINO's format: its graph as XML and its weights.
+
+    Raises EngineError where the folder of temporary files has no room for them.
+    """
     with tempfile.TemporaryDirectory() as folder:
         xml, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
-        ov.serialize(model, xml, weights)
+        try:
+            ov.serialize(model, xml, weights)
+        except RuntimeError as error:
+            # All that OpenVINO says of a write that failed.
+            if "basic_ios" not in str(error):
+                raise
+            raise EngineError(
+                f"{folder}: the engine's parts cannot be written ({os.strerror(errno.ENOSPC)})."
+            ) from error
         return xml.read_bytes(), weights.read_bytes()
 
 

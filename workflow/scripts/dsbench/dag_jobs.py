@@ -15,6 +15,7 @@ from tempfile import NamedTemporaryFile
 from dsbench.errors import BuildError
 
 LIBRARY = Path(__file__).parents[1]
+LARGEST_CHECKSUM_BYTES = 10**12
 
 
 def dag_jobs(
@@ -52,6 +53,7 @@ def _build(snakefile: Path, targets: list[str], config: Mapping):
         DAGSettings,
         OutputSettings,
         Quietness,
+        RerunTrigger,
         ResourceSettings,
     )
 
@@ -69,7 +71,14 @@ def _build(snakefile: Path, targets: list[str], config: Mapping):
             ),
             resource_settings=ResourceSettings(cores=1),
         )
-        dag_api = rules.dag(DAGSettings(targets=set(targets)))
+        # As the profiles say it.
+        dag_api = rules.dag(
+            DAGSettings(
+                targets=set(targets),
+                rerun_triggers=frozenset(RerunTrigger.all()) - {RerunTrigger.CODE},
+                max_checksum_file_size=LARGEST_CHECKSUM_BYTES,
+            )
+        )
         # What `snakemake --list-changes` does; the API has no word for it that returns the jobs.
         workflow = dag_api.workflow_api._workflow
         workflow._prepare_dag(forceall=False, ignore_incomplete=False, lock_warn_only=True, nolock=True)

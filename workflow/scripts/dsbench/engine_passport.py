@@ -1,6 +1,7 @@
 """An engine's passport: from what, by what and on which machine it was built, and whether it fits this one."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from dsbench.whole_file import write_whole
 
 # Asked again where a job runs: on a cluster that is not where the facts were recorded.
 LIVE = {"driver": driver, "cuda": cuda_version, "gpu": gpu_in_use}
+
+
+# Ends the name of an engine that was refused; no rule takes it for whole.
+REFUSED = ".refused"
 
 
 class PassportError(BuildError):
@@ -80,15 +85,27 @@ def write_passport(engine: Path, passport: dict) -> None:
 
 
 def check_passport(engine: Path, machine: Mapping) -> dict:
-    """Return the passport of `engine`; refuse one of another file or machine, or of a TensorRT not DeepStream's."""
+    """Return the passport of `engine`; refuse one of another file or machine, or of a TensorRT not DeepStream's.
+
+    An engine that is not the passport's is renamed, so that the next call builds it whatever its date is.
+    """
     file = passport_of(engine)
     again = f"delete {engine} and run the same command again, which builds it here"
-    if not file.is_file():
-        raise PassportError(f"{file}: there is no such file, so nobody knows what {engine} is; {again}")
-    passport = json.loads(file.read_text())
+    passport = _passport_in(file)
     size = engine.stat().st_size
-    if (size, sha256_of(engine)) != (passport["engine"]["bytes"], passport["engine"]["sha256"]):
-        raise PassportError(f"{file}: describes another file than {engine} of {size} bytes; {again}")
+    if passport is None or (size, sha256_of(engine)) != (
+        passport["engine"]["bytes"],
+        passport["engine"]["sha256"],
+    ):
+        refused = engine.with_name(f"{engine.name}{REFUSED}")
+        os.replace(engine, refused)
+        found = (
+            f"no passport of {engine}" if passport is None else f"the passport of another file than {engine}"
+        )
+        raise PassportError(
+            f"{file}: is {found}, which has {size} bytes; that was kept as {refused.name}. Run the same command"
+            " again, which builds the engine anew"
+        )
     for name, built_with in passport["machine"].items():
         if name in machine and machine[name] != built_with:
             raise PassportError(
@@ -97,6 +114,15 @@ def check_passport(engine: Path, machine: Mapping) -> dict:
             )
     refuse_two_tensorrts(passport["machine"].get("trtexec"), machine.get("deepstream"))
     return passport
+
+
+def _passport_in(file: Path) -> dict | None:
+    """Return what the passport says, None where it cannot be read."""
+    try:
+        passport = json.loads(file.read_text())
+        return passport if {"engine", "machine"} <= passport.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _text(value) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -14,13 +15,19 @@ from dsbench.errors import BuildError
 from dsbench.export_recipes import Attempt, Recipe
 from dsbench.onnx_compare import GraphError, compare_with_reference
 from dsbench.onnx_graph import fix_spatial_dims
+from dsbench.tool_run import status_name
 
 NOT_REGISTERED = 3
+NO_MEMORY = re.compile("MemoryError|bad_alloc|not enough memory|Cannot allocate memory")
 LINKED = (".safetensors", ".json", ".txt", ".model")
 
 
 class ExportEnvironmentError(BuildError):
     """An export environment that lost a part of itself."""
+
+
+class ExportEndedError(BuildError):
+    """An export that something outside ended, so that it says nothing about the model."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,20 @@ def loading_folder(source: Path, recipe: Recipe, destination: Path) -> Path:
 
 
 def run_attempt(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, log: Path) -> tuple:
-    """Export, fix and slim, compare with torch; return the Outcome and the ONNX, None unless accepted."""
+    """Export, fix and slim, compare with torch; return the Outcome and the ONNX, None unless accepted.
+
+    Raises ExportEndedError where the exporter was ended or ran out of memory: the machine's fault, not the model's.
+    """
     onnx_path = job.scratch / f"{attempt.method}.onnx"
     started = time.monotonic()
     status = _run(job, folder, recipe, attempt, onnx_path, log)
     said = {"seconds": round(time.monotonic() - started, 1), "log": str(log)}
+    if status < 0 or NO_MEMORY.search(last_line(log)):
+        raise ExportEndedError(
+            f"{log}: {attempt.method} ended with {status_name(status)} ({last_line(log)}), which says nothing about"
+            " the model; most often the memory was used up. Give the step more memory (mem_mb of export_onnx on a"
+            " cluster) and run the same command again"
+        )
     if status == NOT_REGISTERED:
         return Outcome(attempt.method, attempt.opset, "not tried", last_line(log), **said), None
     if status != 0:

@@ -1,4 +1,4 @@
-"""Times of change that lie in the future, as a clock leaves them that was set back."""
+"""What a clock that was set back, or a power loss, leaves of files: times in the future, and no content."""
 
 import os
 from collections.abc import Iterator
@@ -10,6 +10,8 @@ from dsbench.build_lock import file_system_time
 # A second clock, as of a file server, may be ahead by a little all the time.
 TOLERANCE_S = 5
 STEP_NS = 1_000_000
+# Folders with files that may be empty: frames without a detection, and what somebody else wrote.
+MAY_BE_EMPTY = {"kitti_output", "kitti", "downloads"}
 
 
 def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
@@ -18,7 +20,9 @@ def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
     Return their number and by how many seconds the latest was ahead of the clock of `directory`.
     """
     now = file_system_time(directory)
-    ahead = sorted((time, path) for path, time in _times(folders) if time > now + TOLERANCE_S)
+    ahead = sorted(
+        (status.st_mtime, path) for path, status in _files(folders) if status.st_mtime > now + TOLERANCE_S
+    )
     times = sorted({time for time, _ in ahead})
     # The clock that a file system stamps files with stands still for milliseconds, and equal times have no order.
     present_ns = {time: round(now * 1e9) - STEP_NS * back for back, time in enumerate(reversed(times))}
@@ -28,8 +32,19 @@ def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
     return len(ahead), ahead[-1][0] - now if ahead else 0.0
 
 
-def _times(folders: list[Path]) -> Iterator[tuple[str, float]]:
-    """Yield files with their time of change in seconds; of an environment only what lies on top."""
+def emptied(folders: list[Path]) -> list[Path]:
+    """Return the files of `folders` that hold nothing and ought to: a power loss leaves such of a finished job."""
+    return sorted(
+        Path(path)
+        for path, status in _files(folders)
+        if status.st_size == 0
+        and not path.rpartition("/")[2].startswith(".")
+        and not MAY_BE_EMPTY & set(path.split("/"))
+    )
+
+
+def _files(folders: list[Path]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield files with their status; of an environment only what lies on top."""
     open_folders = [str(folder) for folder in folders if folder.is_dir()]
     while open_folders:
         # Where another call builds, which is refused later, files come and go.
@@ -39,7 +54,7 @@ def _times(folders: list[Path]) -> Iterator[tuple[str, float]]:
                     open_folders.append(entry.path)
                 elif entry.is_file(follow_symlinks=False):
                     with suppress(FileNotFoundError):
-                        yield entry.path, entry.stat().st_mtime
+                        yield entry.path, entry.stat()
 
 
 def _is_environment(path: str) -> bool:

@@ -9,6 +9,7 @@ from dsbench.errors import BuildError
 # Not the configured names: Snakemake writes a constraint into every file's pattern, and searches that for every job.
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 MOST_SHOWN = 10
+REPORT = re.compile(r"(?:\./)?models/([^/]*)/reports/benchmark_report(?:_\1)?\.pdf")
 TREE = re.compile(r"(?:\./)?models/([^/]*)(?:/|$)")
 
 
@@ -40,6 +41,11 @@ def model_entry(models: dict, source: str | None, name: str) -> dict:
 def named_models(arguments: Sequence[str]) -> list[str]:
     """Return the names in the targets among the command line's `arguments`, each once."""
     return list(dict.fromkeys(found[1] for argument in arguments if (found := TREE.match(argument))))
+
+
+def reports_of(arguments: Sequence[str]) -> list[str]:
+    """Return the names of the models whose report is among the command line's `arguments`, each once."""
+    return list(dict.fromkeys(found[1] for argument in arguments if (found := REPORT.fullmatch(argument))))
 
 
 def check_targets(arguments: Sequence[str], models: dict, source: str | None) -> None:

@@ -93,7 +93,7 @@ def run_tool(
         raise ToolFailedError(f"{log_path}: {command[0]} {watchdog.verdict}")
     if status != 0:
         raise ToolFailedError(
-            f"{log_path}: {command[0]} ended with {_status_name(status)}{_last_words(log_path)}"
+            f"{log_path}: {command[0]} ended with {status_name(status)}{_last_words(log_path)}"
         )
     return time.monotonic() - started
 
@@ -154,7 +154,8 @@ def _write_samples(log, summary: dict | None) -> None:
         log.write(f"{HEAD}{json.dumps(summary)}\n")
 
 
-def _status_name(status: int) -> str:
+def status_name(status: int) -> str:
+    """Return a process's exit status in words, a negative one as the signal that ended it."""
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
 
 

@@ -1,10 +1,13 @@
 """Files that are whole or absent: written beside their name, and renamed once all of it is there."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from dsbench.errors import BuildError
 
 PREFIX = ".partial-"
 
@@ -33,6 +36,22 @@ def copy_whole(source: str | Path, destination: str | Path) -> None:
     """Copy the content of `source` to `destination`."""
     with written_beside(Path(destination)) as partial:
         shutil.copyfile(source, partial)
+
+
+def read_json(path: str | Path):
+    """Return what a step of this build wrote to `path`.
+
+    Raises BuildError where it cannot be read any more, as after a power loss; then it is removed, so that the next
+    call makes it anew.
+    """
+    file = Path(path)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        file.unlink()
+        raise BuildError(
+            f"{file}: is no whole JSON ({error}) and was removed; run the same command again, which makes it anew"
+        ) from None
 
 
 @contextmanager
