@@ -99,6 +99,69 @@ def test_deleted_measured_log_comes_back_with_all(tree):
     assert not {"build_engine", "export_onnx", "dump_kitti"} & set(jobs)
 
 
+def test_a_touched_tree_and_a_fresh_checkout_have_nothing_to_do(tree):
+    for file in tree.rglob("*"):
+        if file.is_file() and not file.is_symlink() and ".snakemake" not in file.parts:
+            # Now all files of the project are newer, as in a fresh checkout; then the ONNX is newer than its engine.
+            os.utime(file, (0, 10**9))
+    assert plan(tree, "all") == {}
+    (tree / "models/rtdetr/model/rtdetr.onnx").touch()
+    assert plan(tree, "all") == {}
+
+
+REMADE = {
+    "parser/libparser.so": "compile_parser",
+    "parser/parser.cpp": "write_parser",
+    "model/rtdetr.onnx": "prepare_onnx",
+    "model/export_attempts.json": "export_onnx",
+    "config/labels.txt": "write_labels",
+    "config/config_infer_primary_rtdetr.txt": "write_nvinfer_config",
+    "config/deepstream_app_kitti_rtdetr.txt": "write_kitti_config",
+    "benchmarks/ds/config_infer_ds_rtdetr.txt": "write_nvinfer_config_ds",
+    "benchmarks/engines/rtdetr_dynamic_b4.engine": "build_engine",
+    "benchmarks/engines/rtdetr_dynamic_b4.engine.json": "build_engine",
+    "benchmarks/engines/timing.cache": "choose_max_batch",
+    "benchmarks/b4/trtexec_b4.log": "benchmark_max_batch",
+    "benchmarks/b1/trtexec_b1.log": "benchmark_batch_1",
+    "benchmarks/ds/run2.json": "summarise_run2",
+    "samples/kitti_output": "dump_kitti",
+    "samples/frame_first.jpg": "extract_frames",
+    "validation/preprocess.json": "prove_preprocessing",
+    "validation/reference_run.json": "run_reference",
+    "validation/agreement.json": "judge_agreement",
+    "validation/batch_slots.json": "check_batch_slots",
+    "scripts/ds_run1.sh": "write_scripts",
+    "reports/charts/chart_efficiency.png": "draw_chart",
+    "reports/benchmark_report.md": "render_markdown",
+}
+
+
+@pytest.mark.parametrize("deleted", REMADE)
+def test_a_deleted_deliverable_comes_back_with_the_report(tree, deleted):
+    gone = tree / "models/rtdetr" / deleted
+    gone.rename(tree / "aside")
+    assert {REMADE[deleted], "print_pdf"} <= set(plan(tree, REPORT))
+
+
+def test_deleted_deliverables_come_back_and_the_rest_stays(tree):
+    reports = tree / "models/rtdetr/reports"
+    before = files(tree)
+    engine = next(tree.glob("models/rtdetr/benchmarks/engines/*.engine")).stat().st_mtime_ns
+    for file in (*reports.glob("charts/*.png"), reports / "benchmark_report.md"):
+        file.unlink()
+    done = snakemake(tree, REPORT)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "benchmark_report.pdf is made anew with models/rtdetr/reports/charts/" in done.stdout
+    assert before <= files(tree) and plan(tree, "all") == {}
+    assert next(tree.glob("models/rtdetr/benchmarks/engines/*.engine")).stat().st_mtime_ns == engine
+
+
+def test_engine_is_rebuilt_for_a_changed_threshold_where_it_was_deleted(tree):
+    next(tree.glob("models/rtdetr/benchmarks/engines/*.engine")).unlink()
+    jobs = plan(tree, config="models: {rtdetr: {source: demo/checkpoint, threshold: 0.4}}\n")
+    assert {"build_engine", "dump_kitti", "print_pdf"} <= set(jobs)
+
+
 def test_every_artefact_is_a_target_of_its_own(tmp_path):
     for target, rule in {
         "models/rtdetr/parser/libparser.so": "compile_parser",

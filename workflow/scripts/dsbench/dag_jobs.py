@@ -23,8 +23,8 @@ def dag_jobs(
 ) -> list[dict]:
     """Return the jobs that `targets` need in `directory`, those that need not run too, producers first.
 
-    Each has rule, wildcards, input, output, benchmark, params, `needs` (numbers of the jobs before it), `runs` and
-    `reason`. Raises BuildError with Snakemake's own words where the DAG cannot be made.
+    Each has rule, script, wildcards, input, output, benchmark, params, `needs` (numbers of the jobs before it), `runs`
+    and `reason`. Raises BuildError with Snakemake's own words where the DAG cannot be made.
     """
     env = dict(env or os.environ)
     # First the library of that Snakefile, since its rules hash the modules they find beside them.
@@ -100,6 +100,7 @@ def _row(job, dag, needs: list[int]) -> dict:
     reason, runs = dag.reason(job), dag.needrun(job)
     return {
         "rule": job.rule.name,
+        "script": Path(job.rule.script).stem if job.rule.script else None,
         "wildcards": dict(job.wildcards.items()),
         "input": [str(file) for file in job.input],
         "output": [str(file) for file in job.output],
