@@ -28,7 +28,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "workflow/scripts")]
 
-from workflow_run import WITHOUT_PROGRAMS, command, copied, environment, planned  # noqa: E402
+from workflow_run import without_programs, command, copied, environment, planned  # noqa: E402
 
 MODEL = "rtdetr"
 # The job table, and not each job.
@@ -49,7 +49,7 @@ def config_of(names: list[str], source: str) -> str:
 
 def make_trees(finished: Path, directory: Path, names: list[str]) -> None:
     """Fill `directory` with the finished job under each of `names`."""
-    shutil.copytree(finished / "build", directory / "build", ignore=WITHOUT_PROGRAMS, dirs_exist_ok=True)
+    shutil.copytree(finished / "build", directory / "build", ignore=without_programs, dirs_exist_ok=True)
     shutil.copytree(
         finished / ".snakemake", directory / ".snakemake", ignore=shutil.ignore_patterns("metadata")
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from dsbench.caller import descendants
 from dsbench.process_identity import start_ticks
 from dsbench.whole_file import PREFIX
-from workflow_run import PROJECT, REPORT, WITHOUT_PROGRAMS, command, environment, files
+from workflow_run import PROJECT, REPORT, without_programs, command, environment, files
 
 GRACE_S = 3
 RULE_WORDS = ("rule", "localrule", "checkpoint", "localcheckpoint")
@@ -166,7 +166,7 @@ def fresh(finished: Path, directory: Path) -> None:
     shutil.rmtree(directory)
     directory.mkdir()
     for name in ("build", ".snakemake"):
-        shutil.copytree(finished / name, directory / name, ignore=WITHOUT_PROGRAMS)
+        shutil.copytree(finished / name, directory / name, ignore=without_programs)
     for file in (directory / "build/toolchain").iterdir():
         if file.name != "export_lock.json":
             file.unlink()

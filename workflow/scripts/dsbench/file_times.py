@@ -1,6 +1,7 @@
 """What a clock that was set back, or a power loss, leaves of files: times in the future, and no content."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ TOLERANCE_S = 5
 STEP_NS = 1_000_000
 # Folders with files that may be empty: frames without a detection, and what somebody else wrote.
 MAY_BE_EMPTY = {"kitti_output", "kitti", "downloads"}
+# Snakemake's and tools' own notes, which say something by being there.
+NOTES = re.compile(r"/\.[^/]*$|\.lock$")
 
 
 def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
@@ -37,9 +40,7 @@ def emptied(folders: list[Path]) -> list[Path]:
     return sorted(
         Path(path)
         for path, status in _files(folders)
-        if status.st_size == 0
-        and not path.rpartition("/")[2].startswith(".")
-        and not MAY_BE_EMPTY & set(path.split("/"))
+        if status.st_size == 0 and not MAY_BE_EMPTY & set(path.split("/")) and not NOTES.search(path)
     )
 
 
