@@ -28,7 +28,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "workflow/scripts")]
 
-from workflow_run import without_programs, command, copied, environment, planned  # noqa: E402
+from workflow_run import command, copied, environment, planned, without_programs  # noqa: E402
 
 MODEL = "rtdetr"
 # The job table, and not each job.

@@ -14,7 +14,7 @@ from pathlib import Path
 from dsbench.caller import descendants
 from dsbench.process_identity import start_ticks
 from dsbench.whole_file import PREFIX
-from workflow_run import PROJECT, REPORT, without_programs, command, environment, files
+from workflow_run import PROJECT, REPORT, command, environment, files, without_programs
 
 GRACE_S = 3
 RULE_WORDS = ("rule", "localrule", "checkpoint", "localcheckpoint")
