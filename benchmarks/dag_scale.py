@@ -49,7 +49,9 @@ def config_of(names: list[str], source: str) -> str:
 
 def make_trees(finished: Path, directory: Path, names: list[str]) -> None:
     """Fill `directory` with the finished job under each of `names`."""
-    shutil.copytree(finished / "build", directory / "build", ignore=without_programs, dirs_exist_ok=True)
+    shutil.copytree(
+        finished / "build", directory / "build", ignore=without_programs, symlinks=True, dirs_exist_ok=True
+    )
     shutil.copytree(
         finished / ".snakemake", directory / ".snakemake", ignore=shutil.ignore_patterns("metadata")
     )

@@ -3,7 +3,7 @@
 usage: python benchmarks/kills.py FINISHED [--kills 50] [--seed 6] [--fakes]
 
 FINISHED is the working directory of a finished main job; it is read only. Every round starts from a copy without
-models/ and logs/, which has the export environment and the exported ONNX, and ends once the command ends by itself.
+models/ and logs/, which has the export environment and not the exported ONNX, and ends once the command ends by itself.
 A kill hits Snakemake alone, all that it started before it, or one of those. Afterwards nothing it started may run, and
 no file may be half there: files whose bytes do not depend on a measurement are compared with FINISHED's.
 --fakes measures with tests/fakes in place of NVIDIA's tools, as FINISHED was; else it is the embedded runtime.
@@ -42,7 +42,7 @@ def main() -> None:
             job.env = fake_tools(job.finished / "models/rtdetr/samples/kitti_output")
             job.config = FAKE_CONFIG
         while done < asked.kills:
-            fresh(job.finished, job.directory)
+            fresh(job.finished, job.directory, is_exported=False)
             rule, rounds = "", rounds + 1
             while rule is not None and done < asked.kills:
                 seconds, hit = chance.uniform(0.2, asked.longest_s), chance.choice(HITS)

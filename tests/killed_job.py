@@ -161,15 +161,18 @@ def fake_tools(kitti: Path) -> dict[str, str]:
     }
 
 
-def fresh(finished: Path, directory: Path) -> None:
-    """Make `directory` the main job before its first call, with export environment and exported ONNX there."""
+def fresh(finished: Path, directory: Path, is_exported: bool = True) -> None:
+    """Make `directory` the main job before its first call, with the export environment, and the ONNX if exported."""
     shutil.rmtree(directory)
     directory.mkdir()
     for name in ("build", ".snakemake"):
-        shutil.copytree(finished / name, directory / name, ignore=without_programs)
+        shutil.copytree(finished / name, directory / name, ignore=without_programs, symlinks=True)
     for file in (directory / "build/toolchain").iterdir():
         if file.name != "export_lock.json":
             file.unlink()
+    if not is_exported:
+        shutil.rmtree(directory / "build/export")
+        return
     for name in BEFORE_EXPORT:
         (directory / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(finished / name, directory / name)

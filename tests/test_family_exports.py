@@ -86,14 +86,6 @@ def test_prompt_without_tokenizer_files_is_refused_with_the_reason(zoo, finished
     assert not (tmp_path / "reference.npz").exists()
 
 
-@pytest.fixture
-def with_environment(tree, finished):
-    """A finished job's copy that has the export environment too."""
-    for part in ("bin", "lib", "include"):
-        (tree / "build/.venv_optimum" / part).symlink_to(finished / "build/.venv_optimum" / part)
-    return tree
-
-
 @pytest.mark.parametrize(
     ("family", "settings", "labels"),
     [
@@ -101,8 +93,7 @@ def with_environment(tree, finished):
         ("owlvit", 'prompt: "person . road sign"', ["person", "road sign"]),
     ],
 )
-def test_second_model_reuses_the_environment(with_environment, zoo, family, settings, labels):
-    tree = with_environment
+def test_second_model_reuses_the_environment(tree, zoo, family, settings, labels):
     config = f"models: {{tiny: {{source: {zoo / family}, {settings}}}}}\n"
     wanted = ["models/tiny/model/tiny.onnx", "models/tiny/config/labels.txt"]
     done = snakemake(tree, *wanted, config=config)

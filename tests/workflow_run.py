@@ -50,13 +50,14 @@ def environment(more):
 
 
 def without_programs(folder, names):
-    """Return what of an environment is not copied: none of its 1.3 GB, only what shows that it was made."""
-    return {"bin", "lib", "lib64", "include"} & set(names) if "pyvenv.cfg" in names else ()
+    """Return what of an environment is not copied: none of its 1.3 GB. Of a shared one there are only links."""
+    is_whole = "pyvenv.cfg" in names and not Path(folder, "pyvenv.cfg").is_symlink()
+    return {"bin", "lib", "lib64", "include"} & set(names) if is_whole else ()
 
 
 def copied(job, directory):
     """Return `directory`, now a copy of the finished job beside it, but for the programs of its environments."""
-    return shutil.copytree(job, directory, ignore=without_programs, dirs_exist_ok=True)
+    return shutil.copytree(job, directory, ignore=without_programs, symlinks=True, dirs_exist_ok=True)
 
 
 def planned(text):
