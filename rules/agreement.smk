@@ -18,10 +18,12 @@ rule run_reference:
         "logs/{model}/run_reference.log",
     benchmark:
         "logs/{model}/wall_time/run_reference.tsv"
+    retries: MEMORY_RETRIES
     conda:
         "../envs/workflow.yaml"
     resources:
         beside_gpu=1,
+        mem_mb=memory_mb(8192),
     params:
         code=code_version("run_reference"),
         arithmetic=REFERENCE_ARITHMETIC,
@@ -51,10 +53,12 @@ rule judge_agreement:
         "logs/{model}/judge_agreement.log",
     benchmark:
         "logs/{model}/wall_time/judge_agreement.tsv"
+    retries: MEMORY_RETRIES
     conda:
         "../envs/workflow.yaml"
     resources:
         beside_gpu=1,
+        mem_mb=memory_mb(8192),
     params:
         code=code_version("judge_agreement"),
         arithmetic=REFERENCE_ARITHMETIC,

@@ -175,3 +175,21 @@ def all_artefacts(_):
             model=model,
         )
     return wanted
+
+
+def gone_of(wildcards):
+    return [file for file in deliverables(wildcards) if not os.path.exists(file)]
+
+
+def gone_in_plan(wildcards):
+    """The files that a dry run shows as the reason to remake the report; where jobs run, that is removed below."""
+    return [] if RUNS_JOBS else gone_of(wildcards)
+
+
+# Snakemake makes no missing file for a report that is there and newer than all others.
+if workflow.is_main_process and RUNS_JOBS:
+    for model in reports_of(sys.argv[1:]):
+        finished = Path(f"models/{model}/reports/benchmark_report.pdf")
+        if finished.is_file() and (gone := gone_of(Wildcards(fromdict={"model": model}))):
+            print(f"{finished} is made anew with {', '.join(gone)}, now missing", file=sys.stderr)
+            finished.unlink()

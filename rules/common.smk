@@ -111,6 +111,14 @@ VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 
+# A cluster ends a job that needs more memory than it asked for: it is tried once more, with twice as much.
+MEMORY_RETRIES = 1 if workflow.non_local_exec else 0
+
+
+def memory_mb(first):
+    return lambda wildcards, attempt: first * attempt
+
+
 # They write a small file from another: a cluster's queue would take a hundred times as long as they do.
 localrules:
     write_labels,

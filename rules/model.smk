@@ -76,10 +76,12 @@ rule export_onnx:
         "logs/{model}/export_onnx.log",
     benchmark:
         "logs/{model}/wall_time/export_onnx.tsv"
+    retries: MEMORY_RETRIES
     conda:
         "../envs/workflow.yaml"
     resources:
         beside_gpu=1,
+        mem_mb=memory_mb(8192),
     params:
         code=code_version("export_onnx", "torch_export"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
@@ -106,10 +108,12 @@ rule prepare_onnx:
         "logs/{model}/wall_time/prepare_onnx.tsv"
     # Before the export of the next model: a GPU waits for this one.
     priority: 20
+    retries: MEMORY_RETRIES
     conda:
         "../envs/workflow.yaml"
     resources:
         beside_gpu=1,
+        mem_mb=memory_mb(8192),
     params:
         code=code_version("prepare_onnx"),
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
@@ -146,10 +150,12 @@ rule bake_batch:
         "logs/{model}/bake_batch_b{batch}.log",
     benchmark:
         "logs/{model}/wall_time/bake_batch_b{batch}.tsv"
+    retries: MEMORY_RETRIES
     conda:
         "../envs/workflow.yaml"
     resources:
         beside_gpu=1,
+        mem_mb=memory_mb(4096),
     params:
         code=code_version("bake_batch"),
     script:
@@ -169,10 +175,12 @@ rule convert_to_half:
         "logs/{model}/convert_to_half{static}.log",
     benchmark:
         "logs/{model}/wall_time/convert_to_half{static}.tsv"
+    retries: MEMORY_RETRIES
     conda:
         "../envs/workflow.yaml"
     resources:
         beside_gpu=1,
+        mem_mb=memory_mb(8192),
     params:
         code=code_version("convert_to_half"),
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),

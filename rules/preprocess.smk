@@ -32,10 +32,12 @@ rule prove_preprocessing:
         "logs/{model}/wall_time/prove_preprocessing.tsv"
     # A wrong one is said before hours of measuring with it.
     priority: 50
+    retries: MEMORY_RETRIES
     conda:
         "../envs/workflow.yaml"
     resources:
         beside_gpu=1,
+        mem_mb=memory_mb(8192),
     params:
         code=code_version("prove_preprocessing"),
         frames=5,

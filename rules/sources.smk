@@ -1,11 +1,13 @@
 """Step 1: what a source holds, fetched once and checked."""
 
 
-# A cluster's compute nodes often have no way to the hubs; the machine that runs Snakemake has.
+# A cluster's compute nodes often have no way to hubs and package registries; the machine that runs Snakemake has.
 localrules:
     list_source,
     check_source,
     fetch_source,
+    make_export_environment,
+    make_tensorrt_parse_environment,
 
 
 rule list_source:
