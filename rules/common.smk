@@ -17,6 +17,7 @@ from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.model_names import NAME, check_targets, model_entry, reports_of
 from dsbench.node_facts import recorded_node, refuse_unseen_sample
+from dsbench.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
 from dsbench.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.runtime import choose_runtime, runtime_of
 from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
@@ -107,6 +108,7 @@ CHARTS = [
     "chart_efficiency",
 ]
 FRAMES = ["frame_first", "frame_middle", "frame_last"]
+PARSER_SOURCES = [SOURCE, SETTINGS, *SHARED_HEADERS, "Makefile"]
 VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement", "batch_slots"]
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 

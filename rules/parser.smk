@@ -1,9 +1,6 @@
 """Step 6, first half: the C++ parser and the nvinfer configuration."""
 
-from dsbench.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-
 PARSER_TEMPLATES = ["Makefile.template", *SHARED_HEADERS]
-PARSER_SOURCES = [SOURCE, SETTINGS, *SHARED_HEADERS, "Makefile"]
 
 
 rule write_parser:
