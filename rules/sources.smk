@@ -44,6 +44,7 @@ checkpoint fetch_source:
         "../envs/workflow.yaml"
     params:
         code=code_version("source_fetch", "fetched_source", "source_labels"),
+        fault=fault_of_labels,
         source=source_text,
         bases=source_bases,
         downloads="build/downloads",
