@@ -226,7 +226,7 @@ PROTOBUF = [
     (onnx(tensor(data_type=99, raw=bytes(16))), "unknown data type 99"),
     (onnx(tensor(data_type=0, raw=bytes(16))), "unknown data type 0"),
     (onnx(*[tensor(dims=(1 << 34,), name=str(n)) for n in range(3)]), "tensors of more than"),
-    (onnx(inputs=[(1, 3, -1, 8)]), "a dimension of -1"),
+    (onnx(inputs=[(1, 3, -2, 8)]), "a dimension of -2"),
     (onnx(inputs=[(1, 3, 1 << 60, 8)]), "a dimension of"),
     (onnx(nodes=[message(5, message(5, tensor(raw=b"")))]), "has 0 bytes, its shape needs 16"),
     (onnx(nodes=[message(5, message(10, tensor(dims=(-1,))))]), "a dimension of -1"),
