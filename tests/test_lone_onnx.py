@@ -8,8 +8,10 @@ import pytest
 
 import tiny_graphs as graphs
 from dsbench.errors import BuildError
+from dsbench.families import family_named
 from dsbench.model_folder import ModelFolder
 from dsbench.model_onnx import clean_onnx
+from dsbench.onnx_prepare import prepare
 from workflow_run import snakemake
 
 ONNX, LABELS, CONFIG = "models/m/model/m.onnx", "models/m/config/labels.txt", "models/m/config/config.json"
@@ -79,6 +81,25 @@ def test_family_of_safetensors_is_told_by_their_config(tmp_path, image):
         BuildError, match="family 'rt_detr' is for a ready-made ONNX, but safetensors are exported"
     ):
         clean(ModelFolder(tmp_path), image, tmp_path, family="rt_detr")
+
+
+def test_free_image_of_bytes_with_channels_last_gets_its_size_from_the_file_beside(tmp_path, image):
+    source = graphs.other_image(kind=np.uint8, size=("height", "width"))
+    for dim in source.graph.input[0].type.tensor_type.shape.dim[:3]:
+        dim.dim_value = -1
+    graphs.write(source, tmp_path / "model.onnx")
+    (tmp_path / "preprocessor_config.json").write_text('{"size": {"height": 64, "width": 96}}')
+    (tmp_path / "labels.txt").write_text("car\nbus\nvan\ntram\n")
+    folder = ModelFolder(tmp_path)
+    made = clean(folder, image, tmp_path)
+    family = family_named(made.origin["family"])
+    _, facts = prepare(
+        made.model, folder.preprocessing((64, 96), family), tmp_path / "reference.npz", made.origin
+    )
+    assert facts["input"] == {"name": "pixel_values", "shape": ["batch", 3, 64, 96], "dtype": "float32"}
+    assert (facts["preprocessing"]["net_scale_factor"], facts["preprocessing"]["offsets"]) == (1.0, None)
+    assert facts["max_abs_error"]["batch_3"] < 1e-5
+    assert any("dimensions of -1" in note for note in facts["notes"]) and "takes_levels" not in facts
 
 
 def test_each_sentence_names_its_file_once(tmp_path, image):

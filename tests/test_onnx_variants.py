@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 import tiny_graphs as graphs
-from dsbench.onnx_variants import VariantError, choose_variant, unsupported_ops, variant_of
+from dsbench.onnx_variants import VariantError, choose_variant, refusal, variant_of
 
 
 @pytest.mark.parametrize(
@@ -87,5 +90,56 @@ def test_a_file_that_is_no_onnx_is_refused(tmp_path, content):
         choose_variant(tmp_path)
 
 
-def test_quantisation_with_qdq_nodes_is_parsed():
-    assert unsupported_ops(graphs.queries().graph.node) == ""
+def test_symmetric_quantisation_to_int8_is_parsed(tmp_path):
+    assert refusal(graphs.write(graphs.quantised(), tmp_path / "model_int8.onnx")) == ""
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        (
+            {"kind": np.uint8, "zero_point": 128},
+            "its QuantizeLinear 'quantise' is of uint8, and TensorRT reads symm",
+        ),
+        ({"kind": np.uint8}, "its QuantizeLinear 'quantise' is of uint8"),
+        ({"zero_point": 3}, "its QuantizeLinear 'quantise' has a zero point other than 0"),
+        ({"weights": np.uint8}, "its DequantizeLinear 'kernel' is of uint8"),
+    ],
+)
+@pytest.mark.parametrize("is_external", [False, True])
+def test_asymmetric_quantisation_is_refused_with_the_way_out(tmp_path, how, says, is_external):
+    # TensorRT's parser refuses zero points, and clips what goes beyond int8.
+    onnx.save(
+        graphs.quantised(**how),
+        tmp_path / "model.onnx",
+        save_as_external_data=is_external,
+        location="model.data",
+        size_threshold=0,
+    )
+    told = refusal(tmp_path / "model.onnx")
+    assert says in told
+    assert "quantise again with QInt8 and symmetric" in told
+
+
+def test_quantiser_without_a_zero_point_is_of_uint8_unless_it_says_otherwise(tmp_path):
+    model = graphs.quantised()
+    for node in model.graph.node[:2]:
+        del node.input[2]
+    assert "is of uint8" in refusal(graphs.write(model, tmp_path / "model.onnx"))
+    model.opset_import[0].version = 21
+    model.ir_version = 10
+    model.graph.node[0].attribute.append(helper.make_attribute("output_dtype", TensorProto.INT8))
+    assert refusal(graphs.write(model, tmp_path / "model.onnx")) == ""
+
+
+def test_operators_inside_model_local_functions_are_looked_at(tmp_path):
+    model = graphs.queries()
+    model.graph.node[-1].CopyFrom(helper.make_node("Head", ["raw_boxes"], ["pred_boxes"], domain="pkg.torch"))
+    model.opset_import.append(helper.make_opsetid("pkg.torch", 1))
+    for op, told in (("Sigmoid", ""), ("ConvInteger", "TensorRT has no ConvInteger")):
+        del model.functions[:]
+        body = [helper.make_node(op, ["x"], ["y"])]
+        model.functions.append(
+            helper.make_function("pkg.torch", "Head", ["x"], ["y"], body, [helper.make_opsetid("", 17)])
+        )
+        assert refusal(graphs.write(model, tmp_path / "model.onnx")) == told

@@ -135,6 +135,48 @@ def batch_in_axis_1():
     return model_of(nodes, base.graph.input, base.graph.output, weights)
 
 
+def other_image(layout="NHWC", kind=np.float32, size=(HEIGHT, WIDTH), batch="batch", cast_first=True):
+    """Return the detector behind an image of another layout or type, which its first nodes turn into its own."""
+    model = queries(batch=batch)
+    dims = [batch, *size, 3] if layout == "NHWC" else [batch, 3, *size]
+    cast = helper.make_node("Cast", ["a"], ["b"], to=TensorProto.FLOAT)
+    turn = helper.make_node("Transpose", ["a"], ["b"], perm=[0, 3, 1, 2])
+    first = [cast] * (kind != np.float32) + [turn] * (layout == "NHWC")
+    names = ["pixel_values", *(f"turned_{place}" for place in range(len(first)))]
+    model.graph.node[0].input[0] = names[-1]
+    nodes = []
+    for place, node in enumerate(first if cast_first else first[::-1]):
+        nodes.append(onnx.NodeProto())
+        nodes[-1].CopyFrom(node)
+        nodes[-1].input[:], nodes[-1].output[:] = [names[place]], [names[place + 1]]
+    inputs = [info("pixel_values", dims, helper.np_dtype_to_tensor_dtype(np.dtype(kind)))]
+    return model_of([*nodes, *model.graph.node], inputs, model.graph.output, model.graph.initializer)
+
+
+def quantised(kind=np.int8, zero_point=0, weights=np.int8):
+    """Return the detector with QuantizeLinear and DequantizeLinear at its image and its kernel."""
+    model = queries()
+    kernel = numpy_helper.to_array(model.graph.initializer[0])
+    scale = np.float32(np.abs(kernel).max() / 127)
+    levels = np.clip(np.round(kernel / scale), -127, 127) + (128 if weights == np.uint8 else 0)
+    constants = [
+        constant("levels", levels, weights),
+        constant("level_scale", scale, np.float32),
+        constant("level_zero", 128 if weights == np.uint8 else 0, weights),
+        constant("pixel_scale", 1 / 127, np.float32),
+        constant("pixel_zero", zero_point, kind),
+        *list(model.graph.initializer)[1:],
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["pixel_values", "pixel_scale", "pixel_zero"], ["q"], "quantise"),
+        helper.make_node("DequantizeLinear", ["q", "pixel_scale", "pixel_zero"], ["dq"], "dequantise"),
+        helper.make_node("DequantizeLinear", ["levels", "level_scale", "level_zero"], ["kernel"], "kernel"),
+        *model.graph.node,
+    ]
+    nodes[3].input[0] = "dq"
+    return model_of(nodes, model.graph.input, model.graph.output, constants)
+
+
 def with_op(op, domain=""):
     """Return a detector with one operator more, which TensorRT cannot parse."""
     model = queries()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import onnx
 
 STRIDES = (8, 16, 32)
+CHANNEL_COUNTS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class GraphFacts:
     def image_size(self) -> tuple[int, int]:
         """Height and width of the image input in pixels; 0, 0 where they are symbolic."""
         dims = next((dims for dims, _ in self.inputs.values() if len(dims) == 4), [0, 0, 0, 0])
-        sides = dims[2:] if dims[1] in (1, 3) or not isinstance(dims[3], int) else dims[1:3]
+        sides = dims[1:3] if has_channels_last(dims) else dims[2:]
         return tuple(side if isinstance(side, int) else 0 for side in sides)
 
     def dims(self, name: str) -> list:
@@ -109,7 +110,7 @@ def graph_facts(
     inputs = {v.name: tensor_facts(v) for v in model.graph.input if v.name not in weights}
     if image_size is not None:
         inputs = {
-            name: ([*dims[:2], *image_size], kind) if len(dims) == 4 else (dims, kind)
+            name: (_with_size(dims, image_size) if len(dims) == 4 else dims, kind)
             for name, (dims, kind) in inputs.items()
         }
     metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -123,6 +124,15 @@ def graph_facts(
         class_names=named,
         producer=model.producer_name,
     )
+
+
+def has_channels_last(dims: Sequence[int | str]) -> bool:
+    """Return whether an image's four dims end with the channels, one or three; a free axis is no channel axis."""
+    return dims[1] not in CHANNEL_COUNTS and dims[3] in CHANNEL_COUNTS
+
+
+def _with_size(dims: list, size: tuple[int, int]) -> list:
+    return [dims[0], *size, dims[3]] if has_channels_last(dims) else [*dims[:2], *size]
 
 
 def tensor_facts(value: onnx.ValueInfoProto) -> tuple[list, str]:

@@ -15,9 +15,12 @@ from dsbench.graph_families import family_facts, recognise
 from dsbench.model_folder import ModelFolder
 from dsbench.onnx_compare import GraphError
 from dsbench.onnx_export import export_onnx
-from dsbench.onnx_import import graph_size, import_onnx, load_checked, write_import_reference
+from dsbench.onnx_import import graph_size, import_onnx, write_import_reference
+from dsbench.onnx_interface import representable, takes_levels
 from dsbench.onnx_repair import refuse_dynamo_without_weights
+from dsbench.onnx_source import load_checked
 from dsbench.onnx_variants import choose_variant
+from dsbench.preprocessing import as_levels
 from dsbench.reference_pixels import source_pixels
 from dsbench.tool_run import report_progress
 
@@ -93,10 +96,12 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     file, variants = choose_variant(folder.path, folder.names)
     report_progress(f"{variants['choice']} is taken from {len(variants['candidates'])} ONNX files")
     with _named(file):
-        source = load_checked(file)
+        source, made_sound = load_checked(file)
         size = graph_size(source)
         _refuse_text_inputs(source)
-    pixels = source_pixels(image, folder.preprocessing(size))
+        levels = takes_levels(source)
+    rule = folder.preprocessing(size)
+    pixels = representable(source, source_pixels(image, as_levels(rule) if levels else rule))
     metadata = {entry.key: entry.value for entry in source.metadata_props}
     class_names = folder.class_names(metadata)
     with _named(file):
@@ -120,7 +125,8 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
             "origin": f"{variants['choice']}, a ready-made ONNX",
             "exported_nodes": len(source.graph.node),
             "dynamic": imported.dynamic,
-            "notes": [*imported.notes, *notes],
+            "takes_levels": levels,
+            "notes": [*made_sound, *imported.notes, *notes],
         },
     )
 

@@ -1,14 +1,16 @@
 """Which of a source's ONNX files is taken: by the contract's order, the first that TensorRT can parse."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
 from dsbench.onnx_compare import GraphError
+from dsbench.onnx_source import inline_functions
 
 ORDER = ("fp16", "fp32", "int8", "int4", "quantized", "other")
 # By the names transformers.js and optimum give; model.onnx is theirs for full precision.
@@ -26,6 +28,15 @@ UNSUPPORTED_OPS = (
     "ConvInteger",
     "QLinearConv",
     "QLinearMatMul",
+)
+QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
+ZERO_POINT = 2
+SIGNED_KINDS = tuple(
+    getattr(onnx.TensorProto, name) for name in ("INT8", "INT4", "FLOAT8E4M3FN", "FLOAT4E2M1")
+)
+SYMMETRIC = (
+    "TensorRT reads symmetric quantisation to signed numbers alone; quantise again with QInt8 and symmetric (in ONNX"
+    " Runtime ActivationSymmetric and WeightSymmetric), or give the file as it was before"
 )
 # Domains TensorRT parses: the standard one, and names its plugins are found by.
 PARSED_DOMAINS = ("", "ai.onnx", "TRT", "trt.plugins", "mmdeploy")
@@ -102,7 +113,11 @@ def refusal(file: Path) -> str:
     ]
     if 4 not in dims:
         return "no 4-D image among its inputs"
-    return unsupported_ops(model.graph.node)
+    try:
+        inline_functions(model)
+    except GraphError as error:
+        return str(error)
+    return unsupported_ops(model.graph.node) or unsupported_quantisation(model, file.parent)
 
 
 def unsupported_ops(nodes: Iterable[onnx.NodeProto]) -> str:
@@ -112,3 +127,45 @@ def unsupported_ops(nodes: Iterable[onnx.NodeProto]) -> str:
     foreign = {f"{n.domain}.{n.op_type}" for n in nodes if n.domain not in PARSED_DOMAINS}
     found = sorted(named | foreign)
     return f"TensorRT has no {', '.join(found[:4])}" if found else ""
+
+
+def unsupported_quantisation(model: onnx.ModelProto, folder: Path) -> str:
+    """Return what TensorRT cannot read of the model's QuantizeLinear and DequantizeLinear; empty where it can read all.
+
+    It is for signed numbers around zero. `folder` has the model's external data.
+    """
+    weights = {weight.name: weight for weight in model.graph.initializer}
+    weights |= {
+        node.output[0]: attribute.t
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
+    for node in model.graph.node:
+        if node.op_type in QUANTISERS and (fault := _quantiser_fault(node, weights, folder)):
+            return f"its {node.op_type} {node.name!r} {fault}, and {SYMMETRIC}"
+    return ""
+
+
+def _quantiser_fault(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto], folder: Path) -> str:
+    zero = weights.get(node.input[ZERO_POINT]) if len(node.input) > ZERO_POINT else None
+    kind = zero.data_type if zero is not None else _kind_without_zero_point(node, weights)
+    # Biases are made floating-point numbers as they are imported.
+    if kind == onnx.TensorProto.INT32:
+        return ""
+    if kind is not None and kind not in SIGNED_KINDS:
+        return f"is of {onnx.TensorProto.DataType.Name(kind).lower()}"
+    if zero is not None and np.any(onnx.numpy_helper.to_array(zero, str(folder)).astype(np.float32)):
+        return "has a zero point other than 0"
+    return ""
+
+
+def _kind_without_zero_point(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> int | None:
+    """Return the type that a quantiser without a constant zero point is of, None where its input tells at run time."""
+    if len(node.input) > ZERO_POINT and node.input[ZERO_POINT]:
+        return None
+    if node.op_type == "QuantizeLinear":
+        stated = next((attribute.i for attribute in node.attribute if attribute.name == "output_dtype"), 0)
+        return stated or onnx.TensorProto.UINT8
+    return weights[node.input[0]].data_type if node.input[0] in weights else None
