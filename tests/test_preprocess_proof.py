@@ -17,7 +17,7 @@ from dsbench.nvinfer_pixels import NetworkInput, middle_frames, rgb_of
 from dsbench.onnx_compare import session
 from dsbench.onnx_std import fold_std
 from dsbench.preprocess_alternatives import AS_DERIVED, alternatives
-from dsbench.preprocess_proof import Model, prove, reference_of
+from dsbench.preprocess_proof import Model, in_levels, prove, reference_of
 from dsbench.preprocess_verdict import ProofError, judge_rows
 from dsbench.preprocessing import assumed_preprocessing, derive_preprocessing
 from tiny_graphs import constant, info, model_of
@@ -277,3 +277,18 @@ def test_video_shorter_than_it_says_is_refused(tmp_path):
     write_clip(tmp_path / "clip.mp4", [])
     with pytest.raises(BuildError, match="ended before frame 30"):
         middle_frames(tmp_path / "clip.mp4", 40, 2)
+
+
+@pytest.mark.parametrize("processor", [NORMALISED | {"do_normalize": False}, None])
+def test_reference_of_a_network_of_bytes_is_in_levels(tmp_path, processor):
+    rule = PixelRule(scale=1 / 128, mean=(1.0, 0.5, 0.25), std=(0.5, 0.25, 0.2))
+    family = replace(family_named("rt_detr"), pixels=rule)
+    config = None
+    if processor:
+        config = tmp_path / "preprocessor_config.json"
+        config.write_text(json.dumps(processor))
+    rgb = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    reference = in_levels(reference_of(config, family, (SIDE, SIDE), (SIDE, SIDE)), rule)
+    made = reference.pixels(rgb)
+    assert np.abs(made.tensor - rgb.transpose(2, 0, 1)).max() < 1e-6
+    assert (made.level == 1).all()

@@ -27,7 +27,8 @@ def prepare(
     `origin` is what model_onnx says of the model's family and making; `reference` the source's answers, which
     the returned model gives too, at batch 1 and, with a dynamic batch, 3.
     """
-    if origin.get("takes_levels"):
+    levels = origin.get("takes_levels", False)
+    if levels:
         preprocessing = as_levels(preprocessing)
     notes = [*origin["notes"], *preprocessing.notes]
     undivided, std = model, preprocessing.folded_std
@@ -41,8 +42,9 @@ def prepare(
     check(model)
     errors = _errors(model, undivided, std, reference)
     facts = inspect(model) | {
-        **{key: value for key, value in origin.items() if key not in ("dynamic", "notes", "takes_levels")},
+        **{key: value for key, value in origin.items() if key not in ("dynamic", "notes")},
         "preprocessing": preprocessing.facts(),
+        "takes_levels": levels,
         "repair": repair,
         "batch": "dynamic" if origin["dynamic"] else "static",
         "max_abs_error": errors,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from dsbench.detection_scores import Decoder, above, agreement
-from dsbench.family import Family
+from dsbench.family import Family, PixelRule
 from dsbench.nvinfer_pixels import NetworkInput, rgb_of
 from dsbench.onnx_compare import answers
 from dsbench.preprocess_alternatives import alternatives
@@ -62,6 +62,21 @@ def reference_of(
         processor_size(settings, *frame),
         lambda rgb: processor_pixels(rgb, settings, family.do_normalize_default, size),
     )
+
+
+def in_levels(reference: Reference, rule: PixelRule) -> Reference:
+    """Return the reference of a network that takes bytes: its pixels as they are before scale, mean and std.
+
+    `rule` is the family's, whose mean counts where the family's pipeline is the reference.
+    """
+    mean = rule.mean if reference.origin == FAMILY and rule.mean else (0, 0, 0)
+    offset = np.asarray(mean, np.float64)[:, None, None] / rule.scale
+
+    def levels(rgb: np.ndarray) -> ReferencePixels:
+        given = reference.pixels(rgb)
+        return ReferencePixels(given.tensor / given.level[:, None, None] + offset, given.picture, np.ones(3))
+
+    return replace(reference, pixels=levels)
 
 
 def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.VideoFrame]]) -> dict:

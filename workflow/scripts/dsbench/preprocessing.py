@@ -137,10 +137,11 @@ def as_levels(preprocessing: Preprocessing) -> Preprocessing:
 
     Raises PreprocessingError where a file of the model's says that a mean is subtracted, which bytes cannot hold.
     """
-    if preprocessing.offsets is not None and preprocessing.derived_from == "preprocessor_config.json":
+    if preprocessing.offsets is not None and "family" not in preprocessing.derived_from:
         raise PreprocessingError(
-            "preprocessor_config.json subtracts a mean, but the ONNX takes its image as bytes (uint8) and normalises"
-            " in the graph; set do_normalize and do_rescale to false there, or give an ONNX with a float image."
+            f"{preprocessing.derived_from} subtracts a mean, but the ONNX takes its image as bytes (uint8) and"
+            " normalises in the graph; set do_normalize and do_rescale to false there, or give an ONNX with a float"
+            " image."
         )
     note = "The ONNX takes its image as bytes (uint8), so the levels of 0 to 255 are fed as they are."
     return replace(
