@@ -128,7 +128,15 @@ def _matches(facts: GraphFacts, background: bool, units: str, class_first: bool 
         return False
     if class_first not in (None, _class_first(facts)) or background != _has_background(facts):
         return False
-    return units in possible_units(boxes)
+    return units in possible_units(boxes, _best_scores(facts, answer, background))
+
+
+def _best_scores(facts: GraphFacts, answer: np.ndarray | None, background: bool) -> np.ndarray | None:
+    """Return the score [N] of each box's best class; None where the graph was not run."""
+    if answer is None:
+        return None
+    rows = answer.T if _class_first(facts) else answer
+    return rows[:, 1 if background else 0 :].max(axis=1)
 
 
 def _first_class(facts: GraphFacts) -> Mapping[str, Setting]:
