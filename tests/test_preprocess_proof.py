@@ -113,6 +113,8 @@ def test_right_preprocessing_passes_and_is_the_closest_and_the_best(tmp_path, fr
         assert row["mean_difference"] > derived["mean_difference"] + 10, row["keys"]
         assert row["agreement"] < derived["agreement"] - 0.02, row["keys"]
     assert result["warnings"] == result["notes"] == []
+    assert sum(result["reference_counts"]) == result["reference_detections"] >= 8
+    assert len(result["reference_counts"]) == 2 and 0.5 < result["reference_best_score"] <= 1
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,7 @@ def test_clip_without_objects_tells_nothing_by_detections_and_says_so(tmp_path, 
     assert result["passed"] and not result["told_by_detections"]
     assert [note for note in result["notes"] if note.startswith("Not told by this clip")]
     assert result["alternatives"][0]["agreement"] is None
+    assert (result["reference_counts"], result["reference_best_score"]) == ([0, 0], None)
 
 
 def test_size_that_the_processor_would_not_give_is_noted(tmp_path, frames):
@@ -226,6 +229,22 @@ def test_agreement_better_than_chance_stops_and_says_by_how_much(derived, passes
     says = f"to {derived:.3f} of 1, with model-color-format=1 to {stops:.3f}. Write the settings"
     with pytest.raises(ProofError, match=says):
         judged({"agreement": derived}, {"agreement": stops})
+
+
+def test_a_rival_with_quite_other_pixels_does_not_win_by_chance():
+    rival = {"agreement": 0.802, "mean_difference": 128.0}
+    assert judged({"agreement": 0.679}, rival)["passed"]
+    with pytest.raises(ProofError, match=r"to 0\.679 of 1, with model-color-format=1 to 0\.802"):
+        judged({"agreement": 0.679}, rival | {"mean_difference": 6.0})
+
+
+def test_too_few_objects_do_not_judge_and_it_is_said():
+    result = judged({"agreement": 0.5}, {"agreement": 1.0}, reference_detections=7)
+    assert result["passed"] and not result["told_by_detections"]
+    assert "the model detects 7 objects in its 2 frames" in result["notes"][0]
+    assert "8 are needed" in result["notes"][0]
+    with pytest.raises(ProofError, match="is wrong: as derived the pixels differ"):
+        judged({"mean_difference": 20.0}, {}, reference_detections=1)
 
 
 def test_pixels_that_only_another_filter_explains_pass_and_more_do_not():

@@ -82,7 +82,8 @@ def in_levels(reference: Reference, rule: PixelRule) -> Reference:
 def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.VideoFrame]]) -> dict:
     """Return the content of preprocess.json; raises ProofError where another preprocessing fits better.
 
-    Differences are in levels, of which an 8-bit channel has 256.
+    Differences are in levels, of which an 8-bit channel has 256. `reference_counts` are the objects in each frame that
+    the model finds with its own preprocessing.
     """
     pictures = [frame for _, frame in frames]
     wanted = [reference.pixels(rgb_of(frame)) for frame in pictures]
@@ -107,13 +108,19 @@ def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.Vid
             | _difference(tensors, wanted, model.std)
             | _detected(target, found, model.decoder.threshold)
         )
+    counts = [len(above([rows], model.decoder.threshold)) for rows in target]
     return judge_rows(
         rows,
         reference.origin,
         frames=[index for index, _ in frames],
-        reference_detections=len(above(target, model.decoder.threshold)),
+        reference_detections=sum(counts),
         notes=_size_note(reference, model.size),
-    )
+    ) | {"reference_counts": counts, "reference_best_score": _best_score(target)}
+
+
+def _best_score(frames: Sequence[np.ndarray]) -> float | None:
+    """Return the best score in all frames, None where nothing reaches half the threshold."""
+    return max((float(rows[:, 5].max()) for rows in frames if len(rows)), default=None)
 
 
 def _rows(model: Model, tensor: np.ndarray, picture, frame: av.VideoFrame) -> np.ndarray:
