@@ -57,7 +57,11 @@ rule judge_kitti:
     input:
         kitti="models/{model}/samples/kitti_output",
         manifest="models/{model}/validation/kitti_manifest.json",
-        video="build/toolchain/video.json",
+        preprocess="models/{model}/validation/preprocess.json",
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+        clip="build/toolchain/video.json",
+        video=VIDEO,
         truth=TRUTH or [],
     output:
         "models/{model}/validation/gate.json",
@@ -70,8 +74,9 @@ rule judge_kitti:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("gate", "clip"),
+        code=code_version("gate", "clip", "nvinfer_pixels", "labels"),
         required_ratio=config["gate"]["required_ratio"],
+        required_recall=config["gate"]["required_recall"],
         project=str(PROJECT),
     script:
         "../workflow/scripts/judge_kitti.py"

@@ -65,5 +65,7 @@ def test_gate_that_fails_stops_before_the_multi_stream_runs(tree):
     shutil.rmtree(tree / "models/rtdetr/benchmarks/ds")
     done = snakemake(tree, REPORT, config="models: {rtdetr: {source: demo/checkpoint, threshold: 0.9999}}\n")
     assert done.returncode != 0
-    assert "None of 300 frames has a detection; most often net-scale-factor" in done.stdout
+    assert "None of 300 frames has a detection. The model itself" in done.stdout
+    assert "finds objects in none of 5 frames of the clip (its best score is 0.9" in done.stdout
+    assert "this clip has nothing, or too little, that this model knows" in done.stdout
     assert not list((tree / "models/rtdetr").glob("benchmarks/ds/ds_s*.log"))

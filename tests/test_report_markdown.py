@@ -105,6 +105,18 @@ def test_the_derivation_shows_the_numbers_of_every_step(data):
     assert "min(floor(177.42 / 30), 8) = 5 real-time streams" in report
 
 
+def test_what_the_gate_judged_is_shown(data):
+    report = render_markdown(data)
+    assert "| Longer side of 9 in 10 boxes, network pixels | 101.60 | at least 1.5 |" in report
+    assert "the same boxes, levels | too few to tell | under 8 |" in report
+    assert "The gate requires 2.0 % of the 2,158 objects of the model's classes; found are 95.1 %." in report
+    assert "finds objects | 5 of 5: 27 objects in ONNX Runtime with its own preprocessing |" in report
+    data["validation"]["ground_truth"]["known_recall"] = None
+    assert "2,158 objects of the model's classes, too few for the gate." in render_markdown(data)
+    del data["validation"]["checks"]
+    assert "such as a scene has" not in render_markdown(data)
+
+
 def test_optional_values_read_not_measured(data):
     data["trtexec"]["bs1"]["p95_ms"] = None
     data["validation"]["ground_truth"] = None

@@ -108,9 +108,9 @@ def _agreement_fault(derived: dict, others: Sequence[dict]) -> str | None:
 
 def _not_told(objects: int, frames: int) -> str:
     return (
-        f"Not told by this clip: the model detects {objects or 'no'} object{'s' * (objects != 1)} in its {frames} frames"
-        f" with its own preprocessing, {ENOUGH_OBJECTS} are needed to compare what is found, so only the pixels were"
-        " compared."
+        f"Not told by this clip: the model detects {objects or 'no'} object{'s' * (objects != 1)} in its {frames}"
+        f" frames with its own preprocessing, {ENOUGH_OBJECTS} are needed to compare what is found, so only the pixels"
+        " were compared."
     )
 
 
