@@ -109,7 +109,7 @@ def test_what_the_gate_judged_is_shown(data):
     report = render_markdown(data)
     assert "| Longer side of 9 in 10 boxes, network pixels | 101.60 | at least 1.5 |" in report
     assert "the same boxes, levels | too few to tell | under 8 |" in report
-    assert "The gate requires 2.0 % of the 2,158 objects of the model's classes; found are 95.1 %." in report
+    assert "The gate requires 5.0 % of the 2,158 objects of the model's classes; found are 95.1 %." in report
     assert "finds objects | 5 of 5: 27 objects in ONNX Runtime with its own preprocessing |" in report
     data["validation"]["ground_truth"]["known_recall"] = None
     assert "2,158 objects of the model's classes, too few for the gate." in render_markdown(data)

@@ -220,6 +220,12 @@ def test_what_was_judged_is_told_and_what_could_not_be():
     assert judge({0: STREET}, view=view())["checks"] == []
 
 
+def test_a_clip_with_objects_in_few_frames_is_judged_by_these():
+    frames = {number: STREET * (number % 30 == 1) for number in range(300)}
+    checks = scene_checks(frames, view())
+    assert checks[0].found > 50 and all(check.fault is None for check in checks)
+
+
 def test_pictures_are_read_only_where_the_boxes_alone_do_not_pass():
     def unread(numbers):
         raise AssertionError("the clip was read")

@@ -230,7 +230,7 @@ def judge_truth(
         return result
     raise GateError(
         f"{found} of {objects} objects that the clip's ground truth has of the model's classes are found"
-        f" ({found / objects:.2%}, at least {required_recall:.0%} are required). "
+        f" ({found / objects:.2%}, gate.required_recall asks for {required_recall:.0%}). "
         f"{_misnamed(detections, truth, labels, rates['iou'])}",
         result,
     )

@@ -95,10 +95,8 @@ class Boxes:
     def __init__(self, frames: Frames, view: View):
         self.ids: dict[str, int] = {}
         self.all = {number: self._rows(found, view) for number, found in sorted(frames.items())}
-        numbers = list(self.all)
-        step = max(1, -(-len(numbers) // SAMPLED_FRAMES))
-        self.pairs = [pair for pair in pairwise(numbers) if pair[1] == pair[0] + 1][::step]
-        self.sample = [self.all[number] for number in numbers[::step] if len(self.all[number])]
+        self.pairs = _spread([pair for pair in pairwise(self.all) if pair[1] == pair[0] + 1])
+        self.sample = _spread([rows for rows in self.all.values() if len(rows)])
 
     def _rows(self, found: Sequence[Detection], view: View) -> np.ndarray:
         rows = np.array(
@@ -109,6 +107,10 @@ class Boxes:
         ).reshape(-1, 6)
         rows[:, 1:5] = np.clip(rows[:, 1:5], 0, [view.width, view.height] * 2)
         return rows[(rows[:, 3:5] > rows[:, 1:3]).all(axis=1)]
+
+
+def _spread(every: list) -> list:
+    return every[:: max(1, -(-len(every) // SAMPLED_FRAMES))]
 
 
 def scene_checks(frames: Frames, view: View) -> list[Check]:
