@@ -56,7 +56,7 @@ def judge(
         checks = scene_checks(frames, view)
         result["checks"] = [check.facts() for check in checks]
         fault = next((check.fault for check in checks if check.fault), None)
-    fault = fault or _few_fault(result, own) or _own_fault(frames, own)
+    fault = fault or _few_fault(result, frames, own) or _own_fault(frames, own)
     if fault is not None:
         raise GateError(fault, result)
     return result | {"passed": True}
@@ -83,18 +83,18 @@ def _dump_fault(result: dict[str, object], implausible: int, expected_frames: in
     return None
 
 
-def _few_fault(result: dict[str, object], own: Mapping[str, object] | None) -> str | None:
+def _few_fault(result: dict[str, object], frames: Frames, own: Mapping[str, object] | None) -> str | None:
     """Return what is wrong where too few frames have a detection, and whether the clip or the runtime is the cause."""
-    frames, hits, required = result["frames"], result["frames_with_detection"], result["required_ratio"]
-    if hits >= required * frames and hits:
+    total, hits, required = result["frames"], result["frames_with_detection"], result["required_ratio"]
+    if hits >= required * total and hits:
         return None
     found = (
-        f"{hits} of {frames} frames have a detection ({hits / frames:.1%}), {required:.0%} are required"
+        f"{hits} of {total} frames have a detection ({hits / total:.1%}), {required:.0%} are required"
         if hits
-        else f"None of {frames} frames has a detection"
+        else f"None of {total} frames has a detection"
     )
     if own is not None:
-        return f"{found}. {_cause(own, required)}"
+        return f"{found}. {_cause(frames, own)}"
     if hits == 0:
         return (
             f"{found}; most often net-scale-factor or offsets differ from "
@@ -107,15 +107,18 @@ def _few_fault(result: dict[str, object], own: Mapping[str, object] | None) -> s
     )
 
 
-def _cause(own: Mapping[str, object], required: float) -> str:
+def _cause(frames: Frames, own: Mapping[str, object]) -> str:
+    """Return the cause by those frames of the clip in which the model itself finds objects."""
     counts = own["reference_counts"]
-    hits = sum(count > 0 for count in counts)
-    itself = f"in {hits or 'none'} of {len(counts)} frames of the clip"
-    if hits >= required * len(counts):
+    hits = [number for number, count in zip(own["frames"], counts, strict=True) if count]
+    lost = [number for number in hits if not frames.get(number)]
+    itself = f"in {len(hits) or 'none'} of {len(counts)} frames of the clip"
+    if 2 * len(lost) > len(hits):
         return (
-            f"The model itself, in ONNX Runtime with {_whose(own)} preprocessing, finds objects {itself}: the"
-            " runtime loses them. Most often net-scale-factor, offsets or model-color-format differ from the model's"
-            " preprocessing, else pre-cluster-threshold is too high or the parser does not fit."
+            f"The model itself, in ONNX Runtime with {_whose(own)} preprocessing, finds objects {itself},"
+            f" in {len(lost)} of which the runtime reports nothing: the runtime loses them. Most often"
+            " net-scale-factor, offsets or model-color-format differ from the model's preprocessing, else"
+            " pre-cluster-threshold is too high or the parser does not fit."
         )
     best = own["reference_best_score"]
     score = "no score reaches half its threshold" if best is None else f"its best score is {best:.3f}"
