@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,10 +25,11 @@ YAML = re.compile(rf"^({'|'.join(KEYS)})[ \t]*:", re.MULTILINE)
 TREE = re.compile(r"(?s)[\[{].*[\]}]\Z|[\[{]\s*([\"'\d]|\Z)")
 # In metadata one word is a remark, not a list.
 LIST = re.compile(r"[\n,;\[{]")
-# Behind : = , or a tab a number is an id; behind a blank it is one where all of them count on from 0 or 1.
-ID_FIRST = re.compile(r"(\d{1,6})\s*[:=,\t]\s*(.*)")
+# Behind : = or a tab a number is an id. Elsewhere it is one where the numbers count on from 0 or 1 and each name is
+# another, which tells `1 car` from `1 euro` and `0,car` from `0,5 l`.
+ID_FIRST = re.compile(r"(\d{1,6})\s*[:=\t]\s*(.*)")
+ID_BEFORE_BLANK = re.compile(r"(\d{1,6})(?:[.)]?\s|\s*,)\s*([^\s\d].*)")
 ID_LAST = re.compile(r"(.*\S)\s*[:=,\t]\s*(\d{1,6})")
-ID_BEFORE_BLANK = re.compile(r"(\d{1,6})[.)]?\s+(\S.*)")
 COLUMN_NAMES = re.compile(r"[a-z_ ]+([,;:\t][a-z_ ]+)+", re.IGNORECASE)
 # What is a file of another kind, by how it begins.
 OTHER_KINDS = (
@@ -192,7 +194,7 @@ def _is_id(value: object) -> bool:
 def _distinct(pairs: list[tuple], place: str) -> dict:
     found = dict(pairs)
     if len(found) != len(pairs):
-        twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise IntakeError(
             f"{place}: {str(twice)[:40]} occurs twice, so it has two meanings; keep one of them."
         )
@@ -249,12 +251,9 @@ def _numbered(lines: list[str], place: str) -> dict[int, str] | None:
     for pattern, number, name in ((ID_BEFORE_BLANK, 1, 2), (ID_LAST, 2, 1)):
         found = [pattern.fullmatch(line) for line in written]
         if all(found):
-            pairs = [(int(line[number]), line[name].strip()) for line in found]
-            ids = [index for index, _ in pairs]
-            if (
-                ids[0] in (0, 1)
-                and ids == list(range(ids[0], ids[0] + len(ids)))
-                and (len(ids) > 1 or number == 1)
-            ):
-                return dict(pairs)
+            named = {int(line[number]): line[name].strip() for line in found}
+            first_id = int(found[0][number])
+            counts_on = first_id in (0, 1) and list(named) == list(range(first_id, first_id + len(found)))
+            if counts_on and len(set(named.values())) == len(found) > 1:
+                return named
     return None
