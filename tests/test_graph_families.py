@@ -261,6 +261,11 @@ def dense(name="output0", size=320, values=0.1, dims=(22, 2100)):
             r"22 anchors with 2096 classes each \(18 are named\), but no strides",
         ),
         (replace(dense(), metadata={"task": "segment"}), "yolo_v8", "its task is 'segment'"),
+        (
+            replace(facts(hf(5)), answers=dominated(5, 40)),
+            "softmax_queries",
+            "its last column is no background.*40 of",
+        ),
         (dense(values=3.5), "yolo_v8", "its scores go from 3.5 to 3.5, expected 0 to 1"),
         (dense(values=-3.5), "yolo_v8", "its scores go from -3.5 to -3.5, expected 0 to 1"),
     ],
@@ -282,6 +287,7 @@ def test_named_family_that_the_graph_contradicts_is_refused(seen, family, says):
         (facts(hf(5), names=["a", "b", "c", "d"]), "softmax_queries"),
         (facts(hf(5), names=["a", "b", "c", "d", "e"]), "sigmoid_queries"),
         (facts(hf(7)), "sigmoid_queries"),
+        (replace(facts(hf(5)), answers=dominated(5, 60)), "softmax_queries"),
         (facts(nvidia(4), names=["", "person", "face", "bag"]), "tao_detr"),
     ],
 )

@@ -104,7 +104,7 @@ NAMED = {
         "labels.txt: 5 class names, but the model's tensors have 4 classes. One name has no column",
     ),
     "a family of other classes": (
-        graphs.queries(),
+        graphs.queries(background=True),
         "car\nbus\n",
         {"family": "softmax_queries"},
         "labels.txt: 2 class names, but the model's tensors have 3 classes. One column has no name",

@@ -10,7 +10,8 @@ from dsbench.families import families, family_named
 from dsbench.family import Family, Frame
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_refusals import REFUSALS
-from dsbench.graph_signs import LARGEST_SCORE
+from dsbench.graph_signs import HALF, LARGEST_SCORE
+from dsbench.reference_boxes import softmax
 from dsbench.source_labels import MOST_CLASSES
 
 
@@ -89,6 +90,7 @@ def _as_named(facts: GraphFacts, family: Family) -> Verdict:
     told = family_facts(family, facts)
     _refuse_other_cells(facts, family, told)
     _refuse_no_scores(facts, family, told)
+    _refuse_no_background(facts, family, told)
     return verdict
 
 
@@ -123,6 +125,19 @@ def _refuse_no_scores(facts: GraphFacts, family: Family, told: dict) -> None:
         raise UnknownGraphError(
             f"{_contradicts(facts, family)} read so, its scores go from {least:.4g} to {most:.4g}, expected 0 to 1;"
             " correct family:, or export it with the decoding in the graph."
+        )
+
+
+def _refuse_no_background(facts: GraphFacts, family: Family, told: dict) -> None:
+    """Raise UnknownGraphError where the last column, the family's background, leads in few queries of the answer."""
+    answer = facts.answers.get(told["tensors"].get("logits"))
+    if not family.head.background_behind or answer is None:
+        return
+    leading = int((softmax(answer[0])[:, -1] > HALF).sum())
+    if leading <= HALF * len(answer[0]):
+        raise UnknownGraphError(
+            f"{_contradicts(facts, family)} its last column is no background, which in a picture most queries are,"
+            f" here {leading} of {len(answer[0])}; correct family:, a spare column may be the first, of ids from 1."
         )
 
 
