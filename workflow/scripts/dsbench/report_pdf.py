@@ -52,16 +52,14 @@ def write_pdf(html: str, destination: Path, log: Path) -> int:
 
 
 def drawable(html: str) -> str:
-    """Return the page with what no font of this machine draws as numbers, and a note of it before its sections."""
+    """Return the page with what no font of this machine draws as numbers, and a note of it below its first lines."""
     missing = undrawable(html)
     if not missing:
         return html
     shown = re.sub(f"[{re.escape(missing)}]+", lambda found: numbers_of(found[0]), html)
-    note = (
-        f"<p>{remedy(missing)}, then run the same target with -R print_pdf. The HTML report has them.</p>\n"
-    )
-    before, section, after = shown.partition("<h2")
-    return f"{before}{note}{section}{after}" if section else shown.replace("</body>", f"{note}</body>")
+    note = f"<p>{remedy(missing)}, then run the same target with -R print_pdf. The HTML report has them.</p>"
+    first, end, others = shown.partition("</p>")
+    return f"{first}{end}{note}{others}" if end else shown.replace("</body>", f"{note}</body>")
 
 
 def _print_page(html: str, program: str, destination: Path, log: Path) -> bytes:
