@@ -175,6 +175,23 @@ def test_boxes_beside_scores_are_told_by_axes_classes_and_answers(seen, family, 
     assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
 
 
+@pytest.mark.parametrize("columns", [SOFTMAX[:, ::-1], SOFTMAX[:, ::-1].T])
+def test_softmax_whose_background_is_last_is_refused_by_name(columns):
+    seen = pair(columns.shape, classes=2, answers=answers(MANY, columns))
+    with pytest.raises(
+        UnknownGraphError, match=r"last column is the background.* export it with the background first"
+    ):
+        recognise(seen)
+
+
+def test_names_are_a_column_fewer_only_where_a_softmax_proves_the_background():
+    scores = np.tile([0.001, 0.06, 0.04], (100, 1))
+    seen = pair((100, 3), classes=2, answers=answers(MANY, scores))
+    verdict = recognise(seen)
+    assert verdict.family.name == "boxes_and_scores_fractions"
+    assert family_facts(verdict.family, seen)["class_count"] == 3
+
+
 @pytest.mark.parametrize(
     ("seen", "classes"),
     [

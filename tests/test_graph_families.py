@@ -147,6 +147,35 @@ def test_names_from_1_on_do_not_turn_the_background_into_a_class():
         recognise(seen)
 
 
+def dominated(columns, share):
+    """Return the answer of a hundred queries of which `share` percent are sure to be the last column."""
+    logits = np.full((1, 100, columns), -4.0)
+    logits[:, :share, -1] = 6.0
+    return {"logits": logits}
+
+
+@pytest.mark.parametrize(
+    ("columns", "names", "share", "family"),
+    [
+        (5, 4, 90, "softmax_queries"),
+        (92, 0, 90, "softmax_queries"),
+        (5, 5, 10, "sigmoid_queries"),
+        (91, 0, 0, "sigmoid_queries"),
+        # A column that was never trained, as ids from 1 leave it, answers nothing.
+        (5, 4, 0, None),
+        (5, 5, 90, None),
+        (92, 0, 0, None),
+    ],
+)
+def test_background_behind_the_classes_is_proven_by_the_answer(columns, names, share, family):
+    seen = replace(facts(hf(columns), classes=names or None), answers=dominated(columns, share))
+    if family is None:
+        with pytest.raises(UnknownGraphError, match="may be sigmoid_queries or softmax_queries"):
+            recognise(seen)
+    else:
+        assert recognise(seen).family.name == family
+
+
 def test_config_of_detr_tells_its_own_repositorys_outputs():
     seen = facts(nvidia(92), names=["N/A", *(f"name {n}" for n in range(1, 91))])
     verdict = recognise(seen, hint=family_named("detr"))
@@ -165,6 +194,7 @@ def test_facts_leave_initializers_out_of_the_inputs():
     ("names", "read"),
     [
         ("{0: 'person', 1: 'car'}", {0: "person", 1: "car"}),
+        ("{0: '0', 1: '1'}", {0: "0", 1: "1"}),
         ("['person', 'car']", {0: "person", 1: "car"}),
         ("__import__('os').system('true')", {}),
         ("", {}),
@@ -174,6 +204,25 @@ def test_facts_leave_initializers_out_of_the_inputs():
 )
 def test_metadata_names_are_a_literal_and_never_run(names, read):
     assert metadata_names({"names": names}) == read
+
+
+@pytest.mark.parametrize(
+    ("key", "stated", "read"),
+    [
+        ("character", "text\ntitle\nfigure caption\n", {0: "text", 1: "title", 2: "figure caption"}),
+        ("labels", '["car", "road sign"]', {0: "car", 1: "road sign"}),
+        ("classes", "car,person", {0: "car", 1: "person"}),
+        ("class_names", "0: car\n1: person", {0: "car", 1: "person"}),
+        ("labels", "coco", {}),
+        ("classes", "80", {}),
+        ("classes", "[0, 1, 2]", {}),
+        ("character", "a\n" * 30_000, {}),
+        ("labels", "x" * (5 << 20) + "\n", {}),
+        ("caption", "car,person", {}),
+    ],
+)
+def test_class_names_stand_in_any_usual_key_of_the_metadata(key, stated, read):
+    assert metadata_names({key: stated}) == read
 
 
 @pytest.mark.parametrize(
@@ -190,3 +239,67 @@ def test_metadata_names_are_a_literal_and_never_run(names, read):
 )
 def test_licence_in_the_metadata_is_taken_where_it_is_plain(stated, read):
     assert stated_license({"license": stated}) == read
+
+
+V8_NAMES = tuple(f"c{n}" for n in range(18))
+
+
+def dense(name="output0", size=320, values=0.1, dims=(22, 2100)):
+    answer = np.full((1, *dims), values, np.float32)
+    answer[:, :4] = 100
+    return replace(
+        facts(one(*dims, name=name), size=size, metadata=ULTRALYTICS, names=V8_NAMES), answers={name: answer}
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "family", "says"),
+    [
+        (
+            dense(),
+            "yolo_v8_transposed",
+            r"22 anchors with 2096 classes each \(18 are named\), but no strides",
+        ),
+        (replace(dense(), metadata={"task": "segment"}), "yolo_v8", "its task is 'segment'"),
+        (
+            replace(facts(hf(5)), answers=dominated(5, 40)),
+            "softmax_queries",
+            "its last column is no background.*40 of",
+        ),
+        (dense(values=3.5), "yolo_v8", "its scores go from 3.5 to 3.5, expected 0 to 1"),
+        (dense(values=-3.5), "yolo_v8", "its scores go from -3.5 to -3.5, expected 0 to 1"),
+    ],
+)
+def test_named_family_that_the_graph_contradicts_is_refused(seen, family, says):
+    with pytest.raises(UnknownGraphError, match=says) as error:
+        recognise(seen, family)
+    assert f"family: {family}" in str(error.value) and seen.signature() in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("seen", "family"),
+    [
+        (dense(), "yolo_v8"),
+        # Strides 16 and 32 with three anchors, as of the tiny networks.
+        (facts(one(1500, 23), size=320, names=V8_NAMES), "yolo_v5"),
+        (facts(one(22, 8500), size=320, names=V8_NAMES), "yolo_v8"),
+        (facts(one(22, 8400), size="side", names=V8_NAMES), "yolo_v8"),
+        (facts(hf(5), names=["a", "b", "c", "d"]), "softmax_queries"),
+        (facts(hf(5), names=["a", "b", "c", "d", "e"]), "sigmoid_queries"),
+        (facts(hf(7)), "sigmoid_queries"),
+        (replace(facts(hf(5)), answers=dominated(5, 60)), "softmax_queries"),
+        (facts(nvidia(4), names=["", "person", "face", "bag"]), "tao_detr"),
+    ],
+)
+def test_named_family_that_may_be_right_is_taken(seen, family):
+    assert recognise(seen, family).family.name == family
+
+
+def test_largest_class_in_the_answer_is_told_where_no_tensor_has_a_column_for_each():
+    rows = np.tile(np.float32([200, 100, 280, 190, 0.9, 3]), (300, 1))
+    rows[7, 5] = 89
+    rows[8:, 4] = 0
+    rows[200:, 5] = 500
+    seen = facts(one(300, 6), answers={"output0": rows[None]})
+    assert family_facts(family_named("yolo_end_to_end"), seen)["largest_class"] == 89
+    assert family_facts(family_named("yolo_v8"), facts(one(84, 8400)))["largest_class"] is None

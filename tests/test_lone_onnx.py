@@ -18,7 +18,7 @@ ONNX, LABELS, CONFIG = "models/m/model/m.onnx", "models/m/config/labels.txt", "m
 
 
 def test_names_in_the_entry_tell_the_head_and_a_foreign_config_beside_is_not_read(tmp_path):
-    graphs.write(graphs.queries(), tmp_path / "source/model.onnx")
+    graphs.write(graphs.queries(background=True), tmp_path / "source/model.onnx")
     (tmp_path / "source/config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
     processor = {"size": {"height": 64, "width": 96}, "do_normalize": True, "image_mean": [0.5, 0.5, 0.5]}
     (tmp_path / "source/preprocessor_config.json").write_text(
@@ -29,10 +29,12 @@ def test_names_in_the_entry_tell_the_head_and_a_foreign_config_beside_is_not_rea
     done = snakemake(tmp_path, ONNX, LABELS, CONFIG, config=config)
     assert done.returncode == 0, done.stdout[-4000:]
     inspect = json.loads((tmp_path / "models/m/model/inspect.json").read_text())
-    # Three names for four columns: the last is the background.
+    # Three names for four columns: the answer proves that the last is the background.
     assert inspect["family"] == "softmax_queries"
     assert inspect["preprocessing"]["offsets"] == [127.5, 127.5, 127.5]
     assert (tmp_path / LABELS).read_text() == "car\ntraffic light\nbus\n"
+    origin = json.loads((tmp_path / LABELS).with_name("labels_origin.json").read_text())
+    assert origin == {"origin": "labels: in the config", "notes": []}
     assert json.loads((tmp_path / CONFIG).read_text())["model_type"] == "softmax_queries"
 
 
@@ -108,3 +110,57 @@ def test_each_sentence_names_its_file_once(tmp_path, image):
     with pytest.raises(BuildError) as caught:
         clean(ModelFolder(tmp_path), image, tmp_path)
     assert str(caught.value).startswith(f"{tmp_path}: neither its ONNX nor a preprocessor_config.json fixes")
+
+
+NAMED = {
+    "a spare column": (
+        graphs.queries(),
+        "car\nbus\nvan\n",
+        {},
+        r"3 class names .* column 0 where ids begin at 1",
+    ),
+    "a name too many": (
+        graphs.queries(),
+        "car\nbus\nvan\ntram\nbike\n",
+        {"family": "sigmoid_queries"},
+        "labels.txt: 5 class names, but the model's tensors have 4 classes. One name has no column",
+    ),
+    "a family of other classes": (
+        graphs.queries(background=True),
+        "car\nbus\n",
+        {"family": "softmax_queries"},
+        "labels.txt: 2 class names, but the model's tensors have 3 classes. One column has no name",
+    ),
+    "a family of other tensors": (
+        graphs.queries(),
+        "car\nbus\nvan\ntram\n",
+        {"family": "yolo_v8"},
+        "has not the tensors of yolo_v8",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_names_and_a_family_that_the_onnx_contradicts_stop_its_import(tmp_path, image, case):
+    model, names, entry, says = NAMED[case]
+    graphs.write(model, tmp_path / "model.onnx")
+    (tmp_path / "labels.txt").write_text(names)
+    with pytest.raises(BuildError, match=says) as caught:
+        clean(ModelFolder(tmp_path), image, tmp_path, **entry)
+    assert str(caught.value).startswith(f"{tmp_path / 'model.onnx'}: ")
+
+
+def test_names_of_the_metadata_are_judged_beside_those_of_a_file(tmp_path, image):
+    model = graphs.queries()
+    entry = model.metadata_props.add()
+    entry.key, entry.value = "character", "Car\nbus\nVAN\ntram\n"
+    graphs.write(model, tmp_path / "model.onnx")
+    facts = clean(ModelFolder(tmp_path), image, tmp_path).origin
+    assert facts["names"] == {"character": {0: "Car", 1: "bus", 2: "VAN", 3: "tram"}}
+    (tmp_path / "labels.txt").write_text("car\nbus\nvan\ntram\n")
+    assert clean(ModelFolder(tmp_path), image, tmp_path).origin["class_count"] == 4
+    (tmp_path / "labels.txt").write_text("bus\nvan\ntram\ncar\n")
+    with pytest.raises(
+        BuildError, match=r"calls class 0 'bus', the ONNX's metadata \(character\) calls it 'Car'"
+    ):
+        clean(ModelFolder(tmp_path), image, tmp_path)

@@ -189,6 +189,14 @@ def test_classes_that_were_never_detected_are_counted(data):
     assert "Classes never detected: 87 of 91." in render_markdown(data)
 
 
+def test_origin_of_the_class_names_stands_with_its_notes_and_each_name_in_its_place(data):
+    data["model"] |= {"classes": ["car", "سيارة", "مشاة"], "classes_from": "the ONNX's metadata"}
+    data["model"]["class_notes"] = ["No name for 1 of 91 classes (first id 0)."]
+    report = render_markdown(data)
+    assert "| Class names from | the ONNX's metadata |\n| Note on class names | No name for 1 of 91" in report
+    assert "Class names in order: car, سيارة&lrm;, مشاة&lrm;\n" in report
+
+
 def test_tables_are_not_interrupted_by_blank_lines(data):
     data["model"]["export"] = None
     data["system"]["gpu"] = "NVIDIA H100"

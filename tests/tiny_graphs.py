@@ -35,11 +35,13 @@ def queries(
     mask=False,
     size=(HEIGHT, WIDTH),
     seed=3,
+    background=False,
 ):
     """Return images -> logits [B, 24, classes], pred_boxes [B, 24, 4]: 24 = the cells of stride 16.
 
     `baked` is the constant first dim of its Reshapes, `leak` gives every slot the batch's mean (right for one
-    image alone), `kind` is the type of everything, `mask` adds a pixel_mask input.
+    image alone), `kind` is the type of everything, `mask` adds a pixel_mask input. With `background` each
+    query is sure to be the last column.
     """
     tensor = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
     rng = np.random.default_rng(seed)
@@ -51,6 +53,10 @@ def queries(
     ]
     nodes = [helper.make_node("Conv", ["pixel_values", "kernel"], ["map"], strides=[16, 16])]
     source = "map"
+    if background:
+        weights.append(constant("last", 99.0 * (np.arange(channels) == classes - 1)[:, None, None], kind))
+        nodes.append(helper.make_node("Add", ["map", "last"], ["sure"]))
+        source = "sure"
     inputs = [info("pixel_values", [batch, 3, *size], tensor)]
     if leak:
         nodes += [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from dsbench.source_labels import names_by_key
 
 if TYPE_CHECKING:
     import onnx
@@ -146,13 +147,8 @@ def tensor_facts(value: onnx.ValueInfoProto) -> tuple[list, str]:
 
 
 def metadata_names(metadata: Mapping[str, str]) -> dict[int, str]:
-    """Return the class names in Ultralytics' metadata, which holds them as a Python literal; empty without."""
-    try:
-        names = ast.literal_eval(metadata.get("names", ""))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return {}
-    pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
-    return {int(number): str(name) for number, name in pairs if str(number).isdigit()}
+    """Return the class names in the first key of the metadata that lists them; empty without."""
+    return next(iter(names_by_key(metadata).values()), {})
 
 
 def stated_license(metadata: Mapping[str, str]) -> str | None:

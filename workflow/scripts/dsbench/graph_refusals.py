@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dsbench.families.boxes_beside_scores import background_is_last
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_signs import dense_p6, distance_cells, queries
 
@@ -77,6 +78,12 @@ REFUSALS = (
         lambda f: {"boxes", "scores", "labels"} <= f.names and len(f.dims("boxes")) == 2,
         "boxes [N, 4] without a batch axis",
         "its outputs have no batch axis (torchvision)",
+    ),
+    Refusal(
+        25,
+        background_is_last,
+        "scores with a softmax whose last column is the background",
+        "the parser knows a background in front of the classes; export it with the background first, or without",
     ),
     Refusal(
         27,

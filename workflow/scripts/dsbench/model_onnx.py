@@ -7,10 +7,11 @@ from pathlib import Path
 
 import onnx
 
+from dsbench.class_names import Columns, choose_names
 from dsbench.detector import Detector
 from dsbench.errors import BuildError
 from dsbench.family import Family
-from dsbench.graph_facts import graph_facts, metadata_names, stated_license
+from dsbench.graph_facts import graph_facts, stated_license
 from dsbench.graph_families import family_facts, recognise
 from dsbench.model_folder import ModelFolder
 from dsbench.onnx_compare import GraphError
@@ -22,6 +23,7 @@ from dsbench.onnx_source import load_checked
 from dsbench.onnx_variants import choose_variant
 from dsbench.preprocessing import as_levels
 from dsbench.reference_pixels import source_pixels
+from dsbench.source_labels import names_by_key
 from dsbench.tool_run import report_progress
 
 
@@ -111,6 +113,9 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
         facts = family_facts(
             family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])
         )
+        # Judged before anything is made of the ONNX, since names are among what tells its family.
+        if class_names:
+            choose_names(folder.name_sources(metadata), Columns.of(facts))
     write_import_reference(imported, pixels, reference)
     return CleanOnnx(
         imported.model,
@@ -119,7 +124,7 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
         {
             "family": family.name,
             **facts,
-            "names": metadata_names(metadata),
+            "names": names_by_key(metadata),
             "license": stated_license(metadata),
             "why": verdict.why,
             "origin": f"{variants['choice']}, a ready-made ONNX",
