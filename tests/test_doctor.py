@@ -83,7 +83,7 @@ HARMLESS = {
     "triton": f"{SCANNER} '{PLUGINS}libnvdsgst_inferserver.so': libtritonserver.so: {MISSING}",
     "rivermax": f"{SCANNER} '{PLUGINS}libnvdsgst_udp.so': librivermax.so.1: {MISSING}",
     "in the process itself": f"(deepstream-app:7): {SCANNER} '/x/libgstmpg123.so': libmpg123.so.0: {MISSING}",
-    "cuda provider": f"[W:onnxruntime] Failed to load library libonnxruntime_providers_cuda.so: libcublasLt.so.12: {MISSING}",
+    "cuda provider": f"Failed to load library libonnxruntime_providers_cuda.so: libcudart.so.12: {MISSING}",
     "vdpau": f"Failed to open VDPAU backend libvdpau_nvidia.so: {MISSING}",
     "plugin sought": "[I] [TRT] No importer registered for op: EfficientNMS_TRT. Attempting to import as plugin.",
     "sought twice": "[08/02/2026-10:31:12] [I] [TRT] Plugin not found with node attribute namespace",
