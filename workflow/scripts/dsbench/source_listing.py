@@ -2,7 +2,7 @@
 
 from pathlib import PurePosixPath
 
-from dsbench import hub, ngc, ngc_cli
+from dsbench import hub, ngc_fetch
 from dsbench.archive import is_archive
 from dsbench.file_choice import Choice, IntakeError, choose_files, refusal_of
 from dsbench.local_source import list_local
@@ -19,10 +19,7 @@ def list_source(source: Source) -> dict:
     if not source.is_remote:
         listing = list_local(source)
         return _document(source, listing, listing["files"], listing["left"])
-    if source.kind == "huggingface":
-        listing = hub.list_repository(source)
-    else:
-        listing = (ngc_cli if ngc_cli.is_installed() else ngc).list_model(source)
+    listing = (hub.list_repository if source.kind == "huggingface" else ngc_fetch.list_model)(source)
     choice = choose_remote(source, [file.name for file in listing["files"]])
     taken = [file for file in listing["files"] if file.name in choice.taken]
     return _document(source, listing, taken, choice.left)
