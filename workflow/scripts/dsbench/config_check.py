@@ -10,7 +10,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 from dsbench.errors import BuildError, closest
-from dsbench.families import families
+from dsbench.families import LIST, families
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -163,7 +163,7 @@ def check_family(name: str, entry: dict) -> None:
     named = entry.get("family")
     # The families' modules load onnx, of which a dry run has no other need.
     if named is not None and named not in (known := sorted(family.name for family in families())):
-        raise BuildError(f"config: models.{name}.family is {named!r}, expected one of {', '.join(known)}")
+        raise BuildError(f"config: models.{name}.family is {named!r}; {closest(named, known, LIST)}")
 
 
 def _refuse_infinite(value, place: str) -> None:
