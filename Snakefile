@@ -1,6 +1,6 @@
 """Any object detector to a measured, validated DeepStream deployment."""
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.20")
 
@@ -8,7 +8,8 @@ min_version("9.20")
 configfile: "config/config.yaml"
 
 
-validate(config, "config/schema.yaml")
+include: "rules/config.smk"
+
 
 if config["gpu_class"] is not None:
 

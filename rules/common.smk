@@ -5,15 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
-sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
-
 from dsbench.clip import DEMO_CLIP, choose_video, frame_rate, truth_directory
 from dsbench.code_version import code_version
 from dsbench.config_check import check_config
 from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
-from dsbench.errors import BuildError
 from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.model_names import NAME, check_targets, model_entry
 from dsbench.node_facts import recorded_node, refuse_unseen_sample

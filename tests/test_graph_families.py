@@ -9,6 +9,8 @@ import tiny_graphs as graphs
 from dsbench.families import family_named
 from dsbench.graph_facts import GraphFacts, graph_facts, metadata_names, stated_license
 from dsbench.graph_families import UnknownGraphError, family_facts, recognise
+from dsbench.graph_nearest import family_table
+from workflow_run import PROJECT
 
 F, L = "float32", "int64"
 ULTRALYTICS = {"author": "Ultralytics", "task": "detect"}
@@ -130,6 +132,56 @@ def test_what_is_no_detector_is_refused_with_its_signature(seen, reason):
     with pytest.raises(UnknownGraphError, match=reason) as error:
         recognise(seen)
     assert seen.signature() in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("seen", "closest"),
+    [
+        (
+            facts({"out1": (["b", 8400, 4], F), "out2": (["b", 8400, 80], F), "out3": (["b", 8400, 1], F)}),
+            [
+                "boxes_and_scores: out1 [b, 8400, 4] as boxes, out2 [b, 8400, 80] as scores would fit, but",
+                "there is 1 more.",
+            ],
+        ),
+        (
+            facts(one(84, 1234)),
+            [
+                "yolo_v8: output0 [batch, 84, 1234] as channels would fit, but it is not",
+                "640x640 pixels have 8400 cells",
+            ],
+        ),
+        (
+            facts({"boxes": (["b", 100, 4], F), "labels": (["b", 100], L)}),
+            [
+                "rt_detr_original: labels [b, 100] as labels, boxes [b, 100, 4] as boxes",
+                "there is no scores [B, N]",
+            ],
+        ),
+    ],
+)
+def test_of_an_unknown_graph_the_three_closest_families_are_told_with_what_fits_and_what_does_not(
+    seen, closest
+):
+    with pytest.raises(UnknownGraphError) as error:
+        recognise(seen)
+    _, *lines, last = str(error.value).splitlines()
+    assert len(lines) <= 3 and max(map(len, lines)) < 300
+    assert all(words in "\n".join(lines) for words in closest)
+    assert lines[0].strip().startswith(closest[0].partition(":")[0])
+    assert last.startswith("If it is one of these, name it with family: ")
+
+
+def test_a_graph_with_many_outputs_is_shown_in_part():
+    seen = facts({f"output_{'x' * 200}_{n}": (["b", n + 1, 9, 9, 9, 9], F) for n in range(50)})
+    with pytest.raises(UnknownGraphError, match=r"42 more\) is no object detector") as error:
+        recognise(seen)
+    assert len(str(error.value)) < 1500
+
+
+def test_document_has_the_row_of_each_family():
+    """`python -c "from dsbench.graph_nearest import family_table; print(family_table())"` prints the table."""
+    assert family_table() in (PROJECT / "docs/families.md").read_text()
 
 
 @pytest.mark.parametrize("outputs", [nvidia(4), {"dets": BOXES, "labels": (["b", 100, 91], F)}])

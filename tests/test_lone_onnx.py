@@ -43,7 +43,7 @@ def test_names_in_the_entry_tell_the_head_and_a_foreign_config_beside_is_not_rea
     [
         ("labels: names.txt", "names.txt: no such file below "),
         ("labels: source", "source: no such file below "),
-        ("family: yolo8", "config: models.m.family is 'yolo8', expected one of "),
+        ("family: yolo8", "config: models.m.family is 'yolo8'; the closest: yolo_v8"),
     ],
 )
 def test_wrong_entry_is_told_before_any_job(tmp_path, entry, says):

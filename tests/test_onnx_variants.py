@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import tiny_graphs as graphs
+from dsbench.file_choice import different_models
 from dsbench.onnx_variants import VariantError, choose_variant, refusal, variant_of
 
 
@@ -39,8 +40,11 @@ def test_variant_is_read_from_the_name(name, variant):
         (["model_quantized.onnx", "model.onnx"], "model.onnx"),
         (["a_int4.onnx", "a_int8.onnx", "a_quantized.onnx"], "a_int8.onnx"),
         (["a_int4.onnx", "a_quantized.onnx"], "a_int4.onnx"),
-        (["b.onnx", "a.onnx"], "a.onnx"),
-        (["b.onnx", "a_quantized.onnx"], "a_quantized.onnx"),
+        (["a.onnx", "a-sim.onnx"], "a-sim.onnx"),
+        (["a.onnx", "a_quantized.onnx"], "a_quantized.onnx"),
+        (["yolov8n.onnx", "yolov8n_fp16.onnx", "yolov8n-int8-qdq.onnx"], "yolov8n_fp16.onnx"),
+        (["model.onnx", "fp16.onnx"], "fp16.onnx"),
+        (["encoder_fp16.onnx", "rtdetr.onnx"], "rtdetr.onnx"),
         (["onnx/model.onnx", "onnx/model_fp16.onnx"], "onnx/model_fp16.onnx"),
     ],
 )
@@ -74,6 +78,40 @@ def test_the_only_file_is_refused_with_the_operators_name(tmp_path, op, domain, 
     graphs.write(graphs.with_op(op, domain), tmp_path / "model_quantized.onnx")
     with pytest.raises(VariantError, match=f"model_quantized.onnx: TensorRT has no {named}"):
         choose_variant(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "first"),
+    [
+        (["b.onnx", "a.onnx"], "a.onnx"),
+        (["yolov8n.onnx", "yolov8s_fp16.onnx"], "yolov8s_fp16.onnx"),
+        (["model_640.onnx", "model_320.onnx"], "model_320.onnx"),
+        (["onnx/model.onnx", "rtdetr.onnx"], "onnx/model.onnx"),
+    ],
+)
+def test_of_two_different_models_none_is_taken(tmp_path, names, first):
+    for name in names:
+        graphs.write(graphs.queries(), tmp_path / name)
+    with pytest.raises(VariantError, match="holds 2 different models") as error:
+        choose_variant(tmp_path)
+    assert all(name in str(error.value) for name in names)
+    assert str(error.value).endswith(f"source: {tmp_path / first}")
+    assert choose_variant(tmp_path, (first,))[0] == tmp_path / first
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [
+        ("onnx/model_q4f16.onnx", "model.onnx"),
+        ("yolo_FP16.onnx", "yolo.onnx"),
+        ("d.w8a8.onnx", "d_O4.onnx"),
+        ("detr-bf16.onnx", "detr_float32.onnx"),
+        ("fp16/detr.onnx", "fp32/detr.onnx"),
+    ],
+)
+def test_forms_of_one_model_are_told_by_name(name, same):
+    assert different_models([name, same]) == [name]
+    assert different_models([name, "other.onnx"]) == [name, "other.onnx"]
 
 
 def test_parts_of_a_model_without_an_image_are_passed_over(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STRIDES = (8, 16, 32)
 CHANNEL_COUNTS = (1, 3)
+MOST_SHOWN, LONGEST_NAME = 8, 80
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,18 @@ class GraphFacts:
 
     def signature(self) -> str:
         """Return inputs and outputs as one line."""
-        sides = (
-            ", ".join(f"{name} {dims} {kind}" for name, (dims, kind) in side.items()) or "none"
-            for side in (self.inputs, self.outputs)
-        )
-        return " -> ".join(sides)
+        return " -> ".join(_signature(side) for side in (self.inputs, self.outputs))
+
+
+def _signature(side: Mapping[str, tuple[list, str]]) -> str:
+    shown = [f"{name[:LONGEST_NAME]} {dims} {kind}" for name, (dims, kind) in side.items()][:MOST_SHOWN]
+    more = [f"{len(side) - MOST_SHOWN} more"] if len(side) > MOST_SHOWN else []
+    return ", ".join([*shown, *more]) or "none"
+
+
+def shown_dims(dims: Iterable[int | str]) -> str:
+    """Return dims as a sentence shows them."""
+    return f"[{', '.join(map(str, dims))}]"
 
 
 def graph_facts(

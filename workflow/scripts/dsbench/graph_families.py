@@ -6,9 +6,10 @@ import numpy as np
 
 from dsbench.dense_anchors import anchor_counts
 from dsbench.errors import BuildError
-from dsbench.families import families, family_named
+from dsbench.families import LIST, families, family_named
 from dsbench.family import Family, Frame
 from dsbench.graph_facts import GraphFacts
+from dsbench.graph_nearest import nearest
 from dsbench.graph_refusals import REFUSALS
 from dsbench.graph_signs import HALF, LARGEST_SCORE
 from dsbench.reference_boxes import softmax
@@ -47,14 +48,10 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
     refused = [row for row in REFUSALS if row.matches(facts)]
     first = min([rank for rank, _ in found] + [row.rank for row in refused], default=None)
     if first is None:
-        raise UnknownGraphError(
-            f"the ONNX ({facts.signature()}) is no object detector of a known family; if it is one, name it"
-            f" with family: in the model's entry, one of {_names(families())}."
-        )
+        raise UnknownGraphError(_unknown(facts))
     for row in refused:
         if row.rank == first:
-            reason = row.reason.format(task=facts.metadata.get("task"))
-            raise UnknownGraphError(f"the ONNX ({facts.signature()}) is refused by {row.seen}: {reason}.")
+            raise UnknownGraphError(row.sentence(facts))
     verdicts = [verdict for rank, verdict in found if rank == first]
     if hint is not None and len(verdicts) > 1:
         verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head][:1] or verdicts
@@ -76,6 +73,27 @@ def _spare_column(facts: GraphFacts, verdicts: list[Verdict]) -> str:
     return (
         " (a column more than names may be a background behind the classes, which one answer did not show, or column 0"
         " where ids begin at 1)"
+    )
+
+
+def refuse_no_detector(facts: GraphFacts) -> None:
+    """Raise UnknownGraphError where the facts show something else than a detector, whatever is not known of them."""
+    ranks = [sign.rank for family in families() for sign in family.signs if sign.matches(facts)]
+    for row in REFUSALS:
+        if row.is_no_detector and row.matches(facts) and row.rank <= min(ranks, default=row.rank):
+            raise UnknownGraphError(row.sentence(facts))
+
+
+def _unknown(facts: GraphFacts) -> str:
+    said = f"the ONNX ({facts.signature()}) is no object detector of a known family"
+    if not (lines := nearest(facts)):
+        return f"{said}: none of the {len(families())} in {LIST} has an output of such a form."
+    return "\n".join(
+        [
+            f"{said}. The closest are",
+            *lines,
+            f"If it is one of these, name it with family: in the model's entry; {LIST} has all {len(families())}.",
+        ]
     )
 
 

@@ -13,6 +13,7 @@ from dsbench.errors import BuildError
 from dsbench.family import Family
 from dsbench.graph_facts import graph_facts, stated_license
 from dsbench.graph_families import family_facts, recognise
+from dsbench.graph_trial import judge_before_size
 from dsbench.model_folder import ModelFolder
 from dsbench.onnx_compare import GraphError
 from dsbench.onnx_export import export_onnx
@@ -99,6 +100,8 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     report_progress(f"{variants['choice']} is taken from {len(variants['candidates'])} ONNX files")
     with _named(file):
         source, made_sound = load_checked(file)
+        if named is None:
+            judge_before_size(source)
         size = graph_size(source)
         _refuse_text_inputs(source)
         levels = takes_levels(source)

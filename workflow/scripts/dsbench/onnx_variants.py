@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 
+from dsbench.file_choice import different_models, is_part, which_model
 from dsbench.onnx_compare import GraphError
 from dsbench.onnx_source import inline_functions
 
@@ -40,6 +41,7 @@ SYMMETRIC = (
 )
 # Domains TensorRT parses: the standard one, and names its plugins are found by.
 PARSED_DOMAINS = ("", "ai.onnx", "TRT", "trt.plugins", "mmdeploy")
+NO_IMAGE = "no 4-D image among its inputs"
 
 
 class VariantError(GraphError):
@@ -70,13 +72,15 @@ def onnx_files(folder: Path, names: tuple[str, ...] | None = None) -> list[Path]
     found = [*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")]
     if names is not None:
         found = [folder / name for name in names if name.lower().endswith(".onnx")]
-    return sorted(found, key=lambda file: (ORDER.index(variant_of(file)), file.name, str(file)))
+    return sorted(
+        found, key=lambda file: (is_part(file.name), ORDER.index(variant_of(file)), file.name, str(file))
+    )
 
 
 def choose_variant(folder: Path, names: tuple[str, ...] | None = None) -> tuple[Path, dict]:
     """Return the ONNX file to import, and every candidate with its reason, for variants.json.
 
-    Raises VariantError when TensorRT can parse none of them.
+    Raises VariantError when TensorRT can parse none of them, or several that are no forms of one model.
     """
     candidates: list[Candidate] = []
     chosen = None
@@ -92,11 +96,21 @@ def choose_variant(folder: Path, names: tuple[str, ...] | None = None) -> tuple[
             f"{folder}: no ONNX that TensorRT can parse ({reasons or 'there is none'}); give a file of full or half"
             " precision, or a folder with safetensors and no ONNX"
         )
+    _refuse_several(folder, chosen, [candidate.file for candidate in candidates])
     return chosen, {
         "order": list(ORDER),
         "choice": chosen.relative_to(folder).as_posix(),
         "candidates": [asdict(candidate) for candidate in candidates],
     }
+
+
+def _refuse_several(folder: Path, chosen: Path, names: list[str]) -> None:
+    """Raise VariantError where another model than the chosen one takes an image too: nothing tells which is meant."""
+    first = chosen.relative_to(folder).as_posix()
+    others = different_models([first, *(name for name in names if not is_part(name))])[1:]
+    rivals = [name for name in others if not is_part(first) and refusal(folder / name) != NO_IMAGE]
+    if rivals:
+        raise VariantError(which_model(str(folder), [first, *rivals], str(chosen)))
 
 
 def refusal(file: Path) -> str:
@@ -112,7 +126,7 @@ def refusal(file: Path) -> str:
         len(value.type.tensor_type.shape.dim) for value in model.graph.input if value.name not in initializers
     ]
     if 4 not in dims:
-        return "no 4-D image among its inputs"
+        return NO_IMAGE
     try:
         inline_functions(model)
     except GraphError as error:
