@@ -54,7 +54,7 @@ def test_nested_text_is_what_it_means_where_the_schema_wants_no_text(text, value
         ),
         (
             "precison: fp16",
-            "there is no setting 'precison'; the closest: precision; all ",
+            "there is no setting 'precison'; the closest: precision",
         ),
         (
             "threshold: 0.4",
