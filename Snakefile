@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
 
 min_version("9.20")
 
@@ -14,7 +14,8 @@ own_config = Path("config/config.yaml")
 configfile: str(own_config if own_config.is_file() else Path(workflow.basedir, own_config))
 
 
-validate(config, "config/schema.yaml")
+include: "rules/config.smk"
+
 
 if config["gpu_class"] is not None:
 

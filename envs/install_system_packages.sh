@@ -3,10 +3,15 @@
 set -eu
 
 missing=""
+wished=""
 need() { # need PROGRAM PACKAGE...
     program=$1
     shift
     command -v "$program" >/dev/null 2>&1 || missing="$missing $*"
+}
+
+font() { # font PACKAGE FILE
+    [ -e "$2" ] || wished="$wished $1"
 }
 
 need g++ g++
@@ -16,26 +21,37 @@ need pdfinfo poppler-utils
 gst-inspect-1.0 --exists theoraenc 2>/dev/null || missing="$missing gstreamer1.0-plugins-base"
 "${PYTHON:-python3}" -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 
-[ -n "$missing" ] || exit 0
+# Class names in other scripts than Latin, in the PDF and the video; without them they stand as numbers.
+font fonts-wqy-microhei /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
+font fonts-noto-core /usr/share/fonts/truetype/noto/NotoSansDevanagari-Regular.ttf
+font fonts-symbola /usr/share/fonts/truetype/ancient-scripts/Symbola_hint.ttf
 
-command -v apt-get >/dev/null 2>&1 || {
-    echo "ERROR this machine lacks$missing (Debian's names) and has no apt-get; install them, then try again" >&2
-    exit 1
+[ -n "$missing$wished" ] || exit 0
+
+give_up() { # give_up REASON: what is only wished for stops nobody
+    if [ -n "$missing" ]; then
+        echo "ERROR this machine lacks$missing (Debian's names): $1" >&2
+        exit 1
+    fi
+    echo "WARNING this machine lacks fonts for scripts other than Latin,$wished (Debian's names): $1" >&2
+    exit 0
 }
+
+command -v apt-get >/dev/null 2>&1 || give_up "no apt-get here; install them, then try again"
 if [ "$(id -u)" -eq 0 ]; then
     as_root=""
 elif command -v sudo >/dev/null 2>&1; then
+    # For fonts alone nobody is asked for a password.
     as_root="sudo"
+    [ -n "$missing" ] || as_root="sudo -n"
 else
-    echo "ERROR not root and no sudo; let an administrator run: apt-get install$missing" >&2
-    exit 1
+    give_up "not root and no sudo; let an administrator run: apt-get install$missing$wished"
 fi
-echo "installing$missing"
+echo "installing$missing$wished"
 export DEBIAN_FRONTEND=noninteractive
+# What a killed installation left half done would stop apt-get until somebody does this by hand.
 # shellcheck disable=SC2086 # the packages are separate words
-{
-    # What a killed installation left half done would stop apt-get until somebody does this by hand.
-    $as_root dpkg --configure -a
-    $as_root apt-get update -qq
-    $as_root apt-get install -y -qq --no-install-recommends $missing >/dev/null
-}
+$as_root dpkg --configure -a &&
+    $as_root apt-get update -qq &&
+    $as_root apt-get install -y -qq --no-install-recommends $missing $wished >/dev/null ||
+    give_up "apt-get could not install them"

@@ -138,6 +138,7 @@ def deliverables(wildcards):
                 "models/{model}/config/config_infer_primary_{model}.txt",
                 "models/{model}/config/deepstream_app_kitti_{model}.txt",
                 "models/{model}/config/labels.txt",
+                "models/{model}/config/labels_origin.json",
                 "models/{model}/config/config.json",
                 "models/{model}/scripts/{script}.sh",
                 "models/{model}/benchmarks/max_bs.json",

@@ -5,15 +5,11 @@ import os
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
-sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
-
 from dsbench.clip import DEMO_CLIP, choose_video, frame_rate, truth_directory
 from dsbench.code_version import code_version
 from dsbench.config_check import check_config
 from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
-from dsbench.errors import BuildError
+from dsbench.file_hashes import tree_sha256_of
 from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.model_names import NAME, check_targets, model_entry, reports_of
 from dsbench.node_facts import recorded_node, refuse_unseen_sample
@@ -82,7 +78,9 @@ except BuildError as error:
     raise WorkflowError(str(error)) from None
 VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
 TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
+# As parameters: Snakemake knows of a folder only when it was changed, not what is in it.
 TRUTH = truth_directory(VIDEO, PROJECT)
+TRUTH_FACTS = {"folder": str(TRUTH), "sha256": tree_sha256_of(TRUTH)} if TRUTH else None
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 GPUS = workflow.global_resources.get("gpu")
 # None where jobs are submitted to a cluster: `workflow.cores` raises there, and a node's cores are the job's own.

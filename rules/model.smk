@@ -195,7 +195,8 @@ rule write_labels:
         fetched=fetch_record,
         labels=labels_of_source,
     output:
-        "models/{model}/config/labels.txt",
+        labels="models/{model}/config/labels.txt",
+        origin="models/{model}/config/labels_origin.json",
     log:
         "logs/{model}/write_labels.log",
     benchmark:

@@ -45,6 +45,7 @@ rule collect_data:
         inspect="models/{model}/model/inspect.json",
         attempts="models/{model}/model/export_attempts.json",
         labels="models/{model}/config/labels.txt",
+        labels_origin="models/{model}/config/labels_origin.json",
         gate="models/{model}/validation/gate.json",
         preprocess="models/{model}/validation/preprocess.json",
         agreement="models/{model}/validation/agreement.json",

@@ -4,9 +4,10 @@ from functools import cache
 from types import SimpleNamespace
 
 from dsbench.call_options import runs_jobs, settings_of
+from dsbench.config_check import check_family
 from dsbench.fetched_source import read_fetched, what_is_lost
 from dsbench.local_source import choose_local, local_folder
-from dsbench.model_names import named_models, patterns_by_source
+from dsbench.model_names import asked_models, named_models, patterns_by_source
 from dsbench.read_once import read_once
 from dsbench.source import locate, parse_source
 from dsbench.source_folder import SourceFolder
@@ -16,6 +17,7 @@ SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))
 SOURCE_FOLDERS = [Path(base) for base in SOURCE_BASES]
 
 
+@cache
 def is_remote(text):
     """Tell a source on a hub; what is no source at all is refused where its files are asked for."""
     try:
@@ -32,49 +34,77 @@ def source_text(wildcards):
 
 
 @cache
-def files_of(text):
-    """Return the files of the source `text` on disk as the DAG first sees them; each model asks many times."""
+def files_and_fault(text):
+    """Return the files of the source `text` on disk as the DAG first sees them, and a sentence where it is refused.
+
+    Each model asks many times. A refused one has no files: its own first job says why, and no other model waits.
+    """
     try:
         source = parse_source(text, SOURCE_FOLDERS)
         if source.is_remote:
-            return ()
-        return tuple(str(local_folder(source) / name) for name in choose_local(source).taken)
+            return (), None
+        return tuple(str(local_folder(source) / name) for name in choose_local(source).taken), None
     except BuildError as error:
-        raise WorkflowError(str(error)) from None
+        return (), str(error)
 
 
 def files_of_source(wildcards):
     """Return the files of a source on disk; a remote one is first looked at when its job runs."""
-    return list(files_of(source_text(wildcards)))
+    return list(files_and_fault(source_text(wildcards))[0])
 
 
 # A remote revision is resolved once: no parameter but the source text makes list_source run again.
 def listing_code(wildcards):
-    return code_version("list_source") if files_of_source(wildcards) else None
+    return None if is_remote(source_text(wildcards)) else code_version("list_source")
 
 
 def source_bases(wildcards):
-    return SOURCE_BASES if files_of_source(wildcards) else []
+    return [] if is_remote(source_text(wildcards)) else SOURCE_BASES
+
+
+@cache
+def labels_and_fault(named):
+    """Return the text file `named` in an entry, in a list, and a sentence where there is none of that name."""
+    try:
+        return [str(locate(named, SOURCE_FOLDERS))], None
+    except BuildError as error:
+        return [], str(error)
 
 
 def labels_of_config(wildcards):
     """Return the text file with class names that a model's entry names, in a list; [] where it names none."""
     named = entry_of(wildcards).get("labels")
+    return [] if named is None else labels_and_fault(named)[0]
+
+
+def fault_of_labels(wildcards):
+    """Return why there is no such text file as a model's entry names, or None."""
+    named = entry_of(wildcards).get("labels")
+    return None if named is None else labels_and_fault(named)[1]
+
+
+def fault_of_entry(wildcards):
+    """Return what is wrong with a model's entry, as far as its files on disk tell, or None."""
     try:
-        return [] if named is None else [str(locate(named, SOURCE_FOLDERS))]
+        check_family(wildcards.model, entry_of(wildcards))
     except BuildError as error:
-        raise WorkflowError(str(error)) from None
+        return str(error)
+    return files_and_fault(source_text(wildcards))[1] or fault_of_labels(wildcards)
 
 
 def fetch_record(wildcards):
-    """The record of a fetched source, so that Snakemake asks again for what follows once it is made."""
-    return [] if files_of_source(wildcards) else f"build/sources/{wildcards.model}.json"
+    """The record of a fetched source, so that Snakemake asks again for what follows once it is made.
+
+    What follows a refused source or entry waits for it too, and is never made.
+    """
+    is_here = files_of_source(wildcards) and not fault_of_labels(wildcards)
+    return [] if is_here else f"build/sources/{wildcards.model}.json"
 
 
 def fetched_files(wildcards):
     """Return every file of a source by its path; of a remote one [] until it has been fetched."""
-    if local := files_of_source(wildcards):
-        return local
+    if not is_remote(source_text(wildcards)):
+        return files_of_source(wildcards)
     try:
         source = read_once(read_fetched, Path(fetch_record(wildcards)))
     except FileNotFoundError:
@@ -130,16 +160,21 @@ def export_environment(wildcards):
     return [] if source is None or source.has_onnx else "build/.venv_optimum/packages.txt"
 
 
-# Said before the DAG is made, where it is one sentence and not the middle of a traceback.
+# Said before the DAG is made, where it is one sentence and not the middle of a traceback. With --keep-going the other
+# models are built, and the refused one's own jobs say it once more.
 if workflow.is_main_process:
-    for name in named_models(sys.argv[1:]):
-        files_of_source(SimpleNamespace(model=name))
-        labels_of_config(SimpleNamespace(model=name))
+    call = settings_of(sys.argv[1:])
+    for name in asked_models(sys.argv[1:], call.targets, config["models"]):
+        if fault := fault_of_entry(SimpleNamespace(model=name)):
+            if not call.keep_going:
+                raise WorkflowError(f"{name}: {fault}")
+            print(f"{name}: {fault}", file=sys.stderr)
 
 # Without its record Snakemake fetches a source again. Calls that run no jobs are told of it as they ask.
 if workflow.is_main_process:
     for name in dict.fromkeys([*config["models"], *named_models(sys.argv[1:])]):
-        record = fetch_record(SimpleNamespace(model=name))
-        if record and (lost := what_is_lost(Path(record))) and runs_jobs(settings_of(sys.argv[1:])):
+        wildcards = SimpleNamespace(model=name)
+        record = is_remote(source_text(wildcards)) and fetch_record(wildcards)
+        if record and (lost := what_is_lost(Path(record))) and runs_jobs(call):
             Path(record).unlink(missing_ok=True)
             print(lost, file=sys.stderr)

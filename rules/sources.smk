@@ -46,6 +46,7 @@ checkpoint fetch_source:
         "../envs/workflow.yaml"
     params:
         code=code_version("fetch_source"),
+        fault=fault_of_labels,
         source=source_text,
         bases=source_bases,
         downloads="build/downloads",

@@ -58,8 +58,11 @@ rule judge_kitti:
     input:
         kitti="models/{model}/samples/kitti_output",
         manifest="models/{model}/validation/kitti_manifest.json",
-        video="build/toolchain/video.json",
-        truth=TRUTH or [],
+        preprocess="models/{model}/validation/preprocess.json",
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+        clip="build/toolchain/video.json",
+        video=VIDEO,
     output:
         "models/{model}/validation/gate.json",
     log:
@@ -72,7 +75,9 @@ rule judge_kitti:
         "../envs/workflow.yaml"
     params:
         code=code_version("judge_kitti"),
+        truth=TRUTH_FACTS,
         required_ratio=config["gate"]["required_ratio"],
+        required_recall=config["gate"]["required_recall"],
         project=str(PROJECT),
     script:
         "../workflow/scripts/judge_kitti.py"

@@ -76,6 +76,52 @@ def test_last_words_explain_only_what_nothing_else_does():
     )
 
 
+PLUGINS = "/usr/lib/x86_64-linux-gnu/gstreamer-1.0/deepstream/"
+SCANNER = "(gst-plugin-scanner:61): GStreamer-WARNING **: 10:20:30.123: Failed to load plugin"
+MISSING = "cannot open shared object file: No such file or directory"
+HARMLESS = {
+    "triton": f"{SCANNER} '{PLUGINS}libnvdsgst_inferserver.so': libtritonserver.so: {MISSING}",
+    "rivermax": f"{SCANNER} '{PLUGINS}libnvdsgst_udp.so': librivermax.so.1: {MISSING}",
+    "in the process itself": f"(deepstream-app:7): {SCANNER} '/x/libgstmpg123.so': libmpg123.so.0: {MISSING}",
+    "cuda provider": f"Failed to load library libonnxruntime_providers_cuda.so: libcudart.so.12: {MISSING}",
+    "vdpau": f"Failed to open VDPAU backend libvdpau_nvidia.so: {MISSING}",
+    "plugin sought": "[I] [TRT] No importer registered for op: EfficientNMS_TRT. Attempting to import as plugin.",
+    "sought twice": "[08/02/2026-10:31:12] [I] [TRT] Plugin not found with node attribute namespace",
+}
+
+
+@pytest.mark.parametrize("line", HARMLESS.values(), ids=HARMLESS)
+def test_harmless_line_hides_no_cause_and_is_none(line):
+    assert diagnose(line) is None
+    for name in ("parser_failed", "source_unreadable", "app_failed", "missing_library"):
+        assert diagnose(f"{line}\n{LINES[name]}").name == name
+
+
+@pytest.mark.parametrize(
+    ("plugin", "library", "cause"),
+    [
+        ("libnvdsgst_infer.so", "libnvinfer.so.10", "tensorrt_library"),
+        ("libnvdsgst_multistream.so", "libnvbufsurface.so", "missing_library"),
+        ("libgstnvvideo4linux2.so", "libcuda.so.1", "no_gpu"),
+    ],
+)
+def test_what_a_plugin_of_the_pipeline_lacks_is_the_cause(plugin, library, cause):
+    lines = [
+        HARMLESS["triton"],
+        f"{SCANNER} '{PLUGINS}{plugin}': {library}: {MISSING}",
+        "** ERROR: <create_primary_gie_bin:90>: Failed to create element 'primary_gie_classifier'",
+        LINES["app_failed"],
+    ]
+    assert diagnose("\n".join(lines)).name == cause
+    assert diagnose("\n".join([HARMLESS["triton"], *lines[2:]])).name == "missing_element"
+
+
+def test_skipped_tactic_is_only_a_possible_cause():
+    assert diagnose(f"{LINES['tactic_skipped']}\n{LINES['disk_full']}").name == "disk_full"
+    fault = diagnose(f"{LINES['tactic_skipped']}\n{LINES['engine_not_set_up']}")
+    assert fault.name == "tactic_skipped" and fault.next_attempt == "half the workspace"
+
+
 def test_configuration_in_the_head_of_a_log_is_no_fault():
     assert diagnose("# configuration: x.txt\n#   # Trying to create engine from model files\n") is None
 

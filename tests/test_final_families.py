@@ -175,6 +175,23 @@ def test_boxes_beside_scores_are_told_by_axes_classes_and_answers(seen, family, 
     assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
 
 
+@pytest.mark.parametrize("columns", [SOFTMAX[:, ::-1], SOFTMAX[:, ::-1].T])
+def test_softmax_whose_background_is_last_is_refused_by_name(columns):
+    seen = pair(columns.shape, classes=2, answers=answers(MANY, columns))
+    with pytest.raises(
+        UnknownGraphError, match=r"last column is the background.* export it with the background first"
+    ):
+        recognise(seen)
+
+
+def test_names_are_a_column_fewer_only_where_a_softmax_proves_the_background():
+    scores = np.tile([0.001, 0.06, 0.04], (100, 1))
+    seen = pair((100, 3), classes=2, answers=answers(MANY, scores))
+    verdict = recognise(seen)
+    assert verdict.family.name == "boxes_and_scores_fractions"
+    assert family_facts(verdict.family, seen)["class_count"] == 3
+
+
 @pytest.mark.parametrize(
     ("seen", "classes"),
     [
@@ -233,3 +250,28 @@ def test_scores_of_other_boxes_are_no_pair():
         recognise(pair((99, 80)))
     with pytest.raises(UnknownGraphError, match="has not the tensors of boxes_and_scores: boxes, scores"):
         family_facts(family_named("boxes_and_scores"), pair((99, 80)))
+
+
+def test_one_box_that_reaches_far_does_not_turn_fractions_into_pixels():
+    for reach, expected in ((1.4, "ssd_decoded"), (1.58, "ssd_decoded"), (3.0, "ssd_decoded")):
+        boxes = np.vstack([MANY[:-1], [0.2, 0.1, reach, 0.9]])
+        assert recognise(pair((100, 3), answers=answers(boxes, SOFTMAX))).family.name == expected
+
+
+def test_boxes_of_which_nothing_tells_the_units_are_asked_for():
+    with pytest.raises(UnknownGraphError, match="may be ssd_decoded or ssd_decoded_pixels:"):
+        recognise(pair((100, 3), answers=answers(np.zeros((100, 4)), SOFTMAX)))
+    with pytest.raises(UnknownGraphError, match="may be boxes_and_scores_fractions or pp_yoloe:"):
+        recognise(pair((80, 100), answers=answers(np.full((100, 4), -1.0), np.zeros((80, 100)))))
+    corner = np.tile([1.0, 1.0, 3.0, 4.0], (100, 1))
+    with pytest.raises(UnknownGraphError, match="may be ssd_decoded or ssd_decoded_pixels:"):
+        recognise(pair((100, 3), answers=answers(corner, SOFTMAX)))
+
+
+def test_background_scores_do_not_choose_the_boxes_whose_units_count():
+    boxes = np.vstack([MANY, MANY * 640])
+    scores = np.vstack([np.tile([0.9, 0.06, 0.04], (100, 1)), np.tile([0.2, 0.7, 0.1], (100, 1))])
+    assert (
+        recognise(pair((200, 3), (200, 4), answers=answers(boxes, scores))).family.name
+        == "ssd_decoded_pixels"
+    )

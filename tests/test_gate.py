@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from dsbench.gate import GateError, intersection_over_union, judge, precision_recall
+from dsbench.gate import GateError, intersection_over_union, judge, judge_truth, precision_recall
 from dsbench.kitti import Detection
 
 
@@ -45,6 +47,80 @@ def test_ratio_of_no_frame_is_unknown_not_zero():
     with pytest.raises(GateError) as error:
         judge({})
     assert error.value.result["ratio"] is None
+
+
+def own(*counts, best=0.9, reference="preprocessor_config.json"):
+    """Return what preprocess.json says of the model itself on as many frames."""
+    return {
+        "reference": reference,
+        "frames": list(range(len(counts))),
+        "reference_counts": list(counts),
+        "reference_detections": sum(counts),
+        "reference_best_score": best,
+    }
+
+
+NOTHING = {number: [] for number in range(10)}
+HALF = {number: [box()] * (number % 2) for number in range(10)}
+
+
+@pytest.mark.parametrize(
+    ("frames", "itself", "reason"),
+    [
+        (
+            NOTHING,
+            own(0, 0, 0, 0, 0, best=None),
+            r"finds objects in none of 5 frames of the clip \(no score reaches half",
+        ),
+        (
+            NOTHING,
+            own(0, 0, 0, 0, 0, best=0.4),
+            r"best score is 0\.400\): this clip has nothing, or too little, that",
+        ),
+        (
+            HALF,
+            own(0, 1, 0, 1, 0),
+            r"5 of 10 frames .* in 2 of 5 frames .* Name another with video: in the config",
+        ),
+        (
+            HALF,
+            own(0, 0, 0, reference="family"),
+            r"with its family's preprocessing.* No preprocessor_config.json says",
+        ),
+        (
+            NOTHING,
+            own(3, 2, 4, 1, 2),
+            r"None of 10 frames .* in 5 of 5 frames of the clip, in 5 of which .*: the runtime loses them",
+        ),
+        (
+            HALF,
+            own(3, 2, 4, 1, 2),
+            r"5 of 10 frames .*: the runtime loses them\. Most often net-scale-factor",
+        ),
+    ],
+)
+def test_a_clip_without_objects_is_told_from_a_runtime_that_loses_them(frames, itself, reason):
+    with pytest.raises(GateError, match=reason):
+        judge(frames, 0.9, own=itself)
+
+
+def test_objects_that_the_model_itself_does_not_find_are_stopped():
+    crowded = {number: [box()] * 53 for number in range(10)}
+    with pytest.raises(
+        GateError, match=r"reports 265 objects in 5 frames in which the model itself, .* finds none"
+    ):
+        judge(crowded, own=own(0, 0, 0, 0, 0, best=None))
+    with pytest.raises(GateError, match=r"finds 20: they are not the model's\."):
+        judge(crowded, own=own(4, 4, 4, 4, 4))
+
+
+@pytest.mark.parametrize("counts", [(50, 50, 50, 50, 50), (10, 0, 10, 10, 10), (900, 900, 900, 900, 900)])
+def test_objects_that_the_model_finds_too_pass(counts):
+    assert judge({number: [box()] * 53 for number in range(10)}, own=own(*counts))["passed"]
+
+
+def test_one_object_at_the_threshold_passes_where_the_model_itself_just_misses_it():
+    assert judge({number: [box()] for number in range(10)}, own=own(0, 0, 0, 0, 0, best=0.49))["passed"]
 
 
 def test_perfect_detections_have_precision_and_recall_of_one():
@@ -100,3 +176,63 @@ def test_truth_of_another_video_is_refused():
 )
 def test_intersection_over_union(other, expected):
     assert intersection_over_union(box(), other) == pytest.approx(expected)
+
+
+NAMES = ("car", "person", "bicycle", "road_sign")
+TRUTH = {
+    number: [box(name, left=100.0 * place, right=100.0 * place + 80) for place, name in enumerate(NAMES)]
+    for number in range(10)
+}
+
+
+def renamed(frames, names):
+    return {
+        number: [replace(one, label=names[one.label]) for one in found] for number, found in frames.items()
+    }
+
+
+def moved(frames, by):
+    return {
+        number: [replace(one, left=one.left + by, right=one.right + by) for one in found]
+        for number, found in frames.items()
+    }
+
+
+def test_truth_that_is_found_passes_also_in_small_part():
+    assert judge_truth(TRUTH, TRUTH, NAMES, 0.05)["known_recall"] == 1.0
+    weak = {number: found if number == 0 else [] for number, found in TRUTH.items()}
+    result = judge_truth(weak, TRUTH, NAMES, 0.05)
+    assert (result["known_recall"], result["known_objects"], result["required_recall"]) == (0.1, 40, 0.05)
+
+
+def test_names_that_are_shifted_are_told_from_boxes_that_are_wrong():
+    shifted = renamed(TRUTH, dict(zip(NAMES, [*NAMES[1:], "class_4"], strict=True)))
+    with pytest.raises(GateError) as error:
+        judge_truth(shifted, TRUTH, [*NAMES, "class_4"], 0.05)
+    assert "0 of 40 objects" in str(error.value)
+    assert "100% have a box under another name (car as person, person as bicycle," in str(error.value)
+    assert "class names are shifted" in str(error.value)
+    assert error.value.result["known_recall"] == 0
+    with pytest.raises(
+        GateError, match="0% have a box under any name: the boxes do not lie where the objects"
+    ):
+        judge_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0.05)
+
+
+def test_a_model_of_other_classes_or_a_truth_of_few_objects_is_not_judged():
+    elsewhere = moved(renamed(TRUTH, dict.fromkeys(NAMES, "letter")), 2000)
+    assert judge_truth(elsewhere, TRUTH, ["letter"], 0.05)["known_recall"] is None
+    few = {0: TRUTH[0]}
+    assert judge_truth({0: []}, few, NAMES, 0.05)["known_recall"] is None
+
+
+def test_a_model_of_one_of_the_classes_is_judged_by_that_one():
+    people = {number: [one for one in found if one.label == "person"] for number, found in TRUTH.items()}
+    more = {number: found * 3 for number, found in TRUTH.items()}
+    assert judge_truth(people, more, ["person", "dog"], 0.05)["known_recall"] == pytest.approx(1 / 3)
+    with pytest.raises(GateError, match="0 of 30 objects"):
+        judge_truth(moved(people, 2000), more, ["person", "dog"], 0.05)
+
+
+def test_no_recall_is_asked_for_where_the_config_says_so():
+    assert judge_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0)["known_recall"] == 0

@@ -9,6 +9,8 @@ import tiny_graphs as graphs
 from dsbench.families import family_named
 from dsbench.graph_facts import GraphFacts, graph_facts, metadata_names, stated_license
 from dsbench.graph_families import UnknownGraphError, family_facts, recognise
+from dsbench.graph_nearest import family_table
+from workflow_run import PROJECT
 
 F, L = "float32", "int64"
 ULTRALYTICS = {"author": "Ultralytics", "task": "detect"}
@@ -132,6 +134,56 @@ def test_what_is_no_detector_is_refused_with_its_signature(seen, reason):
     assert seen.signature() in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("seen", "closest"),
+    [
+        (
+            facts({"out1": (["b", 8400, 4], F), "out2": (["b", 8400, 80], F), "out3": (["b", 8400, 1], F)}),
+            [
+                "boxes_and_scores: out1 [b, 8400, 4] as boxes, out2 [b, 8400, 80] as scores would fit, but",
+                "there is 1 more.",
+            ],
+        ),
+        (
+            facts(one(84, 1234)),
+            [
+                "yolo_v8: output0 [batch, 84, 1234] as channels would fit, but it is not",
+                "640x640 pixels have 8400 cells",
+            ],
+        ),
+        (
+            facts({"boxes": (["b", 100, 4], F), "labels": (["b", 100], L)}),
+            [
+                "rt_detr_original: labels [b, 100] as labels, boxes [b, 100, 4] as boxes",
+                "there is no scores [B, N]",
+            ],
+        ),
+    ],
+)
+def test_of_an_unknown_graph_the_three_closest_families_are_told_with_what_fits_and_what_does_not(
+    seen, closest
+):
+    with pytest.raises(UnknownGraphError) as error:
+        recognise(seen)
+    _, *lines, last = str(error.value).splitlines()
+    assert len(lines) <= 3 and max(map(len, lines)) < 300
+    assert all(words in "\n".join(lines) for words in closest)
+    assert lines[0].strip().startswith(closest[0].partition(":")[0])
+    assert last.startswith("If it is one of these, name it with family: ")
+
+
+def test_a_graph_with_many_outputs_is_shown_in_part():
+    seen = facts({f"output_{'x' * 200}_{n}": (["b", n + 1, 9, 9, 9, 9], F) for n in range(50)})
+    with pytest.raises(UnknownGraphError, match=r"42 more\) is no object detector") as error:
+        recognise(seen)
+    assert len(str(error.value)) < 1500
+
+
+def test_document_has_the_row_of_each_family():
+    """`python -c "from dsbench.graph_nearest import family_table; print(family_table())"` prints the table."""
+    assert family_table() in (PROJECT / "docs/families.md").read_text()
+
+
 @pytest.mark.parametrize("outputs", [nvidia(4), {"dets": BOXES, "labels": (["b", 100, 91], F)}])
 def test_config_decides_between_families_of_its_head_whatever_the_outputs_are_called(outputs):
     family = family_named("rf_detr")
@@ -145,6 +197,35 @@ def test_names_from_1_on_do_not_turn_the_background_into_a_class():
     assert recognise(seen, hint=family_named("detr")).family.name == "softmax_queries"
     with pytest.raises(UnknownGraphError, match="may be sigmoid_queries or softmax_queries"):
         recognise(seen)
+
+
+def dominated(columns, share):
+    """Return the answer of a hundred queries of which `share` percent are sure to be the last column."""
+    logits = np.full((1, 100, columns), -4.0)
+    logits[:, :share, -1] = 6.0
+    return {"logits": logits}
+
+
+@pytest.mark.parametrize(
+    ("columns", "names", "share", "family"),
+    [
+        (5, 4, 90, "softmax_queries"),
+        (92, 0, 90, "softmax_queries"),
+        (5, 5, 10, "sigmoid_queries"),
+        (91, 0, 0, "sigmoid_queries"),
+        # A column that was never trained, as ids from 1 leave it, answers nothing.
+        (5, 4, 0, None),
+        (5, 5, 90, None),
+        (92, 0, 0, None),
+    ],
+)
+def test_background_behind_the_classes_is_proven_by_the_answer(columns, names, share, family):
+    seen = replace(facts(hf(columns), classes=names or None), answers=dominated(columns, share))
+    if family is None:
+        with pytest.raises(UnknownGraphError, match="may be sigmoid_queries or softmax_queries"):
+            recognise(seen)
+    else:
+        assert recognise(seen).family.name == family
 
 
 def test_config_of_detr_tells_its_own_repositorys_outputs():
@@ -165,6 +246,7 @@ def test_facts_leave_initializers_out_of_the_inputs():
     ("names", "read"),
     [
         ("{0: 'person', 1: 'car'}", {0: "person", 1: "car"}),
+        ("{0: '0', 1: '1'}", {0: "0", 1: "1"}),
         ("['person', 'car']", {0: "person", 1: "car"}),
         ("__import__('os').system('true')", {}),
         ("", {}),
@@ -174,6 +256,25 @@ def test_facts_leave_initializers_out_of_the_inputs():
 )
 def test_metadata_names_are_a_literal_and_never_run(names, read):
     assert metadata_names({"names": names}) == read
+
+
+@pytest.mark.parametrize(
+    ("key", "stated", "read"),
+    [
+        ("character", "text\ntitle\nfigure caption\n", {0: "text", 1: "title", 2: "figure caption"}),
+        ("labels", '["car", "road sign"]', {0: "car", 1: "road sign"}),
+        ("classes", "car,person", {0: "car", 1: "person"}),
+        ("class_names", "0: car\n1: person", {0: "car", 1: "person"}),
+        ("labels", "coco", {}),
+        ("classes", "80", {}),
+        ("classes", "[0, 1, 2]", {}),
+        ("character", "a\n" * 30_000, {}),
+        ("labels", "x" * (5 << 20) + "\n", {}),
+        ("caption", "car,person", {}),
+    ],
+)
+def test_class_names_stand_in_any_usual_key_of_the_metadata(key, stated, read):
+    assert metadata_names({key: stated}) == read
 
 
 @pytest.mark.parametrize(
@@ -190,3 +291,67 @@ def test_metadata_names_are_a_literal_and_never_run(names, read):
 )
 def test_licence_in_the_metadata_is_taken_where_it_is_plain(stated, read):
     assert stated_license({"license": stated}) == read
+
+
+V8_NAMES = tuple(f"c{n}" for n in range(18))
+
+
+def dense(name="output0", size=320, values=0.1, dims=(22, 2100)):
+    answer = np.full((1, *dims), values, np.float32)
+    answer[:, :4] = 100
+    return replace(
+        facts(one(*dims, name=name), size=size, metadata=ULTRALYTICS, names=V8_NAMES), answers={name: answer}
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "family", "says"),
+    [
+        (
+            dense(),
+            "yolo_v8_transposed",
+            r"22 anchors with 2096 classes each \(18 are named\), but no strides",
+        ),
+        (replace(dense(), metadata={"task": "segment"}), "yolo_v8", "its task is 'segment'"),
+        (
+            replace(facts(hf(5)), answers=dominated(5, 40)),
+            "softmax_queries",
+            "its last column is no background.*40 of",
+        ),
+        (dense(values=3.5), "yolo_v8", "its scores go from 3.5 to 3.5, expected 0 to 1"),
+        (dense(values=-3.5), "yolo_v8", "its scores go from -3.5 to -3.5, expected 0 to 1"),
+    ],
+)
+def test_named_family_that_the_graph_contradicts_is_refused(seen, family, says):
+    with pytest.raises(UnknownGraphError, match=says) as error:
+        recognise(seen, family)
+    assert f"family: {family}" in str(error.value) and seen.signature() in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("seen", "family"),
+    [
+        (dense(), "yolo_v8"),
+        # Strides 16 and 32 with three anchors, as of the tiny networks.
+        (facts(one(1500, 23), size=320, names=V8_NAMES), "yolo_v5"),
+        (facts(one(22, 8500), size=320, names=V8_NAMES), "yolo_v8"),
+        (facts(one(22, 8400), size="side", names=V8_NAMES), "yolo_v8"),
+        (facts(hf(5), names=["a", "b", "c", "d"]), "softmax_queries"),
+        (facts(hf(5), names=["a", "b", "c", "d", "e"]), "sigmoid_queries"),
+        (facts(hf(7)), "sigmoid_queries"),
+        (replace(facts(hf(5)), answers=dominated(5, 60)), "softmax_queries"),
+        (facts(nvidia(4), names=["", "person", "face", "bag"]), "tao_detr"),
+    ],
+)
+def test_named_family_that_may_be_right_is_taken(seen, family):
+    assert recognise(seen, family).family.name == family
+
+
+def test_largest_class_in_the_answer_is_told_where_no_tensor_has_a_column_for_each():
+    rows = np.tile(np.float32([200, 100, 280, 190, 0.9, 3]), (300, 1))
+    rows[7, 5] = 89
+    rows[8:, 4] = 0
+    rows[200:, 5] = 500
+    seen = facts(one(300, 6), answers={"output0": rows[None]})
+    assert family_facts(family_named("yolo_end_to_end"), seen)["largest_class"] == 89
+    assert family_facts(family_named("yolo_v8"), facts(one(84, 8400)))["largest_class"] is None

@@ -161,12 +161,22 @@ def test_a_server_that_sends_more_than_it_listed_is_stopped(hub, tmp_path):
         ((403, {"X_Error_Code": "GatedRepo"}), "GatedError", "gated; accept its terms"),
         ((404, {"X_Error_Code": "RepoNotFound"}), "MissingError", r"not on the hub \(404\)"),
         ((401, {"X_Error_Code": "RepoNotFound"}), "PrivateError", "private, or it does not exist"),
-        ((403, {}), "PrivateError", "private, and without HF_TOKEN there is no access"),
+        (
+            (403, {"X_Request_Id": "Root=1"}),
+            "PrivateError",
+            "private, and without HF_TOKEN there is no access",
+        ),
         (
             (429, {"Retry_After": "77"}),
             "RateLimitedError",
             r"rate limit is reached \(429\); run the same command in 77 s",
         ),
+        (
+            (429, {"RateLimit": '"api";r=0;t=55'}),
+            "RateLimitedError",
+            "run the same command in 55 s; with HF_TOKEN",
+        ),
+        ((451, {}), "MissingError", r"withheld for legal reasons \(451\)"),
         ((429, {}), "RateLimitedError", "in some minutes; with HF_TOKEN set the limit is higher"),
         ((500, {}), "UnreachableError", "answers with status 500"),
         ((503, {}), "UnreachableError", "answers with status 503"),
@@ -187,7 +197,10 @@ def test_a_revision_that_does_not_exist_is_named(hub):
 def test_a_hub_that_is_not_there_is_unreachable(hub, monkeypatch):
     hub.shutdown()
     hub.server_close()
-    with pytest.raises(hub_errors.UnreachableError, match=r"cannot be reached .*check the network, proxy"):
+    with pytest.raises(
+        hub_errors.UnreachableError,
+        match=r"cannot be reached .*check the network, the address in HF_ENDPOINT",
+    ):
         list_source(parse_source("org/model"))
 
 

@@ -176,6 +176,9 @@ CLI = """#!/usr/bin/env python3
 import json, os, pathlib, sys
 arguments = sys.argv[1:]
 pathlib.Path(os.environ["NGC_CALLS"]).open("a").write(json.dumps(arguments) + "\\n")
+if "NO_ORG" in os.environ:
+    print("Error: Missing org - If apikey is set, org is also required.")
+    sys.exit(1)
 if "FAIL" in os.environ:
     print("Error: denied for key " + os.environ.get("NGC_CLI_API_KEY", ""), file=sys.stderr)
     sys.exit(3)
@@ -218,3 +221,15 @@ def test_failing_ngc_command_is_quoted_without_the_key(cli, monkeypatch):
     monkeypatch.setenv("NGC_API_KEY", KEY)
     with pytest.raises(BuildError, match="ngc ended with exit status 3: Error: denied for key <NGC_API_KEY>"):
         list_source(parse_source(URL))
+
+
+def test_api_is_asked_where_the_ngc_command_has_no_organisation(cli, ngc, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("NO_ORG", "1")
+    monkeypatch.setenv("NGC_API_KEY", KEY)
+    monkeypatch.setenv("NGC_API_URL", ngc.url)
+    folder, _ = fetch(URL, tmp_path)
+    assert (folder / "resnet34_peoplenet.onnx").read_bytes() == ONNX
+    assert "NGC's API is asked instead" in capsys.readouterr().err
+    (folder / "labels.txt").unlink()
+    fetch(URL, tmp_path)
+    assert (folder / "labels.txt").read_bytes() == FILES["labels.txt"]

@@ -9,8 +9,11 @@ from dsbench.onnx_batch import BatchError, check_slots, declared_batch, single_a
 from dsbench.onnx_compare import GraphError, answers, largest_difference, session
 from dsbench.onnx_graph import fix_spatial_dims
 from dsbench.onnx_import import graph_size, import_onnx, write_import_reference
+from dsbench.onnx_interface import representable, takes_levels
+from dsbench.onnx_prepare import prepare
 from dsbench.onnx_static import static_onnx
 from dsbench.onnx_std import fold_std
+from dsbench.preprocessing import derive_preprocessing
 
 SIZE = (graphs.HEIGHT, graphs.WIDTH)
 
@@ -48,6 +51,144 @@ def test_float16_gets_casts_and_keeps_its_answers(pixels):
     assert set(output_types(imported.model)) == {"logits", "pred_boxes"}
     assert any("float16" in note and "input" in note for note in imported.notes)
     assert agree(imported.model, imported, pixels) < 2e-2
+
+
+@pytest.mark.parametrize(
+    ("how", "nodes"),
+    [
+        ({}, []),
+        ({"size": ("height", "width")}, []),
+        ({"kind": np.uint8}, []),
+        ({"kind": np.uint8, "cast_first": False, "size": ("height", "width")}, []),
+        ({"kind": np.uint8, "layout": "NCHW"}, []),
+        ({"kind": np.float16}, ["Cast"]),
+    ],
+)
+def test_channels_last_and_bytes_are_fed_as_nvinfer_feeds_them(pixels, how, nodes):
+    source = graphs.other_image(**how)
+    fed = representable(source, pixels * 255 if takes_levels(source) else pixels)
+    imported = import_onnx(source, fed, 4)
+    assert imported.dynamic
+    assert image_shape(imported.model) == ["batch", 3, *SIZE]
+    assert imported.model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    # Two Transposes or a Cast of what is float already leave nothing.
+    assert [node.op_type for node in imported.model.graph.node if node.op_type == "Cast"][
+        : len(nodes)
+    ] == nodes
+    assert agree(imported.model, imported, fed) < 1e-4
+    assert imported.facts.image_size == SIZE
+
+
+def test_bytes_that_are_computed_with_keep_a_cast_to_them(pixels):
+    source = graphs.other_image(kind=np.uint8, layout="NCHW")
+    source.graph.node.insert(0, onnx.helper.make_node("Max", ["pixel_values", "least"], ["brighter"]))
+    source.graph.node[1].input[0] = "brighter"
+    source.graph.initializer.append(graphs.constant("least", [99], np.uint8))
+    levels = representable(source, pixels * 255)
+    imported = import_onnx(source, levels, 4)
+    assert (
+        "input pixel_values was uint8, nvinfer feeds float32: a Cast was put at the input" in imported.notes
+    )
+    assert agree(imported.model, imported, levels) < 1e-4
+
+
+def test_pixels_are_those_that_the_type_of_the_image_holds(pixels):
+    halves = representable(graphs.queries(kind=np.float16), pixels)
+    assert (halves.astype(np.float16) == halves).all() and np.abs(halves - pixels).max() < 1e-3
+    levels = representable(graphs.other_image(kind=np.uint8), pixels * 300 - 10)
+    assert (levels == levels.round()).all() and levels.min() == 0 and levels.max() == 255
+    assert (representable(graphs.queries(), pixels) == pixels).all()
+
+
+def test_std_of_an_image_in_half_precision_changes_no_answer(pixels, tmp_path):
+    source = graphs.queries(kind=np.float16)
+    fed = representable(source, pixels)
+    imported = import_onnx(source, fed, 4)
+    write_import_reference(imported, fed, tmp_path / "reference.npz")
+    preprocessing = derive_preprocessing(
+        {"size": {"height": 64, "width": 96}, "image_mean": [0.0] * 3, "image_std": [0.229, 0.224, 0.225]},
+        True,
+    )
+    origin = {"notes": [], "dynamic": True, "family": "rt_detr"}
+    _, facts = prepare(imported.model, preprocessing, tmp_path / "reference.npz", origin)
+    assert facts["max_abs_error"] == {"batch_1": 0.0, "batch_3": 0.0}
+
+
+def test_one_channel_is_refused(pixels):
+    grey = graphs.other_image()
+    grey.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 1
+    with pytest.raises(GraphError, match="expected 3 channels as its second axis or its last"):
+        import_onnx(grey, pixels, 4)
+
+
+def tile_of(count, batch="batch", rows=None):
+    """Return a detector whose boxes get zeros added, as many as a Tile of `count` gives."""
+    model = graphs.queries(batch=batch, baked=rows)
+    model.graph.node[-1].output[0] = "raw"
+    model.graph.node.append(onnx.helper.make_node("Tile", ["zero", "times"], ["zeros"]))
+    model.graph.node.append(onnx.helper.make_node("Add", ["raw", "zeros"], ["pred_boxes"]))
+    model.graph.initializer.extend(
+        [graphs.constant("zero", [[[0]]], np.float32), graphs.constant("times", [count, 1, 1])]
+    )
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda: tile_of(8), 8),
+        (lambda: graphs.queries(baked=4), 4),
+        (lambda: tile_of(4, rows=4), 4),
+        (lambda: graphs.queries(baked=1), None),
+    ],
+)
+def test_a_batch_that_has_a_name_and_is_baked_in_is_found_by_trying(pixels, make, found):
+    imported = import_onnx(make(), pixels, 4)
+    assert imported.dynamic
+    assert agree(imported.model, imported, pixels) < 1e-5
+    told = f"the batch has a name, but the graph is for {found} images: that was found by trying"
+    assert (told in imported.notes) is (found is not None)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_constant_row_for_each_image_is_repeated_for_as_many_as_come(pixels, batch):
+    model = graphs.queries(batch=batch, baked=batch)
+    nodes = list(model.graph.node)
+    nodes[-2].input[0] = "without"
+    nodes[-2:-2] = [
+        onnx.helper.make_node("Concat", ["token", "table"], ["with"], axis=1),
+        onnx.helper.make_node("Slice", ["with", "one", "end", "one"], ["without"]),
+    ]
+    weights = [graphs.constant("token", np.ones((batch, 1, 8)), np.float32)]
+    weights += [graphs.constant("one", [1]), graphs.constant("end", [99])]
+    source = graphs.model_of(
+        nodes, model.graph.input, model.graph.output, [*model.graph.initializer, *weights]
+    )
+    imported = import_onnx(source, pixels, 4)
+    assert imported.dynamic
+    assert agree(imported.model, imported, pixels) < 1e-5
+
+
+def test_why_a_batch_stays_as_it_is_is_told_in_words(pixels):
+    source = graphs.batch_in_axis_1()
+    source.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    notes = import_onnx(source, pixels, 4).notes
+    assert any("cannot be made dynamic (the ONNX fails at batch 3: node Reshape" in note for note in notes), (
+        notes
+    )
+    assert not any("onnxruntime" in note.lower() for note in notes)
+
+
+def test_a_batch_of_older_operators_is_unrolled(pixels, tmp_path):
+    source = graphs.batch_in_axis_1()
+    source.opset_import[0].version = 11
+    splits = [node for node in source.graph.node if node.op_type == "Split"]
+    for node in splits:
+        del node.input[1:]
+        node.attribute.append(onnx.helper.make_attribute("split", [4, 4]))
+    imported = import_onnx(source, pixels, 4)
+    write_import_reference(imported, pixels, tmp_path / "reference.npz")
+    assert agree(static_onnx(imported.model, 3, tmp_path / "reference.npz"), imported, pixels) < 1e-5
 
 
 def test_pixel_mask_becomes_ones_for_every_image(pixels):

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from dsbench.config_check import check_config
+from dsbench.config_check import check_config, check_family
 from dsbench.errors import BuildError
 from dsbench.preflight import check_toolchain
 from workflow_run import PROJECT, snakemake
@@ -69,7 +69,7 @@ def test_text_of_a_tool_cannot_break_the_table(tmp_path):
 
 
 def test_configuration_is_finite_and_its_limits_fit():
-    good = {"target_fps": 30.0, "first_batch": {"nvidia": 64}, "largest_batch": {"nvidia": 64}, "models": {}}
+    good = {"target_fps": 30.0, "first_batch": {"nvidia": 64}, "largest_batch": {"nvidia": 64}}
     check_config(good)
     with pytest.raises(BuildError, match="target_fps is inf"):
         check_config(good | {"target_fps": float("inf")})
@@ -78,10 +78,9 @@ def test_configuration_is_finite_and_its_limits_fit():
 
 
 def test_configured_family_is_one_of_those_declared():
-    limits = {"first_batch": {}, "largest_batch": {}}
     for family in (None, "rt_detr"):
-        check_config(limits | {"models": {"m": {"source": "x", "family": family}}})
+        check_family("m", {"source": "x", "family": family})
     with pytest.raises(
         BuildError, match=r"config: models\.m\.family is 'RT-DETR', expected one of .*, rt_detr, "
     ):
-        check_config(limits | {"models": {"m": {"source": "x", "family": "RT-DETR"}}})
+        check_family("m", {"source": "x", "family": "RT-DETR"})

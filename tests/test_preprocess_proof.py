@@ -17,7 +17,7 @@ from dsbench.nvinfer_pixels import NetworkInput, middle_frames, rgb_of
 from dsbench.onnx_compare import session
 from dsbench.onnx_std import fold_std
 from dsbench.preprocess_alternatives import AS_DERIVED, alternatives
-from dsbench.preprocess_proof import Model, prove, reference_of
+from dsbench.preprocess_proof import Model, in_levels, prove, reference_of
 from dsbench.preprocess_verdict import ProofError, judge_rows
 from dsbench.preprocessing import assumed_preprocessing, derive_preprocessing
 from tiny_graphs import constant, info, model_of
@@ -113,6 +113,8 @@ def test_right_preprocessing_passes_and_is_the_closest_and_the_best(tmp_path, fr
         assert row["mean_difference"] > derived["mean_difference"] + 10, row["keys"]
         assert row["agreement"] < derived["agreement"] - 0.02, row["keys"]
     assert result["warnings"] == result["notes"] == []
+    assert sum(result["reference_counts"]) == result["reference_detections"] >= 8
+    assert len(result["reference_counts"]) == 2 and 0.5 < result["reference_best_score"] <= 1
 
 
 @pytest.mark.parametrize(
@@ -179,6 +181,7 @@ def test_clip_without_objects_tells_nothing_by_detections_and_says_so(tmp_path, 
     assert result["passed"] and not result["told_by_detections"]
     assert [note for note in result["notes"] if note.startswith("Not told by this clip")]
     assert result["alternatives"][0]["agreement"] is None
+    assert (result["reference_counts"], result["reference_best_score"]) == ([0, 0], None)
 
 
 def test_size_that_the_processor_would_not_give_is_noted(tmp_path, frames):
@@ -226,6 +229,22 @@ def test_agreement_better_than_chance_stops_and_says_by_how_much(derived, passes
     says = f"to {derived:.3f} of 1, with model-color-format=1 to {stops:.3f}. Write the settings"
     with pytest.raises(ProofError, match=says):
         judged({"agreement": derived}, {"agreement": stops})
+
+
+def test_a_rival_with_quite_other_pixels_does_not_win_by_chance():
+    rival = {"agreement": 0.802, "mean_difference": 128.0}
+    assert judged({"agreement": 0.679}, rival)["passed"]
+    with pytest.raises(ProofError, match=r"to 0\.679 of 1, with model-color-format=1 to 0\.802"):
+        judged({"agreement": 0.679}, rival | {"mean_difference": 6.0})
+
+
+def test_too_few_objects_do_not_judge_and_it_is_said():
+    result = judged({"agreement": 0.5}, {"agreement": 1.0}, reference_detections=7)
+    assert result["passed"] and not result["told_by_detections"]
+    assert "the model detects 7 objects in its 2 frames" in result["notes"][0]
+    assert "8 are needed" in result["notes"][0]
+    with pytest.raises(ProofError, match="is wrong: as derived the pixels differ"):
+        judged({"mean_difference": 20.0}, {}, reference_detections=1)
 
 
 def test_pixels_that_only_another_filter_explains_pass_and_more_do_not():
@@ -277,3 +296,18 @@ def test_video_shorter_than_it_says_is_refused(tmp_path):
     write_clip(tmp_path / "clip.mp4", [])
     with pytest.raises(BuildError, match="ended before frame 30"):
         middle_frames(tmp_path / "clip.mp4", 40, 2)
+
+
+@pytest.mark.parametrize("processor", [NORMALISED | {"do_normalize": False}, None])
+def test_reference_of_a_network_of_bytes_is_in_levels(tmp_path, processor):
+    rule = PixelRule(scale=1 / 128, mean=(1.0, 0.5, 0.25), std=(0.5, 0.25, 0.2))
+    family = replace(family_named("rt_detr"), pixels=rule)
+    config = None
+    if processor:
+        config = tmp_path / "preprocessor_config.json"
+        config.write_text(json.dumps(processor))
+    rgb = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    reference = in_levels(reference_of(config, family, (SIDE, SIDE), (SIDE, SIDE)), rule)
+    made = reference.pixels(rgb)
+    assert np.abs(made.tensor - rgb.transpose(2, 0, 1)).max() < 1e-6
+    assert (made.level == 1).all()

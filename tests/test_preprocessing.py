@@ -3,7 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from dsbench.preprocessing import PreprocessingError, derive_preprocessing, read_preprocessing, with_size
+from dsbench.family import PixelRule
+from dsbench.preprocessing import (
+    PreprocessingError,
+    as_levels,
+    assumed_preprocessing,
+    derive_preprocessing,
+    read_preprocessing,
+    with_size,
+)
 
 SIZE = {"size": {"height": 320, "width": 640}}
 MEAN = [0.485, 0.456, 0.406]
@@ -161,3 +169,19 @@ def test_file_that_is_no_config_is_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(PreprocessingError, match=r"preprocessor_config\.json"):
         read_preprocessing(path, False)
+
+
+def test_a_network_that_takes_bytes_gets_the_levels_as_they_are():
+    for given in (
+        derive_preprocessing(SIZE, False),
+        assumed_preprocessing(PixelRule(mean=(0.5,) * 3), 320, 640),
+    ):
+        levels = as_levels(given)
+        assert (levels.net_scale_factor, levels.offsets, levels.folded_std) == (1.0, None, None)
+        assert (levels.height, levels.width) == (320, 640)
+        assert "as bytes (uint8)" in levels.notes[-1]
+
+
+def test_a_mean_that_bytes_cannot_hold_is_refused():
+    with pytest.raises(PreprocessingError, match="subtracts a mean, but the ONNX takes its image as bytes"):
+        as_levels(derive_preprocessing(SIZE | {"image_mean": MEAN, "image_std": STD}, True))

@@ -105,6 +105,18 @@ def test_the_derivation_shows_the_numbers_of_every_step(data):
     assert "min(floor(177.42 / 30), 8) = 5 real-time streams" in report
 
 
+def test_what_the_gate_judged_is_shown(data):
+    report = render_markdown(data)
+    assert "| Longer side of 9 in 10 boxes, network pixels | 101.60 | at least 1.5 |" in report
+    assert "the same boxes, levels | too few to tell | under 8 |" in report
+    assert "The gate requires 5.0 % of the 2,158 objects of the model's classes; found are 95.1 %." in report
+    assert "finds objects | 5 of 5: 27 objects in ONNX Runtime with its own preprocessing |" in report
+    data["validation"]["ground_truth"]["known_recall"] = None
+    assert "2,158 objects of the model's classes, too few for the gate." in render_markdown(data)
+    del data["validation"]["checks"]
+    assert "such as a scene has" not in render_markdown(data)
+
+
 def test_optional_values_read_not_measured(data):
     data["trtexec"]["bs1"]["p95_ms"] = None
     data["validation"]["ground_truth"] = None
@@ -175,6 +187,14 @@ def test_the_five_charts_are_relative_and_shown_once(data):
 def test_classes_that_were_never_detected_are_counted(data):
     data["model"]["classes"] = [f"class {number}" for number in range(87)] + data["model"]["classes"]
     assert "Classes never detected: 87 of 91." in render_markdown(data)
+
+
+def test_origin_of_the_class_names_stands_with_its_notes_and_each_name_in_its_place(data):
+    data["model"] |= {"classes": ["car", "سيارة", "مشاة"], "classes_from": "the ONNX's metadata"}
+    data["model"]["class_notes"] = ["No name for 1 of 91 classes (first id 0)."]
+    report = render_markdown(data)
+    assert "| Class names from | the ONNX's metadata |\n| Note on class names | No name for 1 of 91" in report
+    assert "Class names in order: car, سيارة&lrm;, مشاة&lrm;\n" in report
 
 
 def test_tables_are_not_interrupted_by_blank_lines(data):

@@ -117,6 +117,7 @@ def test_file_changed_after_the_listing_is_refused(tmp_path):
         (["model.onnx", "model_fp16.onnx", "model_int8.onnx"], ["model.onnx", "model_fp16.onnx"]),
         (["onnx/model_quantized.onnx", "model.safetensors"], ["model.safetensors", "onnx/model_quantized.onnx"]),
         (["onnx/model_q4f16.onnx", "onnx/model_bnb4.onnx"], ["onnx/model_bnb4.onnx", "onnx/model_q4f16.onnx"]),
+        (["a.onnx", "a_int8.onnx", "b_int8.onnx"], ["a.onnx", "b_int8.onnx"]),
         (["resnet34_peoplenet_int8.onnx"], ["resnet34_peoplenet_int8.onnx"]),
         (["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "adapter.safetensors"],
          ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]),
@@ -132,6 +133,19 @@ def test_a_url_of_one_onnx_takes_that_one():
     assert choose_remote(source, names).taken == ("config.json", "onnx/model_int8.onnx")
     with pytest.raises(IntakeError, match="has no file"):
         choose_remote(source, ["config.json"])
+
+
+def test_of_several_models_in_a_repository_none_is_fetched():
+    names = ["yolov8s.onnx", "yolov8n.onnx", "yolov8n_fp16.onnx", "nms-yolov8.onnx", "config.json"]
+    with pytest.raises(
+        IntakeError, match=r"holds 2 different models \(yolov8n.onnx, yolov8s.onnx\)"
+    ) as error:
+        choose_remote(parse_source("hf:org/name@v1"), names)
+    named = str(error.value).partition("source: ")[2]
+    assert named == "https://huggingface.co/org/name/resolve/v1/yolov8n.onnx"
+    assert "yolov8s.onnx" not in choose_remote(parse_source(named), names).taken
+    forms = ["onnx/model.onnx", "onnx/model_fp16.onnx", "onnx/model_int8.onnx", "onnx/decoder_model.onnx"]
+    assert len(choose_remote(parse_source("hf:org/name"), forms).taken) == 3
 
 
 def test_a_lone_onnx_takes_its_data_and_labels_and_nothing_else(tmp_path):

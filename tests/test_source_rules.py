@@ -99,7 +99,7 @@ def test_every_rule_that_asks_for_files_of_a_source_takes_its_record():
 
 @pytest.mark.parametrize("arguments", [[], ["--until", "copy_config"]])
 def test_jobs_after_a_download_have_its_files_in_one_call(tmp_path, hub, arguments):
-    graphs.write(graphs.queries(), tmp_path / "model.onnx")
+    graphs.write(graphs.queries(background=True), tmp_path / "model.onnx")
     content = {"model.onnx": (tmp_path / "model.onnx").read_bytes(), "labels.txt": b"car\nbus\nvan\n"}
     hub.repositories["org/model"] = Repository(content)
     done = run(tmp_path, hub, COPIED, "models/yolos/config/labels.txt", *arguments)

@@ -35,11 +35,13 @@ def queries(
     mask=False,
     size=(HEIGHT, WIDTH),
     seed=3,
+    background=False,
 ):
     """Return images -> logits [B, 24, classes], pred_boxes [B, 24, 4]: 24 = the cells of stride 16.
 
     `baked` is the constant first dim of its Reshapes, `leak` gives every slot the batch's mean (right for one
-    image alone), `kind` is the type of everything, `mask` adds a pixel_mask input.
+    image alone), `kind` is the type of everything, `mask` adds a pixel_mask input. With `background` each
+    query is sure to be the last column.
     """
     tensor = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
     rng = np.random.default_rng(seed)
@@ -51,6 +53,10 @@ def queries(
     ]
     nodes = [helper.make_node("Conv", ["pixel_values", "kernel"], ["map"], strides=[16, 16])]
     source = "map"
+    if background:
+        weights.append(constant("last", 99.0 * (np.arange(channels) == classes - 1)[:, None, None], kind))
+        nodes.append(helper.make_node("Add", ["map", "last"], ["sure"]))
+        source = "sure"
     inputs = [info("pixel_values", [batch, 3, *size], tensor)]
     if leak:
         nodes += [
@@ -133,6 +139,48 @@ def batch_in_axis_1():
     ]
     weights = [*base.graph.initializer, constant("mixed", [12, 16]), constant("back", [1, 24, 8])]
     return model_of(nodes, base.graph.input, base.graph.output, weights)
+
+
+def other_image(layout="NHWC", kind=np.float32, size=(HEIGHT, WIDTH), batch="batch", cast_first=True):
+    """Return the detector behind an image of another layout or type, which its first nodes turn into its own."""
+    model = queries(batch=batch)
+    dims = [batch, *size, 3] if layout == "NHWC" else [batch, 3, *size]
+    cast = helper.make_node("Cast", ["a"], ["b"], to=TensorProto.FLOAT)
+    turn = helper.make_node("Transpose", ["a"], ["b"], perm=[0, 3, 1, 2])
+    first = [cast] * (kind != np.float32) + [turn] * (layout == "NHWC")
+    names = ["pixel_values", *(f"turned_{place}" for place in range(len(first)))]
+    model.graph.node[0].input[0] = names[-1]
+    nodes = []
+    for place, node in enumerate(first if cast_first else first[::-1]):
+        nodes.append(onnx.NodeProto())
+        nodes[-1].CopyFrom(node)
+        nodes[-1].input[:], nodes[-1].output[:] = [names[place]], [names[place + 1]]
+    inputs = [info("pixel_values", dims, helper.np_dtype_to_tensor_dtype(np.dtype(kind)))]
+    return model_of([*nodes, *model.graph.node], inputs, model.graph.output, model.graph.initializer)
+
+
+def quantised(kind=np.int8, zero_point=0, weights=np.int8):
+    """Return the detector with QuantizeLinear and DequantizeLinear at its image and its kernel."""
+    model = queries()
+    kernel = numpy_helper.to_array(model.graph.initializer[0])
+    scale = np.float32(np.abs(kernel).max() / 127)
+    levels = np.clip(np.round(kernel / scale), -127, 127) + (128 if weights == np.uint8 else 0)
+    constants = [
+        constant("levels", levels, weights),
+        constant("level_scale", scale, np.float32),
+        constant("level_zero", 128 if weights == np.uint8 else 0, weights),
+        constant("pixel_scale", 1 / 127, np.float32),
+        constant("pixel_zero", zero_point, kind),
+        *list(model.graph.initializer)[1:],
+    ]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["pixel_values", "pixel_scale", "pixel_zero"], ["q"], "quantise"),
+        helper.make_node("DequantizeLinear", ["q", "pixel_scale", "pixel_zero"], ["dq"], "dequantise"),
+        helper.make_node("DequantizeLinear", ["levels", "level_scale", "level_zero"], ["kernel"], "kernel"),
+        *model.graph.node,
+    ]
+    nodes[3].input[0] = "dq"
+    return model_of(nodes, model.graph.input, model.graph.output, constants)
 
 
 def with_op(op, domain=""):

@@ -25,6 +25,7 @@ def model_facts(tree: Path, files) -> dict:
     config = read_json(files.config)
     provenance = read_json(files.provenance)
     attempts = read_json(files.attempts)
+    named = read_json(files.labels_origin)
     return {
         "source": provenance["source"],
         "architecture": next(iter(config.get("architectures") or []), None),
@@ -37,6 +38,8 @@ def model_facts(tree: Path, files) -> dict:
         "revision": provenance["revision"],
         "files": [{key: file[key] for key in ("name", "bytes", "sha256")} for file in provenance["files"]],
         "classes": read_labels(Path(files.labels)),
+        "classes_from": named["origin"],
+        "class_notes": named["notes"],
         "export": {key: attempts[key] for key in ("method", "attempts")}
         | {key: inspect[key] for key in ("max_abs_error", "tolerance")},
     } | {key: inspect[key] for key in ("opset", "nodes", "input", "outputs")}

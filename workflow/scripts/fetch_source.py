@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from dsbench.errors import BuildError
 from dsbench.fetched_source import write_fetched
 from dsbench.rule_script import explained
 from dsbench.source import parse_source
@@ -11,6 +12,8 @@ from dsbench.source_labels import read_source_labels
 from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
+    if snakemake.params.fault:
+        raise BuildError(snakemake.params.fault)
     listing = read_json(snakemake.input.listing)
     source = parse_source(snakemake.params.source, [Path(base) for base in snakemake.params.bases])
     for named in snakemake.input.labels:

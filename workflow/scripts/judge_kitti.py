@@ -4,20 +4,35 @@ import json
 from pathlib import Path
 
 from dsbench.clip import shown_path
-from dsbench.gate import judge, precision_recall
+from dsbench.gate import GateError, judge, judge_truth
 from dsbench.kitti import read_directory
+from dsbench.labels import read_labels
+from dsbench.nvinfer_pixels import grey_frames
+from dsbench.preprocessing import preprocessing_of
 from dsbench.rule_script import explained
+from dsbench.scene_limits import View, network_pixels
 from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
-    frames = read_directory(Path(snakemake.input.kitti))
-    video = read_json(snakemake.input.video)
-    result = judge(frames, snakemake.params.required_ratio, video["frames"])
-    truth = snakemake.input.get("truth")
-    result["ground_truth"] = (
-        {"file": shown_path(Path(truth), Path(snakemake.params.project))}
-        | precision_recall(frames, read_directory(Path(truth)))
-        if truth
-        else None
+    files, params = snakemake.input, snakemake.params
+    frames = read_directory(Path(files.kitti))
+    clip, inspect, own = (read_json(files[name]) for name in ("clip", "inspect", "preprocess"))
+    labels = read_labels(Path(files.labels))
+    size = clip["width"], clip["height"]
+    view = View(
+        *size,
+        network_px=network_pixels(preprocessing_of(inspect["preprocessing"]), *size),
+        classes=len(labels),
+        grey=lambda numbers: grey_frames(Path(files.video), numbers),
     )
+    try:
+        result = judge(frames, params.required_ratio, clip["frames"], own, view)
+        truth = Path(params.truth["folder"]) if params.truth else None
+        result["ground_truth"] = truth and {
+            "file": shown_path(truth, Path(params.project)),
+            **judge_truth(frames, read_directory(truth), labels, params.required_recall),
+        }
+    except GateError as error:
+        Path(snakemake.log[0]).write_text(json.dumps(error.result, indent=1) + "\n")
+        raise
     write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")

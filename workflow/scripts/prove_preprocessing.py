@@ -8,7 +8,7 @@ import onnx
 from dsbench.detection_scores import decoder_of
 from dsbench.nvinfer_pixels import middle_frames
 from dsbench.onnx_compare import session
-from dsbench.preprocess_proof import Model, prove, reference_of
+from dsbench.preprocess_proof import Model, in_levels, prove, reference_of
 from dsbench.preprocess_verdict import ProofError
 from dsbench.preprocessing import preprocessing_of
 from dsbench.rule_script import explained
@@ -29,6 +29,8 @@ with explained(snakemake.log[0]):
         model.size,
         (clip["height"], clip["width"]),
     )
+    if inspect.get("takes_levels"):
+        reference = in_levels(reference, model.decoder.family.pixels)
     frames = middle_frames(Path(files.video), clip["frames"], snakemake.params.frames)
     try:
         result = prove(model, reference, frames)

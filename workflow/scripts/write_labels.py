@@ -1,12 +1,13 @@
-"""Write labels.txt: one name for each class of the output tensor."""
+"""Write labels.txt, one name for each class of the output tensor, and where the names are from."""
 
+import json
 from pathlib import Path
 
-from dsbench.class_names import NameSources, choose_names
+from dsbench.class_names import Columns, NameSources, choose_names
 from dsbench.labels import write_labels
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
-from dsbench.whole_file import read_json
+from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
     inspect = read_json(snakemake.input.inspect)
@@ -17,12 +18,16 @@ with explained(snakemake.log[0]):
             labels_in_config=file if snakemake.params.labels else None,
             labels_of_source=None if snakemake.params.labels else file,
             prompt=snakemake.params.prompt,
-            metadata={int(index): name for index, name in inspect["names"].items()},
+            metadata={
+                key: {int(index): name for index, name in names.items()}
+                for key, names in inspect["names"].items()
+            },
         ),
-        inspect["class_count"],
-        background=inspect["settings"].get("first_class", 0),
+        Columns.of(inspect),
     )
     report_progress(f"labels: {len(chosen.labels.names)} classes, named by {chosen.origin}")
     for note in chosen.labels.notes:
         report_progress(f"labels: {note}")
-    write_labels(chosen.labels.names, Path(snakemake.output[0]))
+    origin = {"origin": chosen.origin, "notes": chosen.labels.notes}
+    write_whole(Path(snakemake.output.origin), json.dumps(origin, indent=1) + "\n")
+    write_labels(chosen.labels.names, Path(snakemake.output.labels))

@@ -1,6 +1,7 @@
 """What detectors with a box and a score for each class at every anchor have in common."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -16,6 +17,10 @@ YOLO = {
     "pixels": PixelRule(padding="centre"),
 }
 OBJECTS = 16
+# Of published heads: the strides of their grids, of which each has some that follow one another, and their anchors.
+ALL_STRIDES = (4, 8, 16, 32, 64, 128)
+COARSEST_FIRST_STRIDE = 32
+ANCHORS_AT_A_CELL = (1, 2, 3, 5, 9)
 
 
 def only_output(role: str) -> Callable[[GraphFacts], Mapping[str, str | None]]:
@@ -35,6 +40,21 @@ def classes_beside(dims: Sequence[int | str], axis: int, others: int) -> int | N
     if dims[axis] <= others:
         raise ValueError(f"{dims[axis]} numbers for each anchor, expected more than {others}")
     return dims[axis] - others
+
+
+def anchor_counts(height: int, width: int) -> set[int]:
+    """Return how many anchors a head may have for an image of that size: neighbouring strides, so many at each cell.
+
+    Sides that a stride does not divide are rounded down or up.
+    """
+    counts = set()
+    for first, last in combinations(range(len(ALL_STRIDES) + 1), 2):
+        strides = ALL_STRIDES[first:last]
+        down = sum((height // stride) * (width // stride) for stride in strides)
+        up = sum(-(-height // stride) * -(-width // stride) for stride in strides)
+        if strides[0] <= COARSEST_FIRST_STRIDE:
+            counts |= {number * cells for number in ANCHORS_AT_A_CELL for cells in (down, up)}
+    return counts
 
 
 def grid_cells(width: int, height: int, strides: Sequence[int] = STRIDES) -> np.ndarray:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsbench.errors import BuildError
-from dsbench.families import families
+from dsbench.errors import BuildError, closest
+from dsbench.families import LIST, families
 from dsbench.family import Family
 
 
@@ -71,8 +71,8 @@ def _family(config: dict, path: Path) -> tuple[Family, str]:
         matching = [name for name, (_, kind) in known.items() if kind == model_type]
     if len(matching) != 1:
         raise NotADetectorError(
-            f"{path}: {', '.join(found)} is not an object detector that can be built; "
-            f"expected one of {', '.join(known)}."
+            f"{path}: {', '.join(found)[:200]} is not an object detector that can be built; "
+            f"{closest(found[0], known, LIST)}."
         )
     if "auto_map" in config:
         raise NotADetectorError(

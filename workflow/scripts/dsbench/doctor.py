@@ -34,9 +34,20 @@ class Fault:
 
 
 @cache
+def _entries() -> dict:
+    return tomllib.loads(CATALOGUE.read_text())
+
+
+@cache
+def harmless() -> re.Pattern:
+    """Return what fits a line that reads like a fault where nothing is wrong."""
+    return re.compile("|".join(_entries()["harmless"]))
+
+
+@cache
 def catalogue() -> tuple[Fault, ...]:
     """Return all entries, causes before what follows from them, then warnings, then mere consequences."""
-    entries = tomllib.loads(CATALOGUE.read_text())
+    entries = {name: dict(entry) for name, entry in _entries().items() if name != "harmless"}
     faults = [Fault(name, re.compile(entry.pop("pattern"), re.M), **entry) for name, entry in entries.items()]
     return tuple(sorted(faults, key=lambda fault: (fault.consequence, fault.warning)))
 
@@ -44,7 +55,9 @@ def catalogue() -> tuple[Fault, ...]:
 def diagnose(text: str) -> Fault | None:
     """Return the first entry of the catalogue that fits a line of `text`, None for an unknown fault.
 
-    Lines that start with # are the build's own: the head of a log holds the whole configuration.
+    Lines that start with # are the build's own: the head of a log holds the whole configuration. Harmless ones are
+    no cause.
     """
-    said = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    lines = text.splitlines()
+    said = "\n".join(line for line in lines if not line.startswith("#") and not harmless().search(line))
     return next((fault for fault in catalogue() if fault.pattern.search(said)), None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from dsbench.errors import BuildError
+from dsbench.network_faults import is_lasting, is_web_page, page_sentence
 from dsbench.partial_file import claim
 from dsbench.remote_file import RemoteFile
 from dsbench.secret_words import without_tokens
@@ -56,7 +57,8 @@ def fetch_file(
     """Leave at `destination` the content of `url` that fits `wanted`; do nothing when it is there already.
 
     `check_status` raises for a response that is not the file. Raises DownloadError when the connection fails
-    ATTEMPTS times without a byte, or when the content is not what is listed twice running.
+    ATTEMPTS times without a further byte, or when the content is not what is listed twice running; httpx's own
+    RequestError where nothing has arrived at all.
     """
     if destination.is_file() and wanted.difference(destination) is None:
         return
@@ -112,6 +114,9 @@ def _transfer(client, url, headers, wanted: RemoteFile, own: Path, check_status)
             got = _size(own)
             failures = 1 if got > have else failures + 1
             have = got
+            # Without a byte it is no lost connection: who asked for the file says what stands between.
+            if is_lasting(error) or (failures >= ATTEMPTS and not have):
+                raise
             if failures >= ATTEMPTS:
                 raise DownloadError(
                     f"{wanted.name}: the connection failed {ATTEMPTS} times at {have} bytes"
@@ -135,6 +140,9 @@ def _append(client, url, headers, wanted: RemoteFile, own: Path, check_status, p
             own.unlink()
             raise httpx.RemoteProtocolError("the server has no such range")
         check_status(response)
+        missing = None if wanted.bytes is None else str(wanted.bytes - have)
+        if is_web_page(response) and response.headers.get("Content-Length") != missing:
+            raise DownloadError(f"{wanted.name}: {page_sentence(str(response.url))}")
         goes_on = response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         if have and not (response.status_code == httpx.codes.PARTIAL_CONTENT and goes_on):
             have = 0

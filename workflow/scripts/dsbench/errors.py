@@ -1,5 +1,21 @@
-"""The root of every failure the build explains in one sentence."""
+"""The root of every failure the build explains in one sentence, and what such a sentence offers."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class BuildError(Exception):
     """A step that cannot go on; the text names the file, what was found, what was expected, what to do."""
+
+
+def closest(name: str, known: Iterable[str], place: str, most: int = 3) -> str:
+    """Return which of the `known` names are expected: all where they are few, else those most like `name`.
+
+    `place` is where all of them stand.
+    """
+    names = list(map(str, known))
+    if len(names) <= 2 * most:
+        return f"expected {'one of ' if len(names) > 1 else ''}{', '.join(names)}"
+    near = get_close_matches(name, names, most, cutoff=0.4)
+    like = f"the closest: {', '.join(near)}; " if near else ""
+    return f"{like}all {len(names)} are in {place}"

@@ -33,7 +33,9 @@ class Head:
     a model's. `settings` are the parser's other constants with their defaults. `decode` gives float64 rows
     [N, 6] of class, left, top, width, height (network pixels, clipped) and score, best first, each with a
     score above the threshold of its class. `classes` gives the number of classes, background not counted, from
-    the tensors' dims and the settings, None where the tensors do not tell.
+    the tensors' dims and the settings, None where the tensors do not tell. `background_behind` is whether a column
+    for the background follows those of the classes. `anchors` gives from the dims how many rows a head with anchors
+    at each grid cell has, and is None for other heads.
     """
 
     parser_source: str
@@ -42,6 +44,8 @@ class Head:
     decode: Callable[[Frame, Mapping[str, Setting]], np.ndarray]
     classes: Callable[[Dims, Mapping[str, Setting]], int | None]
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    background_behind: bool = False
+    anchors: Callable[[Dims], int | str] | None = None
 
 
 @dataclass(frozen=True)

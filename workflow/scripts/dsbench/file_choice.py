@@ -37,6 +37,14 @@ REASONS = {
 SAFE_NAME = re.compile(r"[\w()+,=@ -][\w.()+,=@ -]{0,199}")
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 QUANTISED = re.compile(r"(?:^|[_.-])(u?int[48]|quantized|q[48]f?\d*|bnb4|fp8)(?=[_.-]|$)", re.IGNORECASE)
+# Words of a file's name that tell one form of a model from another, and nothing of what it detects.
+FORMS = re.compile(
+    r"onnx|model|[bf]?f(?:p|loat)?(?:8|16|32|64)|float|half|full|(?:u?int|[iquw])[48](?:f(?:16|32)|a(?:8|16|32))?|[48]bit"
+    r"|bnb4?|quant(?:i[sz]ed)?|qdq|qat|ptq|qoperator|optimi[sz]ed|opt|simplified|simp?|slim|o[1-4]|dynamic|static|merged"
+)
+# Parts of a model, or what is done before and after it: none of them is a detector of its own.
+PARTS = re.compile(r"(?:en|de)coder|embed(?:ding)?s?|tokenizer|nms|processor|(?:pre|post)process(?:ing|or)?")
+MOST_SHOWN = 5
 
 
 class IntakeError(BuildError):
@@ -71,13 +79,16 @@ def is_safe_name(name: str) -> bool:
 def choose_files(names: Iterable[str], where: str) -> Choice:
     """Return the files to take from those called `names`; `where` names the source in errors.
 
-    With ONNX of full or half precision no other weights are taken; without, the safetensors and what
-    quantised ONNX there is. Raises IntakeError when there are no weights the build may open.
+    With ONNX of full or half precision no other weights of the same model are taken; without, the safetensors and
+    what quantised ONNX there is. Raises IntakeError when there are no weights the build may open.
     """
     left = {name: _why_not(name) for name in sorted(names)}
     allowed = [name for name, reason in left.items() if reason is None]
     onnx = [name for name in allowed if name.lower().endswith(".onnx")]
     precise = [name for name in onnx if not QUANTISED.search(PurePosixPath(name).stem)]
+    models = set(map(model_of, precise))
+    if precise:
+        precise += [name for name in onnx if model_of(name) not in models]
     weights = [name for name in allowed if WEIGHTS.fullmatch(name)]
     taken = precise or [*weights, *onnx]
     if not taken:
@@ -86,6 +97,40 @@ def choose_files(names: Iterable[str], where: str) -> Choice:
         if name.lower().endswith((".onnx", ".safetensors")) and name not in taken:
             left[name] = "other weights are taken"
     return Choice(tuple(sorted(n for n in allowed if left[n] is None)), {n: r for n, r in left.items() if r})
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[/_.\s-]+", name.lower().removesuffix(".onnx"))
+
+
+def model_of(name: str) -> tuple[str, ...]:
+    """Return what an ONNX file's path says of the model, without words on precision, quantisation and folding.
+
+    Files of which this is the same are forms of one model.
+    """
+    return tuple(word for word in _words(name) if not FORMS.fullmatch(word))
+
+
+def is_part(name: str) -> bool:
+    """Tell a file that is by its name a part of a model, such as an encoder."""
+    return any(map(PARTS.fullmatch, _words(name)))
+
+
+def different_models(names: Iterable[str]) -> list[str]:
+    """Return the first of the ONNX files of each model, in the order of `names`."""
+    found: dict[tuple[str, ...], str] = {}
+    for name in names:
+        found.setdefault(model_of(name), name)
+    return list(found.values())
+
+
+def which_model(where: str, rivals: list[str], path: str) -> str:
+    """Return the question which of the models in `rivals` is meant; `path` is the source that names the first."""
+    shown = ", ".join(map(printable, rivals[:MOST_SHOWN])) + (", …" if len(rivals) > MOST_SHOWN else "")
+    return (
+        f"{where}: holds {len(rivals)} different models ({shown}), and only forms of one model are chosen between;"
+        f" name the file, for the first with source: {path}"
+    )
 
 
 def _why_not(name: str) -> str | None:

@@ -12,8 +12,13 @@ from dsbench.reference_boxes import corners_of_centres
 # centre y, width, height); `fractions` tells fractions of the network from its pixels.
 BOX_SETTINGS = {"boxes": "corners", "fractions": False}
 FRACTIONS, PIXELS = "fractions", "pixels"
-# A box coordinate above this is in pixels, not a fraction of the image.
+# A box reaches as far as its largest coordinate. Of a picture's best boxes half reach less far in fractions, though
+# heads that do not clip send single ones to 3; in pixels these would all lie in one corner pixel.
 LARGEST_FRACTION = 1.5
+# One box in twenty reaches further in pixels, wherever its objects are.
+SMALLEST_REACH_PX = 8.0
+REACHES = (0.5, 0.95)
+BEST_BOXES = 100
 Y_FIRST = [1, 0, 3, 2]
 # Distances to the sides may be negative where there is no object.
 MOST = 0.8
@@ -59,24 +64,35 @@ def example_detections(
     return boxes, random.uniform(0, 1, count), random.integers(0, classes, count)
 
 
-def possible_units(boxes: np.ndarray | None) -> set[str]:
-    """Return which of fractions and pixels boxes [N, 4] may be in: both where there is none in the picture.
+def possible_units(boxes: np.ndarray | None, scores: np.ndarray | None = None) -> set[str]:
+    """Return which of fractions and pixels boxes [N, 4] may be in: both where nothing tells them apart.
 
-    Boxes that no graph was run for, None, are taken for pixels, which most exporters write.
+    The boxes with the highest `scores` [N] are asked, all where no score is above 0. Boxes that no graph was run for,
+    None, are taken for pixels, which most exporters write.
     """
     if boxes is None:
         return {PIXELS}
-    largest = np.abs(np.nan_to_num(boxes, posinf=0, neginf=0)).max(initial=0)
-    if largest == 0:
+    found = _in_use(boxes, scores)
+    if not len(found):
         return {FRACTIONS, PIXELS}
-    return {FRACTIONS} if largest <= LARGEST_FRACTION else {PIXELS}
+    middle, most = np.quantile(np.abs(found).max(axis=1), REACHES)
+    fitting = {FRACTIONS: middle <= LARGEST_FRACTION, PIXELS: most >= SMALLEST_REACH_PX}
+    return {units for units, fits in fitting.items() if fits} or {FRACTIONS, PIXELS}
 
 
 def may_be_corners(boxes: np.ndarray | None) -> bool:
     """Tell boxes [N, 4] whose corners are in order, as nearly all are; of centres with sides few look so."""
-    if boxes is None or not boxes.any():
-        return True
-    return bool((boxes[:, :2] <= boxes[:, 2:]).all(axis=1).mean() > MOST)
+    found = np.empty((0, 4)) if boxes is None else _in_use(boxes)
+    return not len(found) or bool((found[:, :2] <= found[:, 2:]).all(axis=1).mean() > MOST)
+
+
+def _in_use(boxes: np.ndarray, scores: np.ndarray | None = None) -> np.ndarray:
+    """Return the best of the boxes that are one: unused rows end at 0 or -1, whether in a corner or in sides."""
+    used = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+    if scores is None or not (scores > 0).any():
+        return boxes[used]
+    scored = np.flatnonzero(used & (scores > 0))
+    return boxes[scored[np.argsort(-scores[scored], kind="stable")[:BEST_BOXES]]]
 
 
 def answered(facts: GraphFacts, name: str) -> np.ndarray | None:

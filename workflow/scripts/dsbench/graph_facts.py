@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dsbench.source_labels import names_by_key
+
 if TYPE_CHECKING:
     import onnx
 
 STRIDES = (8, 16, 32)
+CHANNEL_COUNTS = (1, 3)
+MOST_SHOWN, LONGEST_NAME = 8, 80
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class GraphFacts:
     def image_size(self) -> tuple[int, int]:
         """Height and width of the image input in pixels; 0, 0 where they are symbolic."""
         dims = next((dims for dims, _ in self.inputs.values() if len(dims) == 4), [0, 0, 0, 0])
-        sides = dims[2:] if dims[1] in (1, 3) or not isinstance(dims[3], int) else dims[1:3]
+        sides = dims[1:3] if has_channels_last(dims) else dims[2:]
         return tuple(side if isinstance(side, int) else 0 for side in sides)
 
     def dims(self, name: str) -> list:
@@ -86,11 +89,18 @@ class GraphFacts:
 
     def signature(self) -> str:
         """Return inputs and outputs as one line."""
-        sides = (
-            ", ".join(f"{name} {dims} {kind}" for name, (dims, kind) in side.items()) or "none"
-            for side in (self.inputs, self.outputs)
-        )
-        return " -> ".join(sides)
+        return " -> ".join(_signature(side) for side in (self.inputs, self.outputs))
+
+
+def _signature(side: Mapping[str, tuple[list, str]]) -> str:
+    shown = [f"{name[:LONGEST_NAME]} {dims} {kind}" for name, (dims, kind) in side.items()][:MOST_SHOWN]
+    more = [f"{len(side) - MOST_SHOWN} more"] if len(side) > MOST_SHOWN else []
+    return ", ".join([*shown, *more]) or "none"
+
+
+def shown_dims(dims: Iterable[int | str]) -> str:
+    """Return dims as a sentence shows them."""
+    return f"[{', '.join(map(str, dims))}]"
 
 
 def graph_facts(
@@ -109,7 +119,7 @@ def graph_facts(
     inputs = {v.name: tensor_facts(v) for v in model.graph.input if v.name not in weights}
     if image_size is not None:
         inputs = {
-            name: ([*dims[:2], *image_size], kind) if len(dims) == 4 else (dims, kind)
+            name: (_with_size(dims, image_size) if len(dims) == 4 else dims, kind)
             for name, (dims, kind) in inputs.items()
         }
     metadata = {entry.key: entry.value for entry in model.metadata_props}
@@ -125,6 +135,15 @@ def graph_facts(
     )
 
 
+def has_channels_last(dims: Sequence[int | str]) -> bool:
+    """Return whether an image's four dims end with the channels, one or three; a free axis is no channel axis."""
+    return dims[1] not in CHANNEL_COUNTS and dims[3] in CHANNEL_COUNTS
+
+
+def _with_size(dims: list, size: tuple[int, int]) -> list:
+    return [dims[0], *size, dims[3]] if has_channels_last(dims) else [*dims[:2], *size]
+
+
 def tensor_facts(value: onnx.ValueInfoProto) -> tuple[list, str]:
     """Return dims (names where symbolic, "?" where unnamed) and dtype of an input or output."""
     # The families need this module, and every dry run needs them.
@@ -136,13 +155,8 @@ def tensor_facts(value: onnx.ValueInfoProto) -> tuple[list, str]:
 
 
 def metadata_names(metadata: Mapping[str, str]) -> dict[int, str]:
-    """Return the class names in Ultralytics' metadata, which holds them as a Python literal; empty without."""
-    try:
-        names = ast.literal_eval(metadata.get("names", ""))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return {}
-    pairs = enumerate(names) if isinstance(names, list) else names.items() if isinstance(names, dict) else ()
-    return {int(number): str(name) for number, name in pairs if str(number).isdigit()}
+    """Return the class names in the first key of the metadata that lists them; empty without."""
+    return next(iter(names_by_key(metadata).values()), {})
 
 
 def stated_license(metadata: Mapping[str, str]) -> str | None:

@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from dsbench.dense_anchors import anchor_counts
 from dsbench.errors import BuildError
-from dsbench.families import families, family_named
-from dsbench.family import Family
+from dsbench.families import LIST, families, family_named
+from dsbench.family import Family, Frame
 from dsbench.graph_facts import GraphFacts
+from dsbench.graph_nearest import nearest
 from dsbench.graph_refusals import REFUSALS
+from dsbench.graph_signs import HALF, LARGEST_SCORE
+from dsbench.reference_boxes import softmax
+from dsbench.source_labels import MOST_CLASSES
 
 
 class UnknownGraphError(BuildError):
@@ -41,14 +48,10 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
     refused = [row for row in REFUSALS if row.matches(facts)]
     first = min([rank for rank, _ in found] + [row.rank for row in refused], default=None)
     if first is None:
-        raise UnknownGraphError(
-            f"the ONNX ({facts.signature()}) is no object detector of a known family; if it is one, name it"
-            f" with family: in the model's entry, one of {_names(families())}."
-        )
+        raise UnknownGraphError(_unknown(facts))
     for row in refused:
         if row.rank == first:
-            reason = row.reason.format(task=facts.metadata.get("task"))
-            raise UnknownGraphError(f"the ONNX ({facts.signature()}) is refused by {row.seen}: {reason}.")
+            raise UnknownGraphError(row.sentence(facts))
     verdicts = [verdict for rank, verdict in found if rank == first]
     if hint is not None and len(verdicts) > 1:
         verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head][:1] or verdicts
@@ -56,13 +59,104 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
         given = f" and the {len(facts.class_names)} class names" if facts.class_names else ""
         raise UnknownGraphError(
             f"the ONNX ({facts.signature()}) may be {_names([v.family for v in verdicts], ' or ')}: its tensors{given}"
-            " do not tell; name one with family: in the model's entry, or its classes with labels: there."
+            f" do not tell{_spare_column(facts, verdicts)}; name one with family: in the model's entry, or its classes"
+            " with labels: there."
         )
     return verdicts[0]
 
 
+def _spare_column(facts: GraphFacts, verdicts: list[Verdict]) -> str:
+    """Return what a column more than names may be, where the families differ in whether it is a class."""
+    columns = {verdict.family.head.background_behind for verdict in verdicts}
+    if not facts.class_names or len(columns) == 1:
+        return ""
+    return (
+        " (a column more than names may be a background behind the classes, which one answer did not show, or column 0"
+        " where ids begin at 1)"
+    )
+
+
+def refuse_no_detector(facts: GraphFacts) -> None:
+    """Raise UnknownGraphError where the facts show something else than a detector, whatever is not known of them."""
+    ranks = [sign.rank for family in families() for sign in family.signs if sign.matches(facts)]
+    for row in REFUSALS:
+        if row.is_no_detector and row.matches(facts) and row.rank <= min(ranks, default=row.rank):
+            raise UnknownGraphError(row.sentence(facts))
+
+
+def _unknown(facts: GraphFacts) -> str:
+    said = f"the ONNX ({facts.signature()}) is no object detector of a known family"
+    if not (lines := nearest(facts)):
+        return f"{said}: none of the {len(families())} in {LIST} has an output of such a form."
+    return "\n".join(
+        [
+            f"{said}. The closest are",
+            *lines,
+            f"If it is one of these, name it with family: in the model's entry; {LIST} has all {len(families())}.",
+        ]
+    )
+
+
 def _as_named(facts: GraphFacts, family: Family) -> Verdict:
-    return Verdict(family, f"family: {family.name} in the config")
+    """Return the family that the config names; raise UnknownGraphError where the graph contradicts it."""
+    verdict = Verdict(family, f"family: {family.name} in the config")
+    task = facts.metadata.get("task", "detect")
+    if task != "detect":
+        raise UnknownGraphError(
+            f"{_contradicts(facts, family)} its metadata says that its task is {task[:40]!r}."
+        )
+    told = family_facts(family, facts)
+    _refuse_other_cells(facts, family, told)
+    _refuse_no_scores(facts, family, told)
+    _refuse_no_background(facts, family, told)
+    return verdict
+
+
+def _contradicts(facts: GraphFacts, family: Family) -> str:
+    return f"the ONNX ({facts.signature()}) is not of family: {family.name}, as the model's entry says:"
+
+
+def _refuse_other_cells(facts: GraphFacts, family: Family, told: dict) -> None:
+    """Raise UnknownGraphError where a head with anchors at each cell has another number of them than the image."""
+    if family.head.anchors is None or not all(facts.image_size):
+        return
+    found = family.head.anchors({role: facts.dims(name) for role, name in told["tensors"].items()})
+    if isinstance(found, int) and found not in anchor_counts(*facts.image_size):
+        height, width = facts.image_size
+        named = f" ({len(facts.class_names)} are named)" if facts.class_names else ""
+        raise UnknownGraphError(
+            f"{_contradicts(facts, family)} {found} anchors with {told['class_count']} classes each{named}, but no"
+            f" strides from 4 to 128 give {found} for {width}x{height} pixels; correct family:, the axes may be the"
+            " other way round."
+        )
+
+
+def _refuse_no_scores(facts: GraphFacts, family: Family, told: dict) -> None:
+    """Raise UnknownGraphError where the answer, decoded as the family's, has scores that none can be."""
+    # Rows that are in no use may hold anything; a head with anchors has none.
+    lowest = 0.0 if family.head.anchors is None else -np.inf
+    found = decoded(family, facts, told, lowest)
+    if found is None or not len(found):
+        return
+    least, most = found[:, 5].min(), found[:, 5].max()
+    if most > LARGEST_SCORE or least < 1 - LARGEST_SCORE:
+        raise UnknownGraphError(
+            f"{_contradicts(facts, family)} read so, its scores go from {least:.4g} to {most:.4g}, expected 0 to 1;"
+            " correct family:, or export it with the decoding in the graph."
+        )
+
+
+def _refuse_no_background(facts: GraphFacts, family: Family, told: dict) -> None:
+    """Raise UnknownGraphError where the last column, the family's background, leads in few queries of the answer."""
+    answer = facts.answers.get(told["tensors"].get("logits"))
+    if not family.head.background_behind or answer is None:
+        return
+    leading = int((softmax(answer[0])[:, -1] > HALF).sum())
+    if leading <= HALF * len(answer[0]):
+        raise UnknownGraphError(
+            f"{_contradicts(facts, family)} its last column is no background, which in a picture most queries are,"
+            f" here {leading} of {len(answer[0])}; correct family:, a spare column may be the first, of ids from 1."
+        )
 
 
 def _names(found: tuple[Family, ...] | list[Family], between: str = ", ") -> str:
@@ -90,10 +184,35 @@ def family_facts(family: Family, facts: GraphFacts) -> dict:
             f" {', '.join(family.head.roles)} with fixed dims but the batch; correct family: in the"
             " model's entry, or export it so."
         ) from error
-    return {
+    told = {
         "tensors": tensors,
         "settings": settings,
         "class_count": classes,
+        "background_behind": family.head.background_behind,
         "parser_source": family.head.parser_source,
         "parser_symbol": family.head.parser_symbol,
     }
+    return told | {"largest_class": _largest_class(family, facts, told)}
+
+
+def decoded(family: Family, facts: GraphFacts, told: dict, threshold: float) -> np.ndarray | None:
+    """Return the rows [N, 6] that the family's decoder makes of one picture's answer, those above the threshold.
+
+    None where the graph was not run, or its tensors have not the shapes that the decoder reads.
+    """
+    names = told["tensors"]
+    if not all(facts.image_size) or not set(names.values()) <= facts.answers.keys():
+        return None
+    height, width = facts.image_size
+    tensors = {role: facts.answers[name][0] for role, name in names.items()}
+    thresholds = np.full(told["class_count"] or MOST_CLASSES, threshold)
+    try:
+        return family.head.decode(Frame(tensors, width, height, thresholds), told["settings"])
+    except (IndexError, ValueError):
+        return None
+
+
+def _largest_class(family: Family, facts: GraphFacts, told: dict) -> int | None:
+    """Return the largest class id among the detections in one picture where the tensors do not tell their number."""
+    found = decoded(family, facts, told, 0.0) if told["class_count"] is None else None
+    return None if found is None or not len(found) else int(found[:, 0].max())

@@ -11,6 +11,7 @@ COCO_SIGMOID = (80, 91)
 DISTANCE_BINS = 32
 # Half precision rounds a sum of products a little above 1.
 LARGEST_SCORE = 1.001
+HALF = 0.5
 
 
 def ultralytics(f: GraphFacts) -> bool:
@@ -30,18 +31,32 @@ def queries(f: GraphFacts) -> bool:
 
 
 def background(f: GraphFacts) -> int | None:
-    """Return 1 where the last column is the background, 0 where there is none, None where nothing tells."""
+    """Return 1 where the last column is the background, 0 where there is none, None where nothing tells.
+
+    A column more than names may stand at either end, so where the graph was run its answer has to prove it.
+    """
     columns = f.dims("logits")[2]
     # transformers counts the names; ids that begin at 1 or have gaps reach further.
     counts = {f.class_count, len(f.class_names) or f.class_count}
     told = {
         columns - count for count in counts if isinstance(columns, int) and count in (columns, columns - 1)
     }
-    if len(told) == 1:
-        return told.pop()
-    if columns == COCO_WITH_BACKGROUND:
-        return 1
-    return 0 if columns in COCO_SIGMOID else None
+    if not told:
+        told = {1} if columns == COCO_WITH_BACKGROUND else {0} if columns in COCO_SIGMOID else set()
+    if len(told) != 1 or background_seen(f) not in (None, bool(max(told))):
+        return None
+    return told.pop()
+
+
+def background_seen(f: GraphFacts) -> bool | None:
+    """Tell whether most queries are sure to be the last column, as no class of a real picture is; None if not run.
+
+    A sigmoid of a number above 0 is a detection: a head without a background has but a few in a picture.
+    """
+    if "logits" not in f.answers:
+        return None
+    last = f.answers["logits"][0][:, -1]
+    return bool(((last > 0) & (last == f.answers["logits"][0].max(axis=1))).mean() > HALF)
 
 
 def dense(f: GraphFacts, cells: int, axis: int) -> bool:

@@ -1,5 +1,6 @@
 """The Hugging Face hub: a revision resolved to its commit, the listing with hashes, files at that commit."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_st
 
 from dsbench.download import fetch_file
 from dsbench.hub_cache import cached_commit, cached_files, copy_from_cache
-from dsbench.hub_errors import HubError, UnreachableError, explained_hub_errors
+from dsbench.hub_errors import ENDPOINT, HubError, UnreachableError, explained_hub_errors
+from dsbench.network_faults import check_network_settings, page_sentence
 from dsbench.remote_file import RemoteFile
 from dsbench.secret_words import token
 from dsbench.source import Source
@@ -27,11 +29,14 @@ def list_repository(source: Source) -> dict:
     """
     if constants.is_offline_mode():
         return _cached_listing(source)
+    check_network_settings()
     api = huggingface_hub.HfApi(token=token("HF_TOKEN") or False)
     try:
         with explained_hub_errors(source.name, source.revision, constants.ENDPOINT):
             return _listing(api, source)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.doc.lstrip().startswith("<"):
+            raise UnreachableError(f"{source.name}: {page_sentence(constants.ENDPOINT, ENDPOINT)}") from None
         raise UnreachableError(
             f"{source.name}: {constants.ENDPOINT} answered something that is no model listing"
             f" ({type(error).__name__}); check HF_ENDPOINT."
@@ -92,6 +97,7 @@ def fetch_repository_file(
             f"{repository}: HF_HUB_OFFLINE is set and {wanted.name} at {commit[:12]} is neither in"
             " build/downloads nor in the hub's cache; unset HF_HUB_OFFLINE for one run."
         )
+    check_network_settings()
     headers = build_hf_headers(token=token("HF_TOKEN") or False)
     url = huggingface_hub.hf_hub_url(repository, wanted.name, revision=commit)
     with explained_hub_errors(repository, commit, constants.ENDPOINT):

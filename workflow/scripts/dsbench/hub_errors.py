@@ -7,9 +7,13 @@ import httpx
 from huggingface_hub import errors
 
 from dsbench.errors import BuildError
-from dsbench.secret_words import token, without_tokens
+from dsbench.network_faults import FORBIDDEN, TOO_MANY, answered_between, unreachable, wait_words
+from dsbench.secret_words import token
 
-UNAUTHORISED, FORBIDDEN, NOT_FOUND, TOO_MANY = 401, 403, 404, 429
+UNAUTHORISED, NOT_FOUND, LEGAL_REASONS = 401, 404, 451
+# The hub puts one of them into every answer, whatever its body is.
+OWN_HEADERS = ("X-Error-Code", "X-Error-Message", "X-Request-Id", "X-Repo-Commit")
+ENDPOINT = "HF_ENDPOINT"
 
 
 class HubError(BuildError):
@@ -53,49 +57,51 @@ def explained_hub_errors(repository: str, revision: str | None, endpoint: str) -
         raise _explained(error.response, repository) from None
     except errors.HfHubHTTPError as error:
         raise _explained(error.response, repository) from None
-    except httpx.TransportError as error:
-        cause = without_tokens(str(error)) or type(error).__name__
+    except httpx.RequestError as error:
+        raise UnreachableError(f"{repository}: {unreachable(error, endpoint, ENDPOINT)}") from None
+    except httpx.InvalidURL:
         raise UnreachableError(
-            f"{repository}: {endpoint} cannot be reached ({cause}); check the network, proxy or HF_ENDPOINT,"
-            " then run the same command again."
+            f"{repository}: {endpoint} is no address, or leads to none; correct {ENDPOINT}."
         ) from None
 
 
 def _explained(response: httpx.Response, repository: str) -> HubError:
-    status = response.status_code
     page = f"https://huggingface.co/{repository}"
     has_token = token("HF_TOKEN") is not None
     if response.headers.get("X-Error-Code") == "GatedRepo":
-        return GatedError(
-            f"{repository}: gated; accept its terms at {page}"
-            + (
-                ", with the account that HF_TOKEN belongs to."
-                if has_token
-                else " and set HF_TOKEN in the environment."
-            )
-        )
-    if status == UNAUTHORISED:
-        return PrivateError(
-            f"{repository}: the hub refuses HF_TOKEN; make a valid one at https://huggingface.co/settings/tokens."
+        whose = (
+            ", with the account that HF_TOKEN belongs to"
             if has_token
-            else f"{repository}: private, or it does not exist (the hub does not tell without a token); check"
-            " the name, then set HF_TOKEN in the environment."
+            else " and set HF_TOKEN in the environment"
         )
-    if status == FORBIDDEN:
-        return PrivateError(
-            f"{repository}: private, and "
-            + ("HF_TOKEN's account has" if has_token else "without HF_TOKEN there is")
-            + " no access; ask its owner."
-        )
-    if status == NOT_FOUND:
-        return MissingError(f"{repository}: not on the hub (404); check the name at {page}.")
-    if status == TOO_MANY:
-        wait = response.headers.get("Retry-After", "")
-        after = f"in {wait} s" if wait.isdigit() else "in some minutes"
-        more = "" if has_token else "; with HF_TOKEN set the limit is higher"
-        return RateLimitedError(
-            f"{repository}: the hub's rate limit is reached (429); run the same command {after}{more}."
-        )
-    return UnreachableError(
-        f"{repository}: the hub answers with status {status}; run the same command again later."
-    )
+        return GatedError(f"{repository}: gated; accept its terms at {page}{whose}.")
+    if between := answered_between(response, ENDPOINT, OWN_HEADERS):
+        return UnreachableError(f"{repository}: {between}")
+    known = {
+        UNAUTHORISED: (
+            PrivateError,
+            "the hub refuses HF_TOKEN, as it does one that is expired; make a valid one at"
+            " https://huggingface.co/settings/tokens, or unset HF_TOKEN where the model is public."
+            if has_token
+            else "private, or it does not exist (the hub does not tell without a token); check the name, then set"
+            " HF_TOKEN in the environment.",
+        ),
+        FORBIDDEN: (
+            PrivateError,
+            f"private, and {'the account of HF_TOKEN has' if has_token else 'without HF_TOKEN there is'} no access;"
+            " ask its owner.",
+        ),
+        NOT_FOUND: (MissingError, f"not on the hub (404); check the name at {page}."),
+        LEGAL_REASONS: (
+            MissingError,
+            "withheld for legal reasons (451), perhaps in this country only; choose another model.",
+        ),
+        TOO_MANY: (
+            RateLimitedError,
+            f"the hub's rate limit is reached (429); run the same command {wait_words(response)}"
+            f"{'' if has_token else '; with HF_TOKEN set the limit is higher'}.",
+        ),
+    }
+    later = f"the hub answers with status {response.status_code}; run the same command again later."
+    kind, cause = known.get(response.status_code, (UnreachableError, later))
+    return kind(f"{repository}: {cause}")

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from dsbench.file_choice import IntakeError, is_safe_name
+from dsbench.foreign_files import what_to_do
 
 LARGEST_CONFIG_BYTES = 10 << 20
 # Tokenizers are JSON too, with every word of a language in them.
@@ -17,8 +18,8 @@ LARGEST_SIDE_PX = 16_384
 SIDE_KEYS = ("height", "width", "shortest_edge", "longest_edge")
 
 
-def parse_json(data: bytes, name: str) -> object:
-    """Return the JSON value in `data`; `name` stands in errors.
+def parse_json(data: bytes, name: str, remedy: str = "fetch it again") -> object:
+    """Return the JSON value in `data`; `name` stands in errors, `remedy` at the end of that for no JSON.
 
     Raises IntakeError for no JSON, keys that occur twice, NaN, infinities, endless digits, nesting over DEEPEST.
     """
@@ -33,7 +34,7 @@ def parse_json(data: bytes, name: str) -> object:
     except RecursionError:
         raise IntakeError(f"{name}: nested deeper than {DEEPEST}; this is no model's file.") from None
     except ValueError as error:
-        raise IntakeError(f"{name}: not a readable JSON file ({error}); fetch it again.") from None
+        raise IntakeError(f"{name}: not a readable JSON file ({error}); {remedy}.") from None
     if _depth(value) > DEEPEST:
         raise IntakeError(f"{name}: nested deeper than {DEEPEST}; this is no model's file.")
     return value
@@ -78,7 +79,7 @@ def read_json_file(path: Path, largest_bytes: int = LARGEST_JSON_BYTES) -> objec
     size = path.stat().st_size
     if size > largest_bytes:
         raise IntakeError(f"{path.name}: {size} bytes, expected at most {largest_bytes}.")
-    return parse_json(path.read_bytes(), path.name)
+    return parse_json(path.read_bytes(), path.name, what_to_do(path, "fetch it again", is_text=True))
 
 
 def check_config(path: Path) -> None:

@@ -37,21 +37,21 @@ def harmless_label(text: str) -> str:
     return line.encode()[:MAX_LABEL_BYTES].decode(errors="ignore").rstrip()
 
 
-def label_names(id2label: Mapping[int, str], class_count: int, background: int = 0) -> Labels:
+def first_field(line: str) -> str:
+    """Return what nvinfer reads of a line of labels.txt as the detector's label: all before the first `;`."""
+    return line.partition(";")[0]
+
+
+def label_names(id2label: Mapping[int, str], class_count: int) -> Labels:
     """Return `class_count` names by class id; an id without a usable name is called `class_<id>`.
 
-    Ids are never shifted and rows such as `N/A` stay, so that a name always belongs to its tensor column. The first
-    `background` classes are no objects; raises LabelsError where just their names are missing, or no class is known.
+    Ids are never shifted and rows such as `N/A` stay, so that a name always belongs to its tensor column. Raises
+    LabelsError where no class is known.
     """
     if class_count < 1:
         raise LabelsError(
             "Neither the tensors nor any file tell the model's classes; name a text file with one class per line"
             " with labels: in its entry."
-        )
-    if background and id2label and max(id2label) + 1 == class_count - background:
-        raise LabelsError(
-            f"There are names for {class_count - background} of {class_count} classes, of which the first"
-            f" {background} is background; begin the names with a line for it, such as BG."
         )
     names = [harmless_label(id2label.get(index, "")) for index in range(class_count)]
     notes = []
@@ -81,4 +81,4 @@ def read_labels(path: Path) -> list[str]:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LabelsError(f"{path}: no UTF-8 text ({error}); expected one class name per line.") from error
-    return [line.split(";")[0] for line in text.split("\n") if line]
+    return [first_field(line) for line in text.split("\n") if line]

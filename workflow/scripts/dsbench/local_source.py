@@ -6,7 +6,7 @@ from pathlib import Path
 from dsbench.file_choice import Choice, choose_files
 from dsbench.file_hashes import sha256_of
 from dsbench.intake import check_regular, judge_folder
-from dsbench.onnx_external_data import external_names
+from dsbench.onnx_external_data import external_names_on_disk
 from dsbench.remote_file import RemoteFile
 from dsbench.source import Source, SourceError
 
@@ -42,7 +42,7 @@ def choose_local(source: Source) -> Choice:
 
 def _external(folder: Path, name: str) -> list[str]:
     check_regular(folder / name, folder)
-    return external_names(folder / name)
+    return external_names_on_disk(folder / name)
 
 
 def _names_below(folder: Path) -> list[str]:

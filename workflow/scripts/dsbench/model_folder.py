@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from dsbench.detector import Detector, id2label_of, read_detector
+from dsbench.class_names import NameSources
+from dsbench.detector import Detector, read_detector
 from dsbench.errors import BuildError
 from dsbench.family import Family, PixelRule
-from dsbench.graph_facts import metadata_names
 from dsbench.intake import judge_folder
 from dsbench.preprocessing import Preprocessing, assumed_preprocessing, read_preprocessing, with_size
 from dsbench.source_folder import SourceFolder
-from dsbench.source_labels import read_source_labels
+from dsbench.source_labels import names_by_key
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,18 @@ class ModelFolder(SourceFolder):
             )
         return None
 
+    def name_sources(self, metadata: dict[str, str]) -> NameSources:
+        """Return where class names may stand: its entry, config.json, labels.txt, and the ONNX's metadata."""
+        return NameSources(
+            config=self.file("config.json"),
+            labels_in_config=self.labels,
+            labels_of_source=self.file("labels.txt"),
+            metadata=names_by_key(metadata),
+        )
+
     def class_names(self, metadata: dict[str, str]) -> dict[int, str]:
-        """Return the class names by id of its entry, else config.json, else labels.txt, else the ONNX's metadata."""
-        if self.labels:
-            return read_source_labels(self.labels)
-        if (config := self.file("config.json")) and (named := id2label_of(config)):
-            return named
-        if labels := self.file("labels.txt"):
-            return read_source_labels(labels)
-        return metadata_names(metadata)
+        """Return the class names by id of its entry, else the first real ones of config.json, labels.txt, metadata."""
+        return next((named.names for named in self.name_sources(metadata).found()), {})
 
     def preprocessing(
         self, graph_size: tuple[int, int] = (0, 0), family: Family | None = None

@@ -1,7 +1,7 @@
 """Model names, and what `--config source=…` gives to names that have no entry in the configuration."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from dsbench.errors import BuildError
@@ -46,6 +46,12 @@ def named_models(arguments: Sequence[str]) -> list[str]:
 def reports_of(arguments: Sequence[str]) -> list[str]:
     """Return the names of the models whose report is among the command line's `arguments`, each once."""
     return list(dict.fromkeys(found[1] for argument in arguments if (found := REPORT.fullmatch(argument))))
+
+
+def asked_models(arguments: Sequence[str], targets: Iterable[str], models: dict) -> list[str]:
+    """Return the names that a call asks for: those in its targets, and every configured one for `all` or no target."""
+    every = models if not targets or "all" in targets else ()
+    return list(dict.fromkeys([*every, *named_models(arguments)]))
 
 
 def check_targets(arguments: Sequence[str], models: dict, source: str | None) -> None:

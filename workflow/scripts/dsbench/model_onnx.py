@@ -7,18 +7,24 @@ from pathlib import Path
 
 import onnx
 
+from dsbench.class_names import Columns, choose_names
 from dsbench.detector import Detector
 from dsbench.errors import BuildError
 from dsbench.family import Family
-from dsbench.graph_facts import graph_facts, metadata_names, stated_license
+from dsbench.graph_facts import graph_facts, stated_license
 from dsbench.graph_families import family_facts, recognise
+from dsbench.graph_trial import judge_before_size
 from dsbench.model_folder import ModelFolder
 from dsbench.onnx_compare import GraphError
 from dsbench.onnx_export import export_onnx
-from dsbench.onnx_import import graph_size, import_onnx, load_checked, write_import_reference
+from dsbench.onnx_import import graph_size, import_onnx, write_import_reference
+from dsbench.onnx_interface import representable, takes_levels
 from dsbench.onnx_repair import refuse_dynamo_without_weights
+from dsbench.onnx_source import load_checked
 from dsbench.onnx_variants import choose_variant
+from dsbench.preprocessing import as_levels
 from dsbench.reference_pixels import source_pixels
+from dsbench.source_labels import names_by_key
 from dsbench.tool_run import report_progress
 
 
@@ -93,10 +99,14 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     file, variants = choose_variant(folder.path, folder.names)
     report_progress(f"{variants['choice']} is taken from {len(variants['candidates'])} ONNX files")
     with _named(file):
-        source = load_checked(file)
+        source, made_sound = load_checked(file)
+        if named is None:
+            judge_before_size(source)
         size = graph_size(source)
         _refuse_text_inputs(source)
-    pixels = source_pixels(image, folder.preprocessing(size))
+        levels = takes_levels(source)
+    rule = folder.preprocessing(size)
+    pixels = representable(source, source_pixels(image, as_levels(rule) if levels else rule))
     metadata = {entry.key: entry.value for entry in source.metadata_props}
     class_names = folder.class_names(metadata)
     with _named(file):
@@ -106,6 +116,9 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
         facts = family_facts(
             family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])
         )
+        # Judged before anything is made of the ONNX, since names are among what tells its family.
+        if class_names:
+            choose_names(folder.name_sources(metadata), Columns.of(facts))
     write_import_reference(imported, pixels, reference)
     return CleanOnnx(
         imported.model,
@@ -114,13 +127,14 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
         {
             "family": family.name,
             **facts,
-            "names": metadata_names(metadata),
+            "names": names_by_key(metadata),
             "license": stated_license(metadata),
             "why": verdict.why,
             "origin": f"{variants['choice']}, a ready-made ONNX",
             "exported_nodes": len(source.graph.node),
             "dynamic": imported.dynamic,
-            "notes": [*imported.notes, *notes],
+            "takes_levels": levels,
+            "notes": [*made_sound, *imported.notes, *notes],
         },
     )
 

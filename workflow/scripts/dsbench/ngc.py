@@ -10,13 +10,23 @@ import httpx
 
 from dsbench.download import fetch_file
 from dsbench.errors import BuildError
+from dsbench.network_faults import (
+    TOO_MANY,
+    answered_between,
+    check_network_settings,
+    is_web_page,
+    page_sentence,
+    unreachable,
+    wait_words,
+)
 from dsbench.remote_file import RemoteFile
-from dsbench.secret_words import token, without_tokens
+from dsbench.secret_words import token
 from dsbench.source import Source
 
 TIMEOUT_S = 30.0
 MOST_FILES = 20_000
 LARGEST_ANSWER_BYTES = 32 << 20
+ENDPOINT = "NGC_API_URL"
 
 
 class NgcError(BuildError):
@@ -25,7 +35,7 @@ class NgcError(BuildError):
 
 def api_url() -> str:
     """Return the address of NGC's API; NGC_API_URL in the environment names another one."""
-    return os.environ.get("NGC_API_URL", "https://api.ngc.nvidia.com").rstrip("/")
+    return os.environ.get(ENDPOINT, "https://api.ngc.nvidia.com").rstrip("/")
 
 
 def authentication_url() -> str:
@@ -92,17 +102,17 @@ def _list_of(answer: dict, key: str, name: str) -> list[dict]:
 @contextmanager
 def _session(name: str) -> Iterator[httpx.Client]:
     """Yield a client that sends the key, or the token it is exchanged for, to NGC's API only."""
+    check_network_settings()
     try:
         with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client:
             if key := token("NGC_API_KEY", "NGC_CLI_API_KEY"):
                 bearer = key if key.startswith("nvapi-") else _exchanged(client, key, name)
                 client.headers["Authorization"] = f"Bearer {bearer}"
             yield client
-    except httpx.TransportError as error:
-        cause = without_tokens(str(error)) or type(error).__name__
-        raise NgcError(
-            f"{name}: {api_url()} cannot be reached ({cause}); check the network, then run the same command again."
-        ) from None
+    except httpx.RequestError as error:
+        raise NgcError(f"{name}: {unreachable(error, api_url(), ENDPOINT)}") from None
+    except httpx.InvalidURL:
+        raise NgcError(f"{name}: {api_url()} is no address, or leads to none; correct {ENDPOINT}.") from None
 
 
 def _exchanged(client: httpx.Client, key: str, name: str) -> str:
@@ -114,6 +124,8 @@ def _exchanged(client: httpx.Client, key: str, name: str) -> str:
         params={"service": "ngc", "scope": scopes},
         auth=("$oauthtoken", key),
     )
+    if between := answered_between(response, "NGC_AUTHN_URL"):
+        raise NgcError(f"{name}: {between}")
     if not response.is_success:
         raise NgcError(
             f"{name}: NGC refuses NGC_API_KEY ({response.status_code}); make one at https://org.ngc.nvidia.com/setup."
@@ -129,6 +141,8 @@ def _exchanged(client: httpx.Client, key: str, name: str) -> str:
 def _json(client: httpx.Client, url: str, name: str) -> dict:
     response = client.get(url)
     _check_status(response, name)
+    if is_web_page(response):
+        raise NgcError(f"{name}: {page_sentence(url, ENDPOINT)}")
     try:
         answer = response.json() if len(response.content) <= LARGEST_ANSWER_BYTES else None
     except (ValueError, RecursionError):
@@ -142,6 +156,8 @@ def _check_status(response: httpx.Response, name: str) -> None:
     status = response.status_code
     if response.is_success:
         return
+    if between := answered_between(response, ENDPOINT):
+        raise NgcError(f"{name}: {between}")
     page = "https://catalog.ngc.nvidia.com"
     has_key = token("NGC_API_KEY", "NGC_CLI_API_KEY") is not None
     sentences = {
@@ -152,7 +168,7 @@ def _check_status(response: httpx.Response, name: str) -> None:
         if has_key
         else "not open to guests; accept its terms in the catalogue and set NGC_API_KEY in the environment.",
         404: f"no such model or version (404); check the address at {page}.",
-        429: "NGC's rate limit is reached (429); run the same command again in some minutes.",
+        TOO_MANY: f"NGC's rate limit is reached (429); run the same command again {wait_words(response)}.",
     }
     raise NgcError(
         f"{name}: {sentences.get(status, f'NGC answers with status {status}; run the same command again later.')}"

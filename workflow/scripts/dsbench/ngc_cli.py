@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,12 @@ from dsbench.source import Source
 from dsbench.tool_run import report_progress
 
 TIMEOUT_S = 6 * 3600
+# As it says it where a key is set without an organisation, or with one that the key is not of.
+NO_ORGANISATION = re.compile(r"\b(?:missing|invalid|no) org\b|\borg\w* is (?:also )?required", re.IGNORECASE)
+
+
+class NoOrganisationError(NgcError):
+    """An `ngc` that cannot be used before it is told the organisation of its key; NGC's API needs none."""
 
 
 def is_installed() -> bool:
@@ -81,7 +88,8 @@ def _run(arguments: list[str], name: str) -> str:
     if done.returncode != 0:
         said = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         last = without_tokens(said[-1][:300]) if said else "it printed nothing"
-        raise NgcError(f"{name}: ngc ended with exit status {done.returncode}: {last}")
+        kind = NoOrganisationError if any(map(NO_ORGANISATION.search, said)) else NgcError
+        raise kind(f"{name}: ngc ended with exit status {done.returncode}: {last}")
     return done.stdout
 
 

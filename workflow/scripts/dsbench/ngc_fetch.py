@@ -1,4 +1,4 @@
-"""Bring an NGC model to disk: by `ngc` or HTTPS, its archive unpacked."""
+"""List an NGC model and bring it to disk: by `ngc` where that can be used, else by HTTPS; its archive unpacked."""
 
 import shutil
 from collections.abc import Callable
@@ -12,23 +12,41 @@ from dsbench.intake import check_regular
 from dsbench.onnx_external_data import external_names
 from dsbench.remote_file import RemoteFile
 from dsbench.source import Source
+from dsbench.tool_run import report_progress
+
+
+def list_model(source: Source) -> dict:
+    """Return `revision` (the version), `license` and `files` (RemoteFile) of an NGC model as they are now."""
+    if ngc_cli.is_installed():
+        try:
+            return ngc_cli.list_model(source)
+        except ngc_cli.NoOrganisationError as error:
+            _tell(error)
+    return ngc.list_model(source)
+
+
+def _tell(error: ngc_cli.NoOrganisationError) -> None:
+    report_progress(f"{error}; NGC's API is asked instead (NGC_CLI_ORG names the organisation to ngc)")
 
 
 def file_fetcher(source: Source, version: str, folder: Path, partial: Path) -> Callable[[RemoteFile], None]:
-    """Return what brings one listed file to `folder`; with `ngc` on PATH the whole version comes at once."""
-    if not ngc_cli.is_installed():
-        return lambda file: ngc.fetch_model_file(source.name, version, file, folder / file.name, partial)
-    if not folder.is_dir():
-        ngc_cli.download_model(source.name, version, folder)
+    """Return what brings one listed file to `folder`; with a usable `ngc` on PATH the whole version comes at once."""
+    if ngc_cli.is_installed() and not folder.is_dir():
+        try:
+            ngc_cli.download_model(source.name, version, folder)
+        except ngc_cli.NoOrganisationError as error:
+            _tell(error)
 
-    def present(file: RemoteFile) -> None:
+    def bring(file: RemoteFile) -> None:
+        if not (ngc_cli.is_installed() and (folder / file.name).exists()):
+            return ngc.fetch_model_file(source.name, version, file, folder / file.name, partial)
         check_regular(folder / file.name, folder)
         if difference := file.difference(folder / file.name):
             raise DownloadError(
                 f"{source.name}: ngc left {file.name} with {difference}; delete {folder} and run again."
             )
 
-    return present
+    return bring
 
 
 def unpack_archive(archive: Path, name: str) -> tuple[Path, list[str]]:

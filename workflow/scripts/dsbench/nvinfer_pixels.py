@@ -100,6 +100,12 @@ def decoded(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, av.Vid
     raise BuildError(f"{video}: ended before frame {last}; the clip has changed since it was inspected.")
 
 
+def grey_frames(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield number and levels, uint8 [height, width], of these frames in order."""
+    for number, frame in decoded(video, numbers):
+        yield number, frame.to_ndarray(format="gray")
+
+
 def middle_frames(video: Path, total: int, count: int) -> list[tuple[int, av.VideoFrame]]:
     """Return the middle frame of each of `count` parts of a video of `total` frames, with its number."""
     return list(decoded(video, {(2 * part + 1) * total // (2 * count) for part in range(count)}))

@@ -1,5 +1,8 @@
 """The batch axis: prove that slots are independent, make a baked-in batch dynamic, or unroll it."""
 
+from collections import Counter
+from collections.abc import Iterator
+
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
@@ -7,6 +10,15 @@ import onnx_graphsurgeon as gs
 from dsbench.onnx_compare import GraphError, answers, largest_difference, session, tolerance_of
 
 SIZES = "one_image_each"
+READ_BATCH = "read_batch"
+ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where", "Pow", "Min", "Max")
+# A constant of fewer axes is one of channels, not of images.
+LEAST_AXES = 2
+# Split takes the sizes as an input from this opset on.
+SPLIT_BY_INPUT = 13
+MOST_BATCHES_TRIED = 8
+LARGEST_BATCH_TRIED = 32
+MOST_AXES = 8
 
 
 class BatchError(GraphError):
@@ -15,10 +27,45 @@ class BatchError(GraphError):
 
 def declared_batch(model: onnx.ModelProto) -> int | str:
     """Return the first dim of the image input: a number where it is baked in, else its name."""
+    dim = _first_dim(model)
+    return dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "batch"
+
+
+def state_batch(model: onnx.ModelProto, batch: int) -> None:
+    """Write `batch` as the first dim of the model's image."""
+    _first_dim(model).dim_value = batch
+
+
+def _first_dim(model: onnx.ModelProto) -> onnx.TensorShapeProto.Dimension:
     names = {weight.name for weight in model.graph.initializer}
     image = next(value for value in model.graph.input if value.name not in names)
-    dim = image.type.tensor_type.shape.dim[0]
-    return dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "batch"
+    return image.type.tensor_type.shape.dim[0]
+
+
+def batches_to_try(model: onnx.ModelProto) -> list[int]:
+    """Return the batches that a model may be for: the number that it states, else 1 and the graph's own numbers.
+
+    An exporter may name the batch and bake the number of its sample into shapes; the most frequent comes first.
+    """
+    declared = declared_batch(model)
+    if isinstance(declared, int):
+        return [declared]
+    found = Counter(number for number in _leading_numbers(model.graph) if 1 < number <= LARGEST_BATCH_TRIED)
+    return [1, *(number for number, _ in found.most_common(MOST_BATCHES_TRIED))]
+
+
+def _leading_numbers(graph: onnx.GraphProto) -> Iterator[int]:
+    """Yield the first number of every list of shapes or repeats in the graph, and the first dim of its constants."""
+    tensors = [*graph.initializer, *(a.t for n in graph.node if n.op_type == "Constant" for a in n.attribute)]
+    for tensor in tensors:
+        if (
+            len(tensor.dims) == 1
+            and tensor.data_type == onnx.TensorProto.INT64
+            and 0 < tensor.dims[0] <= MOST_AXES
+        ):
+            yield int(onnx.numpy_helper.to_array(tensor)[0])
+        elif len(tensor.dims) > LEAST_AXES:
+            yield tensor.dims[0]
 
 
 def single_answers(model: onnx.ModelProto, pixels: np.ndarray) -> list[dict[str, np.ndarray]]:
@@ -60,15 +107,18 @@ def check_slots(model: onnx.ModelProto, pixels: np.ndarray, alone: list[dict[str
 
 
 def make_batch_dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the model of a baked-in batch of 1 with a symbolic one; only check_slots can tell if it is right.
+    """Return the model of a baked-in batch with a symbolic one; only check_slots can tell if it is right.
 
-    Every Reshape to a constant shape gets -1 as first dim and the known numbers after it.
+    Every Reshape to a constant shape gets -1 as first dim and the known numbers after it; a constant that is the same
+    for each of the baked-in images is repeated for as many as there are.
     """
     shapes = _static_shapes(model)
     graph = gs.import_onnx(model)
+    baked = graph.inputs[0].shape[0]
     for tensor in (*graph.inputs, *graph.outputs):
         tensor.shape = ["batch", *(tensor.shape or [])[1:]]
-    for node in graph.nodes:
+    for node in list(graph.nodes):
+        _repeat_constants(graph, node, baked)
         if node.op != "Reshape" or not isinstance(node.inputs[1], gs.Constant):
             continue
         if isinstance(node.inputs[0], gs.Constant) or not shapes.get(node.outputs[0].name):
@@ -81,6 +131,43 @@ def make_batch_dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
     dynamic = gs.export_onnx(graph.cleanup().toposort())
     dynamic.metadata_props.extend(model.metadata_props)
     return dynamic
+
+
+def _repeat_constants(graph: gs.Graph, node: gs.Node, baked: int) -> None:
+    """Give a node's constants of one equal row per baked-in image a row for each image that comes."""
+    if node.op not in (*ELEMENTWISE, "Concat") or (node.op == "Concat" and node.attrs["axis"] == 0):
+        return
+    for place, tensor in enumerate(node.inputs):
+        if not isinstance(tensor, gs.Constant) or len(tensor.shape) < LEAST_AXES or tensor.shape[0] != baked:
+            continue
+        if not (tensor.values == tensor.values[:1]).all():
+            continue
+        row = gs.Constant(f"{tensor.name}_of_one_image", tensor.values[:1])
+        # An operator on elements repeats one row itself.
+        node.inputs[place] = row if node.op in ELEMENTWISE else _repeated(graph, row)
+
+
+def _repeated(graph: gs.Graph, row: gs.Constant) -> gs.Variable:
+    rows = gs.Variable(f"{row.name}_repeated", row.dtype)
+    shape = gs.Variable(f"{row.name}_shape", np.int64)
+    tail = gs.Constant(f"{row.name}_tail", np.array(row.shape[1:], np.int64))
+    batch = batch_of(graph, graph.inputs[0])
+    graph.nodes.append(gs.Node("Concat", attrs={"axis": 0}, inputs=[batch, tail], outputs=[shape]))
+    graph.nodes.append(gs.Node("Expand", inputs=[row, shape], outputs=[rows]))
+    return rows
+
+
+def batch_of(graph: gs.Graph, image: gs.Variable) -> gs.Variable:
+    """Return the tensor [1] that holds how many images there are, read from the image."""
+    for node in graph.nodes:
+        if node.name == READ_BATCH:
+            return node.outputs[0]
+    dims = gs.Variable("image_dims", np.int64)
+    batch = gs.Variable("image_batch", np.int64, [1])
+    zero = gs.Constant("first_axis", np.array([0], np.int64))
+    graph.nodes.append(gs.Node("Shape", inputs=[image], outputs=[dims]))
+    graph.nodes.append(gs.Node("Gather", READ_BATCH, inputs=[dims, zero], outputs=[batch]))
+    return batch
 
 
 def _static_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
@@ -108,9 +195,8 @@ def unroll_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     del graph.node[:], graph.value_info[:]
     shared = {weight.name for weight in graph.initializer}
     image = next(value for value in graph.input if value.name not in shared)
-    _per_image_sizes(graph, batch)
     slots = [f"{image.name}_slot{slot}" for slot in range(batch)]
-    graph.node.append(onnx.helper.make_node("Split", [image.name, SIZES], slots, "split_batch", axis=0))
+    graph.node.append(_split(unrolled, image.name, slots))
     for slot in range(batch):
         graph.node.extend(_renamed(node, shared, slot) for node in model.graph.node)
     for output in graph.output:
@@ -122,8 +208,18 @@ def unroll_batch(model: onnx.ModelProto, batch: int) -> onnx.ModelProto:
     return unrolled
 
 
-def _per_image_sizes(graph: onnx.GraphProto, batch: int) -> None:
-    graph.initializer.append(onnx.numpy_helper.from_array(np.ones(batch, np.int64), SIZES))
+def _split(model: onnx.ModelProto, image: str, slots: list[str]) -> onnx.NodeProto:
+    """Return the node that gives each image of the batch a tensor of its own."""
+    sizes = np.ones(len(slots), np.int64)
+    if standard_opset(model) < SPLIT_BY_INPUT:
+        return onnx.helper.make_node("Split", [image], slots, "split_batch", axis=0, split=sizes.tolist())
+    model.graph.initializer.append(onnx.numpy_helper.from_array(sizes, SIZES))
+    return onnx.helper.make_node("Split", [image, SIZES], slots, "split_batch", axis=0)
+
+
+def standard_opset(model: onnx.ModelProto) -> int:
+    """Return the version of ONNX's own operators that the model is written in."""
+    return next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 1)
 
 
 def _renamed(node: onnx.NodeProto, shared: set[str], slot: int) -> onnx.NodeProto:

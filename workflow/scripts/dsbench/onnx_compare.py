@@ -1,5 +1,7 @@
 """Run ONNX graphs in ONNX Runtime and say how far their answers are from what they must be."""
 
+import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +15,17 @@ from dsbench.errors import BuildError
 TOLERANCE = 1e-3
 HALF_TOLERANCE = 2e-2
 LARGEST_PROTOBUF_BYTES = 2**31 - 1
+LONGEST_WORDS = 300
+NODE_OF_FAULT = re.compile(r"while running (?P<op>\w+) node\. Name:'(?P<name>[^']*)'")
+# The kind of error by number and word; the C++ source with the condition that did not hold; the same without one.
+NOISE = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:Fatal error: )?",
+        r"^\S+\.(?:h|cc|cpp):\d+ .*?\bwas false\. ",
+        r"^\S+\.(?:h|cc|cpp):\d+ .*?\) ",
+    )
+)
 
 
 class GraphError(BuildError):
@@ -30,7 +43,7 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's exceptions share no class but Exception
-        raise GraphError(f"ONNX Runtime does not load the ONNX: {_first_line(error)}") from error
+        raise GraphError(f"ONNX Runtime does not load the ONNX: {runtime_words(error)}") from error
 
 
 def answers(runner: onnxruntime.InferenceSession, pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -39,12 +52,20 @@ def answers(runner: onnxruntime.InferenceSession, pixels: np.ndarray) -> dict[st
     try:
         values = runner.run(None, {image: pixels})
     except Exception as error:  # as above
-        raise GraphError(f"the ONNX fails at batch {len(pixels)}: {_first_line(error)}") from error
+        raise GraphError(f"the ONNX fails at batch {len(pixels)}: {runtime_words(error)}") from error
     return {output.name: value for output, value in zip(runner.get_outputs(), values, strict=True)}
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+def runtime_words(error: Exception) -> str:
+    """Return what ONNX Runtime says of a fault, without the places and types of its own C++, in one short line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    node = NODE_OF_FAULT.search(text)
+    text = text.rpartition("Status Message: ")[2]
+    for noise in NOISE:
+        text = noise.sub("", text, count=1)
+    if node:
+        text = f"node {node['op']} {node['name']!r} fails: {text}"
+    return textwrap.shorten(text.rstrip(" ."), LONGEST_WORDS, placeholder=" …")
 
 
 def largest_difference(got: Mapping[str, np.ndarray], want: Mapping[str, np.ndarray]) -> float:

@@ -5,17 +5,26 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from dsbench.file_choice import PICKLE_SUFFIXES, IntakeError, is_safe_name
+from dsbench.file_choice import PICKLE_SUFFIXES, IntakeError, is_safe_name, printable
+from dsbench.foreign_files import what_to_do
 from dsbench.onnx_intake import External, read_external
 
+MODEL_SUFFIXES = (".onnx", ".json", ".safetensors")
 # Raw numbers are often called .bin; nothing unpickles them.
 REFUSED_SUFFIXES = tuple(suffix for suffix in PICKLE_SUFFIXES if suffix != ".bin")
 
 
 def external_names(onnx: Path) -> list[str]:
     """Return the names of the external files of an ONNX, relative to its folder; refuse unsafe ones."""
-    names = {_checked_name(entry, onnx) for entry in read_external(onnx)}
-    return sorted(names)
+    return sorted({_checked_name(entry, onnx) for entry in read_external(onnx)})
+
+
+def external_names_on_disk(onnx: Path) -> list[str]:
+    """Return the same names where all of the files are there; else raise IntakeError naming the missing one."""
+    names = external_names(onnx)
+    for name in names:
+        _regular_size(onnx, name)
+    return names
 
 
 def _checked_name(entry: External, onnx: Path) -> str:
@@ -29,7 +38,7 @@ def _checked_name(entry: External, onnx: Path) -> str:
         raise IntakeError(
             f"{shown}, a name with characters that are refused; rename the file and export again."
         )
-    if location.lower().endswith((*REFUSED_SUFFIXES, ".onnx", ".json", ".safetensors")):
+    if location.lower().endswith((*REFUSED_SUFFIXES, *MODEL_SUFFIXES)):
         raise IntakeError(f"{shown}, which is no file of raw numbers; save it again with its data in *.data.")
     return location
 
@@ -55,9 +64,26 @@ def check_external_data(onnx: Path, names_allowed: Iterable[str] | None = None) 
         if entry.offset + length > sizes[name]:
             raise IntakeError(
                 f"{onnx.name}: tensor {entry.tensor!r} ends at byte {entry.offset + length} of {name}, which has"
-                f" {sizes[name]}; fetch or export it again."
+                f" {sizes[name]}; {what_to_do(onnx.parent / name)}."
             )
     return [onnx.parent / name for name in sizes]
+
+
+def _missing(onnx: Path, name: str) -> str:
+    """Return a sentence that names the missing file, and those that may be it under another name."""
+    ends = max(
+        e.offset + (e.tensor_bytes or 0) for e in read_external(onnx) if _checked_name(e, onnx) == name
+    )
+    others = [
+        file.name
+        for file in sorted(onnx.parent.iterdir())
+        if file.suffix.lower() not in MODEL_SUFFIXES and file.is_file() and file.stat().st_size >= ends
+    ]
+    renamed = f" Its name was changed if it is {' or '.join(map(printable, others[:3]))}." if others else ""
+    return (
+        f"{onnx.name}: its external data {name} is missing; put that file of at least {ends} bytes beside the ONNX,"
+        f" under the name that the ONNX has for it.{renamed}"
+    )
 
 
 def _regular_size(onnx: Path, name: str) -> int:
@@ -67,9 +93,7 @@ def _regular_size(onnx: Path, name: str) -> int:
         try:
             state = os.lstat(path)
         except OSError:
-            raise IntakeError(
-                f"{onnx.name}: its external data {name} is missing; put it beside the ONNX."
-            ) from None
+            raise IntakeError(_missing(onnx, name)) from None
         if stat.S_ISLNK(state.st_mode):
             raise IntakeError(
                 f"{onnx.name}: its external data {name} is a symbolic link; put the file itself there."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dsbench.file_choice import IntakeError
+from dsbench.foreign_files import what_to_do
 from dsbench.protobuf_reader import LENGTH, VARINT, MalformedError, fields, packed, signed
 
 # protobuf cannot hold more; larger models keep their tensors in external files.
@@ -13,6 +14,8 @@ LARGEST_PROTO_BYTES = (1 << 31) - 1
 DEEPEST = 64
 MOST_FIELDS = 3_000_000
 MOST_DIMS = 16
+# What exporters write for a free dimension where ONNX wants a name or nothing.
+FREE_DIM = -1
 LARGEST_TENSOR_BYTES = 32 << 30
 # Bits per element by TensorProto.DataType; strings (8) have none.
 BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128}
@@ -70,20 +73,24 @@ def read_external(path: Path) -> list[External]:
     """Return the external data that the ONNX at `path` names, in file order.
 
     Raises IntakeError for anything that is no sound ONNX: lengths beyond the file, nesting deeper than
-    DEEPEST, negative or absurd dims, tensors whose bytes do not fit their shape.
+    DEEPEST, negative or absurd dims, tensors whose bytes do not fit their shape; one that is something else, such as
+    a Git LFS pointer, is named as that.
     """
     size = path.stat().st_size
     if not 0 < size <= LARGEST_PROTO_BYTES:
-        raise IntakeError(f"{path.name}: {size} bytes, expected an ONNX of 1 to {LARGEST_PROTO_BYTES} bytes.")
+        raise IntakeError(
+            f"{path.name}: {size} bytes, expected an ONNX of 1 to {LARGEST_PROTO_BYTES} bytes;"
+            " fetch or export it again."
+        )
     walk = Walk([MOST_FIELDS])
     try:
         with path.open("rb") as stream:
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         _walk("model", memoryview(mapped), walk, 0)
     except MalformedError as error:
-        raise IntakeError(f"{path.name}: no sound ONNX ({error}); fetch or export it again.") from None
+        raise IntakeError(f"{path.name}: no sound ONNX ({error}); {what_to_do(path)}.") from None
     if walk.graphs == 0:
-        raise IntakeError(f"{path.name}: no ONNX model (it has no graph); fetch or export it again.")
+        raise IntakeError(f"{path.name}: no ONNX model (it has no graph); {what_to_do(path)}.")
     return walk.external
 
 
@@ -94,7 +101,7 @@ def _walk(kind: str, data: memoryview, walk: Walk, depth: int) -> None:
     walk.graphs += kind == "graph"
     for number, wire, value in fields(data, walk.budget):
         child = children.get(number)
-        if kind == "dim" and number == 1 and wire == VARINT:
+        if kind == "dim" and number == 1 and wire == VARINT and signed(value) != FREE_DIM:
             _check_dim(signed(value), LARGEST_TENSOR_BYTES)
         if child is None:
             continue

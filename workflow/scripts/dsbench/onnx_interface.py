@@ -3,15 +3,25 @@
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
+from onnx import helper
 
+from dsbench.graph_facts import has_channels_last
+from dsbench.onnx_batch import batch_of
 from dsbench.onnx_compare import GraphError
 
-IMAGE_TYPES = (np.dtype(np.float32), np.dtype(np.float16))
-CAST_OUTPUTS = tuple(np.dtype(kind) for kind in (np.float16, np.float64, np.int64, np.int32, np.bool_))
+# How each type of image is called in a graph; nvinfer feeds float32.
+IMAGE_TYPES = tuple(np.dtype(kind) for kind in (np.float32, np.float16, np.float64, np.uint8))
+CAST_OUTPUTS = tuple(
+    np.dtype(kind) for kind in (np.float16, np.float64, np.int64, np.int32, np.uint8, np.bool_)
+)
+CHANNELS = 3
+TO_CHANNELS_LAST = (0, 2, 3, 1)
+LARGEST_LEVEL = 255
+MOVES = ("Transpose", "Identity", "Squeeze", "Unsqueeze", "Reshape")
 
 
 def image_input(graph: gs.Graph) -> gs.Variable:
-    """Return the only 4-D floating-point input with channels first; raise GraphError showing all inputs."""
+    """Return the only 4-D input of three channels, first or last; raise GraphError showing all inputs."""
     images = [
         tensor
         for tensor in graph.inputs
@@ -19,15 +29,50 @@ def image_input(graph: gs.Graph) -> gs.Variable:
     ]
     if len(images) != 1:
         raise GraphError(
-            f"the ONNX has inputs {_signature(graph)}, expected exactly one float image [B, 3, H, W]"
+            f"the ONNX has inputs {_signature(graph)}, expected exactly one image [B, 3, H, W] or [B, H, W, 3] of"
+            f" {', '.join(kind.name for kind in IMAGE_TYPES)}"
         )
-    channels = images[0].shape[1]
-    if isinstance(channels, int) and channels != 3:
+    channels = images[0].shape[3 if has_channels_last(images[0].shape) else 1]
+    if isinstance(channels, int) and channels != CHANNELS:
         raise GraphError(
-            f"the ONNX has the image {_signature(graph)}, expected 3 channels as its second axis;"
-            " export it with channels first"
+            f"the ONNX has the image {_signature(graph)}, expected 3 channels as its second axis or its last;"
+            " nvinfer feeds three"
         )
     return images[0]
+
+
+def image_size(image: gs.Variable) -> list[int | str]:
+    """Return height and width, a name where a side is free."""
+    return list(image.shape[1:3] if has_channels_last(image.shape) else image.shape[2:])
+
+
+def fix_image_size(image: gs.Variable, height: int, width: int) -> None:
+    """Give the image this size, in its own layout."""
+    sides = [height, width, CHANNELS] if has_channels_last(image.shape) else [CHANNELS, height, width]
+    image.shape = [image.shape[0], *sides]
+
+
+def as_image(image: gs.Variable, pixels: np.ndarray) -> np.ndarray:
+    """Return `pixels` [B, 3, H, W] in the type and layout that the ONNX's own image has."""
+    if has_channels_last(image.shape):
+        pixels = pixels.transpose(TO_CHANNELS_LAST)
+    return np.ascontiguousarray(pixels, image.dtype)
+
+
+def takes_levels(model: onnx.ModelProto) -> bool:
+    """Return whether the image is of bytes, which hold nothing but levels of 0 to 255."""
+    return np.dtype(image_input(gs.import_onnx(model)).dtype) == np.uint8
+
+
+def representable(model: onnx.ModelProto, pixels: np.ndarray) -> np.ndarray:
+    """Return the float32 pixels nearest to `pixels` that the type of the ONNX's image holds exactly.
+
+    Fed with others, the ONNX and its source would round them at different places.
+    """
+    kind = np.dtype(image_input(gs.import_onnx(model)).dtype)
+    if kind == np.uint8:
+        pixels = pixels.round().clip(0, LARGEST_LEVEL)
+    return pixels.astype(kind).astype(np.float32)
 
 
 def _signature(graph: gs.Graph) -> str:
@@ -41,10 +86,13 @@ def fit_interface(model: onnx.ModelProto, height: int, width: int) -> tuple[onnx
     """
     graph = gs.import_onnx(model)
     image = image_input(graph)
-    image.shape = [image.shape[0], 3, height, width]
-    notes = [_fold_input(graph, tensor, image) for tensor in list(graph.inputs) if tensor is not image]
-    if np.dtype(image.dtype) == np.float16:
-        notes.append(_cast_input(graph, image))
+    fix_image_size(image, height, width)
+    notes = [
+        _fold_input(graph, tensor, image, (height, width))
+        for tensor in list(graph.inputs)
+        if tensor is not image
+    ]
+    notes += [note for change in (_turn_input, _cast_input) if (note := change(graph, image))]
     notes += [
         _cast_output(graph, index)
         for index, output in enumerate(graph.outputs)
@@ -56,9 +104,9 @@ def fit_interface(model: onnx.ModelProto, height: int, width: int) -> tuple[onnx
     return fitted, notes
 
 
-def side_value(graph: gs.Graph, tensor: gs.Variable, image: gs.Variable) -> np.ndarray:
-    """Return the value of a side input for one image of the network's size; raise GraphError for an unknown one."""
-    height, width = image.shape[2:]
+def side_value(graph: gs.Graph, tensor: gs.Variable, size: tuple[int, int]) -> np.ndarray:
+    """Return the value of a side input for one image of height and width `size`; raise GraphError for another input."""
+    height, width = size
     values = {
         "pixel_mask": lambda: np.ones((1, *_concrete(tensor.shape[1:], (height, width)))),
         "orig_target_sizes": lambda: np.array([[width, height]]),
@@ -79,10 +127,10 @@ def _concrete(shape: list, fallback: tuple[int, int]) -> tuple[int, ...]:
     )
 
 
-def _fold_input(graph: gs.Graph, tensor: gs.Variable, image: gs.Variable) -> str:
-    value = side_value(graph, tensor, image)
+def _fold_input(graph: gs.Graph, tensor: gs.Variable, image: gs.Variable, size: tuple[int, int]) -> str:
+    value = side_value(graph, tensor, size)
     graph.inputs.remove(tensor)
-    batch = _batch_of(graph, image)
+    batch = batch_of(graph, image)
     tail = gs.Constant(f"{tensor.name}_tail", np.array(value.shape[1:], np.int64))
     shape = gs.Variable(f"{tensor.name}_shape", np.int64)
     graph.nodes.append(gs.Node("Concat", attrs={"axis": 0}, inputs=[batch, tail], outputs=[shape]))
@@ -92,26 +140,54 @@ def _fold_input(graph: gs.Graph, tensor: gs.Variable, image: gs.Variable) -> str
     return f"input {tensor.name} is the constant {np.unique(value).tolist()} for every image"
 
 
-def _batch_of(graph: gs.Graph, image: gs.Variable) -> gs.Variable:
-    for node in graph.nodes:
-        if node.name == "read_batch":
-            return node.outputs[0]
-    dims = gs.Variable("image_dims", np.int64)
-    batch = gs.Variable("image_batch", np.int64, [1])
-    zero = gs.Constant("first_axis", np.array([0], np.int64))
-    graph.nodes.append(gs.Node("Shape", inputs=[image], outputs=[dims]))
-    graph.nodes.append(gs.Node("Gather", "read_batch", inputs=[dims, zero], outputs=[batch]))
-    return batch
-
-
-def _cast_input(graph: gs.Graph, image: gs.Variable) -> str:
-    half = gs.Variable(f"{image.name}_float16", np.float16, image.shape)
-    for node in list(image.outputs):
-        node.inputs = [half if tensor is image else tensor for tensor in node.inputs]
+def _cast_input(graph: gs.Graph, image: gs.Variable) -> str | None:
+    kind = np.dtype(image.dtype)
+    if kind == np.float32:
+        return None
+    if kind == np.uint8 and (moved := _moved_to_casts(image)) is not None:
+        for tensor in (image, *moved):
+            tensor.dtype = np.float32
+        return f"input {image.name} was uint8, nvinfer feeds float32: the levels are whole, and its own Cast reads them"
+    inner = _take_over(image, f"{image.name}_{kind.name}")
     image.dtype = np.float32
-    cast = gs.Node("Cast", "image_to_float16", {"to": onnx.TensorProto.FLOAT16}, [image], [half])
-    graph.nodes.append(cast)
-    return f"input {image.name} was float16, nvinfer feeds float32: a Cast was put at the input"
+    to = helper.np_dtype_to_tensor_dtype(kind)
+    graph.nodes.append(gs.Node("Cast", f"image_to_{kind.name}", {"to": to}, [image], [inner]))
+    return f"input {image.name} was {kind.name}, nvinfer feeds float32: a Cast was put at the input"
+
+
+def _moved_to_casts(image: gs.Variable) -> list[gs.Variable] | None:
+    """Return the tensors that only move the image's bytes on the way to Casts, None where bytes are computed with.
+
+    TensorRT knows bytes at its borders alone, so a Cast to them and one back are better left out.
+    """
+    moved, found = [image], []
+    while moved:
+        for node in moved.pop().outputs:
+            if node.op in MOVES:
+                moved += node.outputs
+                found += node.outputs
+            elif node.op not in ("Cast", "Shape"):
+                return None
+    return found
+
+
+def _turn_input(graph: gs.Graph, image: gs.Variable) -> str | None:
+    if not has_channels_last(image.shape):
+        return None
+    inner = _take_over(image, f"{image.name}_channels_last")
+    batch, height, width, channels = image.shape
+    image.shape = [batch, channels, height, width]
+    turn = gs.Node("Transpose", "image_to_channels_last", {"perm": list(TO_CHANNELS_LAST)}, [image], [inner])
+    graph.nodes.append(turn)
+    return f"input {image.name} had its channels last, nvinfer feeds them first: a Transpose was put at the input"
+
+
+def _take_over(image: gs.Variable, name: str) -> gs.Variable:
+    """Return a new tensor like the image, which all of the image's readers read in place of it."""
+    inner = gs.Variable(name, image.dtype, list(image.shape))
+    for node in list(image.outputs):
+        node.inputs = [inner if tensor is image else tensor for tensor in node.inputs]
+    return inner
 
 
 def _cast_output(graph: gs.Graph, index: int) -> str:

@@ -23,7 +23,7 @@ def fold_std(model: onnx.ModelProto, std: Sequence[float]) -> tuple[onnx.ModelPr
         raise GraphError("the ONNX already divides by its std; folding it twice would be wrong")
     graph = gs.import_onnx(model)
     image = graph.inputs[0]
-    factors = (1 / np.asarray(std, np.float64)).reshape(1, 3, 1, 1)
+    factors = 1 / np.asarray(std, np.float64).reshape(1, 3, 1, 1)
     readers = [node for node in image.outputs if node.op not in SHAPE_READERS]
     if len(readers) == 1 and _is_plain_conv(readers[0], image):
         _scale_weights(readers[0], factors)
@@ -36,6 +36,11 @@ def fold_std(model: onnx.ModelProto, std: Sequence[float]) -> tuple[onnx.ModelPr
     entry = folded.metadata_props.add()
     entry.key, entry.value = FOLDED, ",".join(f"{value:.9g}" for value in std)
     return folded, place
+
+
+def inverse(std: Sequence[float]) -> np.ndarray:
+    """Return the factors [1, 3, 1, 1] that the folded graph multiplies float32 pixels by."""
+    return (1 / np.asarray(std, np.float64).reshape(1, 3, 1, 1)).astype(np.float32)
 
 
 def _is_plain_conv(node: gs.Node, image: gs.Variable) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime
 
 from dsbench.detection_scores import Decoder, above, agreement
-from dsbench.family import Family
+from dsbench.family import Family, PixelRule
 from dsbench.nvinfer_pixels import NetworkInput, rgb_of
 from dsbench.onnx_compare import answers
 from dsbench.preprocess_alternatives import alternatives
@@ -64,10 +64,26 @@ def reference_of(
     )
 
 
+def in_levels(reference: Reference, rule: PixelRule) -> Reference:
+    """Return the reference of a network that takes bytes: its pixels as they are before scale, mean and std.
+
+    `rule` is the family's, whose mean counts where the family's pipeline is the reference.
+    """
+    mean = rule.mean if reference.origin == FAMILY and rule.mean else (0, 0, 0)
+    offset = np.asarray(mean, np.float64)[:, None, None] / rule.scale
+
+    def levels(rgb: np.ndarray) -> ReferencePixels:
+        given = reference.pixels(rgb)
+        return ReferencePixels(given.tensor / given.level[:, None, None] + offset, given.picture, np.ones(3))
+
+    return replace(reference, pixels=levels)
+
+
 def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.VideoFrame]]) -> dict:
     """Return the content of preprocess.json; raises ProofError where another preprocessing fits better.
 
-    Differences are in levels, of which an 8-bit channel has 256.
+    Differences are in levels, of which an 8-bit channel has 256. `reference_counts` are the objects in each frame that
+    the model finds with its own preprocessing.
     """
     pictures = [frame for _, frame in frames]
     wanted = [reference.pixels(rgb_of(frame)) for frame in pictures]
@@ -92,13 +108,19 @@ def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.Vid
             | _difference(tensors, wanted, model.std)
             | _detected(target, found, model.decoder.threshold)
         )
+    counts = [len(above([rows], model.decoder.threshold)) for rows in target]
     return judge_rows(
         rows,
         reference.origin,
         frames=[index for index, _ in frames],
-        reference_detections=len(above(target, model.decoder.threshold)),
+        reference_detections=sum(counts),
         notes=_size_note(reference, model.size),
-    )
+    ) | {"reference_counts": counts, "reference_best_score": _best_score(target)}
+
+
+def _best_score(frames: Sequence[np.ndarray]) -> float | None:
+    """Return the best score in all frames, None where nothing reaches half the threshold."""
+    return max((float(rows[:, 5].max()) for rows in frames if len(rows)), default=None)
 
 
 def _rows(model: Model, tensor: np.ndarray, picture, frame: av.VideoFrame) -> np.ndarray:

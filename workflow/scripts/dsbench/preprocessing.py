@@ -132,6 +132,23 @@ def assumed_preprocessing(rule: PixelRule, height: int, width: int) -> Preproces
     )
 
 
+def as_levels(preprocessing: Preprocessing) -> Preprocessing:
+    """Return the preprocessing of a network whose image is of bytes: the levels of 0 to 255 as they are.
+
+    Raises PreprocessingError where a file of the model's says that a mean is subtracted, which bytes cannot hold.
+    """
+    if preprocessing.offsets is not None and "family" not in preprocessing.derived_from:
+        raise PreprocessingError(
+            f"{preprocessing.derived_from} subtracts a mean, but the ONNX takes its image as bytes (uint8) and"
+            " normalises in the graph; set do_normalize and do_rescale to false there, or give an ONNX with a float"
+            " image."
+        )
+    note = "The ONNX takes its image as bytes (uint8), so the levels of 0 to 255 are fed as they are."
+    return replace(
+        preprocessing, net_scale_factor=1.0, offsets=None, folded_std=None, notes=(*preprocessing.notes, note)
+    )
+
+
 def with_size(preprocessing: Preprocessing, graph_size: tuple[int, int]) -> Preprocessing:
     """Return the preprocessing at the size that is fixed in the graph; 0 stands for a symbolic side."""
     given = (preprocessing.height, preprocessing.width)

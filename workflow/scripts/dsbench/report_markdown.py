@@ -4,7 +4,19 @@ import jinja2
 
 from dsbench.report_conditions import bound, condition_rows, is_disturbed
 from dsbench.report_data import TEMPLATES, check_data
-from dsbench.report_text import change, code, count, facts, fence, finalize, number, shape, spread, switch
+from dsbench.report_text import (
+    apart,
+    change,
+    code,
+    count,
+    facts,
+    fence,
+    finalize,
+    number,
+    shape,
+    spread,
+    switch,
+)
 from dsbench.streams import real_time_streams
 
 TEMPLATE = "benchmark_report.md.j2"
@@ -68,7 +80,8 @@ def render_markdown(data: dict, since: dict | None = None) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        each.__name__: each for each in (change, code, count, facts, fence, number, shape, spread, switch)
+        each.__name__: each
+        for each in (apart, change, code, count, facts, fence, number, shape, spread, switch)
     }
     runs = _measured_runs(data)
     return environment.get_template(TEMPLATE).render(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pdfkit
 
 from dsbench.errors import BuildError
+from dsbench.fonts import numbers_of, remedy, undrawable
 from dsbench.whole_file import written_beside
 
 OPTIONS = {
@@ -43,11 +44,22 @@ def write_pdf(html: str, destination: Path, log: Path) -> int:
         )
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output, contextlib.redirect_stdout(output):
-        pdf = _print_page(html, program, destination, log)
+        pdf = _print_page(drawable(html), program, destination, log)
     pages = _count_pages(pdf, destination, log)
     with written_beside(destination) as partial:
         partial.write_bytes(pdf)
     return pages
+
+
+def drawable(html: str) -> str:
+    """Return the page with what no font of this machine draws as numbers, and a note of it below its first lines."""
+    missing = undrawable(html)
+    if not missing:
+        return html
+    shown = re.sub(f"[{re.escape(missing)}]+", lambda found: numbers_of(found[0]), html)
+    note = f"<p>{remedy(missing)}, then run the same target with -R print_pdf. The HTML report has them.</p>"
+    first, end, others = shown.partition("</p>")
+    return f"{first}{end}{note}{others}" if end else shown.replace("</body>", f"{note}</body>")
 
 
 def _print_page(html: str, program: str, destination: Path, log: Path) -> bytes:

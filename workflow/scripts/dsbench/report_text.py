@@ -31,6 +31,12 @@ def text(value: object) -> Markdown:
     return Markdown(line)
 
 
+def apart(value: object) -> Markdown:
+    """Return `value` as text that keeps its place in a list, also where it is read from right to left."""
+    line = text(value)
+    return line if line.isascii() else Markdown(f"{line}&lrm;")
+
+
 def code(value: object) -> Markdown:
     """Return `value` as a code span, or as escaped text where a code span could be broken; None as text."""
     if value is None:

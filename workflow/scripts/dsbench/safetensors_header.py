@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 from dsbench.file_choice import IntakeError
+from dsbench.foreign_files import what_to_do
 from dsbench.json_intake import parse_json
 
 LENGTH_BYTES = 8
@@ -31,7 +32,7 @@ def check_safetensors(path: Path) -> dict[str, list[int]]:
         if size < LENGTH_BYTES or length > min(size - LENGTH_BYTES, LARGEST_HEADER_BYTES):
             raise IntakeError(
                 f"{path.name}: states a header of {length} bytes in a file of {size}, at most"
-                f" {LARGEST_HEADER_BYTES} are read; fetch it again."
+                f" {LARGEST_HEADER_BYTES} are read; {what_to_do(path, 'fetch it again')}."
             )
         header = parse_json(stream.read(length), path.name)
     if not isinstance(header, dict):

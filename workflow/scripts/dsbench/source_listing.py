@@ -2,9 +2,17 @@
 
 from pathlib import PurePosixPath
 
-from dsbench import hub, ngc, ngc_cli
+from dsbench import hub, ngc_fetch
 from dsbench.archive import is_archive
-from dsbench.file_choice import Choice, IntakeError, choose_files, refusal_of
+from dsbench.file_choice import (
+    Choice,
+    IntakeError,
+    choose_files,
+    different_models,
+    is_part,
+    refusal_of,
+    which_model,
+)
 from dsbench.local_source import list_local
 from dsbench.remote_file import RemoteFile
 from dsbench.source import Source
@@ -19,10 +27,7 @@ def list_source(source: Source) -> dict:
     if not source.is_remote:
         listing = list_local(source)
         return _document(source, listing, listing["files"], listing["left"])
-    if source.kind == "huggingface":
-        listing = hub.list_repository(source)
-    else:
-        listing = (ngc_cli if ngc_cli.is_installed() else ngc).list_model(source)
+    listing = (hub.list_repository if source.kind == "huggingface" else ngc_fetch.list_model)(source)
     choice = choose_remote(source, [file.name for file in listing["files"]])
     taken = [file for file in listing["files"] if file.name in choice.taken]
     return _document(source, listing, taken, choice.left)
@@ -39,7 +44,19 @@ def choose_remote(source: Source, names: list[str]) -> Choice:
     if source.kind == "ngc" and archives and not plain:
         left = {n: refusal_of(n) or "an archive is taken" for n in names if n not in archives}
         return Choice(tuple(sorted(archives)), left)
-    return choose_files(names, source.name)
+    choice = choose_files(names, source.name)
+    if source.kind == "huggingface":
+        _refuse_several(source, choice)
+    return choice
+
+
+def _refuse_several(source: Source, choice: Choice) -> None:
+    """Raise IntakeError where a repository has different models, before any of them is fetched."""
+    onnx = [name for name in choice.taken if name.lower().endswith(".onnx")]
+    rivals = different_models(name for name in onnx if not is_part(name))
+    if len(rivals) > 1:
+        page = f"https://huggingface.co/{source.name}/resolve/{source.revision or 'main'}"
+        raise IntakeError(which_model(source.name, rivals, f"{page}/{rivals[0]}"))
 
 
 def _document(source: Source, listing: dict, taken: list[RemoteFile], left: dict[str, str]) -> dict:

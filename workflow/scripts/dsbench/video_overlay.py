@@ -15,6 +15,7 @@ import numpy as np
 
 from dsbench.box_drawing import class_colours, draw_detections
 from dsbench.errors import BuildError
+from dsbench.fonts import remedy, undrawable
 from dsbench.kitti import Frames
 from dsbench.video_encoder import THEORA
 from dsbench.whole_file import scratch_beside, written_beside
@@ -85,6 +86,8 @@ def _encode(
     # I420 halves the colour planes, so an odd last row or column is cut.
     width, height = stream.codec_context.width & ~1, stream.codec_context.height & ~1
     colours = class_colours(kitti_by_frame)
+    if missing := undrawable("".join(colours)):
+        print(f"video: {remedy(missing)}.", file=sys.stderr, flush=True)
     written = 0
     # A broken pipe means that GStreamer gave up; its exit status and log say why.
     with (

@@ -4,8 +4,11 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from dsbench.errors import BuildError
+from dsbench.errors import BuildError, closest
 from dsbench.family import Family
+
+# The document that has a row for each family.
+LIST = "docs/families.md"
 
 
 class UnknownFamilyError(BuildError):
@@ -20,9 +23,9 @@ def families() -> tuple[Family, ...]:
 
 
 def family_named(name: str) -> Family:
-    """Return the family of that name; raise UnknownFamilyError listing all of them."""
+    """Return the family of that name; raise UnknownFamilyError with the closest ones."""
     found = next((family for family in families() if family.name == name), None)
     if found is None:
-        known = ", ".join(sorted(family.name for family in families()))
-        raise UnknownFamilyError(f"family {name!r} is not known; expected one of {known}.")
+        known = sorted(family.name for family in families())
+        raise UnknownFamilyError(f"family {name!r} is not known; {closest(name, known, LIST)}.")
     return found

@@ -37,6 +37,7 @@ HEAD = Head(
     roles=("channels",),
     decode=decode,
     classes=channels_behind_the_box,
+    anchors=lambda dims: dims["channels"][2],
 )
 
 

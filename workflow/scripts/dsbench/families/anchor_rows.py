@@ -34,6 +34,7 @@ HEAD = Head(
     roles=("rows",),
     decode=decode,
     classes=columns_behind_the_box,
+    anchors=lambda dims: dims["rows"][1],
 )
 
 FAMILIES = (

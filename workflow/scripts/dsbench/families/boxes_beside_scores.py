@@ -104,11 +104,25 @@ def softmaxed(facts: GraphFacts, scores: str) -> bool:
     return answer is not None and any(np.allclose(answer.sum(axis=axis), 1, atol=1e-3) for axis in (0, 1))
 
 
+def background_is_last(facts: GraphFacts) -> bool:
+    """Tell a softmax whose last column is sure of more boxes than the first: the background, of which most are."""
+    try:
+        found = tensors(facts)
+    except ValueError:
+        return False
+    if not softmaxed(facts, found["scores"]):
+        return False
+    answer = answered(facts, found["scores"])
+    columns = answer.T if len(answer) == len(answered(facts, found["boxes"])) else answer
+    return columns[0].mean() < columns[-1].mean()
+
+
 def _has_background(facts: GraphFacts) -> bool:
+    """Tell a background in front by the scores, whose softmax needs one; by the number of names if not run."""
     found = tensors(facts)
     columns = class_axis({role: facts.dims(name) for role, name in found.items()})
-    if isinstance(columns, int) and facts.class_count == columns - 1:
-        return True
+    if answered(facts, found["scores"]) is None:
+        return isinstance(columns, int) and facts.class_count == columns - 1
     return softmaxed(facts, found["scores"])
 
 
@@ -128,7 +142,17 @@ def _matches(facts: GraphFacts, background: bool, units: str, class_first: bool 
         return False
     if class_first not in (None, _class_first(facts)) or background != _has_background(facts):
         return False
-    return units in possible_units(boxes)
+    if background_is_last(facts):
+        return False
+    return units in possible_units(boxes, _best_scores(facts, answer, background))
+
+
+def _best_scores(facts: GraphFacts, answer: np.ndarray | None, background: bool) -> np.ndarray | None:
+    """Return the score [N] of each box's best class; None where the graph was not run."""
+    if answer is None:
+        return None
+    rows = answer.T if _class_first(facts) else answer
+    return rows[:, 1 if background else 0 :].max(axis=1)
 
 
 def _first_class(facts: GraphFacts) -> Mapping[str, Setting]:

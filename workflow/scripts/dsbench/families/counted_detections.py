@@ -73,21 +73,21 @@ def _axis_orders(facts: GraphFacts) -> set[bool]:
     return {False} if facts.producer == "pytorch" else {False, True}
 
 
-def _boxes_in_use(facts: GraphFacts) -> np.ndarray | None:
+def _possible_units(facts: GraphFacts) -> set[str]:
+    """Return the units that the counted boxes of the answer may be in."""
     try:
         tensors = _tensors(facts)
     except ValueError:
-        return None
-    boxes, count = answered(facts, tensors["boxes"]), answered(facts, tensors["count"])
+        return possible_units(None)
+    boxes, count, scores = (answered(facts, tensors[role]) for role in ("boxes", "count", "scores"))
     if boxes is None or count is None:
-        return None
-    return boxes[: whole_count(count.ravel()[0], len(boxes))]
+        return possible_units(None)
+    used = whole_count(count.ravel()[0], len(boxes))
+    return possible_units(boxes[:used], None if scores is None else scores.ravel()[:used])
 
 
 def _matches(facts: GraphFacts, y_first: bool, units: str) -> bool:
-    return (
-        _counted(facts) and y_first in _axis_orders(facts) and units in possible_units(_boxes_in_use(facts))
-    )
+    return _counted(facts) and y_first in _axis_orders(facts) and units in _possible_units(facts)
 
 
 def _family(name: str, y_first: bool, units: str) -> Family:

@@ -52,6 +52,7 @@ HEAD = Head(
     decode=decode,
     classes=columns_before_the_bins,
     settings={"cell_offset": 0.0},
+    anchors=lambda dims: dims["rows"][1],
 )
 
 

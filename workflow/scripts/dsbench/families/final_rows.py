@@ -89,14 +89,14 @@ def _boxes(facts: GraphFacts) -> np.ndarray | None:
 
 def _may_be_centres(facts: GraphFacts) -> bool:
     boxes = _boxes(facts)
-    return boxes is None or not boxes.any() or not may_be_corners(boxes)
+    return boxes is None or not (boxes[:, 2:] > 0).any() or not may_be_corners(boxes)
 
 
 def _in_units(facts: GraphFacts, units: str) -> bool:
     """Tell a usual number of rows whose boxes are in these units, or may be for all that is known."""
     if not _ends_in_a_class(facts) or facts.only[1] not in ROWS:
         return False
-    return units in possible_units(_boxes(facts))
+    return units in possible_units(_boxes(facts), None if facts.rows is None else facts.rows[:, 4])
 
 
 def _in_pixels(facts: GraphFacts) -> bool:

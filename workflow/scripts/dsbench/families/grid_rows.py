@@ -41,6 +41,7 @@ HEAD = Head(
     roles=("rows",),
     decode=decode,
     classes=columns_behind_objectness,
+    anchors=lambda dims: dims["rows"][1],
 )
 
 FAMILIES = (

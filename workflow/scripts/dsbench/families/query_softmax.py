@@ -39,6 +39,7 @@ HEAD = Head(
     roles=("logits", "boxes"),
     decode=decode,
     classes=columns_but_background,
+    background_behind=True,
 )
 
 

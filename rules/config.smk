@@ -1,0 +1,17 @@
+"""The configuration as its schema wants it; before everything that reads a setting."""
+
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
+
+from dsbench.config_check import fit_config
+from dsbench.errors import BuildError
+
+try:
+    fit_config(config, lambda: validate(config, "../config/schema.yaml"))
+except BuildError as error:
+    raise WorkflowError(str(error)) from None
