@@ -157,6 +157,11 @@ def entry_of(wildcards):
         raise WorkflowError(str(error)) from None
 
 
+def preprocessing_block(wildcards):
+    """What the entry states of the preprocessing, None where it leaves that to the source and the family."""
+    return entry_of(wildcards).get("preprocessing")
+
+
 def graph_kind(model):
     """Read from disk, as all that file names follow from: Snakemake asks again once note_graph_kind is done."""
     kind = Path(f"build/graph_kinds/{model}.json")

@@ -16,6 +16,7 @@ rule copy_config:
         "../envs/workflow.yaml"
     params:
         code=code_version("detector", "model_folder", "export_recipes"),
+        preprocessing=preprocessing_block,
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
     script:
         "../workflow/scripts/copy_config.py"
@@ -82,6 +83,7 @@ rule export_onnx:
         beside_gpu=1,
     params:
         code=code_version("model_onnx", "torch_export", "model_folder"),
+        preprocessing=preprocessing_block,
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
         family=lambda wildcards: entry_of(wildcards).get("family"),
@@ -112,6 +114,7 @@ rule prepare_onnx:
         beside_gpu=1,
     params:
         code=code_version("onnx_prepare", "onnx_interface", "model_folder"),
+        preprocessing=preprocessing_block,
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"

@@ -38,6 +38,7 @@ rule prove_preprocessing:
         beside_gpu=1,
     params:
         code=code_version("preprocess_proof", "nvinfer_pixels", "families", "labels"),
+        preprocessing=preprocessing_block,
         frames=5,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:

@@ -19,7 +19,7 @@ from dsbench.onnx_std import fold_std
 from dsbench.preprocess_alternatives import AS_DERIVED, alternatives
 from dsbench.preprocess_proof import Model, in_levels, prove, reference_of
 from dsbench.preprocess_verdict import ProofError, judge_rows
-from dsbench.preprocessing import assumed_preprocessing, derive_preprocessing
+from dsbench.preprocessing import derive_preprocessing
 from tiny_graphs import constant, info, model_of
 
 FRAME = (192, 320)
@@ -197,7 +197,7 @@ def test_size_that_the_processor_would_not_give_is_noted(tmp_path, frames):
 @pytest.mark.parametrize("padding", ["none", "corner", "centre"])
 def test_without_image_processor_the_familys_rule_is_the_reference(frames, padding):
     family = replace(family_named("rt_detr"), pixels=PixelRule(padding=padding))
-    preprocessing = assumed_preprocessing(family.pixels, SIDE, SIDE)
+    preprocessing = derive_preprocessing(None, None, family.pixels, graph_size=(SIDE, SIDE))
     reference = reference_of(None, family, (SIDE, SIDE), FRAME)
     result = prove(model_with(preprocessing), reference, frames)
     assert result["passed"]
@@ -307,7 +307,7 @@ def test_reference_of_a_network_of_bytes_is_in_levels(tmp_path, processor):
         config = tmp_path / "preprocessor_config.json"
         config.write_text(json.dumps(processor))
     rgb = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    reference = in_levels(reference_of(config, family, (SIDE, SIDE), (SIDE, SIDE)), rule)
+    reference = in_levels(reference_of(config, family, (SIDE, SIDE), (SIDE, SIDE)))
     made = reference.pixels(rgb)
     assert np.abs(made.tensor - rgb.transpose(2, 0, 1)).max() < 1e-6
     assert (made.level == 1).all()

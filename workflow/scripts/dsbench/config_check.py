@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from dsbench.errors import BuildError, closest
 from dsbench.families import LIST, families
+from dsbench.own_pixels import check_block
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -156,6 +157,14 @@ def check_config(config: dict) -> None:
         largest = config["largest_batch"][kind]
         if first > largest:
             raise BuildError(f"config: first_batch.{kind} is {first}, above largest_batch.{kind} {largest}")
+
+
+def check_preprocessing(name: str, entry: dict) -> None:
+    """Raise BuildError where keys of the entry's preprocessing: do not go together."""
+    try:
+        check_block(entry.get("preprocessing") or {})
+    except BuildError as error:
+        raise BuildError(f"config: models.{name}.preprocessing: {error}") from None
 
 
 def check_family(name: str, entry: dict) -> None:
