@@ -121,8 +121,8 @@ def refuse_other_size(block: Fields | None, read: tuple[int, int], fixed: tuple[
         return
     if all(fixed) and stated != fixed:
         raise PreprocessingError(
-            f"{STATED} says {_size(stated)}, but the ONNX is fixed at {_size(fixed)}; correct the size, or export"
-            " the model at it."
+            f"{STATED} says {_size(stated)}, but the ONNX is fixed at {fixed[0]}x{fixed[1]}; correct the size, or"
+            " export the model at it."
         )
     if not all(fixed) and all(read) and stated != read:
         raise _contradiction(_size(stated), _size(read))
@@ -139,17 +139,28 @@ def shown(key: str, value: object) -> str:
     return f"{key} {value:.6g}" if isinstance(value, float | int) else str(value)
 
 
-def _in_network_order(read: dict, stated: Fields, rule: PixelRule) -> dict:
-    """Return what the file says with mean and std, which are those of red, green, blue there, for each channel."""
-    order = stated.get("color") or read.get("color")
-    normalised = [key for key in ("mean", "std") if read.get(key)]
-    if order is None and rule.color == "BGR" and any(read[key] != read[key][::-1] for key in normalised):
-        raise ProcessorError(
-            "mean or std differ per channel and the family is fed BGR, so their order is not told; add"
-            " do_flip_channel_order, which says that they are those of red, green, blue, or state color in the model's"
-            " entry, in its preprocessing."
-        )
-    return read | {key: read[key][::-1] for key in normalised if order == "BGR"}
+def _in_network_order(read: Fields, stated: Fields, rule: PixelRule) -> dict[str, object]:
+    """Return what the file says with mean and std in the order of the network's channels.
+
+    Beside do_flip_channel_order they are those of red, green, blue. Where the file has none of it and the network is
+    fed BGR, their order is that of the block's; without one ProcessorError asks for it.
+    """
+    ordered = dict(read)
+    if (stated.get("color") or read.get("color") or rule.color) == "RGB":
+        return ordered
+    for key in ("mean", "std"):
+        values = read.get(key)
+        if not values or values == values[::-1]:
+            continue
+        if "color" not in read and key not in stated:
+            raise ProcessorError(
+                f"image_{key} differs per channel and the network is fed BGR, so the order is not told; add"
+                f" do_flip_channel_order, where it is that of red, green, blue, or state {key} in the model's entry, in"
+                " preprocessing, in the order of the network."
+            )
+        if "color" in read or not _same(stated[key], values):
+            ordered[key] = values[::-1]
+    return ordered
 
 
 def _restated(rule: PixelRule, says: Fields) -> PixelRule:
