@@ -109,6 +109,7 @@ localrules:
     write_parser,
     choose_max_batch,
     write_nvinfer_config,
+    write_nvinfer_config_batch,
     write_nvinfer_config_ds,
     write_kitti_config,
     judge_kitti,

@@ -12,9 +12,15 @@ from dsbench.whole_file import write_whole
 
 with explained(snakemake.log[0]):
     inspect = json.loads(Path(snakemake.input.inspect).read_text())
-    max_bs = json.loads(Path(snakemake.input.max_bs).read_text())
     labels = read_labels(Path(snakemake.input.labels))
     model = Path("models", snakemake.wildcards.model)
+    # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
+    batch_size = snakemake.params.batch_size
+    if measured := snakemake.input.get("max_bs"):
+        max_bs = json.loads(Path(measured).read_text())
+        engine, batch_size = Path(max_bs["engine"]), batch_size or max_bs["max_bs"]
+    else:
+        engine = model / f"benchmarks/engines/{model.name}_dynamic_b{batch_size}.engine"
     text = render_nvinfer_config(
         preprocessing_of(inspect["preprocessing"]),
         family_named(inspect["family"]),
@@ -24,12 +30,11 @@ with explained(snakemake.log[0]):
         NvinferFiles(
             config=Path(snakemake.output[0]),
             onnx=model / f"model/{model.name}.onnx",
-            engine=Path(max_bs["engine"]),
+            engine=engine,
             labels=Path(snakemake.input.labels),
             parser_library=model / "parser/libparser.so",
         ),
-        # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
-        batch_size=snakemake.params.batch_size or max_bs["max_bs"],
+        batch_size=batch_size,
         precision=snakemake.params.precision,
         threshold=snakemake.params.threshold,
     )
