@@ -3,8 +3,10 @@
 import json
 
 import cv2
+import jsonschema
 import numpy as np
 import pytest
+import yaml
 
 import tiny_graphs as graphs
 from dsbench.config_check import check_config
@@ -17,6 +19,7 @@ from dsbench.own_pixels import check_block
 from dsbench.preprocessing import derive_preprocessing
 from dsbench.reference_pixels import source_pixels
 from dsbench.reference_preprocessing import Picture, family_pixels, processor_pixels
+from workflow_run import PROJECT
 
 SQUARE = (64, 64)
 SIZE = {"size": {"height": 64, "width": 64}}
@@ -201,6 +204,32 @@ def test_keys_that_do_not_go_together_are_refused_by_the_models_name(block, says
     config = {"first_batch": {}, "models": {"m": {"source": "x", "preprocessing": block}}}
     with pytest.raises(BuildError, match=f"config: models.m.preprocessing: {says}"):
         check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("block", "fits"),
+    [
+        (FULL | {"fill": 114, "size": {"height": 640, "width": 640}}, True),
+        ({"scale": "1/255"}, True),
+        ({"scale": "1/127.5"}, True),
+        ({}, True),
+        (None, True),
+        ({"scale": "1/0"}, False),
+        ({"scale": 0}, False),
+        ({"scale": "0.5 "}, False),
+        ({"mean": [1, 2]}, False),
+        ({"std": [0, 1, 1]}, False),
+        ({"color": "GREY"}, False),
+        ({"fill": 256}, False),
+        ({"size": {"height": 640}}, False),
+        ({"size": {"height": 640, "width": 16385}}, False),
+        ({"colour": "BGR"}, False),
+    ],
+)
+def test_schema_takes_what_a_block_may_hold_and_nothing_else(block, fits):
+    schema = yaml.safe_load((PROJECT / "config/schema.yaml").read_text())
+    config = {"models": {"m": {"source": "x", "preprocessing": block}}}
+    assert jsonschema.Draft202012Validator(schema).is_valid(config) == fits
 
 
 def test_fill_is_what_the_reference_pads_with():

@@ -175,6 +175,14 @@ def check_family(name: str, entry: dict) -> None:
         raise BuildError(f"config: models.{name}.family is {named!r}; {closest(named, known, LIST)}")
 
 
+def check_preprocessing(name: str, entry: dict) -> None:
+    """Raise BuildError where keys of the entry's preprocessing: do not go together."""
+    try:
+        check_block(entry.get("preprocessing") or {})
+    except BuildError as error:
+        raise BuildError(f"config: models.{name}.preprocessing: {error}") from None
+
+
 def _refuse_infinite(value, place: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise BuildError(f"config: {place[1:]} is {value}, expected a finite number")
