@@ -211,6 +211,43 @@ def test_without_image_processor_the_familys_rule_is_the_reference(frames, paddi
         prove(model_with(replace(preprocessing, model_color_format="BGR")), reference, frames)
 
 
+def test_flipped_channels_are_proven_and_unflipped_ones_are_caught(tmp_path, frames):
+    config = NORMALISED | {"image_processor_type": "RTDetrImageProcessor", "do_flip_channel_order": True}
+    preprocessing, reference = derived_from(config), processor(tmp_path, config)
+    result = prove(model_with(preprocessing), reference, frames)
+    assert result["passed"] and result["alternatives"][0]["mean_difference"] < 3
+    unflipped = replace(preprocessing, model_color_format="RGB", offsets=preprocessing.offsets[::-1])
+    with pytest.raises(ProofError, match=r"with model-color-format=1, offsets=103\.53;116\.28;123\.675 by "):
+        prove(model_with(unflipped), reference, frames)
+
+
+def test_what_the_entry_states_is_the_reference_and_its_advice_is_to_correct_it(frames):
+    family = replace(family_named("rt_detr"), pixels=PixelRule(color="BGR"))
+    block = {"color": "RGB", "resize": "letterbox", "placement": "centre", "fill": 114}
+    preprocessing = derive_preprocessing(None, None, family.pixels, block, (SIDE, SIDE))
+    reference = reference_of(None, family, (SIDE, SIDE), FRAME, block)
+    result = prove(model_with(preprocessing), reference, frames)
+    assert result["passed"] and result["reference"] == "preprocessing: in the config"
+    assert result["alternatives"][0]["mean_difference"] < 3
+    with pytest.raises(
+        ProofError, match=r"with model-color-format=0 by .* Correct preprocessing: in the model's"
+    ):
+        prove(model_with(replace(preprocessing, model_color_format="BGR")), reference, frames)
+
+
+@pytest.mark.parametrize("name", ["yolo_v8", "yolox", "nanodet"])
+def test_file_with_only_a_size_is_proven_against_the_familys_rule(tmp_path, frames, name):
+    family = family_named(name)
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps(SIZE))
+    preprocessing = derive_preprocessing(SIZE, family.normalizes, family.pixels)
+    reference = reference_of(path, family, (SIDE, SIDE), FRAME)
+    folded, _ = fold_std(colour_detector(), preprocessing.folded_std or (1, 1, 1))
+    result = prove(model_with(preprocessing, folded), reference, frames)
+    assert result["passed"] and result["reference"] == "preprocessor_config.json"
+    assert result["alternatives"][0]["mean_difference"] < 3
+
+
 def row(keys, **values):
     defaults = {"mean_difference": 2.0, "max_difference": 50.0, "agreement": 0.9, "detections": 10}
     return {"keys": keys, "same_as_derived": False, "confidence": 8.0} | defaults | values
