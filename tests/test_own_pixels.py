@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import tiny_graphs as graphs
-from dsbench.config_check import check_config
+from dsbench.config_check import check_preprocessing
 from dsbench.errors import BuildError
 from dsbench.families import family_named
 from dsbench.family import PixelRule
@@ -196,14 +196,14 @@ def test_mean_of_a_file_needs_the_order_where_the_family_is_fed_bgr():
         ),
         ({"placement": "centre"}, "placement is stated, but not resize: letterbox"),
         ({"resize": "stretched", "fill": 114}, "fill is stated, but not resize: letterbox"),
+        ({"scale": "1/0"}, "scale is 1/0; expected a number above 0"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused_by_the_models_name(block, says):
     with pytest.raises(BuildError, match=says):
         check_block(block)
-    config = {"first_batch": {}, "models": {"m": {"source": "x", "preprocessing": block}}}
     with pytest.raises(BuildError, match=f"config: models.m.preprocessing: {says}"):
-        check_config(config)
+        check_preprocessing("m", {"source": "x", "preprocessing": block})
 
 
 @pytest.mark.parametrize(
@@ -212,9 +212,11 @@ def test_keys_that_do_not_go_together_are_refused_by_the_models_name(block, says
         (FULL | {"fill": 114, "size": {"height": 640, "width": 640}}, True),
         ({"scale": "1/255"}, True),
         ({"scale": "1/127.5"}, True),
+        # As the command line gives it.
+        ({"scale": "1"}, True),
         ({}, True),
         (None, True),
-        ({"scale": "1/0"}, False),
+        ({"scale": "1/x"}, False),
         ({"scale": 0}, False),
         ({"scale": "0.5 "}, False),
         ({"mean": [1, 2]}, False),

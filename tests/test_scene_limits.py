@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsbench.families import family_named
 from dsbench.gate import GateError, judge
 from dsbench.kitti import Detection, read_directory
 from dsbench.nvinfer_pixels import grey_frames

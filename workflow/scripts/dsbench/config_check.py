@@ -159,14 +159,6 @@ def check_config(config: dict) -> None:
             raise BuildError(f"config: first_batch.{kind} is {first}, above largest_batch.{kind} {largest}")
 
 
-def check_preprocessing(name: str, entry: dict) -> None:
-    """Raise BuildError where keys of the entry's preprocessing: do not go together."""
-    try:
-        check_block(entry.get("preprocessing") or {})
-    except BuildError as error:
-        raise BuildError(f"config: models.{name}.preprocessing: {error}") from None
-
-
 def check_family(name: str, entry: dict) -> None:
     """Raise BuildError where the model's entry names a family that there is not."""
     named = entry.get("family")

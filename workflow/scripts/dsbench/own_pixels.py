@@ -88,6 +88,8 @@ def check_block(block: Fields) -> None:
             "resize is letterbox, but placement is not stated; expected placement: corner (the frame lies at the"
             " top left) or placement: centre"
         )
+    if not _divisor_or_factor(block.get("scale", 1)):
+        raise BuildError(f"scale is {block['scale']}; expected a number above 0, or a fraction such as 1/255")
     for key in ("placement", "fill"):
         if key in block and not letterbox:
             raise BuildError(f"{key} is stated, but not resize: letterbox, to which it belongs")
@@ -97,8 +99,8 @@ def stated_fields(block: Fields) -> dict[str, object]:
     """Return the fields of a PixelRule that a block states; mean and std are in the network's colour order."""
     fields = {key: block[key] for key in ("color", "fill") if key in block}
     if "scale" in block:
-        scale = block["scale"]
-        fields["scale"] = 1 / float(scale.removeprefix("1/")) if isinstance(scale, str) else float(scale)
+        number = _divisor_or_factor(block["scale"])
+        fields["scale"] = 1 / number if str(block["scale"]).startswith("1/") else number
     fields |= {key: tuple(block[key]) for key in ("mean", "std") if key in block}
     if "resize" in block:
         fields["padding"] = block["placement"] if block["resize"] == "letterbox" else "none"
@@ -137,6 +139,11 @@ def shown(key: str, value: object) -> str:
     if key in ("mean", "std"):
         return f"{key} [{', '.join(f'{each:.6g}' for each in value)}]"
     return f"{key} {value:.6g}" if isinstance(value, float | int) else str(value)
+
+
+def _divisor_or_factor(scale: float | str) -> float:
+    """Return the number of a scale, which divides where it is written as a fraction."""
+    return float(str(scale).removeprefix("1/"))
 
 
 def _in_network_order(read: Fields, stated: Fields, rule: PixelRule) -> dict[str, object]:
