@@ -173,6 +173,12 @@ def test_numbers_of_different_units_are_refused(rule, block, says):
         derived(rule, block)
 
 
+def test_block_completes_the_scale_that_a_file_says():
+    block = {"scale": "1/255", "mean": [0.5] * 3, "std": [0.5] * 3}
+    found = derived(NANODET, block, SIZE | {"do_rescale": True})
+    assert (found.offsets, found.net_scale_factor) == (pytest.approx((127.5,) * 3), pytest.approx(2 / 255))
+
+
 def test_mean_of_a_file_needs_the_order_where_the_family_is_fed_bgr():
     config = SIZE | {"image_mean": [1.0, 2.0, 3.0]}
     with pytest.raises(

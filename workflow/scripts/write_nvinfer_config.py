@@ -16,11 +16,14 @@ with explained(snakemake.log[0]):
     model = Path("models", snakemake.wildcards.model)
     # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
     batch_size = snakemake.params.batch_size
+    onnx = model / f"model/{model.name}.onnx"
     if measured := snakemake.input.get("max_bs"):
         max_bs = json.loads(Path(measured).read_text())
         engine, batch_size = Path(max_bs["engine"]), batch_size or max_bs["max_bs"]
     else:
         engine = model / f"benchmarks/engines/{model.name}_dynamic_b{batch_size}.engine"
+        if inspect["batch"] == "static":
+            onnx = model / f"model/{model.name}_static_b{batch_size}.onnx"
     text = render_nvinfer_config(
         preprocessing_of(inspect["preprocessing"]),
         family_named(inspect["family"]),
@@ -29,7 +32,7 @@ with explained(snakemake.log[0]):
         labels,
         NvinferFiles(
             config=Path(snakemake.output[0]),
-            onnx=model / f"model/{model.name}.onnx",
+            onnx=onnx,
             engine=engine,
             labels=Path(snakemake.input.labels),
             parser_library=model / "parser/libparser.so",

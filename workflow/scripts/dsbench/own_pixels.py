@@ -61,14 +61,13 @@ def own_pixels(
     """Return what the model's own pipeline does to an 8-bit frame.
 
     `config` is what preprocessor_config.json holds, `block` the preprocessing: of the model's entry, `rule` the
-    family's own pipeline. The block comes before the rule, and so does the file, where the two may not contradict
-    each other: PreprocessingError shows both then.
+    family's own pipeline. What block and file say replaces the rule's. PreprocessingError shows both where block and
+    file contradict each other.
     """
     stated = stated_fields(block or {})
     read = {} if config is None else processor_says(config, do_normalize_default)
     read = _in_network_order(read, stated, rule)
-    if not stated.keys().isdisjoint(read):
-        _refuse_contradiction(stated, read, _restated(rule, read))
+    _refuse_contradiction(stated, read, replace(rule, **read))
     own = _restated(rule, read | stated)
     for key, value in (("image_mean", own.mean), ("image_std", own.std)):
         if value is None and (config or {}).get("do_normalize") is True:
