@@ -125,6 +125,7 @@ localrules:
     write_parser,
     choose_max_batch,
     write_nvinfer_config,
+    write_nvinfer_config_batch,
     write_nvinfer_config_ds,
     write_kitti_config,
     judge_kitti,
@@ -171,6 +172,11 @@ def entry_of(wildcards):
         return model_entry(config["models"], config["source"], wildcards.model)
     except BuildError as error:
         raise WorkflowError(str(error)) from None
+
+
+def preprocessing_block(wildcards):
+    """What the entry states of the preprocessing, None where it leaves that to the source and the family."""
+    return entry_of(wildcards).get("preprocessing")
 
 
 def graph_kind(model):

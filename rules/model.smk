@@ -16,6 +16,7 @@ rule copy_config:
         "../envs/workflow.yaml"
     params:
         code=code_version("copy_config"),
+        preprocessing=preprocessing_block,
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
     script:
         "../workflow/scripts/copy_config.py"
@@ -84,6 +85,7 @@ rule export_onnx:
         mem_mb=memory_mb(8192),
     params:
         code=code_version("export_onnx", "torch_export"),
+        preprocessing=preprocessing_block,
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),
         family=lambda wildcards: entry_of(wildcards).get("family"),
@@ -116,6 +118,7 @@ rule prepare_onnx:
         mem_mb=memory_mb(8192),
     params:
         code=code_version("prepare_onnx"),
+        preprocessing=preprocessing_block,
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"

@@ -67,6 +67,24 @@ rule write_nvinfer_config:
         "../workflow/scripts/write_nvinfer_config.py"
 
 
+# For a batch that somebody names nothing has to be measured: the engine's name is known.
+use rule write_nvinfer_config as write_nvinfer_config_batch with:
+    input:
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+    output:
+        "models/{model}/config/config_infer_primary_{model}_b{batch}.txt",
+    log:
+        "logs/{model}/write_nvinfer_config_b{batch}.log",
+    benchmark:
+        "logs/{model}/wall_time/write_nvinfer_config_b{batch}.tsv"
+    params:
+        code=code_version("write_nvinfer_config"),
+        batch_size=lambda wildcards: int(wildcards.batch),
+        precision=config["precision"],
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+
+
 use rule write_nvinfer_config as write_nvinfer_config_ds with:
     output:
         "models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",

@@ -40,6 +40,7 @@ rule prove_preprocessing:
         mem_mb=memory_mb(8192),
     params:
         code=code_version("prove_preprocessing"),
+        preprocessing=preprocessing_block,
         frames=5,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:

@@ -4,7 +4,7 @@ from functools import cache
 from types import SimpleNamespace
 
 from dsbench.call_options import runs_jobs, settings_of
-from dsbench.config_check import check_family
+from dsbench.config_check import check_family, check_preprocessing
 from dsbench.fetched_source import read_fetched, what_is_lost
 from dsbench.local_source import choose_local, local_folder
 from dsbench.model_names import asked_models, named_models, patterns_by_source
@@ -87,6 +87,7 @@ def fault_of_entry(wildcards):
     """Return what is wrong with a model's entry, as far as its files on disk tell, or None."""
     try:
         check_family(wildcards.model, entry_of(wildcards))
+        check_preprocessing(wildcards.model, entry_of(wildcards))
     except BuildError as error:
         return str(error)
     return files_and_fault(source_text(wildcards))[1] or fault_of_labels(wildcards)

@@ -11,10 +11,12 @@ from dsbench.errors import BuildError
 from dsbench.families import family_named
 from dsbench.model_folder import ModelFolder
 from dsbench.model_onnx import clean_onnx
+from dsbench.nvinfer_key_check import read_keys
 from dsbench.onnx_prepare import prepare
 from workflow_run import snakemake
 
 ONNX, LABELS, CONFIG = "models/m/model/m.onnx", "models/m/config/labels.txt", "models/m/config/config.json"
+NVINFER = "models/m/config/config_infer_primary_m_b16.txt"
 
 
 def test_names_in_the_entry_tell_the_head_and_a_foreign_config_beside_is_not_read(tmp_path):
@@ -26,7 +28,7 @@ def test_names_in_the_entry_tell_the_head_and_a_foreign_config_beside_is_not_rea
     )
     (tmp_path / "names.txt").write_text("car\ntraffic light\nbus\n")
     config = "models: {m: {source: source/model.onnx, labels: names.txt}}\n"
-    done = snakemake(tmp_path, ONNX, LABELS, CONFIG, config=config)
+    done = snakemake(tmp_path, ONNX, LABELS, CONFIG, NVINFER, config=config)
     assert done.returncode == 0, done.stdout[-4000:]
     inspect = json.loads((tmp_path / "models/m/model/inspect.json").read_text())
     # Three names for four columns: the answer proves that the last is the background.
@@ -36,6 +38,11 @@ def test_names_in_the_entry_tell_the_head_and_a_foreign_config_beside_is_not_rea
     origin = json.loads((tmp_path / LABELS).with_name("labels_origin.json").read_text())
     assert origin == {"origin": "labels: in the config", "notes": []}
     assert json.loads((tmp_path / CONFIG).read_text())["model_type"] == "softmax_queries"
+    # A batch that is named needs no measurement and no engine.
+    keys = read_keys(tmp_path / NVINFER)
+    assert keys["model-engine-file"] == "../benchmarks/engines/m_dynamic_b16.engine"
+    assert keys["batch-size"] == "16"
+    assert not (tmp_path / "models/m/benchmarks").exists()
 
 
 @pytest.mark.parametrize(
@@ -44,6 +51,7 @@ def test_names_in_the_entry_tell_the_head_and_a_foreign_config_beside_is_not_rea
         ("labels: names.txt", "names.txt: no such file below "),
         ("labels: source", "source: no such file below "),
         ("family: yolo8", "config: models.m.family is 'yolo8'; the closest: yolo_v8"),
+        ("preprocessing: {resize: letterbox}", "config: models.m.preprocessing: resize is letterbox, but"),
     ],
 )
 def test_wrong_entry_is_told_before_any_job(tmp_path, entry, says):
@@ -103,6 +111,19 @@ def test_free_image_of_bytes_with_channels_last_gets_its_size_from_the_file_besi
     assert facts["max_abs_error"]["batch_3"] < 1e-5
     assert any("dimensions of -1" in note for note in facts["notes"])
     assert facts["takes_levels"]
+
+
+def test_stated_size_and_pixels_reach_an_onnx_with_free_sides(tmp_path, image):
+    graph = graphs.queries(size=("height", "width"))
+    graph.metadata_props.add(key="imgsz", value="[32, 32]")
+    graphs.write(graph, tmp_path / "model.onnx")
+    block = {"size": {"height": 64, "width": 96}, "color": "BGR", "scale": 1}
+    folder = ModelFolder(tmp_path, block=block)
+    model = clean(folder, image, tmp_path, family="sigmoid_queries").model
+    assert [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]] == [64, 96]
+    with np.load(tmp_path / "reference.npz") as arrays:
+        assert arrays["pixels"][0].max() > 200
+        np.testing.assert_array_equal(arrays["pixels"][0], cv2.imread(str(image)).transpose(2, 0, 1))
 
 
 def test_each_sentence_names_its_file_once(tmp_path, image):

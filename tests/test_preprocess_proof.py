@@ -19,7 +19,7 @@ from dsbench.onnx_std import fold_std
 from dsbench.preprocess_alternatives import AS_DERIVED, alternatives
 from dsbench.preprocess_proof import Model, in_levels, prove, reference_of
 from dsbench.preprocess_verdict import ProofError, judge_rows
-from dsbench.preprocessing import assumed_preprocessing, derive_preprocessing
+from dsbench.preprocessing import derive_preprocessing
 from tiny_graphs import constant, info, model_of
 
 FRAME = (192, 320)
@@ -197,7 +197,7 @@ def test_size_that_the_processor_would_not_give_is_noted(tmp_path, frames):
 @pytest.mark.parametrize("padding", ["none", "corner", "centre"])
 def test_without_image_processor_the_familys_rule_is_the_reference(frames, padding):
     family = replace(family_named("rt_detr"), pixels=PixelRule(padding=padding))
-    preprocessing = assumed_preprocessing(family.pixels, SIDE, SIDE)
+    preprocessing = derive_preprocessing(None, None, family.pixels, graph_size=(SIDE, SIDE))
     reference = reference_of(None, family, (SIDE, SIDE), FRAME)
     result = prove(model_with(preprocessing), reference, frames)
     assert result["passed"]
@@ -209,6 +209,43 @@ def test_without_image_processor_the_familys_rule_is_the_reference(frames, paddi
     ]
     with pytest.raises(ProofError, match=r"with model-color-format=0 by .* There is no preprocessor_config"):
         prove(model_with(replace(preprocessing, model_color_format="BGR")), reference, frames)
+
+
+def test_flipped_channels_are_proven_and_unflipped_ones_are_caught(tmp_path, frames):
+    config = NORMALISED | {"image_processor_type": "RTDetrImageProcessor", "do_flip_channel_order": True}
+    preprocessing, reference = derived_from(config), processor(tmp_path, config)
+    result = prove(model_with(preprocessing), reference, frames)
+    assert result["passed"] and result["alternatives"][0]["mean_difference"] < 3
+    unflipped = replace(preprocessing, model_color_format="RGB", offsets=preprocessing.offsets[::-1])
+    with pytest.raises(ProofError, match=r"with model-color-format=1, offsets=103\.53;116\.28;123\.675 by "):
+        prove(model_with(unflipped), reference, frames)
+
+
+def test_what_the_entry_states_is_the_reference_and_its_advice_is_to_correct_it(frames):
+    family = replace(family_named("rt_detr"), pixels=PixelRule(color="BGR"))
+    block = {"color": "RGB", "resize": "letterbox", "placement": "centre", "fill": 114}
+    preprocessing = derive_preprocessing(None, None, family.pixels, block, (SIDE, SIDE))
+    reference = reference_of(None, family, (SIDE, SIDE), FRAME, block)
+    result = prove(model_with(preprocessing), reference, frames)
+    assert result["passed"] and result["reference"] == "preprocessing: in the config"
+    assert result["alternatives"][0]["mean_difference"] < 3
+    with pytest.raises(
+        ProofError, match=r"with model-color-format=0 by .* Correct preprocessing: in the model's"
+    ):
+        prove(model_with(replace(preprocessing, model_color_format="BGR")), reference, frames)
+
+
+@pytest.mark.parametrize("name", ["yolo_v8", "yolox", "nanodet"])
+def test_file_with_only_a_size_is_proven_against_the_familys_rule(tmp_path, frames, name):
+    family = family_named(name)
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps(SIZE))
+    preprocessing = derive_preprocessing(SIZE, family.normalizes, family.pixels)
+    reference = reference_of(path, family, (SIDE, SIDE), FRAME)
+    folded, _ = fold_std(colour_detector(), preprocessing.folded_std or (1, 1, 1))
+    result = prove(model_with(preprocessing, folded), reference, frames)
+    assert result["passed"] and result["reference"] == "preprocessor_config.json"
+    assert result["alternatives"][0]["mean_difference"] < 3
 
 
 def row(keys, **values):
@@ -307,7 +344,7 @@ def test_reference_of_a_network_of_bytes_is_in_levels(tmp_path, processor):
         config = tmp_path / "preprocessor_config.json"
         config.write_text(json.dumps(processor))
     rgb = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    reference = in_levels(reference_of(config, family, (SIDE, SIDE), (SIDE, SIDE)), rule)
+    reference = in_levels(reference_of(config, family, (SIDE, SIDE), (SIDE, SIDE)))
     made = reference.pixels(rgb)
     assert np.abs(made.tensor - rgb.transpose(2, 0, 1)).max() < 1e-6
     assert (made.level == 1).all()

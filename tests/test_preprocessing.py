@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 
 from dsbench.family import PixelRule
-from dsbench.preprocessing import (
-    PreprocessingError,
-    as_levels,
-    assumed_preprocessing,
-    derive_preprocessing,
-    read_preprocessing,
-    with_size,
-)
+from dsbench.image_processor import PreprocessingError, ProcessorError, read_processor
+from dsbench.model_folder import ModelFolder
+from dsbench.preprocessing import as_levels, derive_preprocessing, with_size
 
 SIZE = {"size": {"height": 320, "width": 640}}
 MEAN = [0.485, 0.456, 0.406]
@@ -136,7 +131,6 @@ def test_bicubic_is_noted():
         ({"resample": "bilinear"}, "resample is 'bilinear'"),
         ({"resample": 6}, "resample is 6"),
         ({"do_center_crop": True}, "do_center_crop"),
-        ({"do_flip_channel_order": True}, "do_flip_channel_order"),
         ({"do_pad": True, "pad_size": {"height": 800, "width": 800}}, "do_pad"),
         ({"size": [30, 30]}, "size is"),
         ({"size": {"shortest_edge": 800.5}}, "whole pixels"),
@@ -160,21 +154,22 @@ def test_error_names_the_file(tmp_path):
     path = tmp_path / "preprocessor_config.json"
     path.write_text(json.dumps({"size": "5"}))
     with pytest.raises(PreprocessingError, match=r"preprocessor_config\.json: size is '5'"):
-        read_preprocessing(path, False)
+        ModelFolder(tmp_path, (path.name, "model.onnx")).preprocessing()
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{"])
 def test_file_that_is_no_config_is_refused(tmp_path, content):
     path = tmp_path / "preprocessor_config.json"
     path.write_text(content)
-    with pytest.raises(PreprocessingError, match=r"preprocessor_config\.json"):
-        read_preprocessing(path, False)
+    with pytest.raises(ProcessorError, match="expected"):
+        read_processor(path)
 
 
 def test_a_network_that_takes_bytes_gets_the_levels_as_they_are():
     for given in (
         derive_preprocessing(SIZE, False),
-        assumed_preprocessing(PixelRule(mean=(0.5,) * 3), 320, 640),
+        derive_preprocessing(None, None, PixelRule(mean=(0.5,) * 3), graph_size=(320, 640)),
+        derive_preprocessing(SIZE, None, PixelRule(mean=(0.5,) * 3), {"color": "BGR"}),
     ):
         levels = as_levels(given)
         assert (levels.net_scale_factor, levels.offsets, levels.folded_std) == (1.0, None, None)
@@ -183,5 +178,8 @@ def test_a_network_that_takes_bytes_gets_the_levels_as_they_are():
 
 
 def test_a_mean_that_bytes_cannot_hold_is_refused():
-    with pytest.raises(PreprocessingError, match="subtracts a mean, but the ONNX takes its image as bytes"):
+    says = "subtracts a mean, but the ONNX takes its image as bytes"
+    with pytest.raises(PreprocessingError, match=says):
         as_levels(derive_preprocessing(SIZE | {"image_mean": MEAN, "image_std": STD}, True))
+    with pytest.raises(PreprocessingError, match=says):
+        as_levels(derive_preprocessing(SIZE, None, PixelRule(), {"mean": MEAN}))

@@ -131,6 +131,17 @@ def test_checking_changes_nothing(data):
     assert data == before
 
 
+def test_data_are_checked_as_json_holds_them(data):
+    data["preprocessing"]["offsets"] = (123.675, 116.28, 103.53)
+    check_data(data)
+    data["preprocessing"]["offsets"] = (123.675, "116.28", 103.53)
+    with pytest.raises(ReportDataError, match=r"preprocessing\.offsets\.1: '116\.28' is not of type"):
+        check_data(data)
+    data["preprocessing"]["offsets"] = {123.675}
+    with pytest.raises(ReportDataError, match=r"\{123\.675\} is a set, expected what JSON can hold"):
+        check_data(data)
+
+
 def test_broken_json_is_named(tmp_path):
     path = tmp_path / "benchmark_data.json"
     path.write_text("{")

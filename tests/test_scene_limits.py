@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsbench.families import family_named
 from dsbench.gate import GateError, judge
 from dsbench.kitti import Detection, read_directory
 from dsbench.nvinfer_pixels import grey_frames
-from dsbench.preprocessing import assumed_preprocessing
+from dsbench.preprocessing import derive_preprocessing
 from dsbench.scene_limits import View, network_pixels, scene_checks
 
 PROJECT = Path(__file__).parents[1]
@@ -235,7 +234,7 @@ def test_pictures_are_read_only_where_the_boxes_alone_do_not_pass():
 
 
 def test_a_pixel_of_the_network_is_that_of_the_resized_frame():
-    stretched = assumed_preprocessing(family_named("rt_detr").pixels, 320, 320)
+    stretched = derive_preprocessing(None, None, graph_size=(320, 320))
     assert network_pixels(stretched, 1280, 720) == (4.0, 2.25)
     padded = replace(stretched, maintain_aspect_ratio=True)
     assert network_pixels(padded, 1280, 720) == (4.0, 4.0)

@@ -14,7 +14,11 @@ from dsbench.whole_file import write_whole, written_beside
 with explained(snakemake.log[0]):
     environment = snakemake.input.get("environment")
     labels = snakemake.input.get("labels")
-    source = ModelFolder.of(snakemake.input.files, labels=Path(labels[0]) if labels else None).judged()
+    source = ModelFolder.of(
+        snakemake.input.files,
+        labels=Path(labels[0]) if labels else None,
+        block=snakemake.params.preprocessing,
+    ).judged()
     report_progress(f"making an ONNX of {source.path}; the log is {snakemake.log[0]}")
     clean = clean_onnx(
         source,

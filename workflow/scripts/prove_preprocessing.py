@@ -28,9 +28,10 @@ with explained(snakemake.log[0]):
         model.decoder.family,
         model.size,
         (clip["height"], clip["width"]),
+        snakemake.params.preprocessing,
     )
     if inspect.get("takes_levels"):
-        reference = in_levels(reference, model.decoder.family.pixels)
+        reference = in_levels(reference)
     frames = middle_frames(Path(files.video), clip["frames"], snakemake.params.frames)
     try:
         result = prove(model, reference, frames)

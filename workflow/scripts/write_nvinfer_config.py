@@ -11,9 +11,18 @@ from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
     inspect = read_json(snakemake.input.inspect)
-    max_bs = read_json(snakemake.input.max_bs)
     labels = read_labels(Path(snakemake.input.labels))
     model = Path("models", snakemake.wildcards.model)
+    # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
+    batch_size = snakemake.params.batch_size
+    onnx = model / f"model/{model.name}.onnx"
+    if measured := snakemake.input.get("max_bs"):
+        max_bs = read_json(measured)
+        engine, batch_size = Path(max_bs["engine"]), batch_size or max_bs["max_bs"]
+    else:
+        engine = model / f"benchmarks/engines/{model.name}_dynamic_b{batch_size}.engine"
+        if inspect["batch"] == "static":
+            onnx = model / f"model/{model.name}_static_b{batch_size}.onnx"
     text = render_nvinfer_config(
         preprocessing_of(inspect["preprocessing"]),
         family_named(inspect["family"]),
@@ -22,13 +31,12 @@ with explained(snakemake.log[0]):
         labels,
         NvinferFiles(
             config=Path(snakemake.output[0]),
-            onnx=model / f"model/{model.name}.onnx",
-            engine=Path(max_bs["engine"]),
+            onnx=onnx,
+            engine=engine,
             labels=Path(snakemake.input.labels),
             parser_library=model / "parser/libparser.so",
         ),
-        # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
-        batch_size=snakemake.params.batch_size or max_bs["max_bs"],
+        batch_size=batch_size,
         precision=snakemake.params.precision,
         threshold=snakemake.params.threshold,
     )

@@ -11,6 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from dsbench.errors import BuildError, closest
 from dsbench.families import LIST, families
+from dsbench.own_pixels import check_block
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -164,6 +165,14 @@ def check_family(name: str, entry: dict) -> None:
     # The families' modules load onnx, of which a dry run has no other need.
     if named is not None and named not in (known := sorted(family.name for family in families())):
         raise BuildError(f"config: models.{name}.family is {named!r}; {closest(named, known, LIST)}")
+
+
+def check_preprocessing(name: str, entry: dict) -> None:
+    """Raise BuildError where keys of the entry's preprocessing: do not go together."""
+    try:
+        check_block(entry.get("preprocessing") or {})
+    except BuildError as error:
+        raise BuildError(f"config: models.{name}.preprocessing: {error}") from None
 
 
 def _refuse_infinite(value, place: str) -> None:

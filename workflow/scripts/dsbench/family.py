@@ -53,7 +53,7 @@ class PixelRule:
     """What a family's own pipeline does to an 8-bit frame where no preprocessor_config.json says it.
 
     y = (x * scale - mean) / std per channel of `color`; `padding` is none (stretched), corner (right and
-    bottom) or centre.
+    bottom) or centre, and `fill` what is in it, 0..255, None where that is not said.
     """
 
     color: str = "RGB"
@@ -61,6 +61,7 @@ class PixelRule:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     padding: str = "none"
+    fill: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,11 @@ class Family:
     pixels: PixelRule = PixelRule()
     do_normalize_default: bool = False
     required_config: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def normalizes(self) -> bool | None:
+        """Whether its image processor normalises where the file does not say; None where transformers has none."""
+        return self.do_normalize_default if self.architectures else None
 
     def all_settings(self) -> dict[str, Setting]:
         """Return the head's settings with this family's values."""

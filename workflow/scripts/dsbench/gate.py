@@ -124,7 +124,7 @@ def _cause(frames: Frames, own: Mapping[str, object]) -> str:
     score = "no score reaches half its threshold" if best is None else f"its best score is {best:.3f}"
     assumed = (
         " No preprocessor_config.json says what the model was trained with: if the clip does show the model's classes,"
-        " add one to the source."
+        " state it with preprocessing: in the model's entry."
         if own["reference"] == "family"
         else ""
     )
@@ -261,7 +261,7 @@ def _misnamed(detections: Frames, truth: Frames, labels: Collection[str], iou: f
     return (
         f"{there / names.total():.0%} have a box under any name: the boxes do not lie where the objects are. Look at"
         " the pictures in samples/: where the boxes are beside the objects, the family or the preprocessing is wrong"
-        " (family: in the model's entry, preprocessor_config.json in the source); where they are on other things, the"
+        " (family: and preprocessing: in the model's entry); where they are on other things, the"
         " model does not know such pictures: name another clip with video: in the config."
     )
 

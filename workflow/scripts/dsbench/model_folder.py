@@ -7,18 +7,24 @@ from typing import Self
 from dsbench.class_names import NameSources
 from dsbench.detector import Detector, read_detector
 from dsbench.errors import BuildError
-from dsbench.family import Family, PixelRule
+from dsbench.family import Family
+from dsbench.image_processor import PROCESSOR, PreprocessingError, ProcessorError, read_processor
 from dsbench.intake import judge_folder
-from dsbench.preprocessing import Preprocessing, assumed_preprocessing, read_preprocessing, with_size
+from dsbench.own_pixels import Fields
+from dsbench.preprocessing import Preprocessing, derive_preprocessing
 from dsbench.source_folder import SourceFolder
 from dsbench.source_labels import names_by_key
 
 
 @dataclass(frozen=True)
 class ModelFolder(SourceFolder):
-    """A source with what its files say of the model; `labels` is the text file of class names in its entry."""
+    """A source with what its files say of the model.
+
+    `labels`, a text file of class names, and `block`, its preprocessing:, are of the model's entry in the config.
+    """
 
     labels: Path | None = None
+    block: Fields | None = None
 
     def judged(self) -> Self:
         """Return this folder when all its `names` are safe and sound; raise BuildError for the first that is not."""
@@ -51,18 +57,22 @@ class ModelFolder(SourceFolder):
     def preprocessing(
         self, graph_size: tuple[int, int] = (0, 0), family: Family | None = None
     ) -> Preprocessing:
-        """Return what is done to the frame; a size that is fixed in the graph wins over every other.
+        """Return what is done to the frame: by its entry, preprocessor_config.json, or its family's own pipeline.
 
-        Without a preprocessor_config.json it is what the family's own pipeline does; while the family is not
-        known, 1/255 and a stretch.
+        A size that is fixed in the graph wins over the file's. While the family is not known, 1/255 and a stretch
+        stand for its pipeline.
         """
-        if file := self.file("preprocessor_config.json"):
-            known = family or (detector.family if (detector := self.detector()) else None)
-            default = known.do_normalize_default if known else False
-            return with_size(read_preprocessing(file, default), graph_size)
-        if not all(graph_size):
-            raise BuildError(
-                f"{self.path}: neither its ONNX nor a preprocessor_config.json fixes height and width;"
-                ' add one with {"size": {"height": pixels, "width": pixels}}'
+        known = family or (detector.family if (detector := self.detector()) else None)
+        file = self.file(PROCESSOR)
+        try:
+            return derive_preprocessing(
+                read_processor(file) if file else None,
+                known and known.normalizes,
+                known and known.pixels,
+                self.block,
+                graph_size,
             )
-        return assumed_preprocessing(family.pixels if family else PixelRule(), *graph_size)
+        except ProcessorError as error:
+            raise PreprocessingError(f"{file}: {error}") from error
+        except PreprocessingError as error:
+            raise PreprocessingError(f"{self.path}: {error}") from error

@@ -22,6 +22,7 @@ from dsbench.onnx_interface import representable, takes_levels
 from dsbench.onnx_repair import refuse_dynamo_without_weights
 from dsbench.onnx_source import load_checked
 from dsbench.onnx_variants import choose_variant
+from dsbench.own_pixels import stated_size
 from dsbench.preprocessing import as_levels
 from dsbench.reference_pixels import source_pixels
 from dsbench.source_labels import names_by_key
@@ -102,7 +103,8 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
         source, made_sound = load_checked(file)
         if named is None:
             judge_before_size(source)
-        size = graph_size(source)
+        # Metadata has the size of the export, which free sides need not keep.
+        size = graph_size(source, in_metadata=not all(stated_size(folder.block)))
         _refuse_text_inputs(source)
         levels = takes_levels(source)
     rule = folder.preprocessing(size)

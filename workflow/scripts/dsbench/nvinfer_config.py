@@ -111,7 +111,7 @@ def _check(
     expected = [3, preprocessing.height, preprocessing.width]
     if list(input_dims[1:]) != expected:
         raise NvinferConfigError(
-            f"{files.onnx}: the image input is {list(input_dims)}, but preprocessor_config.json gives "
+            f"{files.onnx}: the image input is {list(input_dims)}, but the preprocessing gives "
             f"{expected} after the batch; export the model with that fixed size."
         )
     if len(labels) != class_count:

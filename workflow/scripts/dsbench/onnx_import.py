@@ -47,11 +47,13 @@ class Import:
     facts: GraphFacts
 
 
-def graph_size(model: onnx.ModelProto) -> tuple[int, int]:
-    """Return the height and width the graph or its metadata fix, 0 for a side that neither does."""
+def graph_size(model: onnx.ModelProto, in_metadata: bool = True) -> tuple[int, int]:
+    """Return the height and width the graph or, where `in_metadata`, its metadata fix; 0 for a side that none does."""
     sides = image_size(image_input(gs.import_onnx(model)))
     if all(isinstance(side, int) and side > 0 for side in sides):
         return tuple(sides)
+    if not in_metadata:
+        return (0, 0)
     stated = next((entry.value for entry in model.metadata_props if entry.key == "imgsz"), "")
     try:
         height, width = ast.literal_eval(stated)

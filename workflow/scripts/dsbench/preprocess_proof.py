@@ -1,6 +1,5 @@
 """What each way of preprocessing gives on frames of the clip: its pixels, and what the model then detects."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,9 +9,12 @@ import numpy as np
 import onnxruntime
 
 from dsbench.detection_scores import Decoder, above, agreement
-from dsbench.family import Family, PixelRule
+from dsbench.family import Family
+from dsbench.image_processor import PROCESSOR, read_processor
+from dsbench.network_size import processor_type
 from dsbench.nvinfer_pixels import NetworkInput, rgb_of
 from dsbench.onnx_compare import answers
+from dsbench.own_pixels import STATED, Fields, own_pixels, stated_fields, stated_size
 from dsbench.preprocess_alternatives import alternatives
 from dsbench.preprocess_verdict import FAMILY, judge_rows
 from dsbench.preprocessing import Preprocessing
@@ -21,11 +23,15 @@ from dsbench.reference_preprocessing import ReferencePixels, family_pixels, proc
 
 @dataclass(frozen=True)
 class Reference:
-    """The model's own preprocessing: of which origin, of which size for the clip, and as a function of RGB."""
+    """The model's own preprocessing: of which origin, of which size for the clip, and as a function of RGB.
+
+    `offset` is what it subtracts of each channel's 0..255.
+    """
 
     origin: str
     size: tuple[int, int]
     pixels: Callable[[np.ndarray], ReferencePixels]
+    offset: tuple[float, ...] = (0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -48,29 +54,33 @@ class Model:
 
 
 def reference_of(
-    config: Path | None, family: Family, size: tuple[int, int], frame: tuple[int, int]
+    config: Path | None,
+    family: Family,
+    size: tuple[int, int],
+    frame: tuple[int, int],
+    block: Fields | None = None,
 ) -> Reference:
-    """Return the image processor that the file `config` describes, the family's pipeline where there is none.
+    """Return the image processor that the file `config` names; without one, what block, file and family say.
 
-    `size` and `frame` are the network's and the clip's height and width.
+    `block` is the preprocessing: of the model's entry; `size` and `frame` are the network's and the clip's height
+    and width.
     """
-    if config is None:
-        return Reference(FAMILY, size, lambda rgb: family_pixels(rgb, family.pixels, size))
-    settings = json.loads(config.read_text(encoding="utf-8"))
-    return Reference(
-        "preprocessor_config.json",
-        processor_size(settings, *frame),
-        lambda rgb: processor_pixels(rgb, settings, family.do_normalize_default, size),
-    )
+    settings = None if config is None else read_processor(config)
+    free = settings and "size" in settings and not all(stated_size(block))
+    made = processor_size(settings, *frame) if free else size
+    if settings and processor_type(settings):
+        return Reference(
+            PROCESSOR, made, lambda rgb: processor_pixels(rgb, settings, family.do_normalize_default, size)
+        )
+    rule = own_pixels(settings, family.normalizes, family.pixels, block).rule
+    origin = STATED if stated_fields(block or {}) else PROCESSOR if settings else FAMILY
+    offset = tuple(value / rule.scale for value in rule.mean or (0, 0, 0))
+    return Reference(origin, made, lambda rgb: family_pixels(rgb, rule, size), offset)
 
 
-def in_levels(reference: Reference, rule: PixelRule) -> Reference:
-    """Return the reference of a network that takes bytes: its pixels as they are before scale, mean and std.
-
-    `rule` is the family's, whose mean counts where the family's pipeline is the reference.
-    """
-    mean = rule.mean if reference.origin == FAMILY and rule.mean else (0, 0, 0)
-    offset = np.asarray(mean, np.float64)[:, None, None] / rule.scale
+def in_levels(reference: Reference) -> Reference:
+    """Return the reference of a network that takes bytes: its pixels as they are before scale, mean and std."""
+    offset = np.asarray(reference.offset, np.float64)[:, None, None]
 
     def levels(rgb: np.ndarray) -> ReferencePixels:
         given = reference.pixels(rgb)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from dsbench.errors import BuildError
+from dsbench.image_processor import PROCESSOR
+from dsbench.own_pixels import STATED
 
 # Levels of 256, on average over frames. nvinfer's bilinear filter has no antialiasing: 1.4 to 4.5 were measured from
 # half the frame's size down to an eighth, 7.4 at an eleventh; wrong settings are at tens.
@@ -45,9 +47,10 @@ def judge_rows(
 ) -> dict:
     """Return preprocess.json's content from one row for each way, the derived one first.
 
-    `origin` of the reference is preprocessor_config.json or family. Raises ProofError where another way fits
-    the reference better, or where without an image processor another finds many objects and the derived none.
-    Objects are compared where the reference has enough of them, and only with ways of comparably near pixels.
+    `origin` of the reference is preprocessor_config.json, preprocessing: in the config, or family. Raises ProofError
+    where another way fits the reference better, or where without an image processor another finds many objects and
+    the derived none. Objects are compared where the reference has enough of them, and only with ways of comparably
+    near pixels.
     """
     told = reference_detections >= ENOUGH_OBJECTS
     others = [row for row in rows[1:] if not row["same_as_derived"]]
@@ -60,7 +63,7 @@ def judge_rows(
         "largest_mean_difference": LARGEST_MEAN_DIFFERENCE,
         "agreement_margin": _margin(rows[0]["agreement"]),
         "alternatives": list(rows),
-        "warnings": _warnings(rows[0], others) if origin == FAMILY else [],
+        "warnings": _warnings(rows[0], others) if origin != PROCESSOR else [],
         "notes": [*notes, *([] if told else [_not_told(reference_detections, len(frames))])],
     }
     fault = (
@@ -121,7 +124,7 @@ def _margin(agreement: float | None) -> float | None:
 
 def _silence_fault(derived: dict, others: Sequence[dict], frames: int, origin: str) -> str | None:
     most = max(others, key=lambda row: row["detections"], default=derived)
-    if origin != FAMILY or derived["detections"] or most["detections"] < MANY_PER_FRAME * frames:
+    if origin == PROCESSOR or derived["detections"] or most["detections"] < MANY_PER_FRAME * frames:
         return None
     return (
         f"The derived preprocessing finds nothing in {frames} frames, with {most['keys']} the model finds"
@@ -141,8 +144,13 @@ def _warnings(derived: dict, others: Sequence[dict]) -> list[str]:
 
 def _advice(origin: str) -> str:
     if origin == FAMILY:
-        return "There is no preprocessor_config.json: add one to the source that says what the model was trained with."
+        return (
+            "There is no preprocessor_config.json: state what the model was trained with in its entry in the config,"
+            " as preprocessing: with color, scale, mean, std and resize."
+        )
+    if origin == STATED:
+        return "Correct preprocessing: in the model's entry."
     return (
         "Write the settings of preprocessor_config.json out in full (size, do_pad, do_rescale, do_normalize,"
-        " image_mean, image_std) and run again."
+        " image_mean, image_std), or state them in the model's entry, as preprocessing:, and run again."
     )

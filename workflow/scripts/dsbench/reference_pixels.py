@@ -22,6 +22,8 @@ def image_views(image: Path, height: int, width: int) -> np.ndarray:
 def source_pixels(image: Path, preprocessing: Preprocessing) -> np.ndarray:
     """Return the views as the source model expects them: fully normalised, whatever the ONNX does itself."""
     levels = image_views(image, preprocessing.height, preprocessing.width)
+    if preprocessing.model_color_format == "BGR":
+        levels = np.ascontiguousarray(levels[:, ::-1])
     if preprocessing.offsets is not None:
         levels -= per_channel(preprocessing.offsets)
     pixels = levels * np.float32(preprocessing.net_scale_factor)

@@ -61,20 +61,22 @@ def processor_pixels(
     if config.get("do_normalize", do_normalize_default):
         std = config["image_std"]
         image = (image - np.asarray(config["image_mean"], np.float64)) / np.asarray(std, np.float64)
-    return ReferencePixels(image.transpose(2, 0, 1), picture, _level(scale, std))
+    # The last step of the processors that have it.
+    order = slice(None, None, -1) if config.get("do_flip_channel_order") else slice(None)
+    return ReferencePixels(image.transpose(2, 0, 1)[order], picture, _level(scale, std)[order])
 
 
 def family_pixels(rgb: np.ndarray, rule: PixelRule, size: tuple[int, int]) -> ReferencePixels:
     """Return what a family's own pipeline makes of uint8 RGB [h, w, 3] at the network's height and width.
 
-    The rule does not say what the padding is filled with; it is black.
+    Where the rule does not say what the padding is filled with, it is black.
     """
     height, width = size
     ratio = min(height / rgb.shape[0], width / rgb.shape[1])
     rows, columns = (height, width) if rule.padding == "none" else (int(s * ratio) for s in rgb.shape[:2])
     centred = rule.padding == "centre"
     picture = Picture((width - columns) // 2 * centred, (height - rows) // 2 * centred, columns, rows)
-    canvas = np.zeros((3, height, width))
+    canvas = np.full((3, height, width), rule.fill or 0.0)
     resized = cv2.resize(rgb if rule.color == "RGB" else rgb[..., ::-1], (columns, rows))
     picture.inside(canvas)[:] = resized.transpose(2, 0, 1)
     pixels = canvas * rule.scale - _per_channel(rule.mean or (0, 0, 0))

@@ -33,7 +33,9 @@ def read_data(path: Path) -> dict:
 
 
 def check_data(data: dict) -> None:
-    """Raise ReportDataError, naming the place, unless `data` fit the schema and each other."""
+    """Raise ReportDataError, naming the place, unless `data`, as JSON holds them, fit the schema and each other."""
+    # The schema knows JSON's types: to it a tuple is no array, and in the file it is one.
+    data = json.loads(json.dumps(data, default=_refuse_without_json))
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
     error = jsonschema.exceptions.best_match(validator.iter_errors(data))
     if error is not None:
@@ -48,6 +50,10 @@ def check_data(data: dict) -> None:
 
 def _fault(sentence: str) -> ReportDataError:
     return ReportDataError(f"benchmark_data.json: {sentence}; remake the file.")
+
+
+def _refuse_without_json(value: object) -> None:
+    raise _fault(f"{repr(value)[:80]} is a {type(value).__name__}, expected what JSON can hold")
 
 
 def _refuse_infinite(value: object, place: str) -> None:
