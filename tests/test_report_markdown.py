@@ -111,6 +111,10 @@ def test_what_the_gate_judged_is_shown(data):
     assert "the same boxes, levels | too few to tell | under 8 |" in report
     assert "The gate requires 5.0 % of the 2,158 objects of the model's classes; found are 95.1 %." in report
     assert "finds objects | 5 of 5: 27 objects in ONNX Runtime with its own preprocessing |" in report
+    data["preprocessing"]["proof"]["reference"] = "preprocessing: in the config"
+    assert "in ONNX Runtime with its own preprocessing |" in render_markdown(data)
+    data["preprocessing"]["proof"]["reference"] = "family"
+    assert "in ONNX Runtime with its family's preprocessing |" in render_markdown(data)
     data["validation"]["ground_truth"]["known_recall"] = None
     assert "2,158 objects of the model's classes, too few for the gate." in render_markdown(data)
     del data["validation"]["checks"]
