@@ -14,6 +14,7 @@ use rule write_kitti_config as write_streams_config with:
         "logs/{model}/wall_time/write_streams_config_s{streams}_run{run}.tsv"
     params:
         code=code_version("app_config", "config_path"),
+        uri=clip_uri,
         streams=streams_of_engine,
         kitti_directory=None,
         interval_s=config["deepstream"]["interval_s"],
@@ -61,6 +62,7 @@ rule summarise_run1:
         chain=chain_logs,
         max_bs="models/{model}/benchmarks/max_bs.json",
         logs=run1_log,
+        target_fps="build/toolchain/target_fps.json",
     output:
         "models/{model}/benchmarks/ds/run1.json",
     log:
@@ -72,7 +74,6 @@ rule summarise_run1:
     params:
         code=code_version("measured_chain"),
         windows=config["deepstream"]["windows"],
-        target_fps=TARGET_FPS,
     script:
         "../workflow/scripts/summarise_run.py"
 
@@ -84,6 +85,7 @@ use rule summarise_run1 as summarise_run2 with:
         max_bs="models/{model}/benchmarks/max_bs.json",
         run1="models/{model}/benchmarks/ds/run1.json",
         logs=run2_logs,
+        target_fps="build/toolchain/target_fps.json",
     output:
         "models/{model}/benchmarks/ds/run2.json",
     log:

@@ -13,7 +13,7 @@ with explained(snakemake.log[0]):
         Path(snakemake.output.decision).parent,
         snakemake.params.first_batch,
         snakemake.params.largest_batch,
-        snakemake.params.target_fps,
+        json.loads(Path(snakemake.input.target_fps).read_text())["target_fps"],
     )
     batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
     decision = doubling.decide(batches) | {"engine": snakemake.input.engines[-1]}

@@ -1,5 +1,6 @@
 """Draw the detections onto the clip and encode it."""
 
+import json
 from pathlib import Path
 
 from dsbench.kitti import read_directory
@@ -10,6 +11,7 @@ with explained(snakemake.log[0]):
     # The streammux has the clip's own size, so the boxes need no rescaling.
     record_overlay(
         Path(snakemake.input.video),
+        json.loads(Path(snakemake.input.clip).read_text())["average_fps"],
         read_directory(Path(snakemake.input.kitti)),
         Path(snakemake.output.video),
         Path(snakemake.log[0]),

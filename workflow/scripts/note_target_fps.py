@@ -1,0 +1,15 @@
+"""Note what a stream must get: what the configuration says, else what the clip needs."""
+
+import json
+from pathlib import Path
+
+from dsbench.rule_script import explained
+from dsbench.whole_file import write_whole
+
+with explained(snakemake.log[0]):
+    named = snakemake.params.target_fps
+    if named is None:
+        noted = {"target_fps": json.loads(Path(snakemake.input.clip).read_text())["fps"], "from": "clip"}
+    else:
+        noted = {"target_fps": named, "from": "config"}
+    write_whole(snakemake.output[0], json.dumps(noted, indent=1) + "\n")
