@@ -74,6 +74,7 @@ rule cut_slot_clips:
     input:
         clip="build/toolchain/video.json",
         video=VIDEO,
+        decoder=DECODER,
     output:
         clip="build/batch_slots/clip.mp4",
         mirrored="build/batch_slots/mirrored.mp4",

@@ -17,7 +17,7 @@ def doubling(model):
         folder=Path("models", model, "benchmarks"),
         first_batch=config["first_batch"][RUNTIME.kind],
         largest_batch=config["largest_batch"][RUNTIME.kind],
-        target_fps=TARGET_FPS,
+        target_fps=target_fps(),
     )
 
 
@@ -79,13 +79,12 @@ def run1_log(wildcards):
 def run2_logs(wildcards):
     max_bs = doubling(wildcards.model).decision()
     first = run1_log(wildcards)
-    streams = next_run2(max_bs, Path(first[0]), WINDOWS, TARGET_FPS) if first else None
+    streams = next_run2(max_bs, Path(first[0]), WINDOWS, target_fps()) if first else None
     if streams is None:
         return []
     log = run_log(wildcards.model, streams, 2)
-    return [
-        run_log(wildcards.model, tried, 2) for tried in run2_tries(Path(log), streams, WINDOWS, TARGET_FPS)
-    ]
+    tries = run2_tries(Path(log), streams, WINDOWS, target_fps())
+    return [run_log(wildcards.model, tried, 2) for tried in tries]
 
 
 def decisions_before(wildcards):
@@ -164,7 +163,7 @@ def deliverables(wildcards):
 
 def all_artefacts(_):
     """Return every file of every configured model."""
-    wanted = []
+    wanted = ["build/toolchain/target_fps.json"]
     for model in config["models"]:
         wanted += deliverables(Wildcards(fromdict={"model": model}))
         wanted += expand(

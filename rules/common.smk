@@ -5,9 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-from dsbench.clip import DEMO_CLIP, choose_video, frame_rate, truth_directory
+from dsbench.clip import DEMO_CLIP, choose_video, refuse_braces, truth_directory
 from dsbench.code_version import code_version
 from dsbench.config_check import check_config
+from dsbench.config_path import uri_in_config
 from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
 from dsbench.file_hashes import tree_sha256_of
 from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
@@ -15,13 +16,17 @@ from dsbench.model_names import NAME, check_targets, model_entry, reports_of
 from dsbench.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
 from dsbench.preflight import refuse_two_tensorrts, refuse_vanished
+from dsbench.read_once import read_once
 from dsbench.runtime import choose_runtime, runtime_of
 from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 from dsbench.trtexec_run import asked_precision
+from dsbench.video import look_at
 from dsbench.video_encoder import SUFFIXES
 
 if workflow.is_main_process:
     try:
+        refuse_braces("the project's folder", Path(workflow.basedir))
+        refuse_braces("the working directory", Path.cwd())
         check_config(config)
         check_targets(sys.argv[1:], config["models"], config["source"])
     except BuildError as error:
@@ -76,8 +81,10 @@ try:
     PRECISION = asked_precision(TRTEXEC, config["precision"], config["strongly_typed"])
 except BuildError as error:
     raise WorkflowError(str(error)) from None
-VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
-TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
+try:
+    VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
+except BuildError as error:
+    raise WorkflowError(str(error)) from None
 # As parameters: Snakemake knows of a folder only when it was changed, not what is in it.
 TRUTH = truth_directory(VIDEO, PROJECT)
 TRUTH_FACTS = {"folder": str(TRUTH), "sha256": tree_sha256_of(TRUTH)} if TRUTH else None
@@ -94,6 +101,8 @@ if CORES_WITHOUT_GPU:
     workflow.register_resource("beside_gpu", CORES_WITHOUT_GPU)
 # Before the many short jobs, which would take its cores one by one and leave the GPU idle.
 MEASURING_PRIORITY = 40
+# Frames are decoded by the embedded runtime's code, whichever runtime measures.
+DECODER = PROJECT / "workflow/embedded/dsembed/decode.py"
 # Which file the video is follows from the encoder; where none is usable there is no video, and the report says so.
 ENCODER = recorded("encoder", lambda: TOOLCHAIN.probe("encoder"))["encoder"]
 HAS_VIDEO = ENCODER in SUFFIXES
@@ -165,6 +174,35 @@ BUILDER_FACTS = facts(TOOLCHAIN.builder_facts())
 RUNNER_FACTS = facts(TOOLCHAIN.builder_facts() + TOOLCHAIN.runner_facts())
 # Of the decoder and the compiled arithmetic that reference pixels are made with, whichever runtime measures.
 PIXEL_FACTS = facts(["pyav", "compiler"])
+
+
+def clip_at_sight(_):
+    """The clip, refused while the DAG is made where its head and first frame tell; a job decodes the rest of it."""
+    try:
+        if workflow.is_main_process:
+            look_at(VIDEO)
+    except BuildError as error:
+        # Not a WorkflowError: of an input function's, Snakemake puts the words on a line of their own.
+        raise BuildError(str(error)) from None
+    return VIDEO
+
+
+def clip_uri(_, output):
+    """What a configuration calls the clip; the place of the project is in it only where no relative name is possible."""
+    return uri_in_config(VIDEO, Path(output[0]))
+
+
+def target_fps():
+    """What a stream must get, in frames/s; None until the clip, where it decides, is decoded. Read from disk, as
+    `graph_kind` is."""
+    noted = FACTS / "target_fps.json"
+    if config["target_fps"] is not None:
+        return config["target_fps"]
+    return read_once(_noted_fps, noted) if noted.is_file() else None
+
+
+def _noted_fps(noted):
+    return json.loads(noted.read_text())["target_fps"]
 
 
 def entry_of(wildcards):

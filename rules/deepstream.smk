@@ -14,6 +14,7 @@ use rule write_kitti_config as write_streams_config with:
         "logs/{model}/wall_time/write_streams_config_s{streams}_run{run}.tsv"
     params:
         code=code_version("write_app_config"),
+        uri=clip_uri,
         streams=streams_of_engine,
         kitti_directory=None,
         interval_s=config["deepstream"]["interval_s"],
@@ -60,6 +61,7 @@ rule summarise_run1:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",
         logs=run1_log,
+        target_fps="build/toolchain/target_fps.json",
     output:
         "models/{model}/benchmarks/ds/run1.json",
     log:
@@ -71,7 +73,6 @@ rule summarise_run1:
     params:
         code=code_version("summarise_run"),
         windows=config["deepstream"]["windows"],
-        target_fps=TARGET_FPS,
     script:
         "../workflow/scripts/summarise_run.py"
 
@@ -82,6 +83,7 @@ use rule summarise_run1 as summarise_run2 with:
         max_bs="models/{model}/benchmarks/max_bs.json",
         run1="models/{model}/benchmarks/ds/run1.json",
         logs=run2_logs,
+        target_fps="build/toolchain/target_fps.json",
     output:
         "models/{model}/benchmarks/ds/run2.json",
     log:

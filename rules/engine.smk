@@ -9,6 +9,8 @@ rule build_engine:
         seed_cache=seed_timing_cache,
         facts=BUILDER_FACTS,
         trtexec="build/toolchain/trtexec.json",
+        # Only its being there counts: no engine is built for a clip that is refused.
+        clip=ancient("build/toolchain/video.json"),
     output:
         engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
         passport="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine.json",
@@ -70,6 +72,7 @@ checkpoint choose_max_batch:
         logs=chain_logs,
         engines=chain_engines,
         timing_cache=last_timing_cache,
+        target_fps="build/toolchain/target_fps.json",
     output:
         decision="models/{model}/benchmarks/max_bs.json",
         timing_cache="models/{model}/benchmarks/engines/timing.cache",
@@ -83,7 +86,6 @@ checkpoint choose_max_batch:
         code=code_version("choose_max_batch"),
         first_batch=config["first_batch"][RUNTIME.kind],
         largest_batch=config["largest_batch"][RUNTIME.kind],
-        target_fps=TARGET_FPS,
     script:
         "../workflow/scripts/choose_max_batch.py"
 

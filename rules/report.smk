@@ -52,6 +52,7 @@ rule collect_data:
         batch_slots="models/{model}/validation/batch_slots.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
+        target_fps="build/toolchain/target_fps.json",
         schema=DATA_SCHEMA,
         facts=facts(
             TOOLCHAIN.builder_facts()
@@ -69,8 +70,6 @@ rule collect_data:
     params:
         code=code_version("collect_data"),
         settings={
-            "target_fps": TARGET_FPS,
-            "target_fps_from": "clip" if config["target_fps"] is None else "config",
             "trtexec": config["trtexec"],
             "deepstream": config["deepstream"],
         },

@@ -37,15 +37,18 @@ rule check_toolchain:
         "../workflow/scripts/check_toolchain.py"
 
 
+# Nothing that takes long starts before the clip is known to be one that can be measured with.
 rule inspect_video:
     input:
-        VIDEO,
+        video=clip_at_sight,
+        decoder=DECODER,
     output:
         "build/toolchain/video.json",
     log:
         "logs/toolchain/video.log",
     benchmark:
         "logs/wall_time/inspect_video.tsv"
+    priority: 100
     conda:
         "../envs/workflow.yaml"
     params:
@@ -53,3 +56,23 @@ rule inspect_video:
         project=str(PROJECT),
     script:
         "../workflow/scripts/inspect_video.py"
+
+
+# The number of batches and of streams follows from it.
+checkpoint note_target_fps:
+    input:
+        clip=[] if config["target_fps"] is not None else "build/toolchain/video.json",
+    output:
+        "build/toolchain/target_fps.json",
+    log:
+        "logs/toolchain/target_fps.log",
+    benchmark:
+        "logs/wall_time/note_target_fps.tsv"
+    priority: 100
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        target_fps=config["target_fps"],
+    script:
+        "../workflow/scripts/note_target_fps.py"

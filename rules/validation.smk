@@ -15,6 +15,7 @@ rule write_kitti_config:
         "../envs/workflow.yaml"
     params:
         code=code_version("write_app_config"),
+        uri=clip_uri,
         streams=1,
         kitti_directory="../samples/kitti_output",
         interval_s=None,
@@ -121,7 +122,9 @@ else:
         input:
             kitti="models/{model}/samples/kitti_output",
             manifest="models/{model}/validation/kitti_manifest.json",
+            clip="build/toolchain/video.json",
             video=VIDEO,
+            decoder=DECODER,
             encoder="build/toolchain/encoder.json",
         output:
             video="models/{model}/samples/{model}_output.ogv",

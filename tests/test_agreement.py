@@ -128,14 +128,15 @@ class Tree:
 
     def judge(self, **changes):
         """Play the clip through the embedded deepstream-app and return the agreement with the reference."""
-        clip = Clip((self.root / "clip.mp4").resolve(), SIDE, SIDE, 30.0)
+        video = (self.root / "clip.mp4").resolve()
+        clip = Clip(video.as_uri(), SIDE, SIDE)
         text = render_app_config(clip, 1, "infer.txt", kitti_directory=Path("kitti"))
         (self.root / "app.txt").write_text(text)
         kitti = self.root / "kitti"
         dump_kitti(str(APP), self.root / "app.txt", kitti, 60, self.root / "app.log", {})
         deployed = replace(self.deployment(), **changes)
         reference = run_reference(
-            self.root / "tiny.onnx", deployed.detector, clip.path, (SIDE, SIDE), deployed.numbers
+            self.root / "tiny.onnx", deployed.detector, video, (SIDE, SIDE), deployed.numbers
         )
         return require_agreement(kitti, read_directory(kitti), reference, deployed, BOUND)
 

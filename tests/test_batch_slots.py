@@ -8,7 +8,6 @@ import cv2
 import onnx
 import pytest
 
-from dsbench.app_config import Clip
 from dsbench.batch_slots import BatchSlotError, SlotDumps, Tolerance, judge_slots
 from dsbench.families import family_named
 from dsbench.kitti import Detection
@@ -36,8 +35,9 @@ def play(root: Path, folder: Path):
     """Return what the embedded deepstream-app finds in two slots."""
     runs = SlotRuns(
         program=str(APP),
-        clip=Clip(root / "part.mp4", SIDE, SIDE, 30.0),
+        clip=root / "part.mp4",
         mirrored=root / "mirrored.mp4",
+        size=(SIDE, SIDE),
         nvinfer_single=root / "infer.txt",
         nvinfer_batched=root / "infer.txt",
         folder=folder,

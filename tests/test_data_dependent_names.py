@@ -3,6 +3,7 @@
 import json
 import os
 
+import av
 import pytest
 
 from workflow_run import PROJECT, REPORT, copied, planned, snakemake
@@ -98,6 +99,24 @@ def test_a_setting_that_only_moves_names_reaches_the_report(build):
     build.settings["largest_batch"] = {"nvidia": 3}
     build.settings["target_fps"] = 5
     assert build.numbers() == (3, 15, 3, 3)
+
+
+def test_a_clip_of_another_rate_moves_the_names_in_the_same_call(build):
+    assert build.numbers() == (4, 2, 2, 2)
+    slower(PROJECT / "demo/sample_720p.mp4", build.directory / "slower.mp4", 3)
+    build.settings["video"] = "slower.mp4"
+    assert build.numbers() == (8, 7, 7, 7)
+
+
+def slower(source, path, factor):
+    """Copy a clip's frames, each shown `factor` times as long."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        film = old.streams.video[0]
+        copy = new.add_stream_from_template(film)
+        for packet in old.demux(film):
+            if packet.size:
+                packet.pts, packet.dts, packet.stream = factor * packet.pts, factor * packet.dts, copy
+                new.mux(packet)
 
 
 def test_forced_new_measurement_reaches_the_report(build):

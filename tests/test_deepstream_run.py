@@ -50,7 +50,7 @@ class Tree:
                 precision="fp16",
             )
         )
-        clip = Clip(self.folder / "clip 50%.mp4", 1280, 720, 30.0)
+        clip = Clip((self.folder / "clip 50%.mp4").as_uri(), 1280, 720)
         self.config.write_text(change(render_app_config(clip, streams, "infer.txt", **settings)))
 
     def measure(self, streams=2, change=lambda text: text, program=FAKE, timeout_s=20.0):

@@ -34,7 +34,10 @@ def nvidia(monkeypatch):
     encoder.cache_clear()
 
 
-def make_video(path, frames=12):
+FRAMES = 12
+
+
+def make_video(path, frames=FRAMES):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=Fraction(25))
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p"
@@ -54,13 +57,14 @@ def project(tmp_path, monkeypatch):
         (folder / "models/m/config" / name).write_text("x")
     (folder / "models/m/config/infer.txt").write_text(NVINFER)
     monkeypatch.chdir(folder)
-    return Clip(make_video(tmp_path / "clip 50%.mp4"), 320, 180, 25.0)
+    return Clip(make_video(tmp_path / "clip 50%.mp4").as_uri(), 320, 180)
 
 
 def record(clip, marker=NVENC, suffix="mp4"):
     destination = Path(f"models/m/samples/m_output.{suffix}")
     record_detections(
         clip,
+        FRAMES,
         Path("models/m/config/infer.txt"),
         marker,
         destination,

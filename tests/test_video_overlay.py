@@ -44,7 +44,8 @@ def test_every_frame_is_encoded_with_its_boxes(tmp_path, size):
     destination = tmp_path / "samples" / "out.ogv"
     muxer_size = (shown[0][0] * 2, shown[0][1] * 2)
     assert (
-        record_overlay(video, kitti, destination, tmp_path / "video.log", muxer_size) == "theoraenc-fallback"
+        record_overlay(video, 30, kitti, destination, tmp_path / "video.log", muxer_size)
+        == "theoraenc-fallback"
     )
     encoded = pictures(destination)
     assert len(encoded) == FRAMES
@@ -59,7 +60,7 @@ def test_every_frame_is_encoded_with_its_boxes(tmp_path, size):
 @pytest.mark.parametrize("name", ["with space", "quote'\"", "bang ! sink", "back\\slash", "größe"])
 def test_any_path_is_written(tmp_path, name):
     destination = tmp_path / name / "out.ogv"
-    record_overlay(make_video(tmp_path / "in.mp4"), {}, destination, tmp_path / "video.log")
+    record_overlay(make_video(tmp_path / "in.mp4"), 30, {}, destination, tmp_path / "video.log")
     assert len(pictures(destination)) == FRAMES
     assert [path.name for path in destination.parent.iterdir()] == ["out.ogv"]
 
@@ -85,7 +86,7 @@ def test_encoder_that_fails_leaves_its_log_and_no_video(tmp_path, monkeypatch, s
     fake_gstreamer(tmp_path, monkeypatch, script)
     destination = tmp_path / "samples" / "out.ogv"
     with pytest.raises(VideoError, match=reason):
-        record_overlay(video, {}, destination, tmp_path / "video.log")
+        record_overlay(video, 30, {}, destination, tmp_path / "video.log")
     assert (tmp_path / "video.log").exists()
     assert list(destination.parent.iterdir()) == []
 
@@ -94,15 +95,15 @@ def test_lost_frames_are_noticed(tmp_path, monkeypatch):
     short = make_video(tmp_path / "short.mp4", frames=FRAMES - 1)
     fake_gstreamer(tmp_path, monkeypatch, f"cat > /dev/null; cp '{short}' overlay.ogv")
     with pytest.raises(VideoError, match="12 frames went into the encoder, 11 came out"):
-        record_overlay(make_video(tmp_path / "in.mp4"), {}, tmp_path / "o.ogv", tmp_path / "log")
+        record_overlay(make_video(tmp_path / "in.mp4"), 30, {}, tmp_path / "o.ogv", tmp_path / "log")
 
 
 @pytest.mark.parametrize("content", [None, b"not a video"])
 def test_unreadable_video_is_one_sentence(tmp_path, content):
     if content is not None:
         (tmp_path / "in.mp4").write_bytes(content)
-    with pytest.raises(VideoError, match=r"in\.mp4: not a readable video"):
-        record_overlay(tmp_path / "in.mp4", {}, tmp_path / "out.ogv", tmp_path / "video.log")
+    with pytest.raises(VideoError, match=r"in\.mp4: .*expected a video file that FFmpeg can decode"):
+        record_overlay(tmp_path / "in.mp4", 30, {}, tmp_path / "out.ogv", tmp_path / "video.log")
 
 
 def test_stills_come_from_the_three_thirds(tmp_path):

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from dsbench.app_config import Clip
 from dsbench.batch_slots import Tolerance, judge_slots
 from dsbench.engine_passport import check_passport, machine_facts
 from dsbench.families import family_named
@@ -25,8 +24,9 @@ with explained(snakemake.log[0]):
         check_passport(engine, machine_facts(files.facts))
         runs = SlotRuns(
             program=params.program,
-            clip=Clip(Path(files.clip).resolve(), video["width"], video["height"], video["fps"]),
-            mirrored=Path(files.mirrored).resolve(),
+            clip=Path(files.clip),
+            mirrored=Path(files.mirrored),
+            size=(video["width"], video["height"]),
             nvinfer_single=Path(files.nvinfer),
             nvinfer_batched=Path(files.nvinfer_ds),
             folder=Path(snakemake.output.runs),

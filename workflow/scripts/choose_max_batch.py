@@ -6,7 +6,7 @@ from pathlib import Path
 from dsbench.measured_chain import Doubling
 from dsbench.rule_script import explained
 from dsbench.tool_run import report_progress
-from dsbench.whole_file import copy_whole, write_whole
+from dsbench.whole_file import copy_whole, read_json, write_whole
 
 with explained(snakemake.log[0]):
     folder = Path(snakemake.output.decision).parent
@@ -14,7 +14,7 @@ with explained(snakemake.log[0]):
         folder,
         snakemake.params.first_batch,
         snakemake.params.largest_batch,
-        snakemake.params.target_fps,
+        read_json(snakemake.input.target_fps)["target_fps"],
     )
     batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
     engine = folder / f"engines/{snakemake.wildcards.model}_dynamic_b{batches[-1]}.engine"

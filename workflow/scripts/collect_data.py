@@ -94,12 +94,12 @@ def collect(files, params, model: str) -> dict:
     tree = Path("models", model)
     decisions = {name: read_json(files[name]) for name in ("max_bs", "run1", "run2")}
     measured = numbers.Measured(tree, **decisions)
-    settings = params.settings
+    settings, target = params.settings, read_json(files.target_fps)
     system = system_facts(files.facts)
     facts = {Path(file).stem: read_json(file) for file in files.facts}
-    trt = numbers.trtexec(measured, settings["trtexec"], settings["target_fps"])
+    trt = numbers.trtexec(measured, settings["trtexec"], target["target_fps"])
     peak = trt["doubling"][-1]["peak_gpu_streams"]
-    runs = numbers.deepstream(measured, settings["deepstream"], peak, settings["target_fps"])
+    runs = numbers.deepstream(measured, settings["deepstream"], peak, target["target_fps"])
     engines = engine_rows(measured, model)
     return {
         "schema_version": numbers.SCHEMA_VERSION,
@@ -120,8 +120,8 @@ def collect(files, params, model: str) -> dict:
         "trtexec": trt,
         "peak_gpu_streams": peak,
         "doubling_stopped_by": decisions["max_bs"]["stopped_by"],
-        "target_fps": settings["target_fps"],
-        "target_fps_from": settings["target_fps_from"],
+        "target_fps": target["target_fps"],
+        "target_fps_from": target["from"],
         "validation": validation_facts(tree, files, files.get("pictures", []), facts["encoder"]["encoder"]),
         "deepstream": runs,
         "efficiency": numbers.efficiency(trt, runs),

@@ -16,7 +16,8 @@ with explained(snakemake.log[0]):
     with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(snakemake.input.facts))
         record_detections(
-            Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
+            Clip(Path(video["path"]).absolute().as_uri(), video["width"], video["height"]),
+            video["frames"],
             Path(snakemake.input.nvinfer),
             snakemake.params.encoder,
             Path(snakemake.output.video),

@@ -12,7 +12,7 @@ with explained(snakemake.log[0]):
     destination = Path(snakemake.output[0])
     kitti = snakemake.params.kitti_directory
     text = render_app_config(
-        Clip(Path(video["path"]).resolve(), video["width"], video["height"], video["fps"]),
+        Clip(snakemake.params.uri, video["width"], video["height"]),
         streams=snakemake.params.streams,
         nvinfer_config=relative_to_config(Path(snakemake.input.nvinfer), destination),
         interval_s=snakemake.params.interval_s,

@@ -50,4 +50,5 @@ def _copy_uri(group: str, uri: str, index: int) -> str:
 def _file_of(group: str, uri: str, directory: Path) -> Path:
     if not uri.startswith("file://"):
         raise RefusedError(f"[{group}] '{uri}': only file:// sources are supported")
-    return directory / unquote(uri.removeprefix("file://"))
+    # DeepStream puts the folder before a relative path and lets GStreamer unescape all of it.
+    return Path(unquote(f"{directory / uri.removeprefix('file://')}"))

@@ -4,20 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsbench.errors import BuildError
-
 ENDLESS = 1
 FAKESINK = 1
 
 
 @dataclass(frozen=True)
 class Clip:
-    """The video every run uses; frame rate in frames/s."""
+    """The video every run uses, by its address in the configuration; size in pixels."""
 
-    path: Path
+    uri: str
     width: int
     height: int
-    frames_per_s: float
 
 
 def render_app_config(
@@ -27,17 +24,17 @@ def render_app_config(
     interval_s: int | None = None,
     kitti_directory: Path | None = None,
     loop: bool = False,
-    files: Sequence[Path] = (),
+    uris: Sequence[str] = (),
 ) -> str:
     """Return a deepstream-app configuration: N file sources, batch-size N, fakesink, as fast as it can.
 
-    `interval_s` switches the PERF rows on; `kitti_directory` the dump. `files` has one video for each stream
+    `interval_s` switches the PERF rows on; `kitti_directory` the dump. `uris` has one video for each stream
     where they are not all the clip; the muxer scales them to the clip's size. Each source has a group of its own,
     since the shorthand for copies (type 3) reads a % in the path as a printf directive; each has a sink of its own,
     since without tiling a stream that no sink asks for is dropped and its end not waited for.
     """
-    played = files or [clip.path] * streams
-    sources = {f"source{i}": {"enable": 1, "type": 2, "uri": file_uri(file)} for i, file in enumerate(played)}
+    played = uris or [clip.uri] * streams
+    sources = {f"source{i}": {"enable": 1, "type": 2, "uri": uri} for i, uri in enumerate(played)}
     groups = {
         "application": _application(interval_s, kitti_directory),
         "tiled-display": {"enable": 0},
@@ -74,10 +71,3 @@ def _application(interval_s: int | None, kitti_directory: Path | None) -> dict[s
 def _group(name: str, keys: dict[str, object]) -> str:
     lines = "".join(f"{key}={value}\n" for key, value in keys.items())
     return f"[{name}]\n{lines}"
-
-
-def file_uri(path: Path) -> str:
-    """Return a file:// URI; as_uri percent-encodes what neither a key file nor gst-launch can carry."""
-    if not path.is_absolute():
-        raise BuildError(f"{path}: the clip's path must be absolute in a deepstream-app configuration")
-    return path.as_uri()

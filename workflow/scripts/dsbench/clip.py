@@ -1,39 +1,84 @@
-"""Which clip every run uses, and the truth that belongs to it."""
+"""Which clip every run uses, the truth that belongs to it, and how to make another clip of it."""
 
+import re
+import shlex
 from pathlib import Path
-
-import av
 
 from dsbench.errors import BuildError
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
 DEMO_CLIP = "demo/sample_720p.mp4"
 DEMO_TRUTH = "demo/sample_720p_kitti"
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.S)
+LONGEST_SHOWN = 200
+RECORDED_S = 60
+NAME_IT = "and name that file in the config's `video` or in DS_VIDEO"
+# Written by encoding, in the form that every decoder reads.
+ENCODED = "-an -c:v libx264 -crf 18 -pix_fmt yuv420p"
+COPIED = "-an -c copy"
+
+
+class ClipError(BuildError):
+    """A clip that cannot be measured with as it is."""
 
 
 def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path:
-    """Return the clip the user named, else DeepStream's own sample, else the demonstration clip."""
-    if named:
-        video = Path(named).expanduser()
-        if not video.is_file():
-            raise BuildError(f"{named}: no such video; correct DS_VIDEO or the config's `video`")
-        return video
+    """Return the clip the user named, else DeepStream's own sample, else the demonstration clip.
+
+    Raises ClipError for what is no file on disk, and for a path that Snakemake cannot name.
+    """
+    if named and (address := ADDRESS.match(named)):
+        raise ClipError(_no_address(address[1].lower(), address[2], named))
     sample = deepstream_dir / DEEPSTREAM_SAMPLE
-    return sample if sample.is_file() else project / DEMO_CLIP
-
-
-def frame_rate(video: Path) -> float:
-    """Return the frames/s of `video` as its container states them, to a thousandth."""
-    try:
-        with av.open(str(video)) as container:
-            rate = container.streams.video[0].average_rate if container.streams.video else None
-    except av.error.FFmpegError as error:
-        raise BuildError(f"{video}: not a video that can be read ({error.strerror}); name another") from None
-    if not rate:
-        raise BuildError(
-            f"{video}: does not state its frame rate; set target_fps in the config, or name another"
+    video = Path(named).expanduser() if named else sample if sample.is_file() else project / DEMO_CLIP
+    if not video.exists():
+        raise ClipError(f"{named or video}: no such video; correct DS_VIDEO or the config's `video`")
+    if video.is_dir():
+        raise ClipError(f"{video}: a folder, not a video file; name a file in it in `video` or DS_VIDEO")
+    if not video.is_file():
+        line = f"ffmpeg -f v4l2 -i {shown_argument(video)} -t {RECORDED_S} {ENCODED} clip.mp4"
+        raise ClipError(
+            f"{video}: a device or pipe, not a video file, and every run has to play the same frames; record a clip"
+            f" with `{line}` {NAME_IT}"
         )
-    return round(float(rate), 3)
+    refuse_braces("the clip's path", video)
+    return video
+
+
+def _no_address(scheme: str, rest: str, named: str) -> str:
+    if scheme == "file":
+        return (
+            f"{named[:LONGEST_SHOWN]}: an address, not a video file's path; write what stands after file://"
+        )
+    # Neither a password nor a token belongs on a terminal or in a log.
+    place = re.sub(r"^[^/@]*@", "USER:PASSWORD@", rest).partition("?")[0]
+    address = f"{scheme}://{place}"[:LONGEST_SHOWN]
+    transport = "-rtsp_transport tcp " if scheme == "rtsp" else ""
+    line = f"ffmpeg {transport}-i {shlex.quote(address)} -t {RECORDED_S} {COPIED} clip.mp4"
+    return (
+        f"{address}: an address, not a video file, and every run has to play the same frames; record a clip with"
+        f" `{line}` {NAME_IT}"
+    )
+
+
+def refuse_braces(what: str, path: Path) -> None:
+    """Raise BuildError for a path with braces: Snakemake takes what is between them for a name to fill in."""
+    if set("{}") & set(str(path)):
+        raise BuildError(
+            f"{path}: {what} has a brace, and Snakemake fills in whatever stands between braces; rename it"
+        )
+
+
+def remade(video: Path, options: str, mark: str, before: str = "") -> str:
+    """Return the ffmpeg command, ready for a shell, that makes `video` again beside it as {name}_{mark}.mp4."""
+    made = video.with_name(f"{video.stem}_{mark}.mp4")
+    return f"`ffmpeg {before}-i {shown_argument(video)} {options} {shown_argument(made)}`"
+
+
+def shown_argument(path: Path) -> str:
+    """Return the path quoted for a shell, and never to be taken for an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def truth_directory(video: Path, project: Path) -> Path | None:

@@ -2,6 +2,10 @@
 
 import os
 from pathlib import Path
+from urllib.parse import quote
+
+# DeepStream puts the configuration's folder before a relative address as it is, and GStreamer reads all of it escaped.
+READ_AS_ESCAPES = frozenset("%#?")
 
 
 def relative_to_config(path: Path, config: Path) -> str:
@@ -11,3 +15,17 @@ def relative_to_config(path: Path, config: Path) -> str:
     """
     folder, config_folder = os.path.realpath(path.parent), os.path.realpath(config.parent)
     return Path(os.path.relpath(Path(folder, path.name), config_folder)).as_posix()
+
+
+def uri_in_config(clip: Path, config: Path) -> str:
+    """Return the address by which a deepstream-app configuration names a clip.
+
+    It is relative, and goes on to lead there once the working directory is moved, for a clip and a configuration that
+    both lie in that directory; any other place is written out.
+    """
+    here = Path.cwd()
+    folder = Path(os.path.realpath(config.parent))
+    is_inside = not clip.is_absolute() and ".." not in clip.parts and folder.is_relative_to(here)
+    if not is_inside or READ_AS_ESCAPES & set(str(folder)):
+        return clip.absolute().as_uri()
+    return f"file://{quote(os.path.relpath(here / clip, folder))}"

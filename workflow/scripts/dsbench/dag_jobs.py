@@ -23,8 +23,8 @@ def dag_jobs(
 ) -> list[dict]:
     """Return the jobs that `targets` need in `directory`, those that need not run too, producers first.
 
-    Each has rule, script, wildcards, input, output, benchmark, params, `needs` (numbers of the jobs before it), `runs`
-    and `reason`. Raises BuildError with Snakemake's own words where the DAG cannot be made.
+    Each has rule, script, wildcards, input, output, benchmark, params, `needs` (numbers of the jobs that make it run),
+    `runs` and `reason`. Raises BuildError with Snakemake's own words where the DAG cannot be made.
     """
     env = dict(env or os.environ)
     # First the library of that Snakefile, since its rules hash the modules they find beside them.
@@ -89,7 +89,12 @@ def _build(snakefile: Path, targets: list[str], config: Mapping):
 def _rows(dag) -> list[dict]:
     jobs = [job for level in dag.toposorted() for job in sorted(level, key=_sort_key)]
     numbers = {job: number for number, job in enumerate(jobs)}
-    return [_row(job, dag, sorted(numbers[other] for other in dag.dependencies[job])) for job in jobs]
+    return [_row(job, dag, sorted(numbers[other] for other in _makers(dag, job))) for job in jobs]
+
+
+def _makers(dag, job) -> list:
+    """Return the jobs that make it run when they run: not those of which only the files have to be there."""
+    return [other for other, files in dag.dependencies[job].items() if not all(f.is_ancient for f in files)]
 
 
 def _sort_key(job) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import av
 
-from dsbench.app_config import Clip, file_uri
+from dsbench.app_config import Clip
 from dsbench.deepstream_log import check_engine_used
 from dsbench.tool_run import run_tool
 from dsbench.video_encoder import NVENC, SUFFIXES, THEORA
@@ -26,6 +26,7 @@ ENCODERS = {
 
 def record_detections(
     clip: Clip,
+    frames: int,
     nvinfer_config: Path,
     encoder: str,
     destination: Path,
@@ -35,7 +36,7 @@ def record_detections(
 ) -> None:
     """Play the clip once through nvinfer and nvdsosd into the file `destination`; `encoder` is the marker.
 
-    The file appears only when the engine was loaded and every frame of the clip is in it.
+    The file appears only when the engine was loaded and all `frames` of the clip are in it.
     """
     if encoder not in ENCODERS:
         raise VideoError(
@@ -47,12 +48,12 @@ def record_detections(
         run_tool(video_command(clip, nvinfer_config, encoder, encoded), log, facts, nvinfer_config, timeout_s)
         check_engine_used(log.read_text(errors="replace"), log)
         try:
-            found, expected = count_frames(encoded), count_frames(clip.path)
+            found = count_frames(encoded)
         except (av.error.FFmpegError, OSError) as error:
             raise VideoError(f"{encoded.name}: {error}; gst-launch's words are in {log}") from error
-        if found != expected:
+        if found != frames:
             raise VideoError(
-                f"{log}: {found} frames in the encoded video, expected the clip's {expected}; its words say why"
+                f"{log}: {found} frames in the encoded video, expected the clip's {frames}; its words say why"
             )
         os.replace(encoded, destination)
 
@@ -61,7 +62,7 @@ def video_command(clip: Clip, nvinfer_config: Path, encoder: str, destination: P
     """Return the command; gst-launch parses its arguments again, so the paths must be plain, as below models/."""
     return [
         *("gst-launch-1.0", "-q", "-e"),
-        *("uridecodebin", f"uri={file_uri(clip.path)}", "!", "nvvideoconvert"),
+        *("uridecodebin", f"uri={clip.uri}", "!", "nvvideoconvert"),
         *("!", "video/x-raw(memory:NVMM),format=NV12", "!", "mux.sink_0"),
         *("nvstreammux", "name=mux", "batch-size=1", f"width={clip.width}", f"height={clip.height}"),
         *("batched-push-timeout=-1", "!", "nvinfer", f"config-file-path={nvinfer_config}"),

@@ -71,8 +71,9 @@ def _dump_fault(result: dict[str, object], implausible: int, expected_frames: in
         )
     if expected_frames is not None and frames != expected_frames:
         return (
-            f"The KITTI dump has {frames} frames, the video {expected_frames}; the run ended early or the "
-            "directory holds another run's files: empty it and run again."
+            f"The KITTI dump has {frames} frames, the video {expected_frames}; the run ended early, which its log "
+            "says, or deepstream-app's decoder shows other frames than FFmpeg's: encode the video again (ffmpeg -i "
+            "OLD -an -c:v libx264 NEW.mp4) and name that file."
         )
     if implausible:
         return (

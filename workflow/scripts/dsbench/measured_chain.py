@@ -23,12 +23,12 @@ from dsbench.trtexec_log import read_measurement
 
 @dataclass(frozen=True)
 class Doubling:
-    """How MAX_BS is found for the model whose benchmarks are in `folder`."""
+    """How MAX_BS is found for the model whose benchmarks are in `folder`; `target_fps` is None while not known."""
 
     folder: Path
     first_batch: int
     largest_batch: int
-    target_fps: float
+    target_fps: float | None
 
     def known_batches(self) -> list[int]:
         """Return the batches measured so far and the one to measure next; the last is MAX_BS once all are.
@@ -68,7 +68,9 @@ class Doubling:
         return rest == 0 and steps.bit_count() == 1 and batch <= max(self.largest_batch, self.first_batch)
 
     def peak(self, batch: int) -> int:
-        """Return PEAK_GPU_STREAMS as measured at `batch`; refuse a log that does not say it."""
+        """Return PEAK_GPU_STREAMS as measured at `batch`; refuse a log that does not say it, and an unknown target."""
+        if self.target_fps is None:
+            raise BuildError(f"{self.folder}: the clip is not decoded yet, so the target rate is not known")
         return peak_gpu_streams(
             read_once(read_measurement, self.log(batch)).queries_per_s, batch, self.target_fps
         )

@@ -1,6 +1,5 @@
 """Frames of a clip as the tensors nvinfer makes of them: the embedded runtime's own decoding and arithmetic."""
 
-import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,10 @@ from dsbench.errors import BuildError
 from dsbench.preprocessing import Preprocessing
 from dsbench.reference_clustering import Placement
 from dsbench.reference_preprocessing import Picture
-
-sys.path.append(str(Path(__file__).parents[2] / "embedded"))
-
+from dsbench.video import SourceError, decode_frames, frame_view  # before dsembed, which it makes importable
 from dsembed import native
 from dsembed.app_settings import MuxSettings
 from dsembed.declared_keys import RefusedError
-from dsembed.decode import SourceError, decode_frames, frame_view
 from dsembed.postprocess import mux_struct, network_struct
 
 

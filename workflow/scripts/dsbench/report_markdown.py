@@ -88,6 +88,7 @@ def render_markdown(data: dict, since: dict | None = None) -> str:
         data,
         since=since,
         runs=runs,
+        clip_rate=_clip_rate(data["video"]),
         components=[(title, data["system"][key]) for title, key in COMPONENTS],
         versions=_versions(data["system"]),
         rate_figures=RATE_FIGURES,
@@ -112,6 +113,12 @@ def _measured_runs(data: dict) -> list[tuple[str, dict]]:
 def _versions(system: dict) -> str:
     titles = {key: title for title, key in COMPONENTS}
     return ", ".join(f"{titles[key]} {system[key]}" for key in VERSIONED if system[key] is not None)
+
+
+def _clip_rate(video: dict) -> str:
+    if not video["is_variable"]:
+        return f"{video['fps']} FPS"
+    return f"variable rate: {video['average_fps']:.2f} FPS on average, {video['fps']:g} in its busiest half second"
 
 
 def _verdict(data: dict, runs: list[tuple[str, dict]]) -> str:

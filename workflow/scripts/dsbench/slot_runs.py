@@ -7,21 +7,23 @@ from typing import ClassVar
 
 from dsbench.app_config import Clip, render_app_config
 from dsbench.batch_slots import SlotDumps
-from dsbench.config_path import relative_to_config
+from dsbench.config_path import relative_to_config, uri_in_config
 from dsbench.deepstream_run import dump_kitti
 from dsbench.kitti import Frames, read_directory
 
 
 @dataclass(frozen=True)
 class SlotRuns:
-    """What the runs need: the clip and its mirror image, the configurations for one stream and for a full batch.
+    """What the runs need: the clip and its mirror image, the muxer's size in pixels, the configurations for one
+    stream and for a full batch.
 
     Their own configurations and KITTI files are left in `folder`.
     """
 
     program: str
-    clip: Clip
+    clip: Path
     mirrored: Path
+    size: tuple[int, int]
     nvinfer_single: Path
     nvinfer_batched: Path
     folder: Path
@@ -31,7 +33,7 @@ class SlotRuns:
 
     def play(self, slots: int, logs: Mapping[str, Path]) -> SlotDumps:
         """Play all runs, each with its log by name, and return their boxes."""
-        clip, mirrored = self.clip.path, self.mirrored
+        clip, mirrored = self.clip, self.mirrored
         (alone,) = self._dump("alone", [clip], logs)
         (mirrored_alone,) = self._dump("mirrored_alone", [mirrored], logs)
         return SlotDumps(
@@ -46,13 +48,14 @@ class SlotRuns:
         kitti, config = self.folder / name / "kitti", self.folder / name / "deepstream_app.txt"
         config.parent.mkdir(parents=True, exist_ok=True)
         nvinfer = self.nvinfer_single if len(files) == 1 else self.nvinfer_batched
+        uris = [uri_in_config(file, config) for file in files]
         config.write_text(
             render_app_config(
-                self.clip,
+                Clip(uris[0], *self.size),
                 len(files),
                 relative_to_config(nvinfer, config),
                 kitti_directory=Path(kitti.name),
-                files=files,
+                uris=uris,
             )
         )
         dump_kitti(self.program, config, kitti, self.timeout_s, logs[name], self.facts)

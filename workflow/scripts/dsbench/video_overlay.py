@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -17,11 +18,14 @@ from dsbench.box_drawing import class_colours, draw_detections
 from dsbench.errors import BuildError
 from dsbench.fonts import remedy, undrawable
 from dsbench.kitti import Frames
+from dsbench.video import SourceError, decode_frames
 from dsbench.video_encoder import THEORA
 from dsbench.whole_file import scratch_beside, written_beside
 
 STILLS = ("frame_first.jpg", "frame_middle.jpg", "frame_last.jpg")
 PROGRESS_INTERVAL_S = 1.0
+# 30000/1001 and its kind are the rates with the largest parts that cameras have.
+LARGEST_DENOMINATOR = 1001
 
 
 class VideoError(BuildError):
@@ -30,6 +34,7 @@ class VideoError(BuildError):
 
 def record_overlay(
     video: Path,
+    frames_per_s: float,
     kitti_by_frame: Frames,
     destination: Path,
     log: Path,
@@ -39,16 +44,17 @@ def record_overlay(
 
     `kitti_by_frame` comes from `kitti.read_directory`, its boxes in pixels of `muxer_size` (width, height),
     which is None where the stream muxer kept the video's own size. GStreamer's words go to `log`. The file
-    appears only when it decodes to as many frames as went into it.
+    appears only when it decodes to as many frames as went into it; each is shown as long as the others.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with scratch_beside(destination) as folder:
         encoded = folder / "overlay.ogv"
         try:
-            with _open_video(video) as container:
-                written = _encode(container, kitti_by_frame, encoded, log, muxer_size)
+            written = _encode(video, frames_per_s, kitti_by_frame, encoded, log, muxer_size)
             found = count_frames(encoded)
+        except SourceError as error:
+            raise VideoError(f"{error}; name another video.") from error
         except (av.error.FFmpegError, OSError) as error:
             raise VideoError(f"{video}: {error}; GStreamer's words are in {log}.") from error
         if written == 0 or found != written:
@@ -75,16 +81,19 @@ def extract_frames(video: Path, destination: Path) -> list[Path]:
 
 
 def _encode(
-    container: av.container.InputContainer,
+    video: Path,
+    frames_per_s: float,
     kitti_by_frame: Frames,
     destination: Path,
     log: Path,
     muxer_size: tuple[int, int] | None,
 ) -> int:
     """Draw and encode every frame; return their number."""
-    stream = container.streams.video[0]
+    frames = decode_frames(video, loop=False)
+    first = next(frames)
     # I420 halves the colour planes, so an odd last row or column is cut.
-    width, height = stream.codec_context.width & ~1, stream.codec_context.height & ~1
+    width, height = first.width & ~1, first.height & ~1
+    rate = Fraction(frames_per_s).limit_denominator(LARGEST_DENOMINATOR)
     colours = class_colours(kitti_by_frame)
     if missing := undrawable("".join(colours)):
         print(f"video: {remedy(missing)}.", file=sys.stderr, flush=True)
@@ -94,14 +103,14 @@ def _encode(
         log.open("wb") as output,
         contextlib.suppress(BrokenPipeError),
         subprocess.Popen(
-            _launch_command(width, height, _frame_rate(stream), destination.name),
+            _launch_command(width, height, rate, destination.name),
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             cwd=destination.parent,
         ) as encoder,
     ):
-        for number, frame in enumerate(_progress(container.decode(stream), stream.frames)):
+        for number, frame in enumerate(_progress(chain([first], frames), len(kitti_by_frame))):
             image = frame.to_ndarray(format="bgr24")
             box_space = muxer_size or (image.shape[1], image.shape[0])
             draw_detections(image, kitti_by_frame.get(number, []), box_space, colours)
@@ -137,12 +146,6 @@ def _open_video(video: Path) -> av.container.InputContainer:
         raise VideoError(f"{video}: holds no video stream; give a video file.")
     container.streams.video[0].thread_type = "AUTO"
     return container
-
-
-def _frame_rate(stream: av.VideoStream) -> Fraction:
-    if not stream.average_rate:
-        raise VideoError(f"{stream.container.name}: names no frame rate; convert it to a constant rate.")
-    return stream.average_rate
 
 
 def count_frames(video: Path) -> int:

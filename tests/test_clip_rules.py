@@ -1,0 +1,76 @@
+"""When the clip is decoded, what waits for it, and what a moved project still plays."""
+
+import json
+import re
+import shutil
+
+import pytest
+
+import clip_kinds as kinds
+from workflow_run import PROJECT, REPORT, planned, snakemake
+
+GATE = "models/rtdetr/validation/gate.json"
+KITTI_CONFIG = "models/rtdetr/config/deepstream_app_kitti_rtdetr.txt"
+
+
+def test_a_dry_run_plans_to_decode_and_says_that_more_may_follow(tmp_path):
+    clip = kinds.changing(tmp_path)
+    done = snakemake(tmp_path, "-n", REPORT, env={"DS_VIDEO": str(clip)})
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert planned(done.stdout)["inspect_video"] == 1
+    assert re.search(r"more jobs may follow from what these find out: .*note_target_fps", done.stdout)
+
+
+def test_what_the_first_frame_tells_is_said_before_any_job_and_only_where_the_clip_is_played(tmp_path):
+    clip = kinds.turned(tmp_path)
+    done = snakemake(tmp_path, REPORT, env={"DS_VIDEO": str(clip)})
+    assert done.returncode != 0 and "Job stats" not in done.stdout
+    assert f"{clip}: a note in it says to show it turned by 90 degrees" in done.stdout
+    other = snakemake(tmp_path, "-n", "models/rtdetr/model/rtdetr.onnx", env={"DS_VIDEO": str(clip)})
+    assert other.returncode == 0 and "inspect_video" not in planned(other.stdout)
+
+
+def test_no_engine_is_built_for_a_clip_that_is_refused_half_way(tree):
+    shutil.rmtree(tree / "models/rtdetr/benchmarks")
+    clip = kinds.changing(tree)
+    done = snakemake(tree, "--keep-going", REPORT, env={"DS_VIDEO": str(clip)})
+    assert done.returncode != 0
+    assert f"ERROR {clip}: frame 40 is 48x32, the frames before it are 64x48" in done.stdout
+    assert not (tree / "models/rtdetr/benchmarks").exists() or not list(tree.rglob("*.engine"))
+
+
+@pytest.mark.parametrize(
+    ("config", "noted", "decodes"),
+    [
+        ("", {"target_fps": 30.0, "from": "clip"}, True),
+        ("target_fps: 12\n", {"target_fps": 12, "from": "config"}, False),
+    ],
+)
+def test_target_is_the_busiest_rate_of_the_clip_unless_the_config_names_one(tmp_path, config, noted, decodes):
+    clip = kinds.write(tmp_path / "clip.mp4", 60, at=lambda number: number + 5 * max(0, number - 30))
+    target = "build/toolchain/target_fps.json"
+    done = snakemake(tmp_path, target, env={"DS_VIDEO": str(clip)}, config=config)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert json.loads((tmp_path / target).read_text()) == noted
+    assert (tmp_path / "build/toolchain/video.json").exists() is decodes
+
+
+def test_a_moved_project_plays_its_clip_where_it_is_now(tree):
+    shutil.copy(PROJECT / "demo/sample_720p.mp4", tree / "clip.mp4")
+    done = snakemake(tree, KITTI_CONFIG, config="video: clip.mp4\n")
+    assert done.returncode == 0, done.stdout[-3000:]
+    moved = tree.rename(tree.with_name("moved"))
+    try:
+        assert planned(snakemake(moved, "-n", KITTI_CONFIG, config="video: clip.mp4\n").stdout) == {}
+        assert "uri=file://../../../clip.mp4\n" in (moved / KITTI_CONFIG).read_text()
+    finally:
+        moved.rename(tree)
+
+
+def test_a_project_in_a_folder_with_braces_is_refused_in_a_sentence(tmp_path):
+    folder = tmp_path / "a {models} b"
+    folder.mkdir()
+    done = snakemake(folder, "-n", REPORT)
+    assert done.returncode != 0
+    assert f"{folder}: the working directory has a brace" in done.stdout
+    assert "NameError" not in done.stdout
