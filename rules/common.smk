@@ -193,12 +193,13 @@ def clip_uri(_, output):
 
 
 def target_fps():
-    """What a stream must get, in frames/s; None until the clip, where it decides, is decoded. Read from disk, as
-    `graph_kind` is."""
-    noted = FACTS / "target_fps.json"
+    """Read from disk, as `graph_kind` is: in frames/s, None until the clip, where that decides, is decoded."""
     if config["target_fps"] is not None:
         return config["target_fps"]
-    return read_once(_noted_fps, noted) if noted.is_file() else None
+    try:
+        return read_once(_noted_fps, FACTS / "target_fps.json")
+    except (OSError, ValueError):
+        return None
 
 
 def _noted_fps(noted):

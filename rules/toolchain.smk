@@ -73,6 +73,7 @@ checkpoint note_target_fps:
     conda:
         "../envs/workflow.yaml"
     params:
+        code=code_version("note_target_fps"),
         target_fps=config["target_fps"],
     script:
         "../workflow/scripts/note_target_fps.py"
