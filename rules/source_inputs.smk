@@ -38,7 +38,10 @@ def files_of(text):
         source = parse_source(text, SOURCE_FOLDERS)
         if source.is_remote:
             return ()
-        return tuple(str(local_folder(source) / name) for name in choose_local(source).taken)
+        files = tuple(str(local_folder(source) / name) for name in choose_local(source).taken)
+        for file in files:
+            refuse_braces("the path of a source's file", file)
+        return files
     except BuildError as error:
         raise WorkflowError(str(error)) from None
 
@@ -61,7 +64,10 @@ def labels_of_config(wildcards):
     """Return the text file with class names that a model's entry names, in a list; [] where it names none."""
     named = entry_of(wildcards).get("labels")
     try:
-        return [] if named is None else [str(locate(named, SOURCE_FOLDERS))]
+        labels = [] if named is None else [str(locate(named, SOURCE_FOLDERS))]
+        for file in labels:
+            refuse_braces("the path of the class names", file)
+        return labels
     except BuildError as error:
         raise WorkflowError(str(error)) from None
 
