@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from dsbench.call_options import runs_jobs, settings_of
 from dsbench.config_check import check_family, check_preprocessing
+from dsbench.config_path import refuse_braces
 from dsbench.fetched_source import read_fetched, what_is_lost
 from dsbench.local_source import choose_local, local_folder
 from dsbench.model_names import asked_models, named_models, patterns_by_source
@@ -43,7 +44,10 @@ def files_and_fault(text):
         source = parse_source(text, SOURCE_FOLDERS)
         if source.is_remote:
             return (), None
-        return tuple(str(local_folder(source) / name) for name in choose_local(source).taken), None
+        files = tuple(str(local_folder(source) / name) for name in choose_local(source).taken)
+        for file in files:
+            refuse_braces("the path of a source's file", file)
+        return files, None
     except BuildError as error:
         return (), str(error)
 
@@ -66,7 +70,9 @@ def source_bases(wildcards):
 def labels_and_fault(named):
     """Return the text file `named` in an entry, in a list, and a sentence where there is none of that name."""
     try:
-        return [str(locate(named, SOURCE_FOLDERS))], None
+        file = str(locate(named, SOURCE_FOLDERS))
+        refuse_braces("the path of the class names", file)
+        return [file], None
     except BuildError as error:
         return [], str(error)
 

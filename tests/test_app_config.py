@@ -68,6 +68,7 @@ def test_the_clip_is_found_from_the_configuration_and_after_a_move(project, name
     if uri == uri_in_config(clip, config):
         assert uri == "file://../../../clip%20%C3%A9%201%25.mp4"
         assert read_app_settings(there / config, print).sources[0].resolve() == there / clip
+        assert uri == uri_in_config(there / clip, config)
     else:
         assert "%" in name, "only a name that GStreamer would read as escaped has the place written out"
         assert uri == (here / clip).as_uri()

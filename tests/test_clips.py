@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import clip_kinds as kinds
-from dsbench.clip import ClipError, choose_video, refuse_braces, remade
+from dsbench.clip import ClipError, choose_video, remade
+from dsbench.config_path import refuse_braces
 from dsbench.errors import BuildError
 from dsbench.nvinfer_pixels import decoded, middle_frames
 from dsbench.slot_clips import write_slot_clips

@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+from dsbench.config_path import refuse_braces
 from dsbench.errors import BuildError
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
@@ -59,14 +60,6 @@ def _no_address(scheme: str, rest: str, named: str) -> str:
         f"{address}: an address, not a video file, and every run has to play the same frames; record a clip with"
         f" `{line}` {NAME_IT}"
     )
-
-
-def refuse_braces(what: str, path: Path) -> None:
-    """Raise BuildError for a path with braces: Snakemake takes what is between them for a name to fill in."""
-    if set("{}") & set(str(path)):
-        raise BuildError(
-            f"{path}: {what} has a brace, and Snakemake fills in whatever stands between braces; rename it"
-        )
 
 
 def remade(video: Path, options: str, mark: str, before: str = "") -> str:

@@ -1,8 +1,10 @@
-"""Paths as a DeepStream configuration names them: from the folder in which the configuration really lies."""
+"""Paths as a DeepStream configuration names them, from the folder in which it really lies, and as Snakemake can."""
 
 import os
 from pathlib import Path
 from urllib.parse import quote
+
+from dsbench.errors import BuildError
 
 # DeepStream puts the configuration's folder before a relative address as it is, and GStreamer reads all of it escaped.
 READ_AS_ESCAPES = frozenset("%#?")
@@ -23,9 +25,17 @@ def uri_in_config(clip: Path, config: Path) -> str:
     It is relative, and goes on to lead there once the working directory is moved, for a clip and a configuration that
     both lie in that directory; any other place is written out.
     """
-    here = Path.cwd()
+    here, place = Path.cwd(), clip.absolute()
     folder = Path(os.path.realpath(config.parent))
-    is_inside = not clip.is_absolute() and ".." not in clip.parts and folder.is_relative_to(here)
+    is_inside = place.is_relative_to(here) and ".." not in place.parts and folder.is_relative_to(here)
     if not is_inside or READ_AS_ESCAPES & set(str(folder)):
-        return clip.absolute().as_uri()
-    return f"file://{quote(os.path.relpath(here / clip, folder))}"
+        return place.as_uri()
+    return f"file://{quote(os.path.relpath(place, folder))}"
+
+
+def refuse_braces(what: str, path: str | Path) -> None:
+    """Raise BuildError for a path with braces: Snakemake takes what is between them for a name to fill in."""
+    if set("{}") & set(str(path)):
+        raise BuildError(
+            f"{path}: {what} has a brace, and Snakemake fills in whatever stands between braces; rename it"
+        )
