@@ -81,6 +81,8 @@ try:
 except BuildError as error:
     raise WorkflowError(str(error)) from None
 VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
+# For programs that run in an image, which see only the folders that they are given: workflow/container/in_image.
+os.environ["CLIP_OF_BUILD"] = str(VIDEO)
 TARGET_FPS = config["target_fps"] or frame_rate(VIDEO)
 TRUTH = truth_directory(VIDEO, PROJECT)
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
