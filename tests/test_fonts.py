@@ -122,7 +122,7 @@ def test_name_at_the_edge_of_the_picture_is_cut(chinese, corner):
 def test_video_says_that_no_font_draws_a_name(tmp_path, chinese, capfd):
     video = make_video(tmp_path / "in.mp4")
     kitti = {0: [Detection("行人", 20, 20, 90, 90, 0.5), Detection(CHINESE, 120, 20, 190, 90, 0.5)]}
-    record_overlay(video, kitti, tmp_path / "out.ogv", tmp_path / "video.log")
+    record_overlay(video, 30, kitti, tmp_path / "out.ogv", tmp_path / "video.log")
     said = capfd.readouterr().err
     assert "video: No font of this machine draws 2 of the characters" in said and "[U+884C]" in said
 

@@ -41,7 +41,10 @@ def test_runtime_is_named_by_its_own_banner():
 
 def test_named_clip_comes_before_deepstreams_and_that_before_the_demonstration(tmp_path):
     sample = tmp_path / "ds/samples/streams/sample_720p.mp4"
-    assert choose_video(None, tmp_path / "ds", tmp_path / "p") == tmp_path / "p/demo/sample_720p.mp4"
+    demo = tmp_path / "p/demo/sample_720p.mp4"
+    demo.parent.mkdir(parents=True)
+    demo.touch()
+    assert choose_video(None, tmp_path / "ds", tmp_path / "p") == demo
     sample.parent.mkdir(parents=True)
     sample.touch()
     assert choose_video(None, tmp_path / "ds", tmp_path / "p") == sample

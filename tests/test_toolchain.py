@@ -8,6 +8,7 @@ from dsbench.errors import BuildError
 from dsbench.machine import nvidia_smi
 from dsbench.runtime import choose_runtime
 from dsbench.toolchain import PROBES, Toolchain, banner_version
+from dsbench.video_encoder import encoder
 
 PROJECT = Path(__file__).parents[1]
 
@@ -98,6 +99,8 @@ def test_cuda_version_is_read_in_both_spellings(nvidia, words):
 
 def test_missing_tool_is_none_not_a_guess(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
+    # A test before may have asked on this machine as it is.
+    encoder.cache_clear()
     toolchain = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
     assert toolchain.probe("compiler") is None
     assert toolchain.probe("wkhtmltopdf") is None
