@@ -47,8 +47,8 @@ rule build_engine:
     script: "{PROJECT}/workflow/scripts/build_engine.py"
 
 rule benchmark_max_batch:
-    input: engine=["m{{n}}_b4.engine", "m{{n}}_b4.engine.json"], inspect="inspect.json", facts=rules.build_engine.input.facts,
-        trtexec="trtexec.json"
+    input: engine=["m{{n}}_b4.engine", "m{{n}}_b4.engine.json"], inspect="inspect.json",
+        facts=rules.build_engine.input.facts, trtexec="trtexec.json"
     output: log="m{{n}}.log"
     log: "logs/m{{n}}.log"
     resources: gpu=1
