@@ -186,7 +186,9 @@ REFUSALS = (
         NOT_DECODED,
         lambda f: sum(len(f.dims(name)) in (4, 5) for name in f.names) >= 3,
         "three or more maps",
-        "its heads are not decoded; export it with the decoding in the graph",
+        "its heads are in separate outputs that are not decoded, of no layout that docs/sources.md lists; export it"
+        " with the decoding in the graph, or append it: Transpose, Reshape and Concat of the levels, and boxes"
+        " [B, N, 4] in pixels beside scores [B, N, classes]",
     ),
     Refusal(
         NOT_DECODED,

@@ -7,12 +7,12 @@ import numpy as np
 import onnx
 
 from dsbench.head_graph import HeadPart
-from dsbench.head_layouts import LAYOUTS, Group, Reading, readings, with_anchors
+from dsbench.head_layouts import LAYOUTS, with_anchors
+from dsbench.head_outputs import Group, Reading, readings
 from dsbench.onnx_batch import declared_batch
 from dsbench.onnx_compare import GraphError
 
 MOST_NAMES_SHOWN = 12
-KNOWN = ", ".join(dict.fromkeys(layout.family for layout in LAYOUTS if layout.join))
 
 
 class HeadsError(GraphError):
@@ -46,7 +46,7 @@ def join_heads(
     if len(dims) != len(model.graph.output):
         return None
     constant = {n: v for n, v in answers[0].items() if all(np.array_equal(v, a[n]) for a in answers[1:])}
-    found = [*readings(dims, size), *with_anchors(dims, constant if len(answers) > 1 else {}, size)]
+    found = [*readings(dims, size, LAYOUTS), *with_anchors(dims, constant if len(answers) > 1 else {}, size)]
     found = [reading for reading in found if reading.layout.fits(reading.values(answers))]
     reading = _the_one(_of_these_pieces(model, found), class_count, named)
     return None if reading is None else _joined(model, reading, reading.values(answers))
