@@ -212,9 +212,9 @@ def joined(source, size=NETWORK, names=(), named=None):
     return completed(source, pixels_of(size), dict(enumerate(names)), named)
 
 
-def in_one_map(parts):
+def in_one_map(parts, activations=None):
     """Return a detector of three levels whose maps are put together from these parts."""
-    heads = Heads(P3, parts, form="maps")
+    heads = Heads(P3, parts, form="maps", activations=activations)
     model = model_of(heads)
     del model.graph.output[:]
     for stride in P3:
@@ -248,6 +248,16 @@ def test_columns_of_two_layouts_are_told_by_the_number_of_names():
 )
 def test_columns_of_two_layouts_are_told_by_what_the_graph_puts_together(parts, family):
     assert joined(in_one_map(parts)).joined.name == family
+
+
+def test_scores_that_are_behind_a_sigmoid_get_no_second_one():
+    activations = {"objectness": "Sigmoid", "scores": "Sigmoid"}
+    parts = {"boxes": 4, "objectness": 1, "scores": 3}
+    source = in_one_map(parts, activations)
+    complete, pixels = joined(source), pixels_of(NETWORK)
+    assert complete.joined.name == "yolox_raw"
+    answer, rows = (source_answers(model, pixels)[0][0] for model in (source, complete.model))
+    np.testing.assert_array_equal(rows["joined_rows"][0, 0], answer["level_8"][0, :, 0, 0])
 
 
 def test_scores_and_bins_of_one_width_are_told_by_their_numbers():
