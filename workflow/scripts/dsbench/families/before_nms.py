@@ -3,7 +3,7 @@
 from functools import partial
 
 from dsbench.families import boxes_beside_scores, counted_detections, scored_boxes_labels
-from dsbench.family import Family, named
+from dsbench.family import Family
 from dsbench.final_boxes import FRACTIONS, PIXELS, answered, possible_units
 from dsbench.graph_facts import GraphFacts
 
@@ -19,7 +19,7 @@ def _before(family: Family) -> Family:
     return Family(
         name=family.name.replace(IN_GRAPH, PLUGIN) if IN_GRAPH in family.name else f"{family.name}_plugin",
         head=boxes_beside_scores.HEAD,
-        tensors=named(boxes=BOXES, scores=SCORES),
+        tensors=boxes_beside_scores.tensors,
         example=partial(boxes_beside_scores.example, boxes_beside_scores.SETTINGS | family.settings, False),
         cluster_mode=2,
         nms_iou_threshold=NMS_IOU,
@@ -45,7 +45,9 @@ def families_before_nms(plugin: GraphFacts, facts: GraphFacts) -> list[Family]:
         return [BEFORE[OF_TAO]]
     if {"dets", "labels"} <= plugin.names:
         return [BEFORE[OF_MMDETECTION]]
-    orders, units = counted_detections.axis_orders(plugin), possible_units(answered(facts, BOXES))
+    scores = answered(facts, SCORES)
+    units = possible_units(answered(facts, BOXES), None if scores is None else scores.max(axis=1))
+    orders = counted_detections.axis_orders(plugin)
     return [
         family
         for name, family in BEFORE.items()

@@ -3,14 +3,14 @@
 from functools import partial
 
 from dsbench.families import boxes_beside_scores
-from dsbench.family import Family, PixelRule, named
+from dsbench.family import Family, PixelRule
 
 
 def _family(name: str, pixels: PixelRule, threshold: float, overlap: float) -> Family:
     return Family(
         name=name,
         head=boxes_beside_scores.HEAD,
-        tensors=named(boxes="joined_boxes", scores="joined_scores"),
+        tensors=boxes_beside_scores.tensors,
         example=partial(boxes_beside_scores.example, boxes_beside_scores.SETTINGS, False),
         cluster_mode=2,
         nms_iou_threshold=overlap,

@@ -82,10 +82,10 @@ def _sorted(facts: GraphFacts) -> bool:
 def _matches(facts: GraphFacts, form: str, rows: Callable[[GraphFacts], bool]) -> bool:
     if not _in_columns(facts) or not rows(facts):
         return False
-    boxes = answered(facts, "boxes")
+    boxes, scores = answered(facts, "boxes"), answered(facts, "scores")
     corners = may_be_corners(boxes)
     fits = corners if form == "corners" else not corners or boxes is None or not boxes.any()
-    return fits and PIXELS in possible_units(boxes)
+    return fits and PIXELS in possible_units(boxes, None if scores is None else scores[:, 0])
 
 
 def _family(
