@@ -57,6 +57,13 @@ TOLD = {
     ),
     "two channels of classes": (facts([6, CELLS]), "yolo_v8"),
     "names in the metadata": (facts([7, 99], classes=3, metadata={"author": "Ultralytics"}), "yolo_v8"),
+    "one score for each cell, not run": (facts([CELLS, 5]), "yolo_v8_transposed"),
+    "one score for each cell": (facts([CELLS, 5], answer=answer(CELLS, 5)), "yolo_v8_transposed"),
+    "an objectness and no class": (
+        facts([3 * CELLS, 5], classes=1, answer=answer(3 * CELLS, 5)),
+        "yolo_v8_transposed",
+    ),
+    "one channel of scores": (facts([5, CELLS], answer=answer(CELLS, 5).T), "yolo_v8"),
     "bins": (facts([BIN_CELLS, 112], "data"), "nanodet"),
     "bins, Paddle's input": (facts([BIN_CELLS, 112], "image"), "picodet"),
 }
@@ -81,6 +88,8 @@ NOT_DECODED = {
     "logits behind the box": facts(
         [84, CELLS], answer=np.vstack([[[99.0] * CELLS] * 4, [[-7.0] * CELLS] * 80])
     ),
+    "one score beside offsets in the cell": facts([CELLS, 5], answer=answer(CELLS, 5, centres=1.5)),
+    "one logit beside the box": facts([CELLS, 5], answer=answer(CELLS, 5, last=-4.0)),
     "bins on three strides": facts([CELLS, 112], answer=np.full((CELLS, 112), -1.5)),
     "face landmarks behind the objectness": facts([3 * CELLS, 16], answer=np.full((3 * CELLS, 16), 120.0)),
     "logits before the bins": facts([BIN_CELLS, 112], answer=np.full((BIN_CELLS, 112), -4.0)),
@@ -91,6 +100,45 @@ NOT_DECODED = {
 def test_numbers_that_are_no_scores_are_refused(case):
     with pytest.raises(UnknownGraphError, match="refused by numbers beyond 0 to 1"):
         recognise(NOT_DECODED[case])
+
+
+def oriented(angles, classes=None, score=0.01, as_rows=False):
+    """Return 3 classes and an angle behind the box of each cell; the first cell is an object."""
+    numbers = np.vstack([np.full((4, CELLS), 300.0), np.full((3, CELLS), score), np.resize(angles, CELLS)])
+    numbers[4, 0] = 0.9
+    numbers = numbers.T if as_rows else numbers
+    return facts(list(numbers.shape), classes=classes, answer=numbers)
+
+
+LE90, TO_HALF_PI, CONSTANT = [-0.7, 0.1, 2.2], [0.1, 0.8, 1.5], [0.785]
+
+
+@pytest.mark.parametrize("as_rows", [False, True])
+@pytest.mark.parametrize("angles", [LE90, TO_HALF_PI, CONSTANT])
+def test_an_angle_is_no_class(angles, as_rows):
+    with pytest.raises(
+        UnknownGraphError, match="refused by an angle behind the scores: its boxes are oriented"
+    ):
+        recognise(oriented(angles, as_rows=as_rows))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        oriented(CONSTANT, classes=4),
+        oriented([0.01, 0.02, 0.9]),
+        oriented([0.3, 0.8, 0.5], score=0.3),
+    ],
+    ids=["a class with a name", "a class that is seldom there", "all classes as large"],
+)
+def test_a_class_is_no_angle(seen):
+    assert recognise(seen).family.name == "yolo_v8"
+
+
+def test_whole_numbers_behind_the_score_are_no_angle():
+    rows = answer(CELLS, 6)
+    rows[:, 5] = np.resize([0, 1, 2, 3], CELLS)
+    assert recognise(facts([CELLS, 6], "x", answer=rows)).family.name == "deepstream_yolo_rows"
 
 
 @pytest.mark.parametrize("case", ASKED)

@@ -275,3 +275,56 @@ def test_background_scores_do_not_choose_the_boxes_whose_units_count():
         recognise(pair((200, 3), (200, 4), answers=answers(boxes, scores))).family.name
         == "ssd_decoded_pixels"
     )
+
+
+def three(boxes, scores, count, classes=2.0):
+    """Return boxes, scores, classes of `count` rows each, as DeepStream-Yolo's earlier scripts name them."""
+    shapes = {"boxes": [count, 4], "scores": [count, 1], "classes": [count, 1]}
+    given = {"boxes": boxes, "scores": np.reshape(scores, (-1, 1)), "classes": [[classes]]}
+    answer = {name: np.resize(np.float32(array), shapes[name])[None] for name, array in given.items()}
+    outputs = {name: (["b", *dims], F) for name, dims in shapes.items()}
+    return facts(outputs, answers=answer, inputs=("input",))
+
+
+PIXEL_CORNERS, PIXEL_CENTRES = BOXES * 640, CENTRES * 640
+FALLING = np.linspace(0.9, 0, 300)
+THREE = [
+    (three(PIXEL_CORNERS, [0.1, 0.9], 8400), "deepstream_yolo_outputs", 2),
+    (three(PIXEL_CENTRES, [0.1, 0.9], 25200), "deepstream_yolo_outputs_centres", 2),
+    (three(PIXEL_CORNERS, [0.1, 0.9], 300), "deepstream_yolo_outputs_queries", 4),
+    (three(PIXEL_CENTRES, [0.1, 0.9], 300), "deepstream_yolo_outputs_queries_centres", 4),
+    (three(PIXEL_CORNERS, FALLING, 300), "deepstream_yolo_outputs_end_to_end", 4),
+    (three(PIXEL_CENTRES, FALLING, 300), "deepstream_yolo_outputs_end_to_end_centres", 4),
+]
+
+
+@pytest.mark.parametrize(("seen", "family", "cluster_mode"), THREE)
+def test_three_outputs_of_columns_are_told_by_rows_boxes_and_order(seen, family, cluster_mode):
+    found = recognise(seen).family
+    assert (found.name, found.cluster_mode) == (family, cluster_mode)
+    assert family_facts(found, seen)["tensors"] == {
+        "labels": "classes",
+        "boxes": "boxes",
+        "scores": "scores",
+    }
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        three(PIXEL_CORNERS, [1.5, -3.0], 8400),
+        three(PIXEL_CORNERS, [0.1, 0.9], 8400, classes=0.5),
+        three(BOXES, [0.1, 0.9], 8400),
+    ],
+    ids=["logits", "classes with fractions", "boxes as fractions"],
+)
+def test_three_outputs_of_other_numbers_are_not_told(seen):
+    with pytest.raises(UnknownGraphError, match="no object detector of a known family"):
+        recognise(seen)
+
+
+def test_three_outputs_without_a_box_may_be_written_either_way():
+    with pytest.raises(
+        UnknownGraphError, match="may be deepstream_yolo_outputs or deepstream_yolo_outputs_centres:"
+    ):
+        recognise(three(np.zeros((1, 4)), [0.0], 8400))

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+import head_graphs
 import tiny_graphs as graphs
 from dsbench.errors import BuildError
 from dsbench.families import family_named
@@ -185,3 +186,16 @@ def test_names_of_the_metadata_are_judged_beside_those_of_a_file(tmp_path, image
         BuildError, match=r"calls class 0 'bus', the ONNX's metadata \(character\) calls it 'Car'"
     ):
         clean(ModelFolder(tmp_path), image, tmp_path)
+
+
+def test_what_was_appended_and_where_the_family_is_from_are_in_the_record(tmp_path, image):
+    heads = head_graphs.Heads(
+        {8: 2, 16: 2, 32: 2}, {"scores": 1, "boxes": 4, "landmarks": 10}, activations={"scores": "Sigmoid"}
+    )
+    graphs.write(head_graphs.model_of(heads), tmp_path / "model.onnx")
+    origin = clean(ModelFolder(tmp_path), image, tmp_path).origin
+    assert (origin["family"], origin["class_count"], origin["nms_iou_threshold"]) == ("scrfd", 1, None)
+    assert origin["tensors"] == {"boxes": "joined_boxes", "scores": "joined_scores"}
+    assert "out_boxes_8 ['batch', 192, 4]" in origin["why"]
+    assert origin["notes"][0].startswith("the head is in 9 outputs")
+    assert origin["notes"][0].endswith("left out: out_landmarks_8, out_landmarks_16, out_landmarks_32")

@@ -1,7 +1,8 @@
 // Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
 //
-// Parser of detections that are final in three outputs (RT-DETR, D-FINE and DEIM as their authors export them):
-// labels [N], boxes [N, 4], scores [N]. Objects keep the order of the rows.
+// Parser of detections that are final in three outputs (RT-DETR, D-FINE and DEIM as their authors export them, and
+// DeepStream-Yolo's earlier scripts): labels [N] or [N, 1], boxes [N, 4], scores [N] or [N, 1]. Objects keep the order
+// of the rows.
 #include "final_boxes.hpp"
 #include "output_tensors.hpp"
 #include "parser_settings.hpp"

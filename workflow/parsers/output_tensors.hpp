@@ -61,14 +61,23 @@ inline const NvDsInferLayerInfo* find_output(const Layers& layers, const char* p
     return nullptr;
 }
 
+// The number of dims of a list: 2 where it is written as a matrix of one column.
+inline unsigned int list_dims(const Layers& layers, const char* name) {
+    for (const NvDsInferLayerInfo& layer : layers) {
+        if (layer.layerName == nullptr || std::strcmp(layer.layerName, name) != 0) continue;
+        return layer.inferDims.numDims == 2 && layer.inferDims.d[1] == 1 ? 2 : 1;
+    }
+    return 1;
+}
+
 inline bool find_scores(const Layers& layers, const char* parser, const char* name, List& list) {
-    const NvDsInferLayerInfo* layer = find_output(layers, parser, name, 1, false);
+    const NvDsInferLayerInfo* layer = find_output(layers, parser, name, list_dims(layers, name), false);
     if (layer != nullptr) list = {layer->buffer, layer->inferDims.d[0], layer->dataType};
     return layer != nullptr;
 }
 
 inline bool find_labels(const Layers& layers, const char* parser, const char* name, List& list) {
-    const NvDsInferLayerInfo* layer = find_output(layers, parser, name, 1, true);
+    const NvDsInferLayerInfo* layer = find_output(layers, parser, name, list_dims(layers, name), true);
     if (layer != nullptr) list = {layer->buffer, layer->inferDims.d[0], layer->dataType};
     return layer != nullptr;
 }

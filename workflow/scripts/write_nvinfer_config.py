@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dsbench.families import family_named
+from dsbench.families import family_of
 from dsbench.labels import read_labels
 from dsbench.nvinfer_config import NvinferFiles, render_nvinfer_config
 from dsbench.preprocessing import preprocessing_of
@@ -25,7 +25,7 @@ with explained(snakemake.log[0]):
             onnx = model / f"model/{model.name}_static_b{batch_size}.onnx"
     text = render_nvinfer_config(
         preprocessing_of(inspect["preprocessing"]),
-        family_named(inspect["family"]),
+        family_of(inspect),
         inspect["input"]["shape"],
         inspect["class_count"] or len(labels),
         labels,

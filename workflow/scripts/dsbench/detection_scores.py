@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsbench.families import family_named
+from dsbench.families import family_of
 from dsbench.family import Family, Frame, Setting
 from dsbench.labels import read_labels
 from dsbench.reference_preprocessing import Picture
@@ -53,7 +53,7 @@ class Decoder:
 
 def decoder_of(inspect: Mapping[str, object], labels: Path, threshold: float | None) -> Decoder:
     """Return the decoder of a model; None takes the family's threshold, labels.txt counts where the graph cannot."""
-    family = family_named(inspect["family"])
+    family = family_of(inspect)
     return Decoder(
         family,
         inspect["tensors"],

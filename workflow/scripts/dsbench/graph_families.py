@@ -55,6 +55,11 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
     verdicts = [verdict for rank, verdict in found if rank == first]
     if hint is not None and len(verdicts) > 1:
         verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head][:1] or verdicts
+    return only_one(verdicts, facts)
+
+
+def only_one(verdicts: list[Verdict], facts: GraphFacts) -> Verdict:
+    """Return the one verdict; raise UnknownGraphError naming the families where there are several."""
     if len(verdicts) > 1:
         given = f" and the {len(facts.class_names)} class names" if facts.class_names else ""
         raise UnknownGraphError(

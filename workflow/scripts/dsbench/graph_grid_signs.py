@@ -4,7 +4,7 @@ import numpy as np
 
 from dsbench.family import Sign
 from dsbench.graph_facts import GraphFacts
-from dsbench.graph_signs import column, dense, end_to_end, integers, scores
+from dsbench.graph_signs import column, dense, dense_p6, end_to_end, integers, scores
 
 COCO_CLASSES = 80
 BOX = 4
@@ -37,6 +37,21 @@ def five_and_classes(facts: GraphFacts) -> bool:
     return isinstance(facts.only[2], int) and facts.only[2] > BOX_AND_OBJECTNESS
 
 
+def one_score(facts: GraphFacts) -> bool:
+    """Tell a decoded box and one score for each anchor: that of the only class, or the objectness of no class."""
+    anchors = [number * cells for number in (1, 3) for cells in (facts.cells, dense_p6(facts))]
+    if not any(dense(facts, count, 1) for count in anchors) or facts.only[2] != BOX + 1:
+        return False
+    return facts.rows is None or (column(facts, BOX, scores) and not in_cells(facts))
+
+
+def in_cells(facts: GraphFacts) -> bool:
+    """Tell centres that are offsets within a cell: nearly all stay within a few units, pixels reach over the image."""
+    return column(
+        facts, slice(0, 2), lambda centres: np.quantile(abs(centres), 0.9) < min(facts.image_size) / 4
+    )
+
+
 def grid_families(facts: GraphFacts) -> set[str]:
     """Return the families that one row for each cell may belong to: one, or several where nothing tells."""
     if not dense(facts, facts.cells, 1) or not five_and_classes(facts):
@@ -49,8 +64,7 @@ def grid_families(facts: GraphFacts) -> set[str]:
         return {"yolo_v6", "yolox", "yolox_raw"}
     if column(facts, 4, lambda objectness: (objectness == 1).all()):
         return {"yolo_v6"}
-    # Nearly all offsets within a cell stay within a few units; centres in pixels reach over the image.
-    if column(facts, slice(0, 2), lambda centres: np.quantile(abs(centres), 0.9) < min(facts.image_size) / 4):
+    if in_cells(facts):
         return {"yolox_raw"}
     return {"yolox"}
 

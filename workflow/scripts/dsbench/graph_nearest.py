@@ -119,10 +119,18 @@ def _line(facts: GraphFacts, fit: Fit) -> str:
     return f"  {fit.family.name}: {', '.join(fits)} would fit, but {', '.join(lacks)}."
 
 
+def _told_before(family: Family) -> str:
+    return (
+        "config.json"
+        if family.architectures
+        else "its outputs before they were joined or its plugin taken out"
+    )
+
+
 def family_table() -> str:
     """Return all families as a Markdown table: what tells each, and its architectures in config.json."""
     rows = [
-        f"| `{family.name}` | {'; '.join(sign.seen for sign in family.signs) or 'config.json'}"
+        f"| `{family.name}` | {'; '.join(sign.seen for sign in family.signs) or _told_before(family)}"
         f" | {', '.join(f'`{name}`' for name in family.architectures)} |"
         for family in sorted(families(), key=lambda family: family.name)
     ]

@@ -7,11 +7,14 @@ import numpy as np
 
 from dsbench.families.boxes_beside_scores import background_is_last
 from dsbench.graph_facts import GraphFacts, has_channels_last
-from dsbench.graph_signs import dense_p6, distance_cells, queries
+from dsbench.graph_signs import dense_p6, distance_cells, ends_in_angle, queries
 
 # Nets for each pixel answer at up to 8 pixels a cell, as nets for text areas at 4; a detector's one grid is coarser.
 FINEST_STRIDE = 8
 HIGHEST_STRIP = 64
+# The rank of heads that are in separate outputs or not decoded.
+NOT_DECODED = 27
+BOX = 4
 SEGMENTERS = ("masks", "pred_masks", "keypoints", "pred_keypoints")
 
 
@@ -103,6 +106,14 @@ def _distributions(f: GraphFacts) -> bool:
     )
 
 
+def _ends_in_angle(f: GraphFacts) -> bool:
+    """Tell an angle behind the scores of each anchor, whichever axis they lie along."""
+    if f.rows is None or f.rows.ndim != 2 or _anchors(f).isdisjoint(f.rows.shape):
+        return False
+    numbers = f.rows if f.rows.shape[1] in _anchors(f) else f.rows.T
+    return ends_in_angle(numbers[BOX:], f.class_count)
+
+
 REFUSALS = (
     Refusal(
         1,
@@ -159,19 +170,28 @@ REFUSALS = (
         "its outputs have no batch axis (torchvision)",
     ),
     Refusal(
+        19,
+        _ends_in_angle,
+        "an angle behind the scores",
+        "its boxes are oriented, which nvinfer's detections and clustering are not; export the model for upright boxes,"
+        " or, if the last number is the score of a class, give its name with labels: in the model's entry",
+    ),
+    Refusal(
         25,
         background_is_last,
         "scores with a softmax whose last column is the background",
         "the parser knows a background in front of the classes; export it with the background first, or without",
     ),
     Refusal(
-        27,
+        NOT_DECODED,
         lambda f: sum(len(f.dims(name)) in (4, 5) for name in f.names) >= 3,
         "three or more maps",
-        "its heads are not decoded; export it with the decoding in the graph",
+        "its heads are in separate outputs that are not decoded, of no layout that docs/sources.md lists; export it"
+        " with the decoding in the graph, or append it: Transpose, Reshape and Concat of the levels, and boxes"
+        " [B, N, 4] in pixels beside scores [B, N, classes]",
     ),
     Refusal(
-        27,
+        NOT_DECODED,
         lambda f: f.rows is not None and f.rows.ndim == 2 and not _anchors(f).isdisjoint(f.rows.shape),
         "numbers beyond 0 to 1 where scores are expected",
         "its scores or boxes are not decoded, or it gives key points; export it with the decoding in the graph",

@@ -11,6 +11,7 @@ from dsbench.class_names import Columns, choose_names
 from dsbench.detector import Detector
 from dsbench.errors import BuildError
 from dsbench.family import Family
+from dsbench.graph_completion import completed
 from dsbench.graph_facts import graph_facts, stated_license
 from dsbench.graph_families import family_facts, recognise
 from dsbench.graph_trial import judge_before_size
@@ -90,6 +91,7 @@ def _exported(folder, python, prompt, repair, image, reference, log) -> CleanOnn
             "origin": f"safetensors, exported with {export.method}",
             "exported_nodes": accepted.exported_nodes,
             "dynamic": True,
+            "nms_iou_threshold": None,
             "notes": [f"The prompt is baked in: {', '.join(export.phrases)}."] if export.phrases else [],
         },
     )
@@ -112,8 +114,9 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     metadata = {entry.key: entry.value for entry in source.metadata_props}
     class_names = folder.class_names(metadata)
     with _named(file):
-        imported = import_onnx(source, pixels, class_names=class_names)
-        verdict = recognise(imported.facts, named, detector and detector.family)
+        complete = completed(source, pixels, class_names, named)
+        imported = import_onnx(complete.model, pixels, class_names=class_names)
+        verdict = complete.verdict(imported.facts, named, detector and detector.family)
         family, notes = _settled(detector, verdict.family, named)
         facts = family_facts(
             family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])
@@ -136,7 +139,8 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
             "exported_nodes": len(source.graph.node),
             "dynamic": imported.dynamic,
             "takes_levels": levels,
-            "notes": [*made_sound, *imported.notes, *notes],
+            "nms_iou_threshold": complete.nms_iou_threshold,
+            "notes": [*made_sound, *complete.notes, *imported.notes, *notes],
         },
     )
 

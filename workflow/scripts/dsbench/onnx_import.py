@@ -65,13 +65,17 @@ def graph_size(model: onnx.ModelProto, in_metadata: bool = True) -> tuple[int, i
 def source_answers(model: onnx.ModelProto, pixels: np.ndarray) -> tuple[list[dict[str, np.ndarray]], int]:
     """Return what the file as it came answers for each image alone, as float32, and the batch that it was run at.
 
-    A batch above 1 is filled with the one image and its first row taken. Of several batches that a model may be for,
+    A batch above 1 is filled with the one image and its first row taken; rows that have no batch axis are all the one
+    image's. Of several batches that a model may be for,
     the first is taken at which every output has a row for each image; where there is none, the first that runs.
     """
     ask = _asker(model, pixels.shape[2:])
     batch = _batch_that_runs(ask, pixels[0], batches_to_try(model))
     found = [ask(picture, batch) for picture in pixels]
-    return [{name: value[:1].astype(np.float32) for name, value in one.items()} for one in found], batch
+    return [
+        {name: value[: len(value) // batch or 1].astype(np.float32) for name, value in one.items()}
+        for one in found
+    ], batch
 
 
 def _batch_that_runs(ask: Ask, picture: np.ndarray, batches: list[int]) -> int:

@@ -11,6 +11,7 @@ import onnx.inliner
 import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
 
+from dsbench.nms_plugins import name_plugin_domain
 from dsbench.onnx_batch import standard_opset
 from dsbench.onnx_compare import GraphError, runtime_words
 from dsbench.onnx_graph import check
@@ -59,6 +60,7 @@ def make_sound(model: onnx.ModelProto) -> list[str]:
     """Change what exporters leave unsound in `model`, none of which changes its answers; return the sentences."""
     steps = (
         inline_functions,
+        name_plugin_domain,
         _weights_are_no_inputs,
         _free_dimensions,
         _repeated_outputs,

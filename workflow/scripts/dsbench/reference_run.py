@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from dsbench.families import family_named
+from dsbench.families import family_of
 from dsbench.family import Family, Frame, Setting
 from dsbench.kitti import Detection
 from dsbench.nvinfer_pixels import NetworkInput, decoded
@@ -38,7 +38,7 @@ class Detector:
 
 def detector_of(inspect: Mapping[str, object], labels: Sequence[str], threshold: float | None) -> Detector:
     """Return the detector; `threshold` None takes the family's."""
-    family = family_named(inspect["family"])
+    family = family_of(inspect)
     return Detector(
         family=family,
         preprocessing=preprocessing_of(inspect["preprocessing"]),

@@ -1,5 +1,7 @@
 """The declared families: every module of this package has FAMILIES, and adding one touches that module alone."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -29,3 +31,9 @@ def family_named(name: str) -> Family:
         known = sorted(family.name for family in families())
         raise UnknownFamilyError(f"family {name!r} is not known; {closest(name, known, LIST)}.")
     return found
+
+
+def family_of(inspect: Mapping[str, object]) -> Family:
+    """Return the family of the model that inspect.json describes, with the overlap of its own NMS where it has one."""
+    family, overlap = family_named(inspect["family"]), inspect.get("nms_iou_threshold")
+    return family if overlap is None else replace(family, nms_iou_threshold=overlap)

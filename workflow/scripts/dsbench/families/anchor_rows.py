@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from dsbench.dense_anchors import YOLO, classes_beside, example_anchors, grid_cells, only_output
-from dsbench.family import Dims, Family, Frame, Head, Setting
-from dsbench.graph_grid_signs import grid_signs
+from dsbench.family import Dims, Family, Frame, Head, Setting, Sign
+from dsbench.graph_grid_signs import grid_signs, one_score
 from dsbench.reference_boxes import corners_of_centres, detection_rows
 
 
@@ -43,7 +43,10 @@ FAMILIES = (
         head=HEAD,
         tensors=only_output("rows"),
         example=example,
-        signs=grid_signs("yolo_v8_transposed", "[B, cells, 4 + classes]"),
+        signs=(
+            *grid_signs("yolo_v8_transposed", "[B, cells, 4 + classes]"),
+            Sign(23, "[B, cells, 4 + 1], a box and one score", one_score),
+        ),
         **YOLO,
     ),
 )

@@ -64,7 +64,7 @@ def _counted(facts: GraphFacts) -> bool:
     return len(facts.names) == 4 and len(counts) == 1 and "int" in facts.dtype(counts[0])
 
 
-def _axis_orders(facts: GraphFacts) -> set[bool]:
+def axis_orders(facts: GraphFacts) -> set[bool]:
     """Return whether y may come first: TensorFlow's names are also the NMS plugin's, so its exporter has to tell."""
     if not any(name.startswith("detection_boxes") for name in facts.names):
         return {False}
@@ -87,7 +87,7 @@ def _possible_units(facts: GraphFacts) -> set[str]:
 
 
 def _matches(facts: GraphFacts, y_first: bool, units: str) -> bool:
-    return _counted(facts) and y_first in _axis_orders(facts) and units in _possible_units(facts)
+    return _counted(facts) and y_first in axis_orders(facts) and units in _possible_units(facts)
 
 
 def _family(name: str, y_first: bool, units: str) -> Family:

@@ -1,0 +1,143 @@
+"""Joins a head in separate outputs: finds its published layout, proven, and appends the decoding to the graph."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+
+from dsbench.head_graph import HeadPart
+from dsbench.head_layouts import LAYOUTS, with_anchors
+from dsbench.head_outputs import Group, Reading, readings
+from dsbench.onnx_batch import declared_batch
+from dsbench.onnx_compare import GraphError
+
+MOST_NAMES_SHOWN = 12
+
+
+class HeadsError(GraphError):
+    """A head in separate outputs that nothing tells apart from another, or whose decoding is not in the file."""
+
+
+@dataclass(frozen=True)
+class JoinedHeads:
+    """The graph with the head's decoding behind it, the family it belongs to now, and what was done."""
+
+    model: onnx.ModelProto
+    family: str
+    seen: str
+    note: str
+
+
+def join_heads(
+    model: onnx.ModelProto,
+    answers: Sequence[Mapping[str, np.ndarray]],
+    size: tuple[int, int],
+    class_count: int | None = None,
+    named: str | None = None,
+) -> JoinedHeads | None:
+    """Return the model with its outputs joined as their layout is published, None where they have no known layout.
+
+    `answers` are the outputs for some pictures, one at a time; `size` is the network's height and width in pixels.
+    Raises HeadsError where several layouts fit and neither `class_count` nor the family `named` in the config tells,
+    or where the outputs do not tell the decoding.
+    """
+    dims = {name: value.shape for name, value in answers[0].items()}
+    if len(dims) != len(model.graph.output):
+        return None
+    constant = {n: v for n, v in answers[0].items() if all(np.array_equal(v, a[n]) for a in answers[1:])}
+    found = [*readings(dims, size, LAYOUTS), *with_anchors(dims, constant if len(answers) > 1 else {}, size)]
+    found = [reading for reading in found if reading.layout.fits(reading.values(answers))]
+    reading = _the_one(_of_these_pieces(model, found), class_count, named)
+    return None if reading is None else _joined(model, reading, reading.values(answers))
+
+
+def _the_one(found: list[Reading], class_count: int | None, named: str | None) -> Reading | None:
+    """Return the reading that is left, None without any."""
+    if named is not None:
+        found = [reading for reading in found if reading.layout.family == named]
+    fitting = [reading for reading in found if reading.classes == class_count]
+    found = fitting or found
+    if len(found) > 1:
+        ways = " or ".join(dict.fromkeys(_told(reading) for reading in found))
+        raise HeadsError(
+            f"its outputs may be {ways}: they do not tell; name the family with family: in the model's entry or its"
+            " classes with labels: there, or export it with its decoding."
+        )
+    if found and found[0].layout.join is None:
+        layout = found[0].layout
+        raise HeadsError(f"its outputs are {layout.title}, not decoded: {layout.missing}.")
+    return found[0] if found else None
+
+
+def _told(reading: Reading) -> str:
+    """Return the family, and which output is what: two readings of one layout differ in nothing else."""
+    parts = [f"{role} in {_listed(sorted(group.names))}" for role, group in reading.groups.items()]
+    classes = "1 class" if reading.classes == 1 else f"{reading.classes} classes"
+    return f"{reading.layout.family} ({classes}; {reading.layout.title}; {', '.join(parts)})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [name[:60] for name in names[:MOST_NAMES_SHOWN]]
+    return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")
+
+
+def _of_these_pieces(model: onnx.ModelProto, found: list[Reading]) -> list[Reading]:
+    """Return the readings whose maps the graph puts together from the layout's pieces, where it shows any."""
+    if len(found) < 2 or not any(reading.layout.pieces for reading in found):
+        return found
+    inferred = onnx.shape_inference.infer_shapes(model)
+    channels = {
+        value.name: value.type.tensor_type.shape.dim[1].dim_value
+        for value in (*inferred.graph.value_info, *inferred.graph.output)
+        if len(value.type.tensor_type.shape.dim) > 1
+    }
+    made_by = {name: node for node in model.graph.node for name in node.output}
+    return [reading for reading in found if _fits_pieces(reading, made_by, channels)]
+
+
+def _fits_pieces(
+    reading: Reading, made_by: Mapping[str, onnx.NodeProto], channels: Mapping[str, int]
+) -> bool:
+    pieces = [reading.classes if piece < 0 else piece for piece in reading.layout.pieces]
+    for name in [name for group in reading.groups.values() for name in group.names]:
+        node = made_by.get(name)
+        if node is None or node.op_type != "Concat":
+            continue
+        if [channels.get(part, 0) for part in node.input] != pieces:
+            return False
+    return True
+
+
+def _joined(model: onnx.ModelProto, reading: Reading, values: Mapping[str, np.ndarray]) -> JoinedHeads:
+    layout, groups = reading.layout, reading.groups
+    part = HeadPart(values, reading.cells(), reading.size)
+    types = {output.name: output.type.tensor_type.elem_type for output in model.graph.output}
+    used = [of.role for of in layout.parts if of.role in groups and not of.unused]
+    part.rows = {role: _rows(part, groups[role], types) for role in used}
+    outputs = layout.join(part)
+    read = [name for role in used for name, _ in groups[role].outputs]
+    left_out = [name for name in types if name not in read]
+    note = (
+        f"the head is in {len(types)} outputs ({layout.title}): {len(part.nodes)} nodes were appended that make"
+        f" {', '.join(outputs)} of {_listed(read)} as {layout.family} is decoded"
+    )
+    note += f"; left out: {_listed(left_out)}" if left_out else ""
+    joined = part.onto(model, outputs, declared_batch(model))
+    return JoinedHeads(joined, layout.family, layout.title, note)
+
+
+def _rows(part: HeadPart, group: Group, types: Mapping[str, int]) -> str:
+    """Append what makes rows [B, N, K] of one role's outputs, float32 whatever they are, and return their name."""
+    levels = []
+    for name, steps in group.outputs:
+        tensor = name
+        if types[name] != onnx.TensorProto.FLOAT:
+            tensor = part.put("Cast", tensor, to=onnx.TensorProto.FLOAT)
+        for op, argument in steps:
+            if op == "Transpose":
+                tensor = part.put(op, tensor, perm=argument)
+            else:
+                tensor = part.put(op, tensor, part.constant(argument, np.int64))
+        levels.append(tensor)
+    return levels[0] if len(levels) == 1 else part.put("Concat", *levels, axis=1)
