@@ -121,3 +121,24 @@ def write_clip(frames: Iterator[np.ndarray], file: Path) -> None:
         for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
+
+
+def two_things() -> tuple[np.ndarray, np.ndarray]:
+    """Return RGB frames of a red and a blue thing on their ways, and their boxes.
+
+    The boxes [frames, things, 4] are centre, width and height as fractions of the frame.
+    """
+    ground = np.random.default_rng(0).integers(60, 140, (360, 640, 3), np.uint8)
+    ground = cv2.GaussianBlur(ground, (0, 0), 6)
+    angle = np.arange(FRAMES) * 2 * np.pi / FRAMES
+    sizes = np.stack([0.2 + 0.04 * np.sin(angle), 0.3 + 0.05 * np.cos(angle)], axis=1)
+    red = np.stack([0.28 + 0.12 * np.cos(angle), 0.4 + 0.15 * np.sin(angle)], axis=1)
+    blue = np.stack([0.7 - 0.1 * np.cos(angle + 1), 0.6 + 0.2 * np.sin(angle + 1)], axis=1)
+    boxes = np.stack([np.hstack([centre, sizes]) for centre in (red, blue)], axis=1)
+    frames = np.repeat(ground[None], FRAMES, axis=0)
+    for frame, things in zip(frames, boxes, strict=True):
+        for (x, y, width, height), colour in zip(things, ((230, 60, 40), (40, 90, 235)), strict=True):
+            corners = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+            left, top, right, bottom = (corners * (640, 360, 640, 360)).round().astype(int)
+            frame[top:bottom, left:right] = colour
+    return frames, boxes

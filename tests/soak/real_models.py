@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+
 from drawn_clips import document, letters, photograph
 
 
@@ -57,10 +58,10 @@ MODELS = (
             "threshold": 0.5,
             "preprocessing": {
                 "color": "BGR",
-                "scale": 1 / 255,
+                "scale": "1/255",
                 "mean": [0.485, 0.456, 0.406],
                 "std": [0.229, 0.224, 0.225],
-                "resize": "stretch",
+                "resize": "stretched",
             },
         },
     ),
@@ -85,6 +86,6 @@ MODELS = (
         kind="YOLOv8 of faces and body parts, 18 classes, free size",
         clip=photograph,
         photo="astronaut.png",
-        stated={},
+        stated={"preprocessing": {"resize": "letterbox", "placement": "corner", "fill": 0}},
     ),
 )

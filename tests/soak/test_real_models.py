@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from drawn_clips import write_clip
-from real_models import MODELS
 
+from drawn_clips import write_clip
 from dsbench.gate import precision_recall
 from dsbench.kitti import Detection, read_directory
+from real_models import MODELS
 from workflow_run import PROJECT, snakemake
 
 HERE = Path(__file__).parent
@@ -66,7 +66,7 @@ def own_boxes(model, packages, clip, boxes):
 def stated(model):
     """Return what the model's user states, in one line."""
     entry = dict(model.stated) | ({"labels": ", ".join(model.labels)} if model.labels else {})
-    return yaml.safe_dump(entry, default_flow_style=True, width=1000).strip("{}\n") or "nothing"
+    return yaml.safe_dump(entry, default_flow_style=True, width=1000)[1:-2] or "nothing"
 
 
 def version_of(package, packages):
