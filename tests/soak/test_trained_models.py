@@ -16,7 +16,7 @@ from exported_families import EXPORTED, PROMPTED, run_exporting, write_zoo
 from workflow_run import PROJECT, snakemake
 
 THINGS = ("car", "person")
-THRESHOLD, IOU, LEAST_MATCHED = 0.5, 0.9, 0.9
+THRESHOLD, IOU, LEAST_MATCHED = 0.3, 0.9, 0.9
 SOAK = PROJECT / "build/soak/architectures"
 PYTHON = SOAK / "build/.venv_optimum/bin/python"
 # The processor's size of those that see more pixels than a small scene needs; the others take the clip's.
