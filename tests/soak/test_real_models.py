@@ -14,7 +14,7 @@ import yaml
 from drawn_clips import write_clip
 from dsbench.gate import precision_recall
 from dsbench.kitti import Detection, read_directory
-from real_models import MODELS
+from real_models import MODELS, NO_DETECTORS
 from workflow_run import PROJECT, snakemake
 
 HERE = Path(__file__).parent
@@ -75,6 +75,11 @@ def version_of(package, packages):
     return found.version
 
 
+def error_of(text):
+    """Return the build's own sentence in what snakemake printed."""
+    return next((line for line in text.splitlines() if line.startswith("ERROR")), "no sentence")
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 def test_report_has_the_boxes_of_the_packages_own_pipeline(model, packages, directory, rows):
     clip, tree = directory / "clip.mp4", directory / "models" / model.name
@@ -92,9 +97,7 @@ def test_report_has_the_boxes_of_the_packages_own_pipeline(model, packages, dire
         directory, f"models/{model.name}/reports/benchmark_report.pdf", config=yaml.safe_dump(config)
     )
     if done.returncode:
-        row["verdict"] = next(
-            (line for line in done.stdout.splitlines() if line.startswith("ERROR")), "no report"
-        )
+        row["verdict"] = error_of(done.stdout)
     assert done.returncode == 0, done.stdout[-6000:]
     own = own_boxes(model, packages, clip, directory / "own_boxes.json")
     result = precision_recall(read_directory(tree / "samples/kitti_output"), own, IOU)
@@ -110,3 +113,22 @@ def test_report_has_the_boxes_of_the_packages_own_pipeline(model, packages, dire
         "verdict": "report" if result["recall"] >= model.least_matched else "boxes differ",
     }
     assert result["recall"] >= model.least_matched, result
+
+
+@pytest.mark.parametrize("model", NO_DETECTORS, ids=lambda model: Path(model.onnx).stem)
+def test_no_detector_is_refused_with_what_it_is(model, packages, tmp_path, rows):
+    source = packages / model.module / model.onnx
+    config = {"models": {"other": {"source": str(source)}}}
+    done = snakemake(tmp_path, "models/other/model/other.onnx", config=yaml.safe_dump(config))
+    sentence = error_of(done.stdout)
+    rows.append(
+        {
+            "model": source.stem,
+            "package": f"{model.package} {version_of(model.package, packages)}",
+            "licence": model.licence,
+            "kind": model.kind,
+            "verdict": sentence.replace(str(source), source.name),
+        }
+    )
+    assert done.returncode != 0
+    assert model.says in sentence
