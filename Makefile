@@ -1,5 +1,6 @@
 # make report   installs what is missing, then builds and measures the demonstration model
 # make test     installs what is missing, then runs the linters and all tests
+# make soak     builds real detectors of public packages and compares their boxes with the packages' own; about 20 min
 # make lock     compiles envs/*.in into envs/*.lock
 # make rebuilds writes docs/rebuilds.md, what runs again after which change
 
@@ -10,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 	--no-emit-index-url --no-emit-find-links --annotation-style line
 
 .DELETE_ON_ERROR:
-.PHONY: report test lint system lock rebuilds
+.PHONY: report test soak lint system lock rebuilds
 
 report: .venv/workflow.txt system
 	$(BIN)/snakemake --cores 1 $(REPORT)
@@ -18,6 +19,9 @@ report: .venv/workflow.txt system
 
 test: .venv/test.txt system lint
 	$(BIN)/python -m pytest
+
+soak: .venv/test.txt system
+	$(BIN)/python -m pytest tests/soak
 
 lint: .venv/test.txt
 	$(BIN)/ruff check .
