@@ -85,6 +85,8 @@ try:
     VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
 except BuildError as error:
     raise WorkflowError(str(error)) from None
+# For programs that run in an image, which see only the folders that they are given: workflow/container/in_image.
+os.environ["CLIP_OF_BUILD"] = str(VIDEO)
 # As parameters: Snakemake knows of a folder only when it was changed, not what is in it.
 TRUTH = truth_directory(VIDEO, PROJECT)
 TRUTH_FACTS = {"folder": str(TRUTH), "sha256": tree_sha256_of(TRUTH)} if TRUTH else None

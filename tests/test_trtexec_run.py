@@ -22,12 +22,19 @@ def folder(tmp_path):
 
 
 def build(
-    folder, version="10.16.0", strongly_typed=False, asked_mib=1024, precision="fp16", onnx=None, **settings
+    folder,
+    version="10.16.0",
+    strongly_typed=False,
+    asked_mib=1024,
+    precision="fp16",
+    onnx=None,
+    program=FAKE,
+    **settings,
 ):
     parts = trtexec_version({"version": version})
     precision = precision_for(parts, precision, strongly_typed)
     return build_engine(
-        program=FAKE,
+        program=program,
         version=parts,
         onnx=folder / (onnx or ("m_fp16.onnx" if precision.needs_half_onnx else "m.onnx")),
         engine=folder / "m_dynamic_b4.engine",

@@ -12,12 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
+from dsbench.errors import BuildError
 from dsbench.gpu_devices import gpu_in_use
 from dsbench.machine import cpu, cuda_version, driver, first_line, host, output_of
 from dsbench.runtime import Runtime
 from dsbench.trtexec_log import banner_version
 from dsbench.video_encoder import encoder
 
+IN_IMAGE = "workflow/container/in_image"
 EMBEDDED_SOURCES = ("bin", "dsembed", "host")
 
 
@@ -70,9 +72,8 @@ class Toolchain:
         if self.runtime.kind == "embedded":
             return embedded_identity(self.project)
         version = self._deepstream_version_file()
-        if version is None:
-            printed = re.search(r"DeepStreamSDK (\S+)", output_of(["deepstream-app", "--version"]) or "")
-            version = printed[1] if printed else None
+        if version is None or self._is_in_image("deepstream-app"):
+            version = self._printed_deepstream(version)
         if version is None:
             return None
         return {
@@ -95,6 +96,21 @@ class Toolchain:
             "sha256": hashlib.sha256(headers).hexdigest() if installed else None,
             "object_bytes": 28 if int(found["version"].split(".")[0]) >= 9 else 24,
         }
+
+    def _is_in_image(self, program: str) -> bool:
+        """Return whether `program` is one that workflow/container runs in an image, with a DeepStream of its own."""
+        found = shutil.which(program)
+        return found is not None and Path(found).resolve() == (self.project / IN_IMAGE).resolve()
+
+    def _printed_deepstream(self, installed: str | None) -> str | None:
+        """Return the version that deepstream-app prints; refuse another release than DeepStream's folder has."""
+        printed = re.search(r"DeepStreamSDK (\S+)", output_of(["deepstream-app", "--version"]) or "")
+        if printed and installed and printed[1].split(".")[:2] != installed.split(".")[:2]:
+            raise BuildError(
+                f"{self.deepstream_dir} has DeepStream {installed}, and deepstream-app in the image is {printed[1]};"
+                " let deepstream.directory in the config name a copy of the image's folder, or no folder at all"
+            )
+        return printed[1] if printed else None
 
     def _deepstream_version_file(self) -> str | None:
         file = self.deepstream_dir / "version"
