@@ -1,4 +1,4 @@
-"""A real Slurm on this machine: munge, one controller and one node on the loopback with two pretended GPUs."""
+"""A real Slurm on this machine: munge, a controller and two nodes on the loopback with a pretended GPU each."""
 
 import os
 import shutil
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from debian_packages import NotInstalledError, install
 from workflow_run import PROJECT
 
 PROFILE = PROJECT / "profiles/slurm/profile.yaml"
@@ -20,60 +21,56 @@ FILES = ("slurm.conf", "gres.conf")
 MUNGE_SOCKET = Path("/run/munge/munge.socket.2")
 PACKAGES = ("slurm-wlm", "munge")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
+NODES = ("node1", "node2")
 START_TIMEOUT_S = 60
-# Any two device files do: the node's jobs are told a number each and never open them.
 OURS = "# Written by the tests of deepstream-import.\n"
 SLURM_CONF = """ClusterName=loopback
 SlurmctldHost={host}(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+AuthInfo=cred_expire=10
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=CR_Core,CR_LLN
+SlurmdParameters=config_overrides
 GresTypes=gpu
 ReturnToService=2
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/none
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 StateSaveLocation={state}/controller
-SlurmdSpoolDir={state}/node
+SlurmdSpoolDir={state}/%n
 SlurmctldPidFile={state}/slurmctld.pid
-SlurmdPidFile={state}/slurmd.pid
+SlurmdPidFile={state}/%n.pid
 SlurmctldLogFile={state}/slurmctld.log
-SlurmdLogFile={state}/slurmd.log
+SlurmdLogFile={state}/%n.log
 SchedulerParameters=sched_interval=2,batch_sched_delay=0
 MinJobAge=600
 KillWait=5
-NodeName={host} NodeAddr=127.0.0.1 CPUs={processors} RealMemory={memory_mib} Gres=gpu:2 State=UNKNOWN
-PartitionName=gpus Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-GRES_CONF = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
+# What the shipped profile asks for fits: a node's word on what it has is taken, and only processors are counted.
+NODE_CONF = (
+    "NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=64 RealMemory=512000 Gres=gpu:1"
+    " State=UNKNOWN\n"
+)
+# Any device file does: a job is told its GPU's number and never opens the file.
+GRES_CONF = "Name=gpu File=/dev/null\n"
 
 
 class NoCluster(Exception):
     """Why no Slurm can run here, as a sentence."""
 
 
-def install():
-    """Install Debian's Slurm and munge where they are missing; raise NoCluster where that cannot be done."""
-    if all(shutil.which(program) for program in PROGRAMS):
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise NoCluster(f"{' and '.join(PACKAGES)} are not installed, and without root and apt-get cannot be")
-    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for step in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *PACKAGES]):
-        done = subprocess.run(["apt-get", *step], env=env, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise NoCluster(f"apt-get {' '.join(step)} failed: {done.stderr.strip()[-300:]}")
-
-
 @contextmanager
 def cluster(state: Path):
-    """Run a controller and a node with their state in `state`; yield the node's name, stop and remove all after."""
-    install()
+    """Run a controller and two nodes with their state in `state`; yield their host's name, remove all after."""
+    try:
+        install(PROGRAMS, PACKAGES)
+    except NotInstalledError as error:
+        raise NoCluster(str(error)) from None
     if os.geteuid() != 0:
         raise NoCluster("only root can start a node whose jobs run as their users")
     _refuse_another_cluster()
@@ -81,13 +78,14 @@ def cluster(state: Path):
     try:
         _write_configuration(state)
         processes += _start_munge(state)
-        processes += [_start("slurmctld", state)]
-        processes += [_start("slurmd", state)]
-        host = socket.gethostname().split(".")[0]
+        processes += [_start("slurmctld", state, "-D")]
+        processes += [_start("slurmd", state, "-D", "-N", node) for node in NODES]
         wait_until(
-            lambda: node_state() == "idle", START_TIMEOUT_S, f"Slurm has not started, see {state}/*.log"
+            lambda: all(node_state(node) == "idle" for node in NODES),
+            START_TIMEOUT_S,
+            f"Slurm has not started, see {state}/*.log",
         )
-        yield host
+        yield socket.gethostname()
     finally:
         subprocess.run(["scancel", "--user", "root"], capture_output=True, check=False, timeout=30)
         for process in reversed(processes):
@@ -97,24 +95,21 @@ def cluster(state: Path):
 
 
 def write_profile(directory: Path, **gpu_rules) -> Path:
-    """Write profiles/slurm as this node can serve it to `directory`, `gpu_rules` over what its GPU rules ask for."""
-    profile = yaml.safe_load(PROFILE.read_text())
-    profile |= {
+    """Write profiles/slurm for a cluster without accounting to `directory`, `gpu_rules` over what its GPU rules ask."""
+    profile = yaml.safe_load(PROFILE.read_text()) | {
         "slurm-status-command": "squeue",
         "slurm-init-seconds-before-status-checks": 4,
         "slurm-no-account": True,
-        "latency-wait": 10,
     }
-    profile["default-resources"] |= {"mem_mb": 100, "slurm_partition": "gpus"}
     for asked in profile["set-resources"].values():
-        asked |= {"mem_mb": 1000, "cpus_per_task": 1, **gpu_rules}
+        asked.update(gpu_rules)
     (directory / "profile.yaml").write_text(yaml.safe_dump(profile))
     return directory
 
 
-def node_state() -> str:
-    """Return what sinfo says about the node: idle, mixed, allocated, draining, drained."""
-    return ask("sinfo", "--noheader", "--format=%T").strip("*~#$@ \n")
+def node_state(node: str) -> str:
+    """Return what sinfo says about a node: idle, mixed, allocated, draining, drained."""
+    return ask("sinfo", "--noheader", f"--nodes={node}", "--format=%T").strip("*~#$@ \n")
 
 
 def jobs(state: str) -> dict[str, str]:
@@ -147,18 +142,13 @@ def _refuse_another_cluster() -> None:
 
 
 def _write_configuration(state: Path) -> None:
-    (state / "controller").mkdir(parents=True)
-    (state / "node").mkdir()
+    for folder in ("controller", *NODES):
+        (state / folder).mkdir(parents=True)
     CONFIGURATION.mkdir(exist_ok=True)
-    text = SLURM_CONF.format(
-        host=socket.gethostname().split(".")[0],
-        state=state,
-        processors=os.cpu_count(),
-        memory_mib=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20,
-        controller_port=_free_port(),
-        node_port=_free_port(),
-    )
-    (CONFIGURATION / "slurm.conf").write_text(OURS + text)
+    host = socket.gethostname().split(".")[0]
+    nodes = [NODE_CONF.format(node=node, host=host, port=_free_port()) for node in NODES]
+    text = SLURM_CONF.format(host=host, state=state, controller_port=_free_port())
+    (CONFIGURATION / "slurm.conf").write_text(OURS + "".join(nodes) + text)
     (CONFIGURATION / "gres.conf").write_text(OURS + GRES_CONF)
 
 
@@ -180,9 +170,9 @@ def _start_munge(state: Path) -> list[subprocess.Popen]:
 
 
 def _start(program: str, state: Path, *options: str) -> subprocess.Popen:
-    with (state / f"{program}.out").open("w") as output:
+    with (state / f"{program}.out").open("a") as output:
         return subprocess.Popen(
-            [shutil.which(program), *(options or ["-D"])],
+            [shutil.which(program), *options],
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -10,7 +10,7 @@ import pytest
 from snakemake.cli import parse_args
 
 from dsbench.node_job import LOG, job_resources, submit_command
-from slurm_cluster import NoCluster, ask, cluster, jobs, node_state, wait_until, write_profile
+from slurm_cluster import NODES, NoCluster, ask, cluster, jobs, node_state, wait_until, write_profile
 from workflow_run import PROJECT, REPORT, command, environment, snakemake
 
 MEASURED = ("benchmarks", "samples/kitti_output", "reports")
@@ -20,7 +20,7 @@ BENCHMARK = "models/rtdetr/benchmarks/b4/trtexec_b4.log"
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
-    """The name of the only node; skips where no Slurm can run."""
+    """The name of the nodes' host; skips where no Slurm can run."""
     try:
         with cluster(tmp_path_factory.mktemp("slurm") / "state") as host:
             yield host
@@ -32,6 +32,10 @@ def running(rule):
     return next((number for name, number in jobs("RUNNING").items() if name.startswith(f"rule_{rule}")), None)
 
 
+def node_of(number):
+    return ask("squeue", "--noheader", f"--jobs={number}", "--format=%N").strip()
+
+
 def test_jobs_that_ask_by_gpu_and_by_gres_get_a_device_each(slurm, tmp_path, monkeypatch):
     submitted = []
     for name, asked in (("gpu", {}), ("gres", {"gpu": 0, "gres": "gpu:1"})):
@@ -39,12 +43,24 @@ def test_jobs_that_ask_by_gpu_and_by_gres_get_a_device_each(slurm, tmp_path, mon
         monkeypatch.chdir(tmp_path / name)
         _, settings = parse_args(["--workflow-profile", str(write_profile(tmp_path / name, **asked))])
         call = submit_command(
-            job_resources(settings), ["sh", "-c", "sleep 3; echo device $CUDA_VISIBLE_DEVICES"]
+            job_resources(settings),
+            ["sh", "-c", "sleep 3; echo device $CUDA_VISIBLE_DEVICES of $SLURMD_NODENAME"],
         )
         submitted.append(subprocess.Popen(call, shell=True))
     assert [process.wait(timeout=120) for process in submitted] == [0, 0]
     said = {(tmp_path / name / LOG).read_text() for name in ("gpu", "gres")}
-    assert said == {"device 0\n", "device 1\n"}
+    assert said == {f"device 0 of {node}\n" for node in NODES}
+
+
+def test_the_shipped_profile_starts_without_cores_and_so_does_a_plan(slurm, tmp_path):
+    profile = ("--workflow-profile", str(write_profile(tmp_path)))
+    done = snakemake(tmp_path, "build/toolchain/video.json", *profile)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert (
+        "asking a GPU node what it is" in done.stdout and (tmp_path / "build/toolchain/video.json").is_file()
+    )
+    plan = snakemake(tmp_path, "upgrade_plan", *profile)
+    assert plan.returncode == 0 and "  build_engine rtdetr batch=" in plan.stdout, plan.stdout[-4000:]
 
 
 def test_call_whose_config_replaces_the_profiles_stops_before_its_first_job(slurm, tmp_path):
@@ -62,25 +78,36 @@ def test_what_slurm_refuses_is_said_before_anything_is_planned(slurm, tmp_path):
     assert "logs/toolchain/node.log and the profile's set-resources for record_node" in done.stdout
 
 
-def test_main_job_goes_on_through_a_drained_node_and_a_cancelled_job(slurm, tree, tmp_path):
+def test_main_job_goes_on_through_a_preempted_and_a_cancelled_job_and_a_drained_node(slurm, tree, tmp_path):
     for part in MEASURED:
         shutil.rmtree(tree / "models/rtdetr" / part)
     call = (tree, REPORT, "--workflow-profile", str(write_profile(tmp_path)))
     with ThreadPoolExecutor() as pool:
         first = pool.submit(snakemake, *call)
-        wait_until(lambda: running("build_engine"), 300, "build_engine has not started")
-        ask("scontrol", "update", f"nodename={slurm}", "state=drain", "reason=test")
+        build = wait_until(lambda: running("build_engine"), 300, "build_engine has not started")
+        # What a preemption does.
+        ask("scontrol", "requeue", build)
+        wait_until(lambda: build in jobs("PENDING").values(), 60, "the preempted job does not wait")
+        wait_until(lambda: running("build_engine") == build, 120, "the preempted job does not run again")
+        drained = node_of(build)
+        for node in NODES:
+            ask("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
         wait_until(
-            lambda: node_state() == "drained", 300, "the running job has not ended on the draining node"
+            lambda: node_state(drained) == "drained",
+            300,
+            "the running job has not ended on the draining node",
         )
-        wait_until(lambda: jobs("PENDING"), 300, "nothing waits for the drained node")
+        wait_until(lambda: jobs("PENDING"), 300, "nothing waits for the drained nodes")
         assert not jobs("RUNNING") and not first.done()
-        ask("scontrol", "update", f"nodename={slurm}", "state=resume")
-        ask(
-            "scancel",
-            wait_until(lambda: running("benchmark_max_batch"), 300, "no benchmark after the node came back"),
+        (other,) = set(NODES) - {drained}
+        ask("scontrol", "update", f"nodename={other}", "state=resume")
+        benchmark = wait_until(
+            lambda: running("benchmark_max_batch"), 300, "no benchmark after a node came back"
         )
-        stopped = first.result(timeout=300)
+        assert node_of(benchmark) == other
+        ask("scontrol", "update", f"nodename={drained}", "state=resume")
+        ask("scancel", benchmark)
+    stopped = first.result(timeout=300)
     assert stopped.returncode != 0 and "asking a GPU node what it is" in stopped.stdout
     assert (tree / ENGINE).exists() and not (tree / BENCHMARK).exists()
 

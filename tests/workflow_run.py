@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
+PROFILE = "--workflow-profile"
 REPORT = "models/rtdetr/reports/benchmark_report.pdf"
 # One export environment for all tests, kept for the next run of them.
 SHORT = f"""
@@ -37,8 +38,9 @@ def command(directory, *arguments, config=""):
     (directory / "config/config.yaml").write_text((PROJECT / "config/config.yaml").read_text())
     return [
         sys.executable,
-        *("-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--cores", "2"),
-        *("--directory", str(directory), "--workflow-profile", str(PROJECT / "profiles/default")),
+        *("-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--directory", str(directory)),
+        # A profile of its own says how many jobs it runs.
+        *([] if PROFILE in arguments else ["--cores", "2", PROFILE, str(PROJECT / "profiles/default")]),
         *arguments,
         *("--configfile", str(overlay)),
     ]
