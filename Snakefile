@@ -39,6 +39,7 @@ include: "rules/deepstream.smk"
 include: "rules/report.smk"
 include: "rules/upgrade_plan.smk"
 include: "rules/classes.smk"
+include: "rules/shards.smk"
 include: "rules/checkpoints.smk"
 
 

@@ -85,7 +85,8 @@ def test_what_was_not_measured_is_said(classes):
     data["deepstream"] |= {"run2": None, "rt_streams": None, "real_time": False}
     data["efficiency"]["run2_pct"] = None
     file.write_text(json.dumps(data))
-    assert " | not measured | " in class_table(finished_reports(classes / "classes"))
+    directory = classes / "classes"
+    assert " | not measured | " in class_table(finished_reports(directory), directory)
 
 
 def test_nothing_finished_is_a_sentence(tmp_path):

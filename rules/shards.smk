@@ -1,0 +1,26 @@
+"""Asked for by name only: the models shared out to working directories, and what those measured side by side."""
+
+from dsbench.shards import SHARDS
+
+if config["gpu_class"] is None:
+
+    rule shards:
+        log:
+            "logs/shards.log",
+        localrule: True
+        conda:
+            "../envs/workflow.yaml"
+        params:
+            project=str(PROJECT),
+            bases=SOURCE_BASES,
+            video=os.environ.get("DS_VIDEO") or config["video"],
+        script:
+            "../workflow/scripts/write_shards.py"
+
+    use rule compare_classes as compare_shards with:
+        input:
+            lambda _: finished_reports(SHARDS),
+        output:
+            "shards/comparison.md",
+        log:
+            "logs/compare_shards.log",
