@@ -11,6 +11,7 @@ if config["gpu_class"] is None:
         conda:
             "../envs/workflow.yaml"
         params:
+            code=code_version("write_shards"),
             project=str(PROJECT),
             bases=SOURCE_BASES,
             video=os.environ.get("DS_VIDEO") or config["video"],
