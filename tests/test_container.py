@@ -84,11 +84,14 @@ def test_program_sees_what_the_build_names_and_nothing_else(image, tmp_path):
     Path("models").symlink_to(tmp_path / "disk/models")
     image.program(
         "trtexec",
-        f"cat models/engine {clip} {PROJECT}/pyproject.toml | head -3",
+        f"cat models/engine {tmp_path / 'named/clip.mp4'} {PROJECT}/pyproject.toml | head -3",
         "echo kept > models/timing.cache; pwd",
         f"ls {tmp_path / 'home/secret'} || echo unseen",
     )
-    done = call("trtexec", CLIP_OF_BUILD=str(clip))
+    named = tmp_path / "named/clip.mp4"
+    named.parent.mkdir()
+    named.symlink_to(clip)
+    done = call("trtexec", CLIP_OF_BUILD=str(named))
     assert done.stdout.startswith("engine\nclip.mp4\n[") and done.stdout.endswith(f"{Path.cwd()}\nunseen\n")
     assert (tmp_path / "disk/models/timing.cache").read_text() == "kept\n"
 
