@@ -127,9 +127,9 @@ def wait_until(condition, timeout_s: float, what: str):
     return value
 
 
-def ask(*command: str) -> str:
+def ask(*command: str, timeout_s: float = 30) -> str:
     """Return what a Slurm command prints."""
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout_s).stdout
 
 
 def _refuse_another_cluster() -> None:

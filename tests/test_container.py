@@ -1,5 +1,6 @@
 """NVIDIA's programs from an image: workflow/container with a stand-in for apptainer that enforces the binds."""
 
+import json
 import os
 import shutil
 import signal
@@ -16,7 +17,7 @@ from dsbench.runtime import choose_runtime
 from dsbench.tool_run import ToolFailedError, run_tool
 from dsbench.toolchain import Toolchain
 from test_trtexec_run import build
-from workflow_run import PROJECT
+from workflow_run import PROJECT, snakemake
 
 FAKES = PROJECT / "tests/fakes"
 CONTAINER = PROJECT / "workflow/container"
@@ -83,11 +84,14 @@ def test_program_sees_what_the_build_names_and_nothing_else(image, tmp_path):
     Path("models").symlink_to(tmp_path / "disk/models")
     image.program(
         "trtexec",
-        f"cat models/engine {clip} {PROJECT}/pyproject.toml | head -3",
+        f"cat models/engine {tmp_path / 'named/clip.mp4'} {PROJECT}/pyproject.toml | head -3",
         "echo kept > models/timing.cache; pwd",
         f"ls {tmp_path / 'home/secret'} || echo unseen",
     )
-    done = call("trtexec", CLIP_OF_BUILD=str(clip))
+    named = tmp_path / "named/clip.mp4"
+    named.parent.mkdir()
+    named.symlink_to(clip)
+    done = call("trtexec", CLIP_OF_BUILD=str(named))
     assert done.stdout.startswith("engine\nclip.mp4\n[") and done.stdout.endswith(f"{Path.cwd()}\nunseen\n")
     assert (tmp_path / "disk/models/timing.cache").read_text() == "kept\n"
 
@@ -178,3 +182,17 @@ def test_folder_of_another_deepstream_than_the_images_is_refused(image, tmp_path
             toolchain.probe("deepstream")
     else:
         assert toolchain.probe("deepstream")["version"] == "9.1.0"
+
+
+def test_a_builds_facts_are_the_images_and_the_nodes_driver(image, tmp_path):
+    for name in ("gst-inspect-1.0", "gst-launch-1.0", "gst_elements.py"):
+        shutil.copy(FAKES / "gstreamer" / name, image.folder)
+    (tmp_path / "bin/nvidia-smi").symlink_to(FAKES / "nvidia-smi")
+    facts = [
+        f"build/toolchain/{fact}.json" for fact in ("runtime", "trtexec", "deepstream", "driver", "encoder")
+    ]
+    done = snakemake(tmp_path / "job", *facts, config="runtime: nvidia\n")
+    assert done.returncode == 0, done.stdout[-3000:]
+    runtime, trtexec, deepstream, driver, encoder = [json.loads(Path(fact).read_text()) for fact in facts]
+    assert (runtime, trtexec, deepstream["version"]) == ("nvidia", {"version": "10.16.0"}, "9.1.0")
+    assert driver == "595.58.03" and encoder["encoder"] == "nvv4l2h264enc"

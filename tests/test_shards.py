@@ -1,5 +1,6 @@
 """Models shared out to working directories, each built by a call of its own."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -8,11 +9,13 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from dsbench.class_table import class_table, finished_reports
 from dsbench.errors import BuildError
-from dsbench.shards import share_out, start_lines, write_shards
+from dsbench.shards import SHARDS, share_out, start_lines, write_shards
 from workflow_run import PROJECT, planned, snakemake
 
 SCHEMA = yaml.safe_load((PROJECT / "config/schema.yaml").read_text())
+DATA = PROJECT / "tests/data/benchmark_data.json"
 DEMO = "demo/checkpoint"
 
 
@@ -105,6 +108,17 @@ def test_the_number_is_asked_for(here):
 def test_the_lines_that_start_them_are_for_a_terminal_and_for_slurm(here):
     lines = start_lines(write({"a": DEMO, "b": DEMO})).splitlines()
     assert "  sh shards/1/run.sh" in lines and "  sbatch shards/2/run.sh" in lines
+
+
+def test_finished_reports_of_all_shares_are_compared_line_by_line(here):
+    for folder in ("1/models/a", "2/classes/l40s/models/b"):
+        file = here / "shards" / folder / "reports/benchmark_data.json"
+        file.parent.mkdir(parents=True)
+        data = json.loads(DATA.read_text()) | {"model_name": folder[-1]}
+        file.write_text(json.dumps(data))
+    head, _, *rows = class_table(finished_reports(SHARDS), SHARDS).splitlines()
+    assert head.startswith("| model | shard | runtime |")
+    assert [row.split(" | ")[:2] for row in rows] == [["| a", "1"], ["| b", "2/l40s"]]
 
 
 def test_rule_shares_out_and_each_share_builds_its_own_models(tmp_path):

@@ -63,6 +63,17 @@ def test_the_shipped_profile_starts_without_cores_and_so_does_a_plan(slurm, tmp_
     assert plan.returncode == 0 and "  build_engine rtdetr batch=" in plan.stdout, plan.stdout[-4000:]
 
 
+def test_a_share_of_the_models_is_a_job_that_submits_its_own(slurm, tmp_path):
+    done = snakemake(tmp_path, "shards", config="shards: 2\nmodels: {a: {source: demo/checkpoint}}\n")
+    assert done.returncode == 0, done.stdout[-3000:]
+    profile = ("--workflow-profile", str(write_profile(tmp_path)))
+    share = tmp_path / "shards/1"
+    ask("sbatch", "--wait", str(share / "run.sh"), *profile, "build/toolchain/video.json", timeout_s=300)
+    (said,) = share.glob("snakemake-*.log")
+    assert (share / "build/toolchain/video.json").is_file(), said.read_text()[-3000:]
+    assert (share / "build/toolchain/node.json").is_file()
+
+
 def test_call_whose_config_replaces_the_profiles_stops_before_its_first_job(slurm, tmp_path):
     profile = ("--workflow-profile", str(write_profile(tmp_path)))
     done = snakemake(tmp_path, "build/toolchain/preflight.md", *profile, "--config", "precision=fp32")
