@@ -39,7 +39,7 @@ def test_class_has_the_whole_tree_to_itself_and_a_copy_of_it_starts_another(tmp_
 @pytest.mark.parametrize(
     ("gpu_class", "option", "says"),
     [
-        ("../elsewhere", ["-n"], "'../elsewhere' does not match"),
+        ("../elsewhere", ["-n"], "gpu_class is '../elsewhere', expected text of the form"),
         ("l40s", ["-n", "--directory", "."], "would win over gpu_class l40s"),
     ],
 )

@@ -179,14 +179,14 @@ def test_job_that_asks_the_node_goes_where_the_profile_sends_gpu_rules(tmp_path,
     assert call.endswith(" --wait --wrap='say '\"'\"'it'\"'\"'\"'\"'\"'\"'\"'\"'s'\"'\"''")
 
 
-def test_profile_names_every_rule_with_a_gpu_and_gives_those_that_measure_their_node():
+def test_profile_names_every_rule_with_a_gpu_and_gives_those_that_measure_their_share():
     rules = "\n".join(path.read_text() for path in (PROJECT / "rules").glob("*.smk"))
     blocks = re.split(r"^ *(?:rule|checkpoint) (\w+):", rules, flags=re.M)
     bodies = zip(blocks[1::2], blocks[2::2], strict=True)
     with_gpu = {name for name, body in bodies if re.search(r"^ +gpu=1,", body, re.M)}
     asked = yaml.safe_load(PROFILE.read_text())["set-resources"]
     assert set(asked) == with_gpu | {"record_node", "compile_parser"}
-    assert {
-        name for name, resources in asked.items() if "--exclusive" in resources.get("slurm_extra", "")
-    } == (with_gpu - {"record_video"})
-    assert len({(a["gpu"], a["gres"], a["mem_mb"], a["cpus_per_task"]) for a in asked.values()}) == 1
+    measuring = {name: one for name, one in asked.items() if "enforce-binding" in one.get("slurm_extra", "")}
+    assert set(measuring) == with_gpu - {"record_video"}
+    assert len({(one["gpu"], one["gres"]) for one in asked.values()}) == 1
+    assert {(one["mem_mb"], one["cpus_per_task"]) for one in measuring.values()} == {(32768, 8)}
