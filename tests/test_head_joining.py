@@ -250,6 +250,11 @@ def test_columns_of_two_layouts_are_told_by_what_the_graph_puts_together(parts, 
     assert joined(in_one_map(parts)).joined.name == family
 
 
+def test_a_map_of_other_pieces_is_neither():
+    with pytest.raises(HeadsError, match="three anchors in each cell"):
+        joined(in_one_map({"b": 12, "o": 3, "s": 60}))
+
+
 def test_scores_that_are_behind_a_sigmoid_get_no_second_one():
     activations = {"objectness": "Sigmoid", "scores": "Sigmoid"}
     parts = {"boxes": 4, "objectness": 1, "scores": 3}

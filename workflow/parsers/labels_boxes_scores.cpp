@@ -21,8 +21,10 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
     List labels = {};
     Matrix boxes = {};
     List scores = {};
-    if (!find_labels(layers, kParser, kLabelsTensor, labels) || !find_matrix(layers, kParser, kBoxesTensor, boxes) ||
-        !find_scores(layers, kParser, kScoresTensor, scores) || !check_columns(kParser, kBoxesTensor, boxes, 4) ||
+    if (!find_labels(layers, kParser, kLabelsTensor, labels, column_dims(layers, kLabelsTensor)) ||
+        !find_matrix(layers, kParser, kBoxesTensor, boxes) ||
+        !find_scores(layers, kParser, kScoresTensor, scores, column_dims(layers, kScoresTensor)) ||
+        !check_columns(kParser, kBoxesTensor, boxes, 4) ||
         !check_rows(kParser, kLabelsTensor, labels.size, boxes.rows) ||
         !check_rows(kParser, kScoresTensor, scores.size, boxes.rows) || !check_params(kParser, network, params)) {
         return false;

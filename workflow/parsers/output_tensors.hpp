@@ -61,8 +61,8 @@ inline const NvDsInferLayerInfo* find_output(const Layers& layers, const char* p
     return nullptr;
 }
 
-// The number of dims of a list: 2 where it is written as a matrix of one column.
-inline unsigned int list_dims(const Layers& layers, const char* name) {
+// The number of dims of a list that may be written as a matrix of one column.
+inline unsigned int column_dims(const Layers& layers, const char* name) {
     for (const NvDsInferLayerInfo& layer : layers) {
         if (layer.layerName == nullptr || std::strcmp(layer.layerName, name) != 0) continue;
         return layer.inferDims.numDims == 2 && layer.inferDims.d[1] == 1 ? 2 : 1;
@@ -70,16 +70,21 @@ inline unsigned int list_dims(const Layers& layers, const char* name) {
     return 1;
 }
 
-inline bool find_scores(const Layers& layers, const char* parser, const char* name, List& list) {
-    const NvDsInferLayerInfo* layer = find_output(layers, parser, name, list_dims(layers, name), false);
+inline bool find_list(const Layers& layers, const char* parser, const char* name, unsigned int dims, bool may_be_whole,
+                      List& list) {
+    const NvDsInferLayerInfo* layer = find_output(layers, parser, name, dims, may_be_whole);
     if (layer != nullptr) list = {layer->buffer, layer->inferDims.d[0], layer->dataType};
     return layer != nullptr;
 }
 
-inline bool find_labels(const Layers& layers, const char* parser, const char* name, List& list) {
-    const NvDsInferLayerInfo* layer = find_output(layers, parser, name, list_dims(layers, name), true);
-    if (layer != nullptr) list = {layer->buffer, layer->inferDims.d[0], layer->dataType};
-    return layer != nullptr;
+inline bool find_scores(const Layers& layers, const char* parser, const char* name, List& list,
+                        unsigned int dims = 1) {
+    return find_list(layers, parser, name, dims, false, list);
+}
+
+inline bool find_labels(const Layers& layers, const char* parser, const char* name, List& list,
+                        unsigned int dims = 1) {
+    return find_list(layers, parser, name, dims, true, list);
 }
 
 inline bool find_grid(const Layers& layers, const char* parser, const char* name, Grid& grid) {

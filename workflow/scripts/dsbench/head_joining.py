@@ -13,6 +13,8 @@ from dsbench.onnx_batch import declared_batch
 from dsbench.onnx_compare import GraphError
 
 MOST_NAMES_SHOWN = 12
+# Batch, channels, rows, columns.
+MAP_AXES = 4
 
 
 class HeadsError(GraphError):
@@ -83,30 +85,23 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _of_these_pieces(model: onnx.ModelProto, found: list[Reading]) -> list[Reading]:
-    """Return the readings whose maps the graph puts together from the layout's pieces, where it shows any."""
+    """Return the readings whose maps the graph puts together from the layout's pieces, else those not refuted."""
     if len(found) < 2 or not any(reading.layout.pieces for reading in found):
         return found
-    inferred = onnx.shape_inference.infer_shapes(model)
-    channels = {
-        value.name: value.type.tensor_type.shape.dim[1].dim_value
-        for value in (*inferred.graph.value_info, *inferred.graph.output)
-        if len(value.type.tensor_type.shape.dim) > 1
-    }
-    made_by = {name: node for node in model.graph.node for name in node.output}
-    return [reading for reading in found if _fits_pieces(reading, made_by, channels)]
-
-
-def _fits_pieces(
-    reading: Reading, made_by: Mapping[str, onnx.NodeProto], channels: Mapping[str, int]
-) -> bool:
-    pieces = [reading.classes if piece < 0 else piece for piece in reading.layout.pieces]
-    for name in [name for group in reading.groups.values() for name in group.names]:
-        node = made_by.get(name)
-        if node is None or node.op_type != "Concat":
-            continue
-        if [channels.get(part, 0) for part in node.input] != pieces:
-            return False
-    return True
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {v.name: v.type.tensor_type.shape.dim for v in (*inferred.value_info, *inferred.output)}
+    channels = {name: dims[1].dim_value for name, dims in shapes.items() if len(dims) == MAP_AXES}
+    joins = {node.output[0]: node.input for node in model.graph.node if node.op_type == "Concat"}
+    shown = [
+        [
+            [channels.get(piece) for piece in joins[name]]
+            for name in reading.names & joins.keys() & channels.keys()
+        ]
+        for reading in found
+    ]
+    fits = [all(each == reading.pieces for each in maps) for reading, maps in zip(found, shown, strict=True)]
+    proven = [reading for reading, maps, fit in zip(found, shown, fits, strict=True) if maps and fit]
+    return proven or [r for r, fit in zip(found, fits, strict=True) if fit or not r.layout.pieces]
 
 
 def _joined(model: onnx.ModelProto, reading: Reading, values: Mapping[str, np.ndarray]) -> JoinedHeads:

@@ -1,7 +1,7 @@
 """Heads in separate outputs: how a layout is written down, and in which ways the shapes of outputs have it."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,6 +97,16 @@ class Reading:
         counts = [self.groups[part.role].columns - part.columns for part in self.layout.parts if part.classes]
         return counts[0] if counts else 1
 
+    @property
+    def names(self) -> set[str]:
+        """Names of the outputs that are read."""
+        return set().union(*(group.names for group in self.groups.values()))
+
+    @property
+    def pieces(self) -> list[int]:
+        """Channels of the pieces that a map is put together from."""
+        return [self.classes if piece < 0 else piece for piece in self.layout.pieces]
+
     def cells(self) -> np.ndarray:
         """Return column, row, stride and anchor size of each row [N, 4], in the order of the joined rows."""
         height, width = self.size
@@ -138,13 +148,10 @@ def readings(
     found = []
     for layout in layouts if len(outputs) <= MOST_OUTPUTS else ():
         groups = list(_groups(outputs, layout, size))
-        ways = [w for w in _ways(layout.parts, groups) if _names(w.values()) == set(outputs)]
-        found += [Reading(layout, way, size) for way in (ways[:1] if layout.alike else ways)]
+        ways = [Reading(layout, way, size) for way in _ways(layout.parts, groups)]
+        ways = [reading for reading in ways if reading.names == set(outputs)]
+        found += ways[:1] if layout.alike else ways
     return found
-
-
-def _names(groups: Collection[Group]) -> set[str]:
-    return set().union(*(group.names for group in groups))
 
 
 def _groups(

@@ -1,6 +1,5 @@
 """TensorRT's NMS plugins in a graph: taken out, so that nvinfer clusters what they would have, in every runtime."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,11 @@ from dsbench.onnx_compare import GraphError
 # Where exporters put plugins; onnx-graphsurgeon leaves them in the standard domain, where onnx.checker refuses them.
 PLUGIN_DOMAIN = "TRT"
 PLUGIN_DOMAINS = (PLUGIN_DOMAIN, "trt.plugins", "mmdeploy")
+DIGITS = 6
 # Of box_coding: centre, width and height instead of corners.
 CENTRES = 1
+# Of boxes [B, N, classes, 4].
+PER_CLASS_AXES = 4
 PASSING_ON = {"Cast", "Identity", "Reshape", "Squeeze"}
 EXPORT_WITHOUT = (
     "export the model without the NMS in its graph: boxes [B, N, 4] in pixels beside scores [B, N, classes], which"
@@ -24,17 +26,14 @@ EXPORT_WITHOUT = (
 
 @dataclass(frozen=True)
 class Plugin:
-    """How a plugin's attributes are called: those of EfficientNMS_TRT, or those of BatchedNMS_TRT."""
+    """How a plugin's attributes are called."""
 
     iou: str
     background: str
-    per_class: Callable[[Mapping[str, object]], bool] = lambda attributes: False
 
 
 EFFICIENT = Plugin("iou_threshold", "background_class")
-BATCHED = Plugin(
-    "iouThreshold", "backgroundLabelId", lambda attributes: attributes.get("shareLocation", 1) == 0
-)
+BATCHED = Plugin("iouThreshold", "backgroundLabelId")
 PLUGINS = {
     "EfficientNMS_TRT": EFFICIENT,
     # EfficientNMS with the boxes' indices as a fifth output.
@@ -88,7 +87,7 @@ def _without(model: onnx.ModelProto, node: onnx.NodeProto, class_count: int | No
     attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
     plugin = PLUGINS[node.op_type]
     behind = _behind(model, node)
-    _refuse_others(node, behind, plugin, attributes)
+    _refuse_others(node, behind, _dims(model, node.input[0]))
     part, (boxes, scores) = AppendedNodes("before_nms"), node.input
     # BatchedNMS's boxes have an axis of one class, EfficientNMS's may have; 0 copies the batch.
     boxes, scores = (part.put("Cast", tensor, to=onnx.TensorProto.FLOAT) for tensor in (boxes, scores))
@@ -99,11 +98,17 @@ def _without(model: onnx.ModelProto, node: onnx.NodeProto, class_count: int | No
         scores = part.put("Sigmoid", scores)
     background = attributes.get(plugin.background, -1)
     if background >= 0:
-        scores = _without_background(part, scores, background, _columns(model, node), class_count)
+        columns = (_dims(model, node.input[1]) or [0])[-1]
+        if not columns:
+            raise GraphError(
+                f"its {node.op_type} has a background among an unknown number of classes; {EXPORT_WITHOUT}"
+            )
+        scores = _without_background(part, scores, background, columns, class_count)
     ended = part.onto(model, {"boxes_before_nms": boxes, "scores_before_nms": scores}, declared_batch(model))
     for gone in (node, *behind):
         ended.graph.node.remove(gone)
-    iou = attributes.get(plugin.iou)
+    # Attributes are float32, of which a configuration needs no more than these digits.
+    iou = round(attributes[plugin.iou], DIGITS) if plugin.iou in attributes else None
     note = (
         f"{node.op_type}, which TensorRT alone runs and has deprecated, was taken out of the graph: nvinfer clusters"
         f" the boxes that it got{'' if iou is None else f' at its overlap of {iou:.3g}'}"
@@ -134,14 +139,12 @@ def _without_background(
     return part.put("Mul", scores, part.constant(others[None, None]))
 
 
-def _refuse_others(
-    node: onnx.NodeProto, behind: list[onnx.NodeProto], plugin: Plugin, attributes: Mapping[str, object]
-) -> None:
+def _refuse_others(node: onnx.NodeProto, behind: list[onnx.NodeProto], boxes: list[int]) -> None:
     """Raise GraphError for what a plugin does beyond suppressing final boxes that all classes share."""
     computing = sorted({later.op_type[:60] for later in behind} - PASSING_ON)
     if len([name for name in node.input if name]) != 2:
         reason = "decodes boxes from anchors, whose axis order it does not state"
-    elif plugin.per_class(attributes):
+    elif len(boxes) == PER_CLASS_AXES and boxes[2] > 1:
         reason = "has boxes of their own for each class"
     elif computing:
         reason = f"is followed by {', '.join(computing)}, so that the outputs are not its detections"
@@ -150,13 +153,9 @@ def _refuse_others(
     raise GraphError(f"its {node.op_type} {reason}; {EXPORT_WITHOUT}")
 
 
-def _columns(model: onnx.ModelProto, node: onnx.NodeProto) -> int:
-    """Return the number of scores of each box, as shape inference finds it."""
+def _dims(model: onnx.ModelProto, name: str) -> list[int]:
+    """Return a tensor's dims as shape inference finds them, 0 for a free one; empty where it finds none."""
     inferred = onnx.shape_inference.infer_shapes(model).graph
-    for value in (*inferred.value_info, *inferred.output):
-        dims = value.type.tensor_type.shape.dim
-        if value.name == node.input[1] and len(dims) == 3 and dims[2].HasField("dim_value"):
-            return dims[2].dim_value
-    raise GraphError(
-        f"its {node.op_type} has a background class among scores of unknown number; {EXPORT_WITHOUT}"
-    )
+    values = (*inferred.value_info, *inferred.output)
+    shapes = [value.type.tensor_type.shape.dim for value in values if value.name == name]
+    return [dim.dim_value for dim in shapes[0]] if shapes else []
