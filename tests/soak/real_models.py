@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-
 from drawn_clips import document, letters, photograph
 
 

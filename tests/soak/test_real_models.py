@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from drawn_clips import write_clip
+from real_models import MODELS, NO_DETECTORS
+
 from dsbench.gate import precision_recall
 from dsbench.kitti import Detection, read_directory
-from real_models import MODELS, NO_DETECTORS
 from workflow_run import PROJECT, snakemake
 
 HERE = Path(__file__).parent

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-
 from drawn_clips import two_things, write_clip
+
 from dsbench.gate import precision_recall
 from dsbench.kitti import Detection, read_directory
 from dsbench.nvinfer_pixels import decoded, rgb_of
@@ -49,7 +49,7 @@ def trained(clip):
     seen = [rgb_of(frame) for _, frame in decoded(clip, range(len(frames)))]
     scene = SOAK / "scene.npz"
     np.savez(scene, frames=np.stack(seen), boxes=boxes, phrases=THINGS, threshold=THRESHOLD)
-    done = run_exporting(PYTHON, "soak/trained_models.py", scene, *sorted(zoo.iterdir()))
+    done = run_exporting(PYTHON, "trained_models.py", scene, *sorted(zoo.iterdir()))
     assert done.returncode == 0, done.stderr[-3000:]
     print(done.stdout)
     return zoo

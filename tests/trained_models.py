@@ -1,6 +1,6 @@
 """Trains tiny models until they find the things of one scene; runs in the export environment.
 
-PYTHONPATH=workflow/scripts:tests python tests/soak/trained_models.py SCENE.npz FOLDER...
+PYTHONPATH=workflow/scripts python tests/trained_models.py SCENE.npz FOLDER...
 
 SCENE.npz has `frames`, uint8 RGB [n, h, w, 3]; `boxes`, [n, things, 4] of centre, width and height as fractions of the
 frame; `phrases`, what a text-prompted model is asked for; and the `threshold` of a detection. Thing k has class k, or
@@ -115,6 +115,8 @@ class Learner(Detections):
 
 
 def main():
+    # Small tensors: a second thread would spend its time waiting for the first.
+    torch.set_num_threads(1)
     scene = np.load(sys.argv[1])
     truth, size = torch.from_numpy(scene["boxes"]).float(), scene["frames"].shape[1:3]
     for folder in map(Path, sys.argv[2:]):
