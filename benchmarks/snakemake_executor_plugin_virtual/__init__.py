@@ -86,8 +86,9 @@ class Executor(RealExecutor):
     def _advance(self):
         self._now_s, _, begin_s, info = heapq.heappop(self._running)
         job = info.job
-        for output in map(Path, [*job.output, *([job.benchmark] if job.benchmark else [])]):
-            if output.name == "kitti_output":
+        for made in [*job.output, *([job.benchmark] if job.benchmark else [])]:
+            output = Path(made)
+            if made.is_directory:
                 output.mkdir(parents=True, exist_ok=True)
                 continue
             output.parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +128,8 @@ def _content(job, output: Path) -> str:
         text = _deepstream_log(int(job.wildcards.streams))
     elif output.parent.name == "graph_kinds":
         text = json.dumps({"batch": "dynamic", "parser_source": "sigmoid_queries.cpp"})
+    elif output.name == "target_fps.json":
+        text = json.dumps({"target_fps": 30.0, "from": "clip"})
     elif job.rule.name == "record_fact":
         text = job.params.value
     else:

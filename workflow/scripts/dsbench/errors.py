@@ -16,6 +16,9 @@ def closest(name: str, known: Iterable[str], place: str, most: int = 3) -> str:
     names = list(map(str, known))
     if len(names) <= 2 * most:
         return f"expected {'one of ' if len(names) > 1 else ''}{', '.join(names)}"
-    near = get_close_matches(name, names, most, cutoff=0.4)
+    alike = {each.lower().replace("-", "_"): each for each in names}
+    near = [
+        alike[each] for each in get_close_matches(name.lower().replace("-", "_"), alike, most, cutoff=0.4)
+    ]
     like = f"the closest: {', '.join(near)}; " if near else ""
     return f"{like}all {len(names)} are in {place}"
