@@ -132,7 +132,7 @@ def test_sigint_of_a_finished_measurement_reaches_the_program(image):
     image.program(
         "deepstream-app", "trap 'echo stopped; exit 0' INT", "echo ready", "while :; do sleep 0.1; done"
     )
-    run_tool(["deepstream-app"], Path("app.log"), {}, timeout_s=20, stop_when=lambda line: "ready" in line)
+    run_tool(["deepstream-app"], Path("app.log"), {}, timeout_s=120, stop_when=lambda line: "ready" in line)
     assert "stopped" in Path("app.log").read_text()
 
 
