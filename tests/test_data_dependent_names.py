@@ -158,7 +158,9 @@ def test_engine_that_was_put_in_the_place_of_the_built_one_is_refused(build):
     engine = build.directory / "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine"
     with engine.open("ab") as stream:
         stream.write(b" ")
-    with pytest.raises(AssertionError, match=r"rtdetr_dynamic_b4\.engine\.json: is the passport of another file"):
+    with pytest.raises(
+        AssertionError, match=r"rtdetr_dynamic_b4\.engine\.json: is the passport of another file"
+    ):
         build.run("all")
     assert not engine.exists() and engine.with_name(f"{engine.name}.refused").exists()
     build.run("all")

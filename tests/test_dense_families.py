@@ -9,6 +9,7 @@ from dsbench.family import Frame
 from dsbench.graph_facts import GraphFacts
 from dsbench.graph_families import UnknownGraphError, family_facts, recognise
 from dsbench.graph_grid_signs import rows_are_final
+from dsbench.graph_signs import ends_in_angle
 
 SIDE = 640
 CELLS = 8400
@@ -133,6 +134,12 @@ def test_an_angle_is_no_class(angles, as_rows):
 )
 def test_a_class_is_no_angle(seen):
     assert recognise(seen).family.name == "yolo_v8"
+
+
+def test_the_score_of_an_only_class_behind_an_objectness_is_no_angle():
+    numbers = np.vstack([np.full((4, CELLS), 0.4), np.full((1, CELLS), 1e-4), np.full((1, CELLS), 0.6)])
+    numbers[:, 0] = [0.1, 0.2, 1.4, 1.3, 0.9, 0.8]
+    assert ends_in_angle(numbers[4:], None) and not ends_in_angle(numbers[4:], None, has_rows=True)
 
 
 def test_whole_numbers_behind_the_score_are_no_angle():

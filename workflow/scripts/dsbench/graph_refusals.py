@@ -110,8 +110,8 @@ def _ends_in_angle(f: GraphFacts) -> bool:
     """Tell an angle behind the scores of each anchor, whichever axis they lie along."""
     if f.rows is None or f.rows.ndim != 2 or _anchors(f).isdisjoint(f.rows.shape):
         return False
-    numbers = f.rows if f.rows.shape[1] in _anchors(f) else f.rows.T
-    return ends_in_angle(numbers[BOX:], f.class_count)
+    has_rows = f.rows.shape[1] not in _anchors(f)
+    return ends_in_angle((f.rows.T if has_rows else f.rows)[BOX:], f.class_count, has_rows)
 
 
 REFUSALS = (

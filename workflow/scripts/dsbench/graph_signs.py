@@ -87,16 +87,19 @@ def scores(values: np.ndarray) -> bool:
     return bool(((values >= 0) & (values <= LARGEST_SCORE)).all())
 
 
-def ends_in_angle(numbers: np.ndarray, class_count: int | None) -> bool:
+def ends_in_angle(numbers: np.ndarray, class_count: int | None, has_rows: bool = False) -> bool:
     """Tell rows [K, N] of scores whose last is an angle in radians instead: -pi/4 to 3/4 pi, or 0 to pi/2.
 
-    It leaves 0 to 1, or, where no name says that it is a class, is as large for most anchors as no class is.
+    It leaves 0 to 1, or, where no name says that it is a class, is as large for most anchors as no class is. A head
+    that `has_rows`, one for each cell, may have an objectness: the score of its one class is large where no object is.
     """
     others, last = numbers[:-1], numbers[-1]
     if not len(others) or not scores(others) or integers(last) or np.abs(last).max() > np.pi:
         return False
     if not scores(last[None]):
         return True
+    if has_rows and len(others) == 1:
+        return False
     usual = np.median(last)
     return class_count != len(numbers) and usual > 0.2 and usual > 10 * np.median(others.max(axis=0))
 
