@@ -1,6 +1,6 @@
 # make report   installs what is missing, then builds and measures the demonstration model
 # make test     installs what is missing, then runs the linters and all tests
-# make soak     builds real detectors of public packages and compares their boxes with the packages' own; about 20 min
+# make soak     builds real detectors of public packages, compares their boxes with the packages' own, and runs a real Slurm
 # make lock     compiles envs/*.in into envs/*.lock
 # make rebuilds writes docs/rebuilds.md, what runs again after which change
 

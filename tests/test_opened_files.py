@@ -29,7 +29,7 @@ def traced(tree, tmp_path):
     done = subprocess.run(
         [
             *("strace", "-ff", "--seccomp-bpf", "-qq", "-e", calls, "-o", str(traces / "of")),
-            *command(tree, REPORT, "-R", "prepare_onnx", "inspect_video", "list_source", "--"),
+            *command(tree, REPORT, "-R", "prepare_onnx", "inspect_video", "list_source"),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
