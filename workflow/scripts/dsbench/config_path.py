@@ -26,8 +26,10 @@ def uri_in_config(clip: Path, config: Path) -> str:
     both lie in that directory; any other place is written out.
     """
     here, place = Path.cwd(), clip.absolute()
+    if ".." in place.parts:
+        place = Path(os.path.realpath(place.parent), place.name)
     folder = Path(os.path.realpath(config.parent))
-    is_inside = place.is_relative_to(here) and ".." not in place.parts and folder.is_relative_to(here)
+    is_inside = place.is_relative_to(here) and folder.is_relative_to(here)
     if not is_inside or READ_AS_ESCAPES & set(str(folder)):
         return place.as_uri()
     return f"file://{quote(os.path.relpath(place, folder))}"
