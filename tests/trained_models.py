@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import transformers as hf
 
 from dsbench.torch_prompts import phrase_columns, phrase_logits, repeated
 from reference_detections import Detections
@@ -41,6 +42,9 @@ class Learner(Detections):
         self.model_type = json.loads((folder / "config.json").read_text())["model_type"]
         super().__init__({"folder": folder, "model_type": self.model_type, "phrases": phrases})
         images = getattr(self.processor, "image_processor", self.processor)
+        if isinstance(images, hf.Owlv2ImageProcessor):
+            # The slow one asks for scipy.
+            images = hf.Owlv2ImageProcessorFast(**images.to_dict())
         self.pixels = images(images=list(frames), return_tensors="pt")["pixel_values"]
         self.columns = phrase_columns(folder, self.tokens, phrases) if self.grounded else None
         classes = self.answers(self.pixels[:1])[0][0].shape[-1]
