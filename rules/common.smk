@@ -8,8 +8,9 @@ from pathlib import Path
 from dsbench.clip import DEMO_CLIP, choose_video, truth_directory
 from dsbench.code_version import code_version
 from dsbench.config_check import check_config
-from dsbench.config_path import refuse_braces, uri_in_config
+from dsbench.config_path import uri_in_config
 from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
+from dsbench.errors import refuse_braces
 from dsbench.file_hashes import tree_sha256_of
 from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.model_names import NAME, check_targets, model_entry, reports_of

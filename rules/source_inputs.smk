@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from dsbench.call_options import runs_jobs, settings_of
 from dsbench.config_check import check_family, check_preprocessing
-from dsbench.config_path import refuse_braces
+from dsbench.errors import refuse_braces
 from dsbench.fetched_source import read_fetched, what_is_lost
 from dsbench.local_source import choose_local, local_folder
 from dsbench.model_names import asked_models, named_models, patterns_by_source

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.bottleneck import disturbances, run_conditions, trtexec_conditions
+from dsbench.bottleneck import run_conditions, trtexec_conditions
+from dsbench.disturbed_run import disturbances
 from dsbench.report_conditions import bound, condition_rows
 from dsbench.run_samples import HEAD
 from dsbench.trtexec_log import read_measurement

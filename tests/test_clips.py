@@ -11,8 +11,7 @@ import pytest
 
 import clip_kinds as kinds
 from dsbench.clip import ClipError, choose_video, remade
-from dsbench.config_path import refuse_braces
-from dsbench.errors import BuildError
+from dsbench.errors import BuildError, refuse_braces
 from dsbench.nvinfer_pixels import decoded, middle_frames
 from dsbench.slot_clips import write_slot_clips
 from dsbench.video import frame_rates, inspect_video, look_at

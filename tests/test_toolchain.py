@@ -5,9 +5,9 @@ import pytest
 
 from dsbench import machine
 from dsbench.errors import BuildError
-from dsbench.machine import nvidia_smi
+from dsbench.machine import banner_version, nvidia_smi
 from dsbench.runtime import choose_runtime
-from dsbench.toolchain import PROBES, Toolchain, banner_version
+from dsbench.toolchain import PROBES, Toolchain
 from dsbench.video_encoder import encoder
 
 PROJECT = Path(__file__).parents[1]

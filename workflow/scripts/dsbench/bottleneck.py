@@ -2,20 +2,18 @@
 
 from pathlib import Path
 
+from dsbench.disturbed_run import REPEATED, disturbances
 from dsbench.gpu_samples import POWER_CAP
 from dsbench.run_samples import read_summary
 from dsbench.trtexec_log import Measurement
 
 # A unit busy for this share of a run has nothing left to give; the rest is start and end of single samples.
 LIMIT_PCT = 90
-CLOCK_SPREAD_PCT = 5
 TRTEXEC_WARNINGS = {
     "bound by Enqueue Time": "enqueue",
     "bound by host-to-device": "transfers",
     "bound by device-to-host": "transfers",
 }
-# The head line of a log whose measurement is a second one.
-REPEATED = "repeated"
 UNITS = {"compute": ("sm_pct", "the GPU's SMs"), "decode": ("nvdec_pct", "NVDEC")}
 
 
@@ -29,31 +27,6 @@ def run_conditions(log: Path) -> dict:
     """Return the `conditions` of a deepstream-app run."""
     samples = read_summary(log)
     return _conditions(*_sampled_bound(samples), samples, log)
-
-
-def disturbances(samples: dict | None) -> list[str] | None:
-    """Return a sentence for each thing that made the GPU slower than it is; None where it cannot be known.
-
-    The power cap, and a clock that it moved, are none: a card under full load runs into its own limit always.
-    """
-    gpu = samples and samples["gpu"]
-    if not gpu:
-        return None
-    found = [
-        f"the GPU was throttled in {share:g} % of the samples ({reason})"
-        for reason, share in (gpu["throttled_pct"] or {}).items()
-        if reason != POWER_CAP
-    ]
-    if others := gpu["foreign_processes"]:
-        names = ", ".join(f"{other['name']} ({other['pid']})" for other in others)
-        found.append(f"other processes used the GPU: {names}")
-    clock = gpu["sm_clock_mhz"]
-    capped = (gpu["throttled_pct"] or {}).get(POWER_CAP)
-    if clock and not capped and clock["max"] > clock["min"] * (1 + CLOCK_SPREAD_PCT / 100):
-        found.append(f"the SM clock moved between {clock['min']:g} and {clock['max']:g} MHz")
-    # A clean run is one of which all three are known.
-    known = gpu["throttled_pct"] is not None and others is not None and clock
-    return found if found or known else None
 
 
 def _conditions(bound_by: str | None, because: str | None, samples: dict | None, log: Path) -> dict:

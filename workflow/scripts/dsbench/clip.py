@@ -4,8 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from dsbench.config_path import refuse_braces
-from dsbench.errors import BuildError
+from dsbench.errors import BuildError, refuse_braces
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
 DEMO_CLIP = "demo/sample_720p.mp4"

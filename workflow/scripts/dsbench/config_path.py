@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from dsbench.errors import BuildError
-
 # DeepStream puts the configuration's folder before a relative address as it is, and GStreamer reads all of it escaped.
 READ_AS_ESCAPES = frozenset("%#?")
 
@@ -33,11 +31,3 @@ def uri_in_config(clip: Path, config: Path) -> str:
     if not is_inside or READ_AS_ESCAPES & set(str(folder)):
         return place.as_uri()
     return f"file://{quote(os.path.relpath(place, folder))}"
-
-
-def refuse_braces(what: str, path: str | Path) -> None:
-    """Raise BuildError for a path with braces: Snakemake takes what is between them for a name to fill in."""
-    if set("{}") & set(str(path)):
-        raise BuildError(
-            f"{path}: {what} has a brace, and Snakemake fills in whatever stands between braces; rename it"
-        )

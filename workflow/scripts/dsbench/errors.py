@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class BuildError(Exception):
@@ -22,3 +23,11 @@ def closest(name: str, known: Iterable[str], place: str, most: int = 3) -> str:
     ]
     like = f"the closest: {', '.join(near)}; " if near else ""
     return f"{like}all {len(names)} are in {place}"
+
+
+def refuse_braces(what: str, path: str | Path) -> None:
+    """Raise BuildError for a path with braces: Snakemake takes what is between them for a name to fill in."""
+    if set("{}") & set(str(path)):
+        raise BuildError(
+            f"{path}: {what} has a brace, and Snakemake fills in whatever stands between braces; rename it"
+        )

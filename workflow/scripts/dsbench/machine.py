@@ -77,3 +77,13 @@ def output_of(command: list[str]) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout + done.stderr if done.returncode == 0 else None
+
+
+def banner_version(text: str) -> str | None:
+    """Return the dotted version of trtexec's banner: v101601 is 10.16.1, v8601 is 8.6.1."""
+    found = re.search(r"\[TensorRT v(\d+)\]", text)
+    if not found:
+        return None
+    number = int(found[1])
+    major, rest = divmod(number, 10_000 if number >= 100_000 else 1000)
+    return f"{major}.{rest // 100}.{rest % 100}"

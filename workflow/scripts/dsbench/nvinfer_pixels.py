@@ -9,13 +9,24 @@ import numpy as np
 
 from dsbench.errors import BuildError
 from dsbench.preprocessing import Preprocessing
-from dsbench.reference_clustering import Placement
 from dsbench.reference_preprocessing import Picture
 from dsbench.video import SourceError, decode_frames, frame_view  # before dsembed, which it makes importable
 from dsembed import native
 from dsembed.app_settings import MuxSettings
 from dsembed.declared_keys import RefusedError
 from dsembed.postprocess import mux_struct, network_struct
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a frame lies in the network's input, all in pixels; the frame's are those of the stream muxer."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    frame_width: int
+    frame_height: int
 
 
 @dataclass(frozen=True)

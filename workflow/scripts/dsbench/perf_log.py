@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from dsbench.deepstream_log import INTERRUPTED, PerfLogError, check_ended_well, warnings
+from dsbench.disturbed_run import DisturbedRunError
 
 NUMBER = r"-?[0-9.]+|inf|-?nan"
 ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
@@ -15,7 +16,7 @@ PAIR = re.compile(rf"({NUMBER}) \(({NUMBER})\)")
 AVERAGE_TOLERANCE = 0.2
 
 
-class StalledStreamError(PerfLogError):
+class StalledStreamError(PerfLogError, DisturbedRunError):
     """A run in which a stream got no frame for a whole window."""
 
 

@@ -1,24 +1,13 @@
 """nvinfer's clustering and its way from network pixels to the frame, in NumPy and in nvinfer's float32 and order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from dsbench.nvinfer_pixels import Placement
+
 NMS, NO_CLUSTERING = 2, 4
 CLASS, LEFT, TOP, WIDTH, HEIGHT, SCORE = range(6)
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where a frame lies in the network's input, all in pixels; the frame's are those of the stream muxer."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-    frame_width: int
-    frame_height: int
 
 
 def cluster(rows: np.ndarray, mode: int, thresholds: Sequence[float], nms_iou: float) -> np.ndarray:

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from dsbench.errors import BuildError
 from dsbench.gpu_devices import gpu_in_use
-from dsbench.machine import cpu, cuda_version, driver, first_line, host, output_of
+from dsbench.machine import banner_version, cpu, cuda_version, driver, first_line, host, output_of
 from dsbench.runtime import Runtime
-from dsbench.trtexec_log import banner_version
 from dsbench.video_encoder import encoder
 
 IN_IMAGE = "workflow/container/in_image"

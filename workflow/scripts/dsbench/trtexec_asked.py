@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from dsbench.machine import banner_version
 from dsbench.trtexec_command import dotted
-from dsbench.trtexec_log import LINE, SWITCHES, Measurement, TrtexecLogError, banner_version
+from dsbench.trtexec_log import LINE, SWITCHES, Measurement, TrtexecLogError
 
 # trtexec then takes 1 for every open dimension and measures that.
 SHAPE_MISSING = "Shape missing for input with dynamic shape: "

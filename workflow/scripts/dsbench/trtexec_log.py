@@ -144,16 +144,6 @@ def _check_consistent(
         )
 
 
-def banner_version(text: str) -> str | None:
-    """Return the dotted version of trtexec's banner: v101601 is 10.16.1, v8601 is 8.6.1."""
-    found = re.search(r"\[TensorRT v(\d+)\]", text)
-    if not found:
-        return None
-    number = int(found[1])
-    major, rest = divmod(number, 10_000 if number >= 100_000 else 1000)
-    return f"{major}.{rest // 100}.{rest % 100}"
-
-
 def _shapes(info: list[str]) -> dict[str, tuple[int, ...]]:
     shapes = {}
     for message in info:
