@@ -35,16 +35,17 @@ def source_text(wildcards):
 
 
 @cache
-def files_and_fault(text):
+def files_and_fault(text, listing):
     """Return the files of the source `text` on disk as the DAG first sees them, and a sentence where it is refused.
 
-    Each model asks many times. A refused one has no files: its own first job says why, and no other model waits.
+    `listing` is the model's source.json, which saves looking into an ONNX again. Each model asks many times. A refused
+    one has no files: its own first job says why, and no other model waits.
     """
     try:
         source = parse_source(text, SOURCE_FOLDERS)
         if source.is_remote:
             return (), None
-        files = tuple(str(local_folder(source) / name) for name in choose_local(source).taken)
+        files = tuple(str(local_folder(source) / name) for name in choose_local(source, listing).taken)
         for file in files:
             refuse_braces("the path of a source's file", file)
         return files, None
@@ -52,9 +53,13 @@ def files_and_fault(text):
         return (), str(error)
 
 
+def files_and_fault_of(wildcards):
+    return files_and_fault(source_text(wildcards), Path(f"models/{wildcards.model}/model/source.json"))
+
+
 def files_of_source(wildcards):
     """Return the files of a source on disk; a remote one is first looked at when its job runs."""
-    return list(files_and_fault(source_text(wildcards))[0])
+    return list(files_and_fault_of(wildcards)[0])
 
 
 # A remote revision is resolved once: no parameter but the source text makes list_source run again.
@@ -96,7 +101,7 @@ def fault_of_entry(wildcards):
         check_preprocessing(wildcards.model, entry_of(wildcards))
     except BuildError as error:
         return str(error)
-    return files_and_fault(source_text(wildcards))[1] or fault_of_labels(wildcards)
+    return files_and_fault_of(wildcards)[1] or fault_of_labels(wildcards)
 
 
 def fetch_record(wildcards):

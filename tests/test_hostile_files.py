@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from dsbench import onnx_intake
 from dsbench.errors import BuildError
 from dsbench.file_choice import IntakeError
 from dsbench.labels import label_names
@@ -202,21 +203,21 @@ PROTOBUF = [
     (b"", "0 bytes, expected an ONNX"),
     (b"\x80\x04pickle", "no sound ONNX"),
     (b"not an ONNX at all", "no sound ONNX"),
-    (bytes(100), "no sound ONNX .field number 0"),
+    (bytes(100), "no sound ONNX"),
     (number(1, 9), "it has no graph"),
-    (message(7, b"")[:1], "a number that does not end"),
-    (varint(7 << 3 | 2) + varint(1 << 40), "a field of 1099511627776 bytes where 0 are left"),
-    (varint(7 << 3 | 2) + varint((1 << 64) - 1), "bytes where 0 are left"),
-    (message(7, varint(5 << 3 | 2) + varint(1000)), "a field of 1000 bytes where 0 are left"),
-    (b"\x08" + b"\xff" * 11, "a number that does not end"),
-    (b"\x08" + b"\xff" * 9 + b"\x7f", "a number above 64 bits"),
-    (varint(7 << 3 | 3), "wire type 3"),
-    (varint(7 << 3 | 6), "wire type 6"),
-    (number(7, 1), "is not a message"),
-    (varint(7 << 3 | 1) + b"\0", "a number that is cut off"),
-    (nested(40), "nested deeper than 64"),
-    (nested(3000), "nested deeper than 64"),
-    (message(7, b"\x50\x00" * 3_100_000), "more fields than a model has"),
+    (message(7, b"")[:1], "no sound ONNX"),
+    (varint(7 << 3 | 2) + varint(1 << 40), "no sound ONNX"),
+    (varint(7 << 3 | 2) + varint((1 << 64) - 1), "no sound ONNX"),
+    (message(7, varint(5 << 3 | 2) + varint(1000)), "no sound ONNX"),
+    (b"\x08" + b"\xff" * 11, "no sound ONNX"),
+    (b"\x08" + b"\xff" * 9 + b"\x7f", "it has no graph"),
+    (varint(7 << 3 | 3), "no sound ONNX"),
+    (varint(7 << 3 | 6), "no sound ONNX"),
+    (number(7, 1), "it has no graph"),
+    (varint(7 << 3 | 1) + b"\0", "no sound ONNX"),
+    (nested(40), "no sound ONNX .Exceeded .*MaxDepth"),
+    (nested(3000), "no sound ONNX .Exceeded .*MaxDepth"),
+    (message(7, b"\x0a\x00" * 3_100_000), "more parts than a model has"),
     (onnx(tensor(raw=bytes(8))), "has 8 bytes, its shape needs 16"),
     (onnx(tensor(raw=b"")), "has 0 bytes, its shape needs 16"),
     (onnx(tensor(dims=(-2, 2), raw=bytes(16))), "a dimension of -2"),
@@ -420,6 +421,20 @@ def test_files_of_the_hub_clients_cache_may_be_links_to_its_blobs(tmp_path):
     for number_, name in enumerate(layout()):
         (snapshot / name).symlink_to(f"../../blobs/{number_}")
     assert fetch(snapshot)[0] == snapshot
+
+
+def test_a_file_that_grows_when_it_is_parsed_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_intake, "SPARE_BYTES", 64 << 20)
+    path = write(tmp_path, {"model.onnx": message(7, b"\x0a\x00" * 2_900_000)}) / "model.onnx"
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(IntakeError, match=r"model\.onnx: no sound ONNX \(Arena alloc failed\)"):
+        choose_local(parse_source(str(path)))
+    assert resource.getrlimit(resource.RLIMIT_AS) == limits
+
+
+def test_names_that_are_no_utf_8_are_refused_or_harmless(tmp_path):
+    content = onnx(tensor(name=b"\xff\xfe", external=[(b"location", b"\xff.data")]))
+    refuse(tmp_path, layout(model__onnx=content), "characters that are refused")
 
 
 def test_bombs_cost_no_memory(tmp_path):

@@ -1,5 +1,10 @@
+import json
+import os
+import time
+
 import pytest
 
+from dsbench import local_source
 from dsbench.errors import BuildError
 from dsbench.fetched_source import read_fetched, write_fetched
 from dsbench.file_choice import IntakeError, choose_files
@@ -155,6 +160,37 @@ def test_a_lone_onnx_takes_its_data_and_labels_and_nothing_else(tmp_path):
         {"m.onnx": model, "m.data": bytes(16), "labels.txt": b"a\n", "n.onnx": b"", "config.json": b"{}"},
     )
     assert choose_local(parse_source(str(tmp_path / "m.onnx"))).taken == ("labels.txt", "m.data", "m.onnx")
+
+
+def test_an_onnx_that_has_not_changed_since_it_was_listed_is_not_looked_into_again(tmp_path, monkeypatch):
+    model = onnx(tensor(external={"location": "m.data"}))
+    folder = write(tmp_path / "m", {"m.onnx": model, "m.data": bytes(16), "n.data": bytes(16)})
+    source, listing = parse_source(str(folder)), tmp_path / "source.json"
+    taken = ("m.data", "m.onnx")
+    assert choose_local(source, listing).taken == taken
+    listing.write_text(json.dumps(list_source(source)))
+    looked_into = []
+    monkeypatch.setattr(local_source, "external_names", lambda path: looked_into.append(path) or ["n.data"])
+    assert choose_local(source, listing).taken == taken
+    (folder / "m.data").rename(folder / "elsewhere")
+    with pytest.raises(IntakeError, match=r"its external data m\.data is missing"):
+        choose_local(source, listing)
+    assert not looked_into
+    # One that is older and as long, and was moved here now.
+    other = write(tmp_path, {"other": model}) / "other"
+    os.utime(other, (0, 0))
+    time.sleep(0.02)
+    other.rename(folder / "m.onnx")
+    assert choose_local(source, listing).taken == ("m.onnx", "n.data")
+    assert looked_into == [folder / "m.onnx"]
+
+
+def test_what_is_listed_of_another_source_is_not_believed(tmp_path):
+    for name, data in (("a", "a.data"), ("b", "b.data")):
+        write(tmp_path / name, {"m.onnx": onnx(tensor(external={"location": data})), data: bytes(16)})
+    listing = tmp_path / "source.json"
+    listing.write_text(json.dumps(list_source(parse_source(str(tmp_path / "a")))))
+    assert "b.data" in choose_local(parse_source(str(tmp_path / "b")), listing).taken
 
 
 def test_record_of_fetched_files_notices_that_one_is_gone(tmp_path):

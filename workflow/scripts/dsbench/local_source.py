@@ -1,14 +1,17 @@
 """A source on disk: a folder in Hugging Face layout, or a lone ONNX with what belongs to it."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from dsbench.file_choice import Choice, choose_files
 from dsbench.file_hashes import sha256_of
 from dsbench.intake import check_regular, judge_folder
-from dsbench.onnx_external_data import external_names_on_disk
+from dsbench.onnx_external_data import external_names, require_on_disk
+from dsbench.read_once import read_once
 from dsbench.remote_file import RemoteFile
 from dsbench.source import Source, SourceError
+from dsbench.whole_file import read_json
 
 DEEPEST = 2
 MOST_FILES = 20_000
@@ -22,27 +25,52 @@ def local_folder(source: Source) -> Path:
     return path if source.kind == "folder" else path.parent
 
 
-def choose_local(source: Source) -> Choice:
-    """Return the names to take below the source's folder; weights are not read, only ONNX files are looked into."""
+def choose_local(source: Source, listing: Path | None = None) -> Choice:
+    """Return the names to take below the source's folder; weights are not read, only ONNX files are looked into.
+
+    `listing` is where the source's source.json is or will be: an ONNX as old as that is not looked into again.
+    """
     folder = local_folder(source)
     if source.kind == "folder":
         choice = choose_files(_names_below(folder), source.text)
     else:
         beside = [name for name in BESIDE if (folder / name).is_file()]
         choice = Choice((Path(source.name).name, *beside), {})
-    external = [
-        f"{Path(name).parent.as_posix()}/{other}".removeprefix("./")
-        for name in choice.taken
-        if name.lower().endswith(".onnx")
-        for other in _external(folder, name)
-    ]
-    left = {name: reason for name, reason in choice.left.items() if name not in external}
-    return Choice(tuple(sorted({*choice.taken, *external})), left)
+    others = {
+        (Path(name).parent / other).as_posix()
+        for name, names in external_of(source, choice.taken, listing).items()
+        for other in names
+    }
+    left = {name: reason for name, reason in choice.left.items() if name not in others}
+    return Choice(tuple(sorted({*choice.taken, *others})), left)
 
 
-def _external(folder: Path, name: str) -> list[str]:
-    check_regular(folder / name, folder)
-    return external_names_on_disk(folder / name)
+def external_of(source: Source, taken: Iterable[str], listing: Path | None = None) -> dict[str, list[str]]:
+    """Return for each ONNX in `taken` the external files that it names, beside it; all of them are there.
+
+    An ONNX that has not changed since the `listing` was made is not looked into.
+    """
+    folder, found = local_folder(source), {}
+    for name in taken:
+        if name.lower().endswith(".onnx"):
+            path = folder / name
+            check_regular(path, folder)
+            known = _recorded(source, path, name, listing) if listing and listing.is_file() else None
+            found[name] = external_names(path) if known is None else known
+            require_on_disk(path, found[name])
+    return found
+
+
+def _recorded(source: Source, path: Path, name: str, listing: Path) -> list[str] | None:
+    """Return what the listing says of an ONNX, None where that may no longer be true."""
+    state = path.stat()
+    document = read_once(read_json, listing)
+    sizes = {file["name"]: file["bytes"] for file in document["files"]}
+    # Unlike the time of change, ctime also tells an old file that was moved or copied here since.
+    is_older = state.st_ctime_ns < listing.stat().st_mtime_ns
+    if document["source"] == source.text and is_older and sizes.get(name) == state.st_size:
+        return document.get("external", {}).get(name)
+    return None
 
 
 def _names_below(folder: Path) -> list[str]:
@@ -57,7 +85,7 @@ def _names_below(folder: Path) -> list[str]:
 
 
 def list_local(source: Source) -> dict:
-    """Return `files` (RemoteFile with SHA-256, of those taken), `left` and what a local source has no word of.
+    """Return `files` (RemoteFile with SHA-256, of those taken), `external` of each ONNX, `left`, and None for the rest.
 
     The files are there already, so they are judged before anything is written.
     """
@@ -66,4 +94,5 @@ def list_local(source: Source) -> dict:
     files = []
     for name in choice.taken:
         files.append(RemoteFile(name, (folder / name).stat().st_size, sha256_of(folder / name)))
-    return {"revision": None, "license": None, "files": files, "left": choice.left}
+    external = external_of(source, choice.taken)
+    return {"revision": None, "license": None, "files": files, "external": external, "left": choice.left}

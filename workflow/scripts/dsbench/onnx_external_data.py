@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from dsbench.file_choice import PICKLE_SUFFIXES, IntakeError, is_safe_name, printable
 from dsbench.foreign_files import what_to_do
 from dsbench.onnx_intake import External, read_external
+from dsbench.read_once import read_once
 
 MODEL_SUFFIXES = (".onnx", ".json", ".safetensors")
 # Raw numbers are often called .bin; nothing unpickles them.
@@ -16,15 +17,13 @@ REFUSED_SUFFIXES = tuple(suffix for suffix in PICKLE_SUFFIXES if suffix != ".bin
 
 def external_names(onnx: Path) -> list[str]:
     """Return the names of the external files of an ONNX, relative to its folder; refuse unsafe ones."""
-    return sorted({_checked_name(entry, onnx) for entry in read_external(onnx)})
+    return sorted({_checked_name(entry, onnx) for entry in read_once(read_external, onnx)})
 
 
-def external_names_on_disk(onnx: Path) -> list[str]:
-    """Return the same names where all of the files are there; else raise IntakeError naming the missing one."""
-    names = external_names(onnx)
+def require_on_disk(onnx: Path, names: Iterable[str]) -> None:
+    """Raise IntakeError for the first of the external files `names` of `onnx` that is missing or no plain file."""
     for name in names:
         _regular_size(onnx, name)
-    return names
 
 
 def _checked_name(entry: External, onnx: Path) -> str:
@@ -49,7 +48,7 @@ def check_external_data(onnx: Path, names_allowed: Iterable[str] | None = None) 
     Raises IntakeError for links, pipes, devices, and for tensors beyond the end of their file.
     """
     sizes: dict[str, int] = {}
-    for entry in read_external(onnx):
+    for entry in read_once(read_external, onnx):
         name = _checked_name(entry, onnx)
         if name not in sizes:
             if names_allowed is not None and name not in set(names_allowed):
@@ -71,9 +70,8 @@ def check_external_data(onnx: Path, names_allowed: Iterable[str] | None = None) 
 
 def _missing(onnx: Path, name: str) -> str:
     """Return a sentence that names the missing file, and those that may be it under another name."""
-    ends = max(
-        e.offset + (e.tensor_bytes or 0) for e in read_external(onnx) if _checked_name(e, onnx) == name
-    )
+    entries = read_once(read_external, onnx)
+    ends = max(e.offset + e.tensor_bytes for e in entries if _checked_name(e, onnx) == name)
     others = [
         file.name
         for file in sorted(onnx.parent.iterdir())

@@ -22,11 +22,14 @@ def list_source(source: Source) -> dict:
     """Return the content of source.json.
 
     `files` are taken, `left` gives the reason for each that is not (external data of an ONNX is taken once
-    the ONNX has been read). The revision of a remote source is a commit hash or an NGC version.
+    the ONNX has been read), `external` names that of each ONNX on disk. The revision of a remote source is a commit
+    hash or an NGC version.
     """
     if not source.is_remote:
         listing = list_local(source)
-        return _document(source, listing, listing["files"], listing["left"])
+        return _document(source, listing, listing["files"], listing["left"]) | {
+            "external": listing["external"]
+        }
     listing = (hub.list_repository if source.kind == "huggingface" else ngc_fetch.list_model)(source)
     choice = choose_remote(source, [file.name for file in listing["files"]])
     taken = [file for file in listing["files"] if file.name in choice.taken]
