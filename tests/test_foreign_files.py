@@ -72,6 +72,12 @@ def test_broken_json_is_a_text_as_expected_and_the_place_is_told(tmp_path):
         check_folder(tmp_path, layout())
 
 
+def test_pointer_to_safetensors_is_named_without_the_number_its_first_bytes_would_be(tmp_path):
+    write(tmp_path, layout(model__safetensors=POINTER))
+    with pytest.raises(BuildError, match=rf"^model\.safetensors: no sound safetensors file: it is a {LFS}"):
+        check_folder(tmp_path, layout())
+
+
 def test_broken_onnx_of_no_known_kind_keeps_its_own_words(tmp_path):
     write(tmp_path, {"model.onnx": onnx(tensor(raw=bytes(16)))[:-9]})
     with pytest.raises(BuildError, match=r"no sound ONNX \(.*\); fetch or export it again\.$"):

@@ -35,7 +35,7 @@ def what_to_do(path: Path, otherwise: str = "fetch or export it again", is_text:
     That it is text tells nothing where `is_text` says that a text was expected.
     """
     if path.stat().st_size == 0:
-        return f"it is an empty file; {otherwise}"
+        return f"it is an empty file (0 bytes); {otherwise}"
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
     head = head.removeprefix(b"\xef\xbb\xbf")
