@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
+
+import psutil
 
 Made = TypeVar("Made")
 
@@ -18,5 +18,4 @@ def with_memory_growth(make: Callable[[], Made]) -> tuple[Made, int]:
 
 
 def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return psutil.Process().memory_info().rss

@@ -5,10 +5,11 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from threading import Thread
 
-from dsbench.process_identity import ProcessIdentity, stat_fields
+import psutil
+
+from dsbench.process_identity import ProcessIdentity, session_of
 
 VARIABLE = "DSBENCH_CALLER"
 INTERVAL_S = 0.2
@@ -38,8 +39,9 @@ def die_with_parent() -> None:
 
 def descendants(pid: int) -> set[int]:
     """Return the processes that `pid` started, that those started, and the members of their sessions."""
-    fields = {int(path.name): stat_fields(int(path.name)) for path in Path("/proc").glob("[0-9]*")}
-    relatives = {child: {int(found[1]), int(found[3])} for child, found in fields.items() if found}
+    relatives = {
+        each.pid: {each.info["ppid"], session_of(each.pid)} for each in psutil.process_iter(["ppid"])
+    }
     family: set[int] = set()
     while grown := {child for child, of in relatives.items() if of & (family | {pid})} - family - {pid}:
         family |= grown

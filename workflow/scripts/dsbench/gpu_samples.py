@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable
 
+from dsbench.process_identity import session_of
+
 try:
     import pynvml
 except ImportError:
@@ -92,8 +94,8 @@ class Gpu:
         }
 
     def _foreign(self, pids: list[int], session: int) -> dict[int, str]:
-        others = [pid for pid in pids if pid in self._before or _session_of(pid) != session]
-        unseen = [pid for pid in others if pid not in self._before and _session_of(pid) is None]
+        others = [pid for pid in pids if pid in self._before or session_of(pid) != session]
+        unseen = [pid for pid in others if pid not in self._before and session_of(pid) is None]
         if len(others) == len(pids) and unseen:
             # In a container NVML names processes by the host's ids: the first new one is the tool itself.
             others.remove(unseen[0])
@@ -136,10 +138,3 @@ def _ask(question: Callable, missing=None):
         return question()
     except (pynvml.NVMLError, UnicodeDecodeError):
         return missing
-
-
-def _session_of(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except (ProcessLookupError, PermissionError):
-        return None

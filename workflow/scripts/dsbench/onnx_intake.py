@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from dsbench.file_choice import IntakeError
 from dsbench.foreign_files import what_to_do
 
@@ -75,9 +77,8 @@ def read_external(path: Path) -> list[External]:
 @contextmanager
 def _bounded_memory(more_bytes: int) -> Iterator[None]:
     """Let this process grow by `more_bytes` at most; protobuf then fails where it would take more."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    allowed = pages * resource.getpagesize() + more_bytes
+    allowed = psutil.Process().memory_info().vms + more_bytes
     # The parser holds Python's lock, so that no other thread meets the limit.
     resource.setrlimit(resource.RLIMIT_AS, (allowed if soft < 0 else min(soft, allowed), hard))
     try:

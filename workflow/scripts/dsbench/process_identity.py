@@ -6,6 +6,8 @@ import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -50,16 +52,21 @@ class ProcessIdentity:
 
 def start_ticks(pid: int) -> int | None:
     """Return when process `pid` started, in clock ticks after boot; None for one that has ended."""
-    fields = stat_fields(pid)
-    return None if fields is None or fields[0] in "ZX" else int(fields[19])
-
-
-def stat_fields(pid: int) -> list[str] | None:
-    """Return what /proc says of process `pid` from its state on: state, parent, group, session, …"""
     try:
-        # The name before may have spaces and parentheses of its own.
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        # psutil adds the time of boot, which follows the clock; who a process is must not.
+        return round((process.create_time() - psutil.boot_time()) * os.sysconf("SC_CLK_TCK"))
+    except psutil.NoSuchProcess:
+        return None
+
+
+def session_of(pid: int) -> int | None:
+    """Return the process session that `pid` is of; None for one that has ended or may not be asked."""
+    try:
+        return os.getsid(pid)
+    except (ProcessLookupError, PermissionError):
         return None
 
 
