@@ -2,7 +2,7 @@
 
 import shutil
 
-from dsbench.build_lock import BuildLock
+from dsbench.locks import BuildLock
 from dsbench.call_options import runs_jobs, settings_of
 from dsbench.caller import announce_caller
 from dsbench.file_times import bring_back, emptied

@@ -11,7 +11,7 @@ def main() -> None:
     """Take the lock of the device and folder in the arguments, as the user id in the third."""
     # The user may not reach the project's folder, so everything is loaded before.
     sys.path.insert(0, str(LIBRARY))
-    from dsbench.device_lock import DeviceLock
+    from dsbench.locks import DeviceLock
 
     device, directory, *user = sys.argv[1:]
     if user:

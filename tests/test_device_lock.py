@@ -1,5 +1,6 @@
 """One job at a time on a device of this host, whoever started it and however it ended."""
 
+import fcntl
 import json
 import os
 import signal
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dsbench import device_lock
-from dsbench.device_lock import DeviceLock, LockError, lock_directory, process_identity
+from dsbench import locks
+from dsbench.locks import DeviceLock, LockError, lock_directory
+from dsbench.process_identity import start_ticks
 
 USER = Path(__file__).parent / "device_user.py"
 NOBODY = "65534"
@@ -49,8 +51,8 @@ def test_lock_is_one_process_s_until_it_lets_go(directory, other):
     assert said == ["mine", "after None"]
     lock = DeviceLock("GPU-1", directory)
     assert not lock.take("mine.log")
-    assert (lock.holder.pid, lock.holder.job) == (process.pid, "/jobs/of/nobody.log")
-    assert not lock.holder.has_ended()
+    assert (lock.holder.process.pid, lock.holder.job) == (process.pid, "/jobs/of/nobody.log")
+    assert lock.holder.process.is_alive()
     assert f"process {process.pid} on " in lock.holder.told() and "(0 min)" in lock.holder.told()
     assert DeviceLock("GPU-2", directory).take("mine.log")
     process.communicate()
@@ -63,7 +65,7 @@ def test_lock_of_a_killed_owner_is_taken_over_and_the_owner_named(directory, oth
     process.wait()
     lock = DeviceLock("GPU-1", directory)
     assert lock.take("mine.log")
-    assert lock.dead.pid == process.pid and lock.dead.has_ended()
+    assert lock.dead.process.pid == process.pid and lock.dead.process.is_alive() is False
     lock.release()
     again = DeviceLock("GPU-1", directory)
     assert again.take("mine.log") and again.dead is None
@@ -73,11 +75,12 @@ def test_process_of_the_same_id_is_not_the_owner(directory):
     lock = DeviceLock("GPU-1", directory)
     lock.take("mine.log")
     facts = json.loads(lock.path.read_text())
-    assert facts["process"] == process_identity(os.getpid())
-    lock.path.write_text(json.dumps(facts | {"process": facts["process"] + "1"}))
+    assert facts["process"]["pid"] == os.getpid()
+    earlier = facts["process"] | {"started": facts["process"]["started"] - 1}
+    lock.path.write_text(json.dumps(facts | {"process": earlier}))
     second = DeviceLock("GPU-1", directory)
     assert not second.take("mine.log")
-    assert second.holder.has_ended()
+    assert second.holder.process.is_alive() is False
 
 
 def test_what_the_owner_started_keeps_the_lock_it_inherited(directory):
@@ -165,15 +168,15 @@ def test_what_is_no_lock_is_refused_and_left_alone(directory, tmp_path, trap):
 
 
 def test_file_that_was_removed_and_made_anew_is_not_two_locks(directory, monkeypatch):
-    held, flock = DeviceLock("GPU-1", directory), device_lock.fcntl.flock
+    held, flock = DeviceLock("GPU-1", directory), fcntl.flock
 
     def removed_meanwhile(*arguments):
         flock(*arguments)
         held.path.unlink()
 
-    monkeypatch.setattr(device_lock.fcntl, "flock", removed_meanwhile)
+    monkeypatch.setattr(fcntl, "flock", removed_meanwhile)
     assert not held.take("mine.log")
-    monkeypatch.setattr(device_lock.fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "flock", flock)
     assert held.take("mine.log")
 
 
@@ -184,7 +187,8 @@ def test_words_of_another_user_do_no_harm(directory, other):
     lock.path.write_text(json.dumps(facts | {"job": "x\x1b[2J\ny"}))
     assert not lock.take("mine.log")
     assert lock.holder.told().endswith("for x?[2J?y")
-    for nonsense in ("", "{", "[]", '{"user": 1}', json.dumps(facts | {"since": "now"})):
+    nobody = json.dumps(facts | {"process": facts["process"] | {"pid": -1}})
+    for nonsense in ("", "{", "[]", '{"user": 1}', json.dumps(facts | {"since": "now"}), nobody):
         lock.path.write_text(nonsense)
         assert not lock.take("mine.log")
         assert lock.holder is None
@@ -194,7 +198,7 @@ def test_directory_is_the_one_where_all_users_may_write(tmp_path, monkeypatch):
     monkeypatch.delenv("GPU_LOCK_DIRECTORY")
     own, shared = tmp_path / "run", tmp_path / "tmp"
     own.mkdir(mode=0o755)
-    monkeypatch.setattr(device_lock, "DIRECTORIES", (own, shared))
+    monkeypatch.setattr(locks, "DIRECTORIES", (own, shared))
     with pytest.raises(LockError, match="neither is a directory where all users may write"):
         lock_directory()
     shared.mkdir()
@@ -207,7 +211,7 @@ def test_directory_is_the_one_where_all_users_may_write(tmp_path, monkeypatch):
 def test_zombie_owner_has_ended():
     process = subprocess.Popen(["true"])
     deadline = time.monotonic() + 10
-    while process_identity(process.pid) is not None and time.monotonic() < deadline:
+    while start_ticks(process.pid) is not None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert process_identity(process.pid) is None
+    assert start_ticks(process.pid) is None
     process.wait()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dsbench import measuring_device
-from dsbench.device_lock import DeviceLock
+from dsbench.locks import DeviceLock
 from dsbench.tool_run import run_tool
 
 PROJECT = Path(__file__).parents[1]
@@ -137,7 +137,9 @@ def test_job_whose_gpu_was_left_by_a_killed_one_goes_on_and_says_so(host):
     assert lock.take("/home/anna/logs/build.log")
     facts = json.loads(lock.path.read_text())
     lock.release()
-    lock.path.write_text(json.dumps(facts | {"process": "another boot:1", "user": "anna"}))
+    lock.path.write_text(
+        json.dumps(facts | {"process": facts["process"] | {"boot": "another"}, "user": "anna"})
+    )
     process = start(host, "m0_b4.engine", gpus=1)
     text = process.communicate()[0]
     assert process.returncode == 0
@@ -180,7 +182,7 @@ def test_gpu_of_a_killed_job_is_free_since_its_tool_ends_with_it(host):
     log, lock = host / "logs/m0_b4.log", DeviceLock("GPU-0")
     assert eventually(lambda: log.is_file() and "# device: " in log.read_text())
     assert not lock.take("test.log")
-    os.kill(lock.holder.pid, signal.SIGKILL)
+    os.kill(lock.holder.process.pid, signal.SIGKILL)
     assert eventually(lambda: lock.take("test.log"))
     assert lock.dead.job == str(log)
     process.communicate()

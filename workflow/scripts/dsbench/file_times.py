@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dsbench.build_lock import file_system_time
-
 # A second clock, as of a file server, may be ahead by a little all the time.
 TOLERANCE_S = 5
 STEP_NS = 1_000_000
@@ -60,3 +58,14 @@ def _files(folders: list[Path]) -> Iterator[tuple[str, os.stat_result]]:
 
 def _is_environment(path: str) -> bool:
     return os.path.isfile(os.path.join(os.path.dirname(path), "pyvenv.cfg"))
+
+
+def file_system_time(directory: Path) -> float:
+    """Return the time that the file system of `directory` gives to a file written now, in seconds."""
+    probe = directory / f".clock-{os.getpid()}"
+    probe.touch()
+    try:
+        os.utime(probe)
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink()

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dsbench.core_share import keep_to_share
-from dsbench.device_lock import DeviceLock
 from dsbench.engine_passport import built_with
 from dsbench.gpu_devices import usable_gpus
+from dsbench.locks import DeviceLock
 from dsbench.tool_run import inherit, report_progress
 
 POLL_S = 0.2
@@ -70,5 +70,9 @@ def _first_free(locks: dict[str, DeviceLock], names: dict[str, str], job: str) -
 def _held_by(lock: DeviceLock) -> str:
     if lock.holder is None:
         return f"a process that does not say who it is ({lock.path})"
-    ended = "; that process has ended, something it started has not" if lock.holder.has_ended() else ""
+    ended = (
+        "; that process has ended, something it started has not"
+        if lock.holder.process.is_alive() is False
+        else ""
+    )
     return f"{lock.holder.told()}{ended}"

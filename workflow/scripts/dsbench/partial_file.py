@@ -13,6 +13,8 @@ import socket
 import time
 from pathlib import Path
 
+from dsbench.process_identity import start_ticks
+
 # Longer than NFS may show an old size and time of a file that another host writes (acregmax, 60 s).
 STALL_S = 90.0
 POLL_S = 0.5
@@ -43,7 +45,7 @@ def claim(folder: Path, key: str, destination: Path, say) -> Path | None:
 
 def _may_be_written(path: Path, seen: dict[Path, tuple]) -> bool:
     owner = OWNER.search(path.name)
-    if owner and owner[2] == socket.gethostname() and not _is_running(int(owner[1])):
+    if owner and owner[2] == socket.gethostname() and start_ticks(int(owner[1])) is None:
         return False
     try:
         state = path.stat()
@@ -53,16 +55,6 @@ def _may_be_written(path: Path, seen: dict[Path, tuple]) -> bool:
     if path not in seen or seen[path][0] != mark:
         seen[path] = (mark, now)
     return now - seen[path][1] < STALL_S
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _take_over(others: list[Path], own: Path) -> None:
