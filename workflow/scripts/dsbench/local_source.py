@@ -63,12 +63,12 @@ def external_of(source: Source, taken: Iterable[str], listing: Path | None = Non
 
 def _recorded(source: Source, path: Path, name: str, listing: Path) -> list[str] | None:
     """Return what the listing says of an ONNX, None where that may no longer be true."""
-    state = path.stat()
     document = read_once(read_json, listing)
     sizes = {file["name"]: file["bytes"] for file in document["files"]}
-    # Unlike the time of change, ctime also tells an old file that was moved or copied here since.
-    is_older = state.st_ctime_ns < listing.stat().st_mtime_ns
-    if document["source"] == source.text and is_older and sizes.get(name) == state.st_size:
+    # Unlike mtime, ctime also tells an old file, or a link to one, that was put here since.
+    put_here_ns = max(path.stat().st_ctime_ns, path.lstat().st_ctime_ns)
+    is_same = put_here_ns < listing.stat().st_mtime_ns and sizes.get(name) == path.stat().st_size
+    if is_same and document["source"] == source.text:
         return document.get("external", {}).get(name)
     return None
 
