@@ -23,6 +23,9 @@ test: .venv/test.txt system lint
 soak: .venv/test.txt system
 	$(BIN)/python -m pytest tests/soak
 
+# Without strace the test of which files each job opens is skipped.
+test soak: WISHED := strace
+
 lint: .venv/test.txt
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -30,7 +33,7 @@ lint: .venv/test.txt
 	$(BIN)/snakemake --lint
 
 system:
-	@sh envs/install_system_packages.sh
+	@sh envs/install_system_packages.sh $(WISHED)
 
 # The stamps hold the lock they were installed from, so a changed lock installs again.
 .venv/workflow.txt: envs/workflow.lock

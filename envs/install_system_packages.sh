@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the Debian or Ubuntu packages the build needs, only those whose program is missing.
+# Installs the Debian or Ubuntu packages the build needs, only those whose program is missing. Its arguments are
+# programs that are wished for too, whose packages have their names.
 set -eu
 
 missing=""
@@ -26,6 +27,10 @@ font fonts-wqy-microhei /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
 font fonts-noto-core /usr/share/fonts/truetype/noto/NotoSansDevanagari-Regular.ttf
 font fonts-symbola /usr/share/fonts/truetype/ancient-scripts/Symbola_hint.ttf
 
+for program; do
+    command -v "$program" >/dev/null 2>&1 || wished="$wished $program"
+done
+
 [ -n "$missing$wished" ] || exit 0
 
 give_up() { # give_up REASON: what is only wished for stops nobody
@@ -33,7 +38,7 @@ give_up() { # give_up REASON: what is only wished for stops nobody
         echo "ERROR this machine lacks$missing (Debian's names): $1" >&2
         exit 1
     fi
-    echo "WARNING this machine lacks fonts for scripts other than Latin,$wished (Debian's names): $1" >&2
+    echo "WARNING this machine lacks what is only wished for,$wished (Debian's names): $1" >&2
     exit 0
 }
 
@@ -41,7 +46,7 @@ command -v apt-get >/dev/null 2>&1 || give_up "no apt-get here; install them, th
 if [ "$(id -u)" -eq 0 ]; then
     as_root=""
 elif command -v sudo >/dev/null 2>&1; then
-    # For fonts alone nobody is asked for a password.
+    # For these alone nobody is asked for a password.
     as_root="sudo"
     [ -n "$missing" ] || as_root="sudo -n"
 else

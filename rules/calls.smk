@@ -17,7 +17,8 @@ if workflow.is_main_process and "--no-hooks" in sys.argv:
 
 announce_caller()
 RECORDS = Path(".snakemake")
-RUNS_JOBS = runs_jobs(settings_of(sys.argv[1:])) if workflow.is_main_process else True
+CALL = settings_of(sys.argv[1:]) if workflow.is_main_process else None
+RUNS_JOBS = CALL is None or runs_jobs(CALL)
 TREES = [Path("models"), Path("build")]
 
 # Snakemake compares times of change as soon as it makes the DAG. A dry run writes nothing.

@@ -42,6 +42,15 @@ def chain_build_logs(wildcards):
     return [f"{folder}/build_b{batch}.log" for batch in doubling(wildcards.model).known_batches()]
 
 
+def half_accuracies(wildcards):
+    """Return what was measured of each ONNX in half precision that an engine is built from; [] where none is."""
+    if not PRECISION.needs_half_onnx:
+        return []
+    batches = doubling(wildcards.model).known_batches()
+    named = [Wildcards(fromdict={"model": wildcards.model, "batch": batch}) for batch in batches]
+    return sorted({engine_onnx(each).removesuffix(".onnx") + ".json" for each in named})
+
+
 def max_engine(wildcards):
     """Return the engine of MAX_BS with its passport; [] until MAX_BS is decided."""
     decision = doubling(wildcards.model).decision()

@@ -38,6 +38,7 @@ rule collect_data:
         measured=lambda wildcards: chain_logs(wildcards) + run_logs(wildcards),
         builds=chain_build_logs,
         engines=chain_engines,
+        half_accuracies=half_accuracies,
         preflight="build/toolchain/preflight.md",
         provenance="models/{model}/model/provenance.json",
         config="models/{model}/config/config.json",
@@ -83,7 +84,6 @@ rule collect_data:
 rule keep_history:
     input:
         data="models/{model}/reports/benchmark_data.json",
-        schema=DATA_SCHEMA,
         facts=RUNNER_FACTS,
     output:
         # Only ever added to, so it stays where it is while the job runs.
@@ -104,7 +104,6 @@ rule keep_history:
 rule draw_chart:
     input:
         data="models/{model}/reports/benchmark_data.json",
-        schema=DATA_SCHEMA,
     output:
         "models/{model}/reports/charts/{chart}.png",
     log:
@@ -124,7 +123,6 @@ rule render_markdown:
         data="models/{model}/reports/benchmark_data.json",
         since="models/{model}/reports/since_last_toolchain.json",
         template=TEMPLATES / "benchmark_report.md.j2",
-        schema=DATA_SCHEMA,
     output:
         "models/{model}/reports/benchmark_report.md",
     log:

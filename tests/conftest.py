@@ -1,9 +1,11 @@
 import os
+import shutil
+import subprocess
 
 import pytest
 
 from exported_families import write_zoo
-from workflow_run import REPORT, copied, snakemake
+from workflow_run import REPORT, copied, snakemake, traced
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -13,10 +15,18 @@ def own_locks(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory):
+def trace(tmp_path_factory):
+    """The file that tells what each process of the main job opened and started, None without a strace that may."""
+    file = tmp_path_factory.mktemp("trace") / "strace.txt"
+    may = shutil.which("strace") and subprocess.run([*traced(file), "true"], check=False).returncode == 0
+    return file if may else None
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, trace):
     """The main job, done once on the embedded runtime with short measurements; never changed by a test."""
     directory = tmp_path_factory.mktemp("main_job")
-    done = snakemake(directory, REPORT)
+    done = snakemake(directory, REPORT, under=traced(trace) if trace else ())
     assert done.returncode == 0, done.stdout[-8000:]
     return directory
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.report_data import ReportDataError
 from dsbench.report_markdown import render_markdown
 
 EXAMPLE = Path(__file__).parent / "data" / "benchmark_data.json"
@@ -214,12 +213,6 @@ def test_tables_are_not_interrupted_by_blank_lines(data):
 def test_no_placeholder_is_left(data):
     for report in (render_markdown(data), render_markdown(slow(data))):
         assert not re.search(r"\(fill|TODO|N/A|None|nan\b|\{\{|\{%", report)
-
-
-def test_a_missing_value_makes_no_report(data):
-    data["runtime"]["name"] = None
-    with pytest.raises(ReportDataError, match=r"runtime\.name"):
-        render_markdown(data)
 
 
 def test_source_files_stand_with_size_and_hash_beside_revision_and_licence(data):

@@ -18,10 +18,13 @@ deepstream: {{interval_s: 1, windows: 3, timeout_s: 120}}
 """
 
 
-def snakemake(directory, *arguments, env=None, config=""):
-    """Return the finished process of `snakemake ARGUMENTS` run in `directory` with `config` over the default."""
+def snakemake(directory, *arguments, env=None, config="", under=()):
+    """Return the finished process of `snakemake ARGUMENTS` run in `directory` with `config` over the default.
+
+    `under` are the words of a command that runs it.
+    """
     return subprocess.run(
-        command(directory, *arguments, config=config),
+        [*under, *command(directory, *arguments, config=config)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -43,6 +46,26 @@ def command(directory, *arguments, config=""):
         *([] if PROFILE in arguments else ["--cores", "2", PROFILE, str(PROJECT / "profiles/default")]),
         *arguments,
         *("--configfile", str(overlay)),
+    ]
+
+
+def traced(file):
+    """Return the words of a strace that writes to `file` which files each process opens and which it starts."""
+    calls = "trace=?open,openat,?openat2,?creat,execve,?clone,?clone3,?fork,?vfork"
+    return [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-q",
+        "-y",
+        "-s",
+        "4096",
+        "-e",
+        calls,
+        "-e",
+        "signal=none",
+        "-o",
+        str(file),
     ]
 
 

@@ -10,7 +10,7 @@ from dsbench.rule_script import explained
 from dsbench.whole_file import copy_whole, read_json, write_whole
 
 with explained(snakemake.log[0]):
-    folder = ModelFolder.of(snakemake.input.files, block=snakemake.params.preprocessing).judged()
+    folder = ModelFolder.of(snakemake.input.files, block=snakemake.params.preprocessing)
     config = folder.file("config.json")
     output = Path(snakemake.output[0])
     if folder.has_config:

@@ -18,7 +18,7 @@ with explained(snakemake.log[0]):
         snakemake.input.files,
         labels=Path(labels[0]) if labels else None,
         block=snakemake.params.preprocessing,
-    ).judged()
+    )
     report_progress(f"making an ONNX of {source.path}; the log is {snakemake.log[0]}")
     clean = clean_onnx(
         source,

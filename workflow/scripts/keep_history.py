@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from dsbench.report_data import read_data
 from dsbench.rule_script import explained
 from dsbench.toolchain_difference import toolchain_difference
 from dsbench.toolchain_history import append_entry, history_entry, last_other
@@ -11,7 +10,7 @@ from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
     facts = {Path(file).stem: read_json(file) for file in snakemake.input.facts}
-    entry = history_entry(read_data(Path(snakemake.input.data)), facts)
+    entry = history_entry(read_json(snakemake.input.data), facts)
     entries = append_entry(Path(snakemake.output.history), entry)
     since = toolchain_difference(last_other(entries, entry), entry)
     write_whole(snakemake.output.since, json.dumps(since, indent=1, allow_nan=False) + "\n")

@@ -18,7 +18,7 @@ with explained(snakemake.log[0]):
     clean = onnx.load(snakemake.input.onnx)
     size = tuple(image_input(gs.import_onnx(clean)).shape[2:])
     origin = read_json(snakemake.input.origin)
-    source = ModelFolder.of(snakemake.input.files, block=snakemake.params.preprocessing).judged()
+    source = ModelFolder.of(snakemake.input.files, block=snakemake.params.preprocessing)
     model, facts = prepare(
         clean,
         source.preprocessing(size, family_named(origin["family"])),

@@ -1,13 +1,10 @@
 """Render the report's 12 sections as Markdown."""
 
-from pathlib import Path
-
-from dsbench.report_data import read_data
 from dsbench.report_markdown import render_markdown
 from dsbench.rule_script import explained
 from dsbench.whole_file import read_json, write_whole
 
 with explained(snakemake.log[0]):
-    data = read_data(Path(snakemake.input.data))
+    data = read_json(snakemake.input.data)
     since = read_json(snakemake.input.since)
     write_whole(snakemake.output[0], render_markdown(data, since))

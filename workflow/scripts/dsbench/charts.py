@@ -11,7 +11,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dsbench.report_conditions import is_disturbed
-from dsbench.report_data import check_data
 from dsbench.report_text import NOT_MEASURED, count, plain
 from dsbench.whole_file import written_beside
 
@@ -21,21 +20,8 @@ BLUE, GREEN, ORANGE, RED, GREY = "#3b6ea5", "#5b9a5b", "#d08a3c", "#c62828", "#6
 STYLE = {**seaborn.axes_style("whitegrid"), "axes.grid.axis": "y", "text.parse_math": False, "font.size": 11}
 
 
-def draw_charts(data: dict, directory: Path) -> list[Path]:
-    """Write the five PNG charts into `directory` and return their paths, in the order of the report.
-
-    Raises ReportDataError where `data` lack a required value.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = [directory / f"{name}.png" for name in CHARTS]
-    for path in paths:
-        draw_chart(path.stem, data, path)
-    return paths
-
-
 def draw_chart(name: str, data: dict, path: Path) -> None:
-    """Write the chart `name` (a key of CHARTS) to `path`: PNG, 10x6 in at 150 dpi."""
-    check_data(data)
+    """Write the chart `name` (a key of CHARTS) of checked benchmark data to `path`: PNG, 10x6 in at 150 dpi."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=SIZE_IN, dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)

@@ -23,8 +23,9 @@ def dag_jobs(
 ) -> list[dict]:
     """Return the jobs that `targets` need in `directory`, those that need not run too, producers first.
 
-    Each has rule, script, wildcards, input, output, benchmark, params, `needs` (numbers of the jobs that make it run),
-    `runs` and `reason`. Raises BuildError with Snakemake's own words where the DAG cannot be made.
+    Each has rule, script, wildcards, input, output, log (the first one), benchmark, params, `needs` (numbers of the
+    jobs that make it run), `runs` and `reason`. Raises BuildError with Snakemake's own words where the DAG cannot be
+    made.
     """
     env = dict(env or os.environ)
     # First the library of that Snakefile, since its rules hash the modules they find beside them.
@@ -109,6 +110,7 @@ def _row(job, dag, needs: list[int]) -> dict:
         "wildcards": dict(job.wildcards.items()),
         "input": [str(file) for file in job.input],
         "output": [str(file) for file in job.output],
+        "log": str(job.log[0]) if job.log else None,
         "benchmark": str(job.benchmark) if job.benchmark else None,
         "params": {name: repr(value) for name, value in job.params.items()},
         "needs": needs,

@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from dsbench.class_names import NameSources
 from dsbench.detector import Detector, read_detector
 from dsbench.errors import BuildError
 from dsbench.family import Family
 from dsbench.image_processor import PROCESSOR, PreprocessingError, ProcessorError, read_processor
-from dsbench.intake import judge_folder
 from dsbench.own_pixels import Fields
 from dsbench.preprocessing import Preprocessing, derive_preprocessing
 from dsbench.source_folder import SourceFolder
@@ -25,11 +23,6 @@ class ModelFolder(SourceFolder):
 
     labels: Path | None = None
     block: Fields | None = None
-
-    def judged(self) -> Self:
-        """Return this folder when all its `names` are safe and sound; raise BuildError for the first that is not."""
-        judge_folder(self.path, self.names)
-        return self
 
     def detector(self) -> Detector | None:
         """Return the detector config.json describes, None where only the graph can tell; refuse another model."""

@@ -3,7 +3,7 @@
 import jinja2
 
 from dsbench.report_conditions import bound, condition_rows, is_disturbed
-from dsbench.report_data import TEMPLATES, check_data
+from dsbench.report_data import TEMPLATES
 from dsbench.report_text import (
     apart,
     change,
@@ -65,12 +65,11 @@ RUN_FIGURES = (
 
 
 def render_markdown(data: dict, since: dict | None = None) -> str:
-    """Return the report: title, summary and the 12 numbered sections, every number of them from benchmark_data.json.
+    """Return the report: title, summary and the 12 numbered sections, every number of them from checked benchmark data.
 
     `since`, what changed since the last toolchain, becomes a table of its own; without it nothing is said of that.
-    Text from the model is escaped. Raises ReportDataError where a required value is missing.
+    Text from the model is escaped.
     """
-    check_data(data)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,

@@ -26,8 +26,9 @@ FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.S)
 def fetch_source(source: Source, listing: dict, downloads: Path) -> tuple[Path, dict]:
     """Return the folder that holds the listed files, all of them checked, and the content of provenance.json.
 
-    A remote source lies below `downloads` by repository and commit, so that another model or run finds it.
-    Refuses a config.json of no detector before any weights are fetched.
+    A local source was judged as it was listed, so it only has to be unchanged. A remote one lies below `downloads`
+    by repository and commit, so that another model or run finds it; a config.json of no detector is refused before
+    any weights are fetched.
     """
     files = [entry_file(entry) for entry in listing["files"]]
     if not source.is_remote:
@@ -40,8 +41,7 @@ def fetch_source(source: Source, listing: dict, downloads: Path) -> tuple[Path, 
         folder, names = (_fetch_hub if source.kind == "huggingface" else _fetch_ngc)(
             source, listing, folder, partial
         )
-    judge_folder(folder, names)
-    if source.is_remote:
+        judge_folder(folder, names)
         for name in names:
             os.utime(folder / name, (FETCHED_TIME_S, FETCHED_TIME_S))
     return folder, _provenance(listing, folder, names, files)

@@ -90,6 +90,8 @@ def build_engine(
         partial.rename(engine)
     finally:
         partial.unlink(missing_ok=True)
+        # trtexec leaves the lock of its timing cache; no other build uses this one.
+        timing_cache.with_name(f"{timing_cache.name}.lock").unlink(missing_ok=True)
     return build, command[1:]
 
 
