@@ -37,8 +37,8 @@ def run_exporting(python, program, *arguments):
     )
 
 
-def write_zoo(python, directory):
-    """Write every model in Hugging Face layout, by its name in EXPORTED."""
-    wanted = [family.replace("_shards", ":shards") for family in EXPORTED]
+def write_zoo(python, directory, families=EXPORTED):
+    """Write models in Hugging Face layout, by their names in EXPORTED."""
+    wanted = [family.replace("_shards", ":shards") for family in families]
     done = run_exporting(python, "tiny_models.py", directory, *wanted)
     assert done.returncode == 0, done.stderr[-3000:]

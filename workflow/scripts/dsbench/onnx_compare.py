@@ -43,7 +43,10 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
     except Exception as error:  # ONNX Runtime's exceptions share no class but Exception
-        raise GraphError(f"ONNX Runtime does not load the ONNX: {runtime_words(error)}") from error
+        raise GraphError(
+            f"ONNX Runtime does not load the ONNX: {runtime_words(error)}; export it with ONNX's own operators, of"
+            " opset 13 or above"
+        ) from error
 
 
 def answers(runner: onnxruntime.InferenceSession, pixels: np.ndarray) -> dict[str, np.ndarray]:

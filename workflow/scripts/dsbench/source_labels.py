@@ -28,8 +28,12 @@ LIST = re.compile(r"[\n,;\[{]")
 # Behind : = or a tab a number is an id. Elsewhere it is one where the numbers count on from 0 or 1 and each name is
 # another, which tells `1 car` from `1 euro` and `0,car` from `0,5 l`.
 ID_FIRST = re.compile(r"(\d{1,6})\s*[:=\t]\s*(.*)")
-ID_BEFORE_BLANK = re.compile(r"(\d{1,6})(?:[.)]?\s|\s*,)\s*([^\s\d].*)")
+ID_BEFORE_BLANK = re.compile(r"(\d{1,6})(?:[.)]?\s|\s*[,;])\s*([^\s\d;].*)")
 ID_LAST = re.compile(r"(.*\S)\s*[:=,\t]\s*(\d{1,6})")
+# Signs between the names of one line, Chinese ones too; bullets before names, one on each line.
+SEPARATORS, BULLETS = ";,\uff0c\u3001", ("- ", "* ", "\u2022 ")
+# A list that a program's or TOML's line gives a name to.
+ASSIGNED = re.compile(r"(?s)[\w \t:]*=\s*([\[{].*[\]}])\s*;?")
 COLUMN_NAMES = re.compile(r"[a-z_ ]+([,;:\t][a-z_ ]+)+", re.IGNORECASE)
 # What is a file of another kind, by how it begins.
 OTHER_KINDS = (
@@ -38,12 +42,20 @@ OTHER_KINDS = (
         "a Git LFS pointer instead of the file; fetch it with git lfs pull",
     ),
     (
-        re.compile(r"\s*<(!doctype|html|\?xml|!--)", re.IGNORECASE),
+        re.compile(r"\s*<(!doctype|html|\?xml|!--|(\w+)\b[^>]*>.*</\2>)", re.IGNORECASE | re.DOTALL),
         "a web page or XML; save the text file itself",
     ),
     (
         re.compile(r"\s*item\s*\{", re.IGNORECASE),
         "a TensorFlow label map; write its names by id, as in 1: person",
+    ),
+    (
+        re.compile(r"(?ms)(?=.*^classes[ \t]*=[ \t]*\d)(?=.*^names[ \t]*=[ \t]*[^\s\[{])"),
+        "a Darknet .data file, which has no names; name the file that stands behind its names =",
+    ),
+    (
+        re.compile(r"(?s)([^\0]\0){2}|(\0[^\0]){2}"),
+        "UTF-16 text; save it as UTF-8, one class name per line",
     ),
 )
 
@@ -58,8 +70,12 @@ def read_source_labels(path: Path) -> dict[int, str]:
         if not path.is_file() or size > LARGEST_BYTES:
             raise IntakeError(f"{path}: {size} bytes, expected a text file of at most {LARGEST_BYTES}.")
         text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise IntakeError(f"{path}: no UTF-8 text ({error}); expected one class name per line.") from None
+    except OSError as error:
+        raise IntakeError(f"{path}: cannot be read ({error.strerror}); expected a text file.") from None
+    except UnicodeDecodeError as error:
+        raise IntakeError(
+            f"{path}: no UTF-8 text (from byte {error.start} on); save it as UTF-8, one class name per line."
+        ) from None
     return parse_names(text, str(path))
 
 
@@ -93,6 +109,8 @@ def parse_names(text: str, place: str) -> dict[int, str]:
     # A file of an old Mac has no other line ends; beside others a carriage return is a blank.
     text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
     stripped = text.strip()
+    if assigned := ASSIGNED.fullmatch(stripped):
+        stripped = assigned[1]
     if TREE.match(stripped):
         found = _of_value(_literal(stripped, place), place)
     elif YAML.search(text):
@@ -172,9 +190,10 @@ def _of_value(value: object, place: str) -> dict[int, str]:
             pairs = [(number, name) for name, number in pairs]
     elif isinstance(value, list | tuple):
         pairs = list(enumerate(value))
-        # COCO's annotations, and what labelling tools export.
-        if value and all(isinstance(entry, dict) and {"id", "name"} <= entry.keys() for entry in value):
-            pairs = [(entry["id"], entry["name"]) for entry in value]
+        # COCO's annotations, and what labelling tools export, of which some have no ids.
+        if value and all(isinstance(entry, dict) and "name" in entry for entry in value):
+            has_ids = any("id" in entry for entry in value)
+            pairs = [(entry.get("id") if has_ids else n, entry["name"]) for n, entry in enumerate(value)]
     else:
         raise IntakeError(f"{place}: a {type(value).__name__}, expected a list or mapping of class names.")
     for key, name in pairs:
@@ -203,11 +222,17 @@ def _distinct(pairs: list[tuple], place: str) -> dict:
 
 def _of_lines(text: str, place: str) -> dict[int, str]:
     lines = _without_heading(text.rstrip().split("\n"), place)
-    if len(lines) == 1 and (marks := [mark for mark in ";," if mark in lines[0].rstrip(";,")]):
-        lines = lines[0].rstrip(" ;,").split(marks[0])
-    lines = [first_field(line).strip()[:LONGEST_LINE] for line in lines]
-    if all(line.startswith("- ") for line in lines if line):
-        lines = [line.removeprefix("- ") for line in lines]
+    if len(lines) == 1 and (marks := [mark for mark in SEPARATORS if mark in lines[0].rstrip(SEPARATORS)]):
+        lines = lines[0].rstrip(f" {SEPARATORS}").split(marks[0])
+    lines = [line.strip()[:LONGEST_LINE] for line in lines]
+    # Of a table with semicolons the first field is the id, which as nvinfer's name would be a number.
+    numbered = _numbered(lines, place) if any(";" in line for line in lines) else None
+    if numbered is not None:
+        return {index: first_field(name).strip() for index, name in numbered.items()}
+    lines = [first_field(line).strip() for line in lines]
+    for bullet in BULLETS:
+        if all(line.startswith(bullet) for line in lines if line):
+            lines = [line.removeprefix(bullet) for line in lines]
     if len(lines) > 1 and all(line.endswith(",") for line in lines[:-1]):
         lines = [line.removesuffix(",") for line in lines]
     numbered = _numbered(lines, place)
