@@ -48,7 +48,12 @@ rule judge_agreement:
         clip="build/toolchain/video.json",
         video=VIDEO,
     output:
-        "models/{model}/validation/agreement.json",
+        report(
+            "models/{model}/validation/agreement.json",
+            caption="../workflow/report/agreement.rst",
+            category="Checks",
+            labels={"model": "{model}", "result": "agreement"},
+        ),
     log:
         "logs/{model}/judge_agreement.log",
     benchmark:
@@ -108,7 +113,12 @@ rule check_batch_slots:
         labels="models/{model}/config/labels.txt",
         facts=RUNNER_FACTS,
     output:
-        verdict="models/{model}/validation/batch_slots.json",
+        verdict=report(
+            "models/{model}/validation/batch_slots.json",
+            caption="../workflow/report/batch_slots.rst",
+            category="Checks",
+            labels={"model": "{model}", "result": "batch slots"},
+        ),
         runs=directory("build/batch_slots/{model}"),
     log:
         "logs/{model}/check_batch_slots.log",

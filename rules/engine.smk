@@ -74,7 +74,12 @@ checkpoint choose_max_batch:
         timing_cache=last_timing_cache,
         target_fps="build/toolchain/target_fps.json",
     output:
-        decision="models/{model}/benchmarks/max_bs.json",
+        decision=report(
+            "models/{model}/benchmarks/max_bs.json",
+            caption="../workflow/report/max_bs.rst",
+            category="Decisions",
+            labels={"model": "{model}", "result": "MAX_BS and PEAK"},
+        ),
         timing_cache="models/{model}/benchmarks/engines/timing.cache",
     log:
         "logs/{model}/choose_max_batch.log",

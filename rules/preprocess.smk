@@ -25,7 +25,12 @@ rule prove_preprocessing:
         runtime=[PROJECT / "workflow/embedded" / file for file in NVINFER_PIXELS],
         facts=PIXEL_FACTS,
     output:
-        "models/{model}/validation/preprocess.json",
+        report(
+            "models/{model}/validation/preprocess.json",
+            caption="../workflow/report/preprocess.rst",
+            category="Checks",
+            labels={"model": "{model}", "result": "preprocessing"},
+        ),
     log:
         "logs/{model}/prove_preprocessing.log",
     benchmark:

@@ -106,7 +106,12 @@ rule draw_chart:
         data="models/{model}/reports/benchmark_data.json",
         schema=DATA_SCHEMA,
     output:
-        "models/{model}/reports/charts/{chart}.png",
+        report(
+            "models/{model}/reports/charts/{chart}.png",
+            caption="../workflow/report/chart.rst",
+            category="Charts",
+            labels={"model": "{model}", "chart": "{chart}"},
+        ),
     log:
         "logs/{model}/draw_{chart}.log",
     benchmark:
@@ -145,7 +150,12 @@ rule render_html:
         style=TEMPLATES / "report.css",
         charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
     output:
-        "models/{model}/reports/benchmark_report.html",
+        report(
+            "models/{model}/reports/benchmark_report.html",
+            caption="../workflow/report/benchmark_report.rst",
+            category="Benchmark reports",
+            labels={"model": "{model}", "result": "report as a page"},
+        ),
     log:
         "logs/{model}/render_html.log",
     benchmark:
@@ -164,7 +174,12 @@ rule print_pdf:
         told_of=deliverables,
         converter="build/toolchain/wkhtmltopdf.json",
     output:
-        pdf="models/{model}/reports/benchmark_report.pdf",
+        pdf=report(
+            "models/{model}/reports/benchmark_report.pdf",
+            caption="../workflow/report/benchmark_report.rst",
+            category="Benchmark reports",
+            labels={"model": "{model}", "result": "report as PDF"},
+        ),
         named="models/{model}/reports/benchmark_report_{model}.pdf",
     log:
         "logs/{model}/print_pdf.log",

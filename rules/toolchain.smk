@@ -22,7 +22,12 @@ rule check_toolchain:
         facts=facts(TOOLCHAIN.required_facts() + ["encoder"]),
         video=VIDEO,
     output:
-        "build/toolchain/preflight.md",
+        report(
+            "build/toolchain/preflight.md",
+            caption="../workflow/report/preflight.rst",
+            category="Machine",
+            labels={"result": "what is installed"},
+        ),
     log:
         "logs/toolchain/preflight.log",
     benchmark:
