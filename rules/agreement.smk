@@ -1,6 +1,6 @@
-"""Step 6, last part: the boxes against a reference run, and against themselves in every slot of a batch."""
+"""Step 6, last part: the boxes are compared with a reference run, and between the slots of a batch."""
 
-# The reference run decodes and scales frames with the embedded runtime's code, whatever runtime is measured.
+# The reference run decodes and scales frames with the embedded runtime's code, whichever runtime measures.
 REFERENCE_ARITHMETIC = embedded_identity(PROJECT)
 
 
@@ -98,7 +98,7 @@ rule cut_slot_clips:
 
 rule check_batch_slots:
     input:
-        # Slots say nothing where one stream alone finds nothing, or the wrong things.
+        # When one stream alone finds nothing, or the wrong objects, slots cannot be compared.
         gate="models/{model}/validation/gate.json",
         agreement="models/{model}/validation/agreement.json",
         clip=rules.cut_slot_clips.output.clip,

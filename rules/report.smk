@@ -1,4 +1,4 @@
-"""Step 8: one JSON with every number, and what is rendered from it alone."""
+"""Step 8: one JSON has every number, and charts and report are made from it alone."""
 
 TEMPLATES = PROJECT / "workflow/scripts/dsbench/templates"
 DATA_SCHEMA = TEMPLATES / "benchmark_data.schema.json"
@@ -86,7 +86,7 @@ rule keep_history:
         schema=DATA_SCHEMA,
         facts=RUNNER_FACTS,
     output:
-        # Only ever added to, so it stays where it is while the job runs.
+        # The job only adds a line, so Snakemake must not delete the file before the job runs.
         history=update("models/{model}/reports/history.jsonl"),
         since="models/{model}/reports/since_last_toolchain.json",
     log:

@@ -75,7 +75,7 @@ rule judge_kitti:
         "logs/{model}/judge_kitti.log",
     benchmark:
         "logs/{model}/wall_time/judge_kitti.tsv"
-    # Says first, and in the plainest words, that nothing is found; agreement finds fault then too.
+    # Higher than that of agreement, whose verdict says less plainly that nothing was found.
     priority: 30
     conda:
         "../envs/workflow.yaml"
