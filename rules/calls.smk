@@ -1,4 +1,4 @@
-"""One call at a time. A call goes on after one that was killed, ran out of space, or had another clock."""
+"""One call at a time, whatever became of the one before: killed, out of space, under another clock."""
 
 import shutil
 
@@ -37,7 +37,7 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
             file=sys.stderr,
         )
 
-# Snakemake takes every file that exists for a whole file.
+# Snakemake takes a file that is there for a whole one.
 if workflow.is_main_process:
     for file in emptied(TREES):
         print(f"{file}: is empty, so it is made anew", file=sys.stderr)
@@ -46,7 +46,7 @@ if workflow.is_main_process:
 
 
 def refuse_facts_of_this_host():
-    """Stop a call whose jobs run elsewhere, while its facts are those of this host."""
+    """Stop a call whose jobs run on other machines than the one that its facts are of."""
     if workflow.non_local_exec and config["facts"] == "here":
         raise WorkflowError(
             "config: facts is here, but the jobs run elsewhere, and their driver and GPU are not this host's;"
@@ -54,8 +54,8 @@ def refuse_facts_of_this_host():
         )
 
 
-# The only onstart: of several, Snakemake runs the last. BuildLock replaces Snakemake's own lock, which would stay for
-# ever after a kill; the profiles switch that one off.
+# The only one: of several, Snakemake runs the last. The lock stands for its own, which the profiles switch off, since
+# that one would stay for ever after a kill.
 onstart:
     refuse_facts_of_this_host()
     ask_again_after_checkpoints()
