@@ -182,11 +182,11 @@ def gone_of(wildcards):
 
 
 def gone_in_plan(wildcards):
-    """Return the missing files, as the reason in a dry run; a call that runs jobs removes the report instead."""
+    """The files that a dry run shows as the reason to remake the report; where jobs run, that is removed below."""
     return [] if RUNS_JOBS else gone_of(wildcards)
 
 
-# Snakemake makes no missing file behind a report that is newer than all the other files.
+# Snakemake makes no missing file for a report that is there and newer than all others.
 if workflow.is_main_process and RUNS_JOBS:
     for model in reports_of(sys.argv[1:]):
         finished = Path(f"models/{model}/reports/benchmark_report.pdf")

@@ -93,16 +93,16 @@ TRUTH = truth_directory(VIDEO, PROJECT)
 TRUTH_FACTS = {"folder": str(TRUTH), "sha256": tree_sha256_of(TRUTH)} if TRUTH else None
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 GPUS = workflow.global_resources.get("gpu")
-# None on a cluster: `workflow.cores` raises there, and a node's cores are the job's own.
+# None where jobs are submitted to a cluster: `workflow.cores` raises there, and a node's cores are the job's own.
 CORES = workflow.resource_settings.cores if not workflow.non_local_exec else None
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, CORES or 1, GPUS and GPUS.value or 1)
 CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, CORES or 1)
 if workflow.is_main_process:
     announce_share(CORES_WITHOUT_GPU)
 if CORES_WITHOUT_GPU:
-    # Long jobs without a GPU take no more cores than these, so that a job on a GPU never waits for them.
+    # The longer ones of them never take what a job on a GPU would have to wait for.
     workflow.register_resource("beside_gpu", CORES_WITHOUT_GPU)
-# Higher than that of the short jobs, which would take the cores one by one and leave the GPU idle.
+# Before the many short jobs, which would take its cores one by one and leave the GPU idle.
 MEASURING_PRIORITY = 40
 # Frames are decoded by the embedded runtime's code, whichever runtime measures.
 DECODER = PROJECT / "workflow/embedded/dsembed/decode.py"
@@ -123,7 +123,7 @@ VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 
-# A cluster ends a job that needs more memory than it asked for. Such a job is tried once more with twice as much.
+# A cluster ends a job that needs more memory than it asked for: it is tried once more, with twice as much.
 MEMORY_RETRIES = 1 if workflow.non_local_exec else 0
 
 

@@ -53,7 +53,7 @@ def files_and_fault(text):
 
 
 def files_of_source(wildcards):
-    """Return the files of a source on disk; [] for a remote one, which its job looks at."""
+    """Return the files of a source on disk; a remote one is first looked at when its job runs."""
     return list(files_and_fault(source_text(wildcards))[0])
 
 
@@ -167,8 +167,8 @@ def export_environment(wildcards):
     return [] if source is None or source.has_onnx else "build/.venv_optimum/packages.txt"
 
 
-# A fault is said before the DAG is made: later it would stand in the middle of a traceback. With --keep-going the other
-# models are built, and the jobs of the refused model say the fault once more.
+# Said before the DAG is made, where it is one sentence and not the middle of a traceback. With --keep-going the other
+# models are built, and the refused one's own jobs say it once more.
 if workflow.is_main_process:
     call = settings_of(sys.argv[1:])
     for name in asked_models(sys.argv[1:], call.targets, config["models"]):
@@ -177,7 +177,7 @@ if workflow.is_main_process:
                 raise WorkflowError(f"{name}: {fault}")
             print(f"{name}: {fault}", file=sys.stderr)
 
-# Without its record a source is fetched again. A call that runs no jobs is told by the input functions.
+# Without its record Snakemake fetches a source again. Calls that run no jobs are told of it as they ask.
 if workflow.is_main_process:
     for name in dict.fromkeys([*config["models"], *named_models(sys.argv[1:])]):
         wildcards = SimpleNamespace(model=name)
