@@ -3,6 +3,7 @@
 # make soak     builds real detectors of public packages, compares their boxes with the packages' own, and runs a real Slurm
 # make lock     compiles envs/*.in into envs/*.lock
 # make rebuilds writes docs/rebuilds.md, what runs again after which change
+# make rulegraph draws docs/rulegraph.svg, which rule follows which (needs graphviz)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -11,7 +12,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 	--no-emit-index-url --no-emit-find-links --annotation-style line
 
 .DELETE_ON_ERROR:
-.PHONY: report test soak lint system lock rebuilds
+.PHONY: report test soak lint system lock rebuilds rulegraph
 
 report: .venv/workflow.txt system
 	$(BIN)/snakemake --cores 1 $(REPORT)
@@ -49,6 +50,13 @@ system:
 rebuilds: .venv/workflow.txt
 	PYTHONPATH=workflow/scripts $(BIN)/python -m dsbench.rebuild_table tests/fakes tests/fakes/gstreamer \
 		> docs/rebuilds.md
+
+# Rules behind a measured number are in the DAG once that number is known, so the demonstration is finished first.
+# tred leaves out the edges that follow from others.
+rulegraph: report
+	$(BIN)/snakemake $(REPORT) --rulegraph > .snakemake/rulegraph.dot
+	tred .snakemake/rulegraph.dot > .snakemake/rulegraph_reduced.dot
+	dot -Tsvg .snakemake/rulegraph_reduced.dot > docs/rulegraph.svg
 
 # torch lists NVIDIA's CUDA packages as its own needs; pinning them too would install them beside a CPU build.
 lock: .venv/workflow.txt

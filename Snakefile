@@ -7,6 +7,9 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
+report: "workflow/report/workflow.rst"
+
+
 # A working directory may have a configuration of its own.
 own_config = Path("config/config.yaml")
 

@@ -85,9 +85,8 @@ int measure(NvDsInferParseCustomFunc parse, parser_case::Case& frame, const std:
     });
     const Plain plain = {scores, activation, frame.thresholds.front()};
     std::size_t above = 0;
-    const double plain_ns = median_ns([&] {
-        above += scores.dataType == HALF ? plain_decode<std::uint16_t>(plain) : plain_decode<float>(plain);
-    });
+    const double plain_ns = median_ns(
+        [&] { above += scores.dataType == HALF ? plain_decode<std::uint16_t>(plain) : plain_decode<float>(plain); });
     if (above == 0) {  // also keeps the compiler from leaving the decoder out
         std::fprintf(stderr, "no score is above the threshold\n");
         return 1;

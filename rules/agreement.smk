@@ -1,6 +1,6 @@
-"""Step 6, last part: the boxes against a reference run, and against themselves in every slot of a batch."""
+"""Step 6, last part: the boxes are compared with a reference run, and between the slots of a batch."""
 
-# The reference run decodes and scales frames with the embedded runtime's code, whatever runtime is measured.
+# The reference run decodes and scales frames with the embedded runtime's code, whichever runtime measures.
 REFERENCE_ARITHMETIC = embedded_identity(PROJECT)
 
 
@@ -48,7 +48,12 @@ rule judge_agreement:
         clip="build/toolchain/video.json",
         video=VIDEO,
     output:
-        "models/{model}/validation/agreement.json",
+        report(
+            "models/{model}/validation/agreement.json",
+            caption="../workflow/report/agreement.rst",
+            category="Checks",
+            labels={"model": "{model}", "result": "agreement"},
+        ),
     log:
         "logs/{model}/judge_agreement.log",
     benchmark:
@@ -93,7 +98,7 @@ rule cut_slot_clips:
 
 rule check_batch_slots:
     input:
-        # Slots say nothing where one stream alone finds nothing, or the wrong things.
+        # When one stream alone finds nothing, or the wrong objects, slots cannot be compared.
         gate="models/{model}/validation/gate.json",
         agreement="models/{model}/validation/agreement.json",
         clip=rules.cut_slot_clips.output.clip,
@@ -108,7 +113,12 @@ rule check_batch_slots:
         labels="models/{model}/config/labels.txt",
         facts=RUNNER_FACTS,
     output:
-        verdict="models/{model}/validation/batch_slots.json",
+        verdict=report(
+            "models/{model}/validation/batch_slots.json",
+            caption="../workflow/report/batch_slots.rst",
+            category="Checks",
+            labels={"model": "{model}", "result": "batch slots"},
+        ),
         runs=directory("build/batch_slots/{model}"),
     log:
         "logs/{model}/check_batch_slots.log",

@@ -27,7 +27,7 @@ def chain_logs(wildcards):
 
 
 def of_engine(model, batch):
-    """Return an engine and its passport, which is read wherever the engine is loaded."""
+    """Return an engine and its passport: every job that loads the engine reads the passport."""
     engine = f"models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine"
     return [engine, f"{engine}.json"]
 
@@ -58,7 +58,7 @@ def max_engine(wildcards):
 
 
 def batch_1_engine(wildcards):
-    """Return the engine that is measured at batch 1: that of MAX_BS, or its own where the batch is in the engine."""
+    """Return the engine that is measured at batch 1: that of MAX_BS; for a static batch, an engine of its own."""
     return of_engine(wildcards.model, 1) if has_static_batch(wildcards.model) else max_engine(wildcards)
 
 
@@ -97,7 +97,7 @@ def run2_logs(wildcards):
 
 
 def decisions_before(wildcards):
-    """A run's number of streams follows from what was decided before it."""
+    """Return the decisions from which the number of streams of a run follows."""
     files = ["models/{model}/benchmarks/max_bs.json"]
     if wildcards.run == "2":
         files.append("models/{model}/benchmarks/ds/run1.json")
@@ -120,7 +120,7 @@ def run_logs(wildcards):
 
 
 def deliverables(wildcards):
-    """Return every file of a model that its report tells of, the measured ones as far as their names are known.
+    """Return every file of a model that its report mentions; of the measured files those whose names are known.
 
     The report takes them all, so that one which was deleted comes back with it.
     """

@@ -1,4 +1,4 @@
-"""GPU classes: each has its tree in classes/{gpu_class}; outside of them, what they measured side by side."""
+"""Each GPU class has a tree in classes/{gpu_class}. A call without a class compares what the classes measured."""
 
 from dsbench.class_table import finished_reports
 

@@ -33,7 +33,7 @@ if workflow.is_main_process:
     except BuildError as error:
         raise WorkflowError(str(error)) from None
 
-# CUDA counts GPUs from the fastest on unless told otherwise, nvidia-smi and NVML by bus: one order for all tools.
+# CUDA numbers GPUs by speed unless told otherwise; nvidia-smi and NVML number them by bus. All tools get one order.
 os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 # Relative, so that commands, logs and parameters are the same wherever the project lies.
@@ -61,7 +61,7 @@ except BuildError as error:
 
 
 def recorded(fact, probe):
-    """Return a fact: probed where the DAG is made, as recorded there where a job reads the Snakefile again."""
+    """Return a fact: the main process probes it; a job that reads the Snakefile again takes the recorded one."""
     if fact in NODE.get("facts", {}):
         return NODE["facts"][fact]
     if workflow.is_main_process or not (FACTS / f"{fact}.json").is_file():
@@ -86,9 +86,9 @@ try:
     VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
 except BuildError as error:
     raise WorkflowError(str(error)) from None
-# For programs that run in an image, which see only the folders that they are given: workflow/container/in_image.
+# A program in an image sees only the folders that it is given (workflow/container/in_image); this names the clip's.
 os.environ.update(CLIP_OF_BUILD=str(VIDEO))
-# As parameters: Snakemake knows of a folder only when it was changed, not what is in it.
+# A parameter, since Snakemake knows the date of a folder and not its content.
 TRUTH = truth_directory(VIDEO, PROJECT)
 TRUTH_FACTS = {"folder": str(TRUTH), "sha256": tree_sha256_of(TRUTH)} if TRUTH else None
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
@@ -106,7 +106,7 @@ if CORES_WITHOUT_GPU:
 MEASURING_PRIORITY = 40
 # Frames are decoded by the embedded runtime's code, whichever runtime measures.
 DECODER = PROJECT / "workflow/embedded/dsembed/decode.py"
-# Which file the video is follows from the encoder; where none is usable there is no video, and the report says so.
+# The encoder decides the name of the video. Without a usable encoder there is no video, and the report says so.
 ENCODER = recorded("encoder", lambda: TOOLCHAIN.probe("encoder"))["encoder"]
 HAS_VIDEO = ENCODER in SUFFIXES
 VIDEO_SUFFIX = SUFFIXES.get(ENCODER, "ogv")
@@ -131,7 +131,7 @@ def memory_mb(first):
     return lambda wildcards, attempt: first * attempt
 
 
-# They write a small file from another: a cluster's queue would take a hundred times as long as they do.
+# These rules write a small file from another one. A cluster's queue would take a hundred times as long.
 localrules:
     write_labels,
     write_parser,
@@ -175,28 +175,28 @@ def facts(names):
 
 BUILDER_FACTS = facts(TOOLCHAIN.builder_facts())
 RUNNER_FACTS = facts(TOOLCHAIN.builder_facts() + TOOLCHAIN.runner_facts())
-# Of the decoder and the compiled arithmetic that reference pixels are made with, whichever runtime measures.
+# The facts of the decoder and the compiler that make the reference pixels, whichever runtime measures.
 PIXEL_FACTS = facts(["pyav", "compiler"])
 
 
 def clip_at_sight(_):
-    """The clip, refused while the DAG is made where its head and first frame tell; a job decodes the rest of it."""
+    """Return the clip; refuse it while the DAG is made when its head or first frame tells. A job decodes the rest."""
     try:
         if workflow.is_main_process:
             look_at(VIDEO)
     except BuildError as error:
-        # Not a WorkflowError: of an input function's, Snakemake puts the words on a line of their own.
+        # Not a WorkflowError: Snakemake would break its message into lines when an input function raises it.
         raise BuildError(str(error)) from None
     return VIDEO
 
 
 def clip_uri(_, output):
-    """What a configuration calls the clip; the place of the project is in it only where no relative name is possible."""
+    """Return what a configuration calls the clip: a relative name, or a full address where none is possible."""
     return uri_in_config(VIDEO, Path(output[0]))
 
 
 def target_fps():
-    """Read from disk, as `graph_kind` is: in frames/s, None until the clip, where that decides, is decoded."""
+    """Return the frames/s that a stream needs, read from disk; None until the clip, if it decides, is decoded."""
     if config["target_fps"] is not None:
         return config["target_fps"]
     try:
@@ -217,12 +217,12 @@ def entry_of(wildcards):
 
 
 def preprocessing_block(wildcards):
-    """What the entry states of the preprocessing, None where it leaves that to the source and the family."""
+    """Return the preprocessing that the entry states; None where it leaves that to the source and the family."""
     return entry_of(wildcards).get("preprocessing")
 
 
 def graph_kind(model):
-    """Read from disk, as all that file names follow from: Snakemake asks again once note_graph_kind is done."""
+    """Return what note_graph_kind noted, read from disk: Snakemake asks again once that rule is done."""
     try:
         return json.loads(Path(f"build/graph_kinds/{model}.json").read_text())
     except (OSError, ValueError):
@@ -234,13 +234,13 @@ def has_static_batch(model):
 
 
 def parser_source(wildcards):
-    """The C++ source of the family that prepare_onnx found."""
+    """Return the C++ source of the family that prepare_onnx found."""
     source = graph_kind(wildcards.model)["parser_source"]
     return PROJECT / "workflow/parsers" / source if source else []
 
 
 def engine_onnx(wildcards):
-    """The dynamic ONNX, or the one for this batch where the batch cannot be dynamic; in fp16 where its types count."""
+    """Return the dynamic ONNX, or the static one of this batch; in fp16 where the types of the ONNX count."""
     static = f"_static_b{wildcards.batch}" if has_static_batch(wildcards.model) else ""
     half = "_fp16" if PRECISION.needs_half_onnx else ""
     return f"models/{wildcards.model}/model/{wildcards.model}{static}{half}.onnx"

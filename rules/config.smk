@@ -1,4 +1,4 @@
-"""The configuration as its schema wants it; before everything that reads a setting."""
+"""Checks the configuration against its schema before anything reads a setting."""
 
 import sys
 from pathlib import Path

@@ -63,7 +63,12 @@ rule summarise_run1:
         logs=run1_log,
         target_fps="build/toolchain/target_fps.json",
     output:
-        "models/{model}/benchmarks/ds/run1.json",
+        report(
+            "models/{model}/benchmarks/ds/run1.json",
+            caption="../workflow/report/run.rst",
+            category="Decisions",
+            labels={"model": "{model}", "result": "run 1"},
+        ),
     log:
         "logs/{model}/summarise_run1.log",
     benchmark:
@@ -85,7 +90,12 @@ use rule summarise_run1 as summarise_run2 with:
         logs=run2_logs,
         target_fps="build/toolchain/target_fps.json",
     output:
-        "models/{model}/benchmarks/ds/run2.json",
+        report(
+            "models/{model}/benchmarks/ds/run2.json",
+            caption="../workflow/report/run.rst",
+            category="Decisions",
+            labels={"model": "{model}", "result": "run 2"},
+        ),
     log:
         "logs/{model}/summarise_run2.log",
     benchmark:

@@ -9,7 +9,7 @@ rule build_engine:
         seed_cache=seed_timing_cache,
         facts=BUILDER_FACTS,
         trtexec="build/toolchain/trtexec.json",
-        # Only its being there counts: no engine is built for a clip that is refused.
+        # No engine is built for a refused clip. The content of the clip is no reason to build an engine again.
         clip=ancient("build/toolchain/video.json"),
     output:
         engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
@@ -66,7 +66,7 @@ checkpoint benchmark_max_batch:
         "../workflow/scripts/benchmark_engine.py"
 
 
-# Whatever loads the engine of MAX_BS has it among its inputs once its name is known.
+# A rule that loads the engine of MAX_BS has the engine among its inputs as soon as its name is known.
 checkpoint choose_max_batch:
     input:
         logs=chain_logs,
@@ -74,7 +74,12 @@ checkpoint choose_max_batch:
         timing_cache=last_timing_cache,
         target_fps="build/toolchain/target_fps.json",
     output:
-        decision="models/{model}/benchmarks/max_bs.json",
+        decision=report(
+            "models/{model}/benchmarks/max_bs.json",
+            caption="../workflow/report/max_bs.rst",
+            category="Decisions",
+            labels={"model": "{model}", "result": "MAX_BS and PEAK"},
+        ),
         timing_cache="models/{model}/benchmarks/engines/timing.cache",
     log:
         "logs/{model}/choose_max_batch.log",

@@ -108,7 +108,7 @@ rule prepare_onnx:
         "logs/{model}/prepare_onnx.log",
     benchmark:
         "logs/{model}/wall_time/prepare_onnx.tsv"
-    # Before the export of the next model: a GPU waits for this one.
+    # Higher than that of an export: a GPU waits for this job, and not for the export of the next model.
     priority: 20
     retries: MEMORY_RETRIES
     conda:
@@ -124,7 +124,7 @@ rule prepare_onnx:
         "../workflow/scripts/prepare_onnx.py"
 
 
-# The only checkpoint between source and engine, so that few rules are asked again for their files once it is made.
+# The only checkpoint between source and engine, so that Snakemake asks few rules again for their files.
 checkpoint note_graph_kind:
     input:
         inspect="models/{model}/model/inspect.json",

@@ -67,7 +67,7 @@ rule write_nvinfer_config:
         "../workflow/scripts/write_nvinfer_config.py"
 
 
-# For a batch that somebody names nothing has to be measured: the engine's name is known.
+# When the target names the batch, the engine's name is known and nothing has to be measured.
 use rule write_nvinfer_config as write_nvinfer_config_batch with:
     input:
         inspect="models/{model}/model/inspect.json",

@@ -1,6 +1,6 @@
-"""Step 6, between ONNX and engine: the derived preprocessing is the model's own, and better than its alternatives."""
+"""Step 6, between ONNX and engine: proves that the derived preprocessing is the model's own, and no other is better."""
 
-# What nvinfer does to a frame is computed by the embedded runtime's code, whichever runtime measures.
+# The embedded runtime's code computes what nvinfer does to a frame, whichever runtime measures.
 NVINFER_PIXELS = [
     "dsembed/app_settings.py",
     "dsembed/decode.py",
@@ -25,12 +25,17 @@ rule prove_preprocessing:
         runtime=[PROJECT / "workflow/embedded" / file for file in NVINFER_PIXELS],
         facts=PIXEL_FACTS,
     output:
-        "models/{model}/validation/preprocess.json",
+        report(
+            "models/{model}/validation/preprocess.json",
+            caption="../workflow/report/preprocess.rst",
+            category="Checks",
+            labels={"model": "{model}", "result": "preprocessing"},
+        ),
     log:
         "logs/{model}/prove_preprocessing.log",
     benchmark:
         "logs/{model}/wall_time/prove_preprocessing.tsv"
-    # A wrong one is said before hours of measuring with it.
+    # A wrong preprocessing is found before hours of measuring with it.
     priority: 50
     retries: MEMORY_RETRIES
     conda:

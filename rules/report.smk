@@ -1,4 +1,4 @@
-"""Step 8: one JSON with every number, and what is rendered from it alone."""
+"""Step 8: one JSON has every number, and charts and report are made from it alone."""
 
 TEMPLATES = PROJECT / "workflow/scripts/dsbench/templates"
 DATA_SCHEMA = TEMPLATES / "benchmark_data.schema.json"
@@ -86,7 +86,7 @@ rule keep_history:
         data="models/{model}/reports/benchmark_data.json",
         facts=RUNNER_FACTS,
     output:
-        # Only ever added to, so it stays where it is while the job runs.
+        # The job only adds a line, so Snakemake must not delete the file before the job runs.
         history=update("models/{model}/reports/history.jsonl"),
         since="models/{model}/reports/since_last_toolchain.json",
     log:
@@ -105,7 +105,12 @@ rule draw_chart:
     input:
         data="models/{model}/reports/benchmark_data.json",
     output:
-        "models/{model}/reports/charts/{chart}.png",
+        report(
+            "models/{model}/reports/charts/{chart}.png",
+            caption="../workflow/report/chart.rst",
+            category="Charts",
+            labels={"model": "{model}", "chart": "{chart}"},
+        ),
     log:
         "logs/{model}/draw_{chart}.log",
     benchmark:
@@ -143,7 +148,12 @@ rule render_html:
         style=TEMPLATES / "report.css",
         charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
     output:
-        "models/{model}/reports/benchmark_report.html",
+        report(
+            "models/{model}/reports/benchmark_report.html",
+            caption="../workflow/report/benchmark_report.rst",
+            category="Benchmark reports",
+            labels={"model": "{model}", "result": "report as a page"},
+        ),
     log:
         "logs/{model}/render_html.log",
     benchmark:
@@ -162,7 +172,12 @@ rule print_pdf:
         told_of=deliverables,
         converter="build/toolchain/wkhtmltopdf.json",
     output:
-        pdf="models/{model}/reports/benchmark_report.pdf",
+        pdf=report(
+            "models/{model}/reports/benchmark_report.pdf",
+            caption="../workflow/report/benchmark_report.rst",
+            category="Benchmark reports",
+            labels={"model": "{model}", "result": "report as PDF"},
+        ),
         named="models/{model}/reports/benchmark_report_{model}.pdf",
     log:
         "logs/{model}/print_pdf.log",

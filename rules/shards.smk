@@ -1,4 +1,4 @@
-"""Asked for by name only: the models shared out to working directories, and what those measured side by side."""
+"""Asked for by name only: shares the models out to working directories, and compares what those measured."""
 
 from dsbench.shards import SHARDS
 

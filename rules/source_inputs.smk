@@ -12,14 +12,14 @@ from dsbench.read_once import read_once
 from dsbench.source import locate, parse_source
 from dsbench.source_folder import SourceFolder
 
-# Where a path in the configuration is looked for.
+# The folders in which a path of the configuration is looked for.
 SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))
 SOURCE_FOLDERS = [Path(base) for base in SOURCE_BASES]
 
 
 @cache
 def is_remote(text):
-    """Tell a source on a hub; what is no source at all is refused where its files are asked for."""
+    """Return whether the source is on a hub. A text that is no source is refused when its files are asked for."""
     try:
         return parse_source(text, SOURCE_FOLDERS).is_remote
     except BuildError:
@@ -88,7 +88,7 @@ def labels_of_config(wildcards):
 
 
 def fault_of_labels(wildcards):
-    """Return why there is no such text file as a model's entry names, or None."""
+    """Return why the text file that a model's entry names cannot be used, or None."""
     named = entry_of(wildcards).get("labels")
     return None if named is None else labels_and_fault(named)[1]
 
@@ -113,7 +113,7 @@ def fetch_record(wildcards):
 
 
 def fetched_files(wildcards):
-    """Return every file of a source by its path; of a remote one [] until it has been fetched."""
+    """Return every file of a source by its path; [] for a remote source that has not been fetched."""
     if not is_remote(source_text(wildcards)):
         return files_of_source(wildcards)
     try:
@@ -126,7 +126,7 @@ def fetched_files(wildcards):
 
 
 def files_to_export(wildcards):
-    """Return the files of a source that an ONNX is made of: all but its prose."""
+    """Return the files of a source that an ONNX is made of: all but its Markdown files."""
     return [file for file in fetched_files(wildcards) if not file.endswith(".md")]
 
 
@@ -141,19 +141,19 @@ def labels_of_source(wildcards):
 
 
 def known_source(wildcards):
-    """Return the folder of a source and the names taken from it; of a remote one None until it has been fetched."""
+    """Return the folder of a source and the names taken from it; None for a remote source that has not been fetched."""
     files = fetched_files(wildcards)
     return SourceFolder.of(files) if files else None
 
 
 def config_of_source(wildcards):
-    """The accepted config.json, so that a refused architecture stops before anything is made."""
+    """Return the accepted config.json, so that a refused architecture stops the build before anything is made."""
     source = known_source(wildcards)
     return [f"models/{wildcards.model}/config/config.json"] if source and source.has_config else []
 
 
 def inspection_without_config(wildcards):
-    """What the graph says, where no config.json says it."""
+    """Return inspect.json, which says what the graph is, for a source without config.json."""
     source = known_source(wildcards)
     if source is None or source.file("config.json"):
         return []

@@ -1,4 +1,4 @@
-"""Step 1: what a source holds, fetched once and checked."""
+"""Step 1: a source is listed, fetched once and checked."""
 
 
 # A cluster's compute nodes often have no way to hubs and package registries; the machine that runs Snakemake has.
@@ -54,7 +54,7 @@ checkpoint fetch_source:
         "../workflow/scripts/fetch_source.py"
 
 
-# Not a checkpoint, which `use rule` does not inherit: the files of a source on disk are known when the DAG is made.
+# `use rule` makes no checkpoint of this one. None is needed: the files of a source on disk are known from the start.
 use rule fetch_source as check_source with:
     log:
         "logs/{model}/check_source.log",

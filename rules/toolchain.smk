@@ -22,7 +22,12 @@ rule check_toolchain:
         facts=facts(TOOLCHAIN.required_facts() + ["encoder"]),
         video=VIDEO,
     output:
-        "build/toolchain/preflight.md",
+        report(
+            "build/toolchain/preflight.md",
+            caption="../workflow/report/preflight.rst",
+            category="Machine",
+            labels={"result": "what is installed"},
+        ),
     log:
         "logs/toolchain/preflight.log",
     benchmark:
@@ -37,7 +42,7 @@ rule check_toolchain:
         "../workflow/scripts/check_toolchain.py"
 
 
-# Nothing that takes long starts before the clip is known to be one that can be measured with.
+# No job that takes long starts before this job has accepted the clip.
 rule inspect_video:
     input:
         video=clip_at_sight,
@@ -58,7 +63,7 @@ rule inspect_video:
         "../workflow/scripts/inspect_video.py"
 
 
-# The number of batches and of streams follows from it.
+# A checkpoint, since the numbers of batches and streams follow from the rate.
 checkpoint note_target_fps:
     input:
         clip=[] if config["target_fps"] is not None else "build/toolchain/video.json",

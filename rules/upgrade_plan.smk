@@ -1,4 +1,4 @@
-"""Asked for by name only: what would be rebuilt now, why, and how long it took last time."""
+"""Asked for by name only: says what would be rebuilt now, why, and how long it took last time."""
 
 
 rule upgrade_plan:

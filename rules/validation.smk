@@ -65,12 +65,17 @@ rule judge_kitti:
         clip="build/toolchain/video.json",
         video=VIDEO,
     output:
-        "models/{model}/validation/gate.json",
+        report(
+            "models/{model}/validation/gate.json",
+            caption="../workflow/report/gate.rst",
+            category="Checks",
+            labels={"model": "{model}", "result": "gate"},
+        ),
     log:
         "logs/{model}/judge_kitti.log",
     benchmark:
         "logs/{model}/wall_time/judge_kitti.tsv"
-    # Says first, and in the plainest words, that nothing is found; agreement finds fault then too.
+    # Higher than that of agreement, whose verdict says less plainly that nothing was found.
     priority: 30
     conda:
         "../envs/workflow.yaml"
@@ -144,7 +149,15 @@ rule extract_frames:
     input:
         f"models/{{model}}/samples/{{model}}_output.{VIDEO_SUFFIX}",
     output:
-        expand("models/{{model}}/samples/{frame}.jpg", frame=FRAMES),
+        [
+            report(
+                f"models/{{model}}/samples/{frame}.jpg",
+                caption="../workflow/report/frame.rst",
+                category="Pictures",
+                labels={"model": "{model}", "result": frame},
+            )
+            for frame in FRAMES
+        ],
     log:
         "logs/{model}/extract_frames.log",
     benchmark:

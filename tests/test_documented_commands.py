@@ -1,4 +1,4 @@
-"""Every command line that README and docs show runs as it is written, in a checkout with a finished demonstration."""
+"""Every command line that the pages show runs as it is written, in a checkout with a finished demonstration."""
 
 import os
 import re
@@ -10,7 +10,10 @@ import pytest
 
 from workflow_run import PROJECT, copied
 
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+PAGES = [
+    *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
+    *sorted((PROJECT / "docs").glob("*.md")),
+]
 COMMAND = re.compile(
     r"`((?:snakemake|python|make|\.venv/bin/\S+) [^`]+)`|^(snakemake .+|make \w+|\.venv/bin/\S+ .+)$", re.M
 )

@@ -1,6 +1,7 @@
 """What keeps the project one project: README, rules and configuration agree."""
 
 import re
+import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -69,3 +70,16 @@ def test_guide_to_families_shows_a_declared_one_in_under_a_page():
         assert list(PROJECT.rglob(f"workflow/**/{name}")) or name == "parser_settings.hpp", name
     for path in re.findall(r"`(tests/\S+\.py)`", guide):
         assert (PROJECT / path).is_file()
+
+
+def test_picture_of_the_rules_shows_those_of_the_demonstration():
+    drawn = re.findall(r"<text [^>]*>(\w+)</text>", (PROJECT / "docs/rulegraph.svg").read_text())
+    embedded = (PROJECT / "docs/rebuilds.md").read_text().split("## On the embedded runtime")[1]
+    assert sorted(drawn) == sorted(re.findall(r"^\| `(\w+)`", embedded, re.M)), "run `make rulegraph`"
+
+
+def test_version_is_the_same_wherever_it_stands():
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())["version"]
+    newest = re.search(r"^## \[(\d[^\]]*)\]", (PROJECT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert version == citation == newest

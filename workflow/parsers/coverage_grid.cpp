@@ -65,9 +65,8 @@ bool check(const Grid& coverage, const Grid& boxes) {
     if (boxes.planes == 4 * coverage.planes && boxes.rows == coverage.rows && boxes.columns == coverage.columns) {
         return true;
     }
-    std::fprintf(stderr, "%s: output '%s' is %zu x %zu x %zu, expected %zu x %zu x %zu\n",
-                 kParser, kBoxesTensor, boxes.planes, boxes.rows, boxes.columns, 4 * coverage.planes, coverage.rows,
-                 coverage.columns);
+    std::fprintf(stderr, "%s: output '%s' is %zu x %zu x %zu, expected %zu x %zu x %zu\n", kParser, kBoxesTensor,
+                 boxes.planes, boxes.rows, boxes.columns, 4 * coverage.planes, coverage.rows, coverage.columns);
     return false;
 }
 

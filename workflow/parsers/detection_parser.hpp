@@ -27,17 +27,17 @@ DETECTION_PARSER_EXPORT const unsigned int NvDsInferParseObjectBytes;
 const unsigned int NvDsInferParseObjectBytes = sizeof(NvDsInferObjectDetectionInfo);
 
 // Exports `parse` under the name that nvinfer looks up. An exception that reached nvinfer would end the process.
-#define EXPORT_DETECTION_PARSER(symbol, parse)                                                                         \
-    DETECTION_PARSER_EXPORT bool symbol(const detection_parser::Layers& layers, const NvDsInferNetworkInfo& network,   \
-                                        const NvDsInferParseDetectionParams& params,                                   \
-                                        detection_parser::Objects& objects) {                                          \
-        try {                                                                                                          \
-            return parse(layers, network, params, objects);                                                            \
-        } catch (const std::exception& error) {                                                                        \
-            std::fprintf(stderr, "%s: %s\n", #symbol, error.what());                                                   \
-            return false;                                                                                              \
-        }                                                                                                              \
-    }                                                                                                                  \
+#define EXPORT_DETECTION_PARSER(symbol, parse)                                                                       \
+    DETECTION_PARSER_EXPORT bool symbol(const detection_parser::Layers& layers, const NvDsInferNetworkInfo& network, \
+                                        const NvDsInferParseDetectionParams& params,                                 \
+                                        detection_parser::Objects& objects) {                                        \
+        try {                                                                                                        \
+            return parse(layers, network, params, objects);                                                          \
+        } catch (const std::exception& error) {                                                                      \
+            std::fprintf(stderr, "%s: %s\n", #symbol, error.what());                                                 \
+            return false;                                                                                            \
+        }                                                                                                            \
+    }                                                                                                                \
     [[maybe_unused]] static constexpr NvDsInferParseCustomFunc kPrototype = &symbol
 
 namespace detection_parser {

@@ -77,13 +77,11 @@ inline bool find_list(const Layers& layers, const char* parser, const char* name
     return layer != nullptr;
 }
 
-inline bool find_scores(const Layers& layers, const char* parser, const char* name, List& list,
-                        unsigned int dims = 1) {
+inline bool find_scores(const Layers& layers, const char* parser, const char* name, List& list, unsigned int dims = 1) {
     return find_list(layers, parser, name, dims, false, list);
 }
 
-inline bool find_labels(const Layers& layers, const char* parser, const char* name, List& list,
-                        unsigned int dims = 1) {
+inline bool find_labels(const Layers& layers, const char* parser, const char* name, List& list, unsigned int dims = 1) {
     return find_list(layers, parser, name, dims, true, list);
 }
 

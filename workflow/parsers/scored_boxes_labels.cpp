@@ -20,8 +20,8 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
     Matrix rows = {};
     List labels = {};
     if (!find_matrix(layers, kParser, kRowsTensor, rows) || !find_labels(layers, kParser, kLabelsTensor, labels) ||
-        !check_columns(kParser, kRowsTensor, rows, 5) ||
-        !check_rows(kParser, kLabelsTensor, labels.size, rows.rows) || !check_params(kParser, network, params)) {
+        !check_columns(kParser, kRowsTensor, rows, 5) || !check_rows(kParser, kLabelsTensor, labels.size, rows.rows) ||
+        !check_params(kParser, network, params)) {
         return false;
     }
     const std::vector<float>& thresholds = params.perClassPreclusterThreshold;

@@ -48,8 +48,8 @@ std::vector<Candidate> collect(const Matrix& logits, const std::vector<float>& s
 
 void keep_best(std::vector<Candidate>& candidates, std::size_t count) {
     if (candidates.size() > count) {
-        std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count),
-                         candidates.end(), better);
+        std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(count), candidates.end(),
+                         better);
         candidates.resize(count);
     }
     std::sort(candidates.begin(), candidates.end(), better);

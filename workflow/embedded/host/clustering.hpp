@@ -13,9 +13,8 @@
 using Objects = std::vector<NvDsInferObjectDetectionInfo>;
 
 inline void sort_by_confidence(Objects& objects) {
-    std::stable_sort(objects.begin(), objects.end(), [](const auto& a, const auto& b) {
-        return a.detectionConfidence > b.detectionConfidence;
-    });
+    std::stable_sort(objects.begin(), objects.end(),
+                     [](const auto& a, const auto& b) { return a.detectionConfidence > b.detectionConfidence; });
 }
 
 inline void keep_top_k(Objects& objects, int top_k) {
@@ -33,8 +32,7 @@ inline float overlap(float a_start, float a_size, float b_start, float b_size) {
     return length > 0.0f ? length : 0.0f;
 }
 
-inline float intersection_over_union(const NvDsInferObjectDetectionInfo& a,
-                                     const NvDsInferObjectDetectionInfo& b) {
+inline float intersection_over_union(const NvDsInferObjectDetectionInfo& a, const NvDsInferObjectDetectionInfo& b) {
     const float shared = overlap(a.left, a.width, b.left, b.width) * overlap(a.top, a.height, b.top, b.height);
     const float either = a.width * a.height + b.width * b.height - shared;
     return either == 0.0f ? 0.0f : shared / either;

@@ -13,8 +13,8 @@ namespace {
 
 class Detector {
 public:
-    Detector(const char* library, const char* symbol, const Mux& mux, const Network& network,
-             std::vector<Layer> layers, std::vector<ClassRules> rules, bool nms)
+    Detector(const char* library, const char* symbol, const Mux& mux, const Network& network, std::vector<Layer> layers,
+             std::vector<ClassRules> rules, bool nms)
         : parser_(library, symbol), layers_(std::move(layers)), rules_(std::move(rules)), nms_(nms),
           surface_height_(static_cast<float>(mux.height)), pad_left_(static_cast<float>(network.picture_left)),
           pad_top_(static_cast<float>(network.picture_top)),
@@ -44,8 +44,8 @@ public:
 private:
     bool parse_frame(void* const* outputs, int frame) {
         const std::vector<NvDsInferLayerInfo> infos = layer_infos(outputs, frame);
-        NvDsInferParseDetectionParams params{static_cast<unsigned>(rules_.size()), pre_thresholds_,
-                                             post_thresholds_, pre_thresholds_};
+        NvDsInferParseDetectionParams params{static_cast<unsigned>(rules_.size()), pre_thresholds_, post_thresholds_,
+                                             pre_thresholds_};
         Objects objects;
         if (!parser_.parse(infos, network_, params, objects)) {
             return false;
@@ -100,9 +100,12 @@ private:
 
     void attach(const NvDsInferObjectDetectionInfo& object, int class_id) {
         const ClassRules& rules = rules_[class_id];
-        Detection detection{(object.left - pad_left_) / ratio_x_, (object.top - pad_top_) / ratio_y_,
-                            object.width / ratio_x_,  object.height / ratio_y_,
-                            object.detectionConfidence, class_id};
+        Detection detection{(object.left - pad_left_) / ratio_x_,
+                            (object.top - pad_top_) / ratio_y_,
+                            object.width / ratio_x_,
+                            object.height / ratio_y_,
+                            object.detectionConfidence,
+                            class_id};
         detection.left = detection.left < 0.0f ? 0.0f : detection.left;
         detection.top = detection.top < 0.0f ? 0.0f : detection.top;
         const bool too_small = detection.width < rules.min_width || detection.height < rules.min_height;
@@ -143,8 +146,8 @@ void describe_exception(char* error, int32_t error_bytes) {
 }  // namespace
 
 void* dsembed_detector_new(const char* library, const char* symbol, const Mux* mux, const Network* network,
-                           const Layer* layers, int32_t layer_count, const ClassRules* rules,
-                           int32_t class_count, int32_t nms, char* error, int32_t error_bytes) {
+                           const Layer* layers, int32_t layer_count, const ClassRules* rules, int32_t class_count,
+                           int32_t nms, char* error, int32_t error_bytes) {
     try {
         return new Detector(library, symbol, *mux, *network, {layers, layers + layer_count},
                             {rules, rules + class_count}, nms != 0);

@@ -77,8 +77,8 @@ DSEMBED_API int32_t dsembed_prepare(const Frame*, const Mux*, const Network*, fl
 
 // Returns a detector, or null with the reason in `error`.
 DSEMBED_API void* dsembed_detector_new(const char* library, const char* symbol, const Mux*, const Network*,
-                                       const Layer*, int32_t layer_count, const ClassRules*,
-                                       int32_t class_count, int32_t nms, char* error, int32_t error_bytes);
+                                       const Layer*, int32_t layer_count, const ClassRules*, int32_t class_count,
+                                       int32_t nms, char* error, int32_t error_bytes);
 
 // Parses `frame_count` frames; detections of all frames follow one another, counts[i] of frame i, or -1 when
 // the parser returned false. Returns null when the parser broke its contract (`error` says how); otherwise the

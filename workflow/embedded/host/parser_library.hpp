@@ -41,7 +41,8 @@ public:
         const void* stated = dlsym(library_.get(), "NvDsInferParseObjectBytes");
         if (stated && *static_cast<const unsigned*>(stated) != kObjectBytes) {
             throw ParserError(std::string(path) + " writes objects of " +
-                              std::to_string(*static_cast<const unsigned*>(stated)) + " bytes, DeepStream 9's have " + kAdvice);
+                              std::to_string(*static_cast<const unsigned*>(stated)) + " bytes, DeepStream 9's have " +
+                              kAdvice);
         }
     }
 

@@ -38,8 +38,8 @@ struct Rows {
     void load(const Frame& frame, const Axis& luma_axis, const Axis& chroma_axis, int y, int width) {
         const int chroma_width = (frame.width + 1) / 2;
         blend_rows(frame.luma + static_cast<int64_t>(luma_axis.near[y]) * frame.luma_stride,
-                   frame.luma + static_cast<int64_t>(luma_axis.far[y]) * frame.luma_stride, luma_axis.weight[y],
-                   1, width, luma.data());
+                   frame.luma + static_cast<int64_t>(luma_axis.far[y]) * frame.luma_stride, luma_axis.weight[y], 1,
+                   width, luma.data());
         const int64_t near = static_cast<int64_t>(chroma_axis.near[y]) * frame.chroma_stride;
         const int64_t far = static_cast<int64_t>(chroma_axis.far[y]) * frame.chroma_stride;
         const float weight = chroma_axis.weight[y];

@@ -73,6 +73,5 @@ Frame scale_to_mux(const Frame& source, const Mux& mux, std::vector<uint8_t>& me
                 chroma_stride);
     scale_plane({source.cr, source.chroma_stride, source.chroma_step}, in_width, columns, rows, cr + corner,
                 chroma_stride);
-    return {luma,  cb,         cr, mux.width, chroma_stride, 1, mux.width, mux.height, source.bt709,
-            source.full_range};
+    return {luma, cb, cr, mux.width, chroma_stride, 1, mux.width, mux.height, source.bt709, source.full_range};
 }

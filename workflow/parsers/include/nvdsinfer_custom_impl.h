@@ -20,7 +20,7 @@ typedef bool (*NvDsInferParseCustomFunc)(std::vector<NvDsInferLayerInfo> const& 
                                          NvDsInferParseDetectionParams const& detectionParams,
                                          std::vector<NvDsInferObjectDetectionInfo>& objectList);
 
-#define CHECK_CUSTOM_PARSE_FUNC_PROTOTYPE(parse)                          \
+#define CHECK_CUSTOM_PARSE_FUNC_PROTOTYPE(parse)                           \
     static_assert(static_cast<NvDsInferParseCustomFunc>(&parse) == &parse, \
                   #parse " is not a bounding box parser of nvinfer")
 

@@ -51,14 +51,24 @@ FACTS = {
 TITLES = {"nvidia": "On NVIDIA's tools", "embedded": "On the embedded runtime"}
 HEAD = """# What runs again after which change
 
-Made by `make rebuilds` from the DAG; a test makes it again and compares. ● means that the jobs of the rule run again
-after the change, without it they are left alone. What counts is a changed value or content, not a newer date: "touch"
-(a file with a new date) and "checkout" (all files of the project with new dates) make nothing run again.
+`make rebuilds` makes this page from the DAG, and a test makes it again and compares. ● means that the jobs of the rule
+run again after the change. Without ● they do not run. A changed value or content counts; a newer date does not. So
+"touch" (a file with a new date) and "checkout" (all files of the project with new dates) make nothing run again.
 
-Each fact is a file of `build/toolchain/`: TensorRT's is `trtexec.json`, DeepStream's are `deepstream.json` and
-`deepstream_headers.json`. "ONNX" is `{model}.onnx` itself, "source" what it is made of; "labels" is the file that a
-model's entry names, "threshold" the one in its entry, "template" the Markdown template of the report, "chart code" the
-module `charts.py`, of which comments and docstrings do not count.
+| Change | Meaning |
+|---|---|
+| TensorRT | another value in `build/toolchain/trtexec.json` |
+| DeepStream | another value in `build/toolchain/deepstream.json` and `deepstream_headers.json` |
+| driver, CUDA, GPU, OpenVINO, CPU, PyAV, compiler | another value in the file of that name in `build/toolchain/` |
+| export lock | another version of a package in `envs/export.lock` |
+| source | another file that the ONNX is made of |
+| ONNX | another `{model}.onnx` |
+| parser source | an edited C++ source of the parser |
+| template | an edited Markdown template of the report |
+| labels | another content of the file that the model's entry names |
+| video | another clip |
+| threshold | another threshold in the model's entry |
+| chart code | an edited module `charts.py`; comments and docstrings do not count |
 """
 
 
