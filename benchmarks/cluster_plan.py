@@ -37,7 +37,7 @@ BEFORE_GPU = (
 )
 AFTER_GPU = ("extract_frames", "write_scripts", "judge_kitti")
 # Of a source on disk; a remote one has fetch_source too.
-CHECKPOINTS = {"note_graph_kind", "benchmark", "run"}
+CHECKPOINTS = {"note_graph_kind", "benchmark", "choose_max_batch", "run"}
 JOBS_OF_A_MODEL = 41
 
 
@@ -83,6 +83,7 @@ def chain(finished: Path, engine_s: float, doublings: int) -> list[Step]:
     return [
         *map(measured, BEFORE_GPU),
         *engine * (1 + doublings),
+        measured("choose_max_batch"),
         *single,
         *[assumed("run")] * 2,
         *map(measured, AFTER_GPU),

@@ -2,7 +2,8 @@
 
 usage: python benchmarks/dag_scale.py FINISHED [--models 1 10 100 1000] [--source demo/checkpoint] [--repeats 1]
 
-FINISHED is the working directory of a finished main job, of the model rtdetr from the source named; it is read only.
+FINISHED is the working directory of a finished main job, of the model rtdetr from the source named, and not the project
+itself; it is read only.
 Each model of the tree that is measured is the finished one under another name: hard links to its files, Snakemake's
 records rewritten for the name. Three dry runs are measured from the start of the process to its end: nothing built,
 nothing to do, one model's ONNX changed.
@@ -28,7 +29,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "workflow/scripts")]
 
-from workflow_run import command, copied, environment, planned, without_programs  # noqa: E402
+from workflow_run import command, copied, environment, finished_job, planned, without_programs  # noqa: E402
 
 MODEL = "rtdetr"
 # The job table, and not each job.
@@ -206,12 +207,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("finished", type=Path)
+    parser.add_argument("finished", type=finished_job)
     parser.add_argument("--models", type=int, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--source", default="demo/checkpoint")
     parser.add_argument("--repeats", type=int, default=1)
     asked = parser.parse_args()
-    finished = asked.finished.resolve()
     print(
         "| Models | Jobs | Jobs of the peer | State | This build | Peer | Ratio |\n|---|---|---|---|---|---|---|"
     )
@@ -220,10 +220,14 @@ def main() -> None:
         with ExitStack() as stack:
             # Siblings of the finished job: what is written of paths to the project is the same in all.
             scratch = [
-                Path(stack.enter_context(tempfile.TemporaryDirectory(dir=finished.parent, prefix="scale-")))
+                Path(
+                    stack.enter_context(
+                        tempfile.TemporaryDirectory(dir=asked.finished.parent, prefix="scale-")
+                    )
+                )
                 for _ in range(3)
             ]
-            seconds, jobs = measure(finished, scratch, names, asked.source, asked.repeats)
+            seconds, jobs = measure(asked.finished, scratch, names, asked.source, asked.repeats)
         for state, (mine, peer) in zip(STATES, seconds, strict=True):
             cells = (count, *jobs, state, f"{mine:.1f} s", f"{peer:.1f} s", f"{mine / peer:.2f}")
             print(f"| {' | '.join(map(str, cells))} |", flush=True)

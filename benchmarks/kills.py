@@ -2,8 +2,9 @@
 
 usage: python benchmarks/kills.py FINISHED [--kills 50] [--seed 6] [--fakes]
 
-FINISHED is the working directory of a finished main job; it is read only. Every round starts from a copy without
-models/ and logs/, which has the export environment and not the exported ONNX, and ends once the command ends by itself.
+FINISHED is the working directory of a finished main job, and not the project itself; it is read only. Every round
+starts from a copy without models/ and logs/, which has the export environment and not the exported ONNX, and ends once
+the command ends by itself.
 A kill hits Snakemake alone, all that it started before it, or one of those. Afterwards nothing it started may run, and
 no file may be half there: files whose bytes do not depend on a measurement are compared with FINISHED's.
 --fakes measures with tests/fakes in place of NVIDIA's tools, as FINISHED was; else it is the embedded runtime.
@@ -19,6 +20,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests")]
 
 from killed_job import FAKE_CONFIG, HITS, KilledJob, fake_tools, fresh  # noqa: E402
+from workflow_run import finished_job  # noqa: E402
 
 
 def main() -> None:
@@ -26,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("finished", type=Path)
+    parser.add_argument("finished", type=finished_job)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--longest-s", type=float, default=35, help="of the time from start to kill")
@@ -37,7 +39,7 @@ def main() -> None:
     done = rounds = 0
     with tempfile.TemporaryDirectory(dir=asked.finished.parent, prefix="kills-") as scratch:
         # A sibling of the finished job: what is written of paths to the project is the same in both.
-        job = KilledJob(asked.finished.resolve(), Path(scratch).resolve())
+        job = KilledJob(asked.finished, Path(scratch).resolve())
         if asked.fakes:
             job.env = fake_tools(job.finished / "models/rtdetr/samples/kitti_output")
             job.config = FAKE_CONFIG

@@ -5,7 +5,7 @@ import shutil
 from dsbench.locks import BuildLock
 from dsbench.call_options import runs_jobs, settings_of
 from dsbench.caller import announce_caller
-from dsbench.file_times import bring_back, emptied
+from dsbench.file_times import bring_back, emptied, short_dumps
 from dsbench.left_jobs import cancel_left_jobs
 from dsbench.rule_script import TEMPORARY
 from dsbench.storage import check_storage
@@ -38,10 +38,11 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
             file=sys.stderr,
         )
 
-# Snakemake takes a file that is there for a whole one.
+# Snakemake takes a file that is there for a whole one, and a folder too.
 if workflow.is_main_process:
-    for file in emptied(TREES):
-        print(f"{file}: is empty, so it is made anew", file=sys.stderr)
+    losses = [(file, f"{file}: is empty") for file in emptied(TREES)]
+    for file, loss in (*losses, *short_dumps(TREES[0])):
+        print(f"{loss}, so it is made anew", file=sys.stderr)
         if not workflow.output_settings.dryrun:
             file.unlink()
 

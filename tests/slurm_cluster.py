@@ -12,6 +12,7 @@ from pathlib import Path
 import yaml
 
 from debian_packages import NotInstalledError, install
+from dsbench.caller import die_with_parent
 from workflow_run import PROJECT
 
 PROFILE = PROJECT / "profiles/slurm/profile.yaml"
@@ -176,6 +177,8 @@ def _start(program: str, state: Path, *options: str) -> subprocess.Popen:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # A killed run of the tests leaves no Slurm behind, which would keep the next one out.
+            preexec_fn=die_with_parent,  # noqa: PLW1509
         )
 
 

@@ -1,4 +1,4 @@
-"""NVIDIA's programs from an image: workflow/container with a stand-in for apptainer that enforces the binds."""
+"""NVIDIA's programs from an image: workflow/container with a stand-in for apptainer, and with apptainer where it is."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import pytest
 
 from debian_packages import NotInstalledError, install
 from dsbench.errors import BuildError
+from dsbench.process_identity import start_ticks
 from dsbench.runtime import choose_runtime
 from dsbench.tool_run import ToolFailedError, run_tool
 from dsbench.toolchain import Toolchain
@@ -24,11 +25,22 @@ CONTAINER = PROJECT / "workflow/container"
 PROGRAMS = ("trtexec", "deepstream-app", "gst-launch-1.0", "gst-inspect-1.0")
 
 
+APPTAINER = shutil.which("apptainer")
+# The rest of the image is this machine's /usr, read-only: --nv must not find a pretended nvidia-smi to put there.
+# Apptainer would bind /tmp too, where the tests' files are.
+ITSELF = f"""#!/bin/sh
+shift
+export APPTAINERENV_PREPEND_PATH=/opt/image PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec {APPTAINER} exec --no-mount tmp,home --bind /usr:/usr:ro "$@"
+"""
+
+
 class Image:
     """An image with the stand-ins of NVIDIA's programs, in a folder that no bind covers."""
 
     def __init__(self, folder):
         self.folder = folder
+        folder.mkdir(parents=True)
         for name in (
             "trtexec",
             "trtexec_grammar.py",
@@ -44,25 +56,36 @@ class Image:
         (self.folder / name).chmod(0o755)
 
 
-@pytest.fixture
-def image(tmp_path, monkeypatch):
+@pytest.fixture(params=["stand-in", *(["apptainer"] if APPTAINER else [])])
+def image(request, tmp_path, monkeypatch):
+    root, program = tmp_path / "deepstream.sif", tmp_path / "bin/apptainer"
+    program.parent.mkdir()
+    if request.param == "apptainer":
+        program.write_text(ITSELF)
+        program.chmod(0o755)
+        for folder in ("usr", "proc", "sys", "dev", "tmp", "etc"):
+            (root / folder).mkdir(parents=True)
+        for name in ("bin", "lib", "lib64"):
+            (root / name).symlink_to(f"usr/{name}")
+    else:
+        need_bubblewrap()
+        program.symlink_to(FAKES / "apptainer")
+    here = tmp_path / "job"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PATH", f"{CONTAINER}:{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("DEEPSTREAM_IMAGE", str(root))
+    return Image(root / "opt/image")
+
+
+def need_bubblewrap():
+    """Install what enforces the stand-in's binds; skip where that is not to be had, or not allowed."""
     try:
         install(("bwrap",), ("bubblewrap",))
     except NotInstalledError as error:
         pytest.skip(f"nothing enforces binds here: {error}")
     if subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False, capture_output=True).returncode:
         pytest.skip("the kernel lets nobody make namespaces here")
-    apptainer = tmp_path / "bin/apptainer"
-    apptainer.parent.mkdir()
-    apptainer.symlink_to(FAKES / "apptainer")
-    folder = tmp_path / "deepstream.sif"
-    folder.mkdir()
-    here = tmp_path / "job"
-    here.mkdir()
-    monkeypatch.chdir(here)
-    monkeypatch.setenv("PATH", f"{CONTAINER}:{apptainer.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("DEEPSTREAM_IMAGE", str(folder))
-    return Image(folder)
 
 
 def call(*command, **env):
@@ -152,11 +175,11 @@ def test_program_ends_with_the_job_that_started_it(image, number):
         env=os.environ | {"PYTHONPATH": str(PROJECT / "workflow/scripts")},
     )
     _wait(Path("pid").is_file)
-    program = Path("/proc", Path("pid").read_text().strip())
-    assert program.is_dir()
+    program = int(Path("pid").read_text())
+    assert start_ticks(program)
     job.send_signal(number)
     job.wait()
-    _wait(lambda: not program.is_dir())
+    _wait(lambda: start_ticks(program) is None)
 
 
 def _wait(condition, timeout_s=30):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import onnx
@@ -9,6 +10,8 @@ import pytest
 
 import tiny_graphs as graphs
 from dsbench.errors import BuildError
+from dsbench.export_environment import make_export_environment
+from dsbench.file_hashes import sha256_of
 from dsbench.model_folder import ModelFolder
 from dsbench.model_onnx import clean_onnx
 from dsbench.onnx_prepare import prepare
@@ -133,6 +136,22 @@ def test_what_cannot_be_exported_is_refused_before_the_environment_is_made(
     assert done.returncode != 0
     assert says in done.stdout
     assert not (tmp_path / "models/asked/config/config.json").exists()
+
+
+def test_a_shared_environment_takes_the_place_of_the_own_one(tmp_path):
+    lock, own = tmp_path / "export.lock", tmp_path / "build/.venv_optimum"
+    lock.write_text("torch==2.0\n")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    shared = tmp_path / f"shared/venv_optimum-{sha256_of(lock)[:12]}-{version}"
+    for folder in (own, shared):
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin/python").write_text(folder.name)
+        (folder / "pyvenv.cfg").touch()
+    (shared / "packages.txt").write_text("torch==2.0\n")
+    for _ in range(2):
+        make_export_environment(own, lock, tmp_path / "log", shared.parent)
+        assert (own / "bin/python").read_text() == shared.name
+    assert (own / "packages.txt").read_text() == "torch==2.0\n"
 
 
 def test_lone_onnx_needs_no_export_environment(tmp_path):

@@ -156,6 +156,15 @@ def test_deleted_deliverables_come_back_and_the_rest_stays(tree):
     assert next(tree.glob("models/rtdetr/benchmarks/engines/*.engine")).stat().st_mtime_ns == engine
 
 
+def test_a_kitti_folder_that_lost_a_file_is_dumped_again(tree):
+    lost = tree / "models/rtdetr/samples/kitti_output/00_000_000135.txt"
+    lost.unlink()
+    done = snakemake(tree, "models/rtdetr/validation/kitti_manifest.json")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "samples/kitti_output: has 299 of its 300 frames, so it is made anew" in done.stdout
+    assert lost.is_file() and done.stdout.count("dump_kitti:") == 1
+
+
 def test_engine_is_rebuilt_for_a_changed_threshold_where_it_was_deleted(tree):
     next(tree.glob("models/rtdetr/benchmarks/engines/*.engine")).unlink()
     jobs = plan(tree, config="models: {rtdetr: {source: demo/checkpoint, threshold: 0.4}}\n")

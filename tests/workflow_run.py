@@ -1,5 +1,6 @@
 """Run the workflow in a directory of its own, with short measurements."""
 
+import argparse
 import os
 import re
 import shutil
@@ -72,6 +73,19 @@ def traced(file):
 def environment(more):
     """Return the environment of a call: this one's with `more`, and the default video."""
     return os.environ | {"DS_VIDEO": ""} | more
+
+
+def finished_job(path):
+    """Return the resolved working directory of a finished job, as a program's argument; refuse the project itself.
+
+    A job records the way to the project's files, which differs between the project and a folder beside it.
+    """
+    directory = Path(path).resolve()
+    if directory == PROJECT or not (directory / REPORT).is_file():
+        raise argparse.ArgumentTypeError(
+            f"{path} has no finished job of its own; `snakemake --cores 2 --directory FOLDER` makes one"
+        )
+    return directory
 
 
 def without_programs(folder, names):

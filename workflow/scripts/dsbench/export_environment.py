@@ -1,5 +1,6 @@
 """The export environment build/.venv_optimum: torch and optimum, apart from the workflow's own packages."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,9 @@ def make_export_environment(directory: Path, lock: Path, log: Path, shared: Path
     with FileLock(f"{place}.lock"):
         if not (place / PACKAGES).is_file():
             _install(place, lock, log)
+    # One of its own, from before the folder was named.
+    if directory.is_dir() and not (directory / "pyvenv.cfg").is_symlink():
+        shutil.rmtree(directory)
     directory.mkdir(parents=True, exist_ok=True)
     for part in PARTS:
         link = directory / part
