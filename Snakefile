@@ -40,6 +40,7 @@ include: "rules/report.smk"
 include: "rules/upgrade_plan.smk"
 include: "rules/classes.smk"
 include: "rules/shards.smk"
+include: "rules/checkpoints.smk"
 
 
 rule all:

@@ -7,7 +7,7 @@ from dsbench.caller import announce_caller
 from dsbench.file_times import bring_back, emptied
 from dsbench.left_jobs import cancel_left_jobs
 from dsbench.rule_script import TEMPORARY
-from dsbench.snakemake_internals import plan_left_out_jobs_anew
+from dsbench.snakemake_internals import plan_left_out_jobs_anew, take_up
 from dsbench.storage import check_storage
 
 announce_caller()
@@ -66,6 +66,7 @@ def begin_alone():
 # The only hook: of several, Snakemake runs the last.
 onstart:
     begin_alone()
+    take_up(CHECKPOINTS)
     plan_left_out_jobs_anew(workflow)
 
 

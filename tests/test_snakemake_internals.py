@@ -35,7 +35,7 @@ rule all:
 # As after a download: what `wanted` needs is known once `listing` is made, and --until leaves `part` out before.
 LEFT_OUT = """
 from pathlib import Path
-from dsbench.snakemake_internals import plan_left_out_jobs_anew
+from dsbench.snakemake_internals import name_below_table, plan_left_out_jobs_anew, put_off, take_up
 
 def parts(wildcards):
     return Path("list.txt").read_text().split() if Path("list.txt").is_file() else []
@@ -44,6 +44,7 @@ def part_of_wanted(wildcards):
     return "part.txt" if parts(wildcards) else []
 
 onstart:
+    take_up(CHECKPOINTS)
     plan_left_out_jobs_anew(workflow)
 
 rule all:
@@ -67,6 +68,10 @@ rule other:
     input: "part.txt"
     output: "other.txt"
     shell: "cp {input} {output}"
+
+CHECKPOINTS = put_off(workflow)
+if workflow.output_settings.dryrun:
+    name_below_table(CHECKPOINTS)
 """
 PLAN = """
 rule first:
@@ -104,6 +109,7 @@ def ran(directory, text, *arguments):
         check=False,
     )
     assert done.returncode == 0, not_as_used(done.stdout + done.stderr)
+    return done.stdout + done.stderr
 
 
 def calls(directory):
@@ -136,6 +142,15 @@ def test_a_job_that_until_left_out_gets_the_files_of_a_checkpoint_that_needs_it(
     ran(tmp_path, LEFT_OUT, "--until", "wanted")
     assert (tmp_path / "wanted.txt").read_text() == "a.txt\na\n"
     assert not (tmp_path / "other.txt").exists()
+
+
+def test_checkpoints_are_named_in_a_dry_run_and_add_jobs_only_as_they_are_made(tmp_path):
+    (tmp_path / "a.txt").write_text("a\n")
+    assert "more jobs may follow from what these find out: listing\n" in ran(tmp_path, LEFT_OUT, "-n")
+    again = "Updating checkpoint dependencies"
+    assert again in ran(tmp_path, LEFT_OUT)
+    assert (tmp_path / "wanted.txt").read_text() == "a.txt\na\n"
+    assert again not in ran(tmp_path, LEFT_OUT)
 
 
 def test_jobs_are_planned_with_their_reasons_and_nothing_is_built(tmp_path, monkeypatch):

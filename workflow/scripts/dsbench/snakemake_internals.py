@@ -6,13 +6,15 @@ what the installed Snakemake lacks; the long suite asks the oldest and the newes
 
 import json
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from snakemake.cli import parse_args
 from snakemake.iocontainers import Wildcards
+from snakemake.logging import logger
+from snakemake_interface_logger_plugins.common import LogEvent
 
 # Snakemake's options with which it runs no job.
 RUNS_NOTHING = (
@@ -76,6 +78,36 @@ class Call:
 def limit_resource(workflow, name: str, amount: int) -> None:
     """Let jobs that run at once take at most `amount` of the resource `name` together."""
     workflow.register_resource(name, amount)
+
+
+def put_off(workflow) -> list:
+    """Keep Snakemake from asking jobs twice for their files while it makes the DAG; return the checkpoints.
+
+    In a finished tree Snakemake replaces every job that takes a checkpoint's file, then goes through all jobs again.
+    """
+    checkpoints = [rule for rule in workflow.rules if rule.is_checkpoint]
+    for rule in checkpoints:
+        rule.is_checkpoint = False
+    return checkpoints
+
+
+def take_up(checkpoints: Iterable) -> None:
+    """From now on let jobs be asked again for their files as soon as one of `checkpoints` is made."""
+    for rule in checkpoints:
+        rule.is_checkpoint = True
+
+
+def name_below_table(checkpoints: Iterable) -> None:
+    """Make a dry run say below its table which of `checkpoints` it has, as Snakemake says it of its own."""
+    names = [rule.name for rule in checkpoints]
+
+    def tell(record) -> bool:
+        is_table = getattr(record, "event", None) == LogEvent.RUN_INFO and hasattr(record, "stats")
+        if is_table and (planned := [name for name in names if name in record.stats]):
+            record.msg += f"more jobs may follow from what these find out: {', '.join(planned)}\n"
+        return True
+
+    logger.addFilter(tell)
 
 
 def plan_left_out_jobs_anew(workflow) -> None:
