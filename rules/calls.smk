@@ -3,26 +3,19 @@
 import shutil
 
 from dsbench.locks import BuildLock
-from dsbench.call_options import runs_jobs, settings_of
 from dsbench.caller import announce_caller
 from dsbench.file_times import bring_back, emptied, short_dumps
 from dsbench.left_jobs import cancel_left_jobs
 from dsbench.rule_script import TEMPORARY
+from dsbench.snakemake_internals import plan_left_out_jobs_anew, take_up
 from dsbench.storage import check_storage
-
-if workflow.is_main_process and "--no-hooks" in sys.argv:
-    raise WorkflowError(
-        "--no-hooks: the hook at the start keeps a second call out and lets checkpoints add jobs; leave it out"
-    )
 
 announce_caller()
 RECORDS = Path(".snakemake")
-CALL = settings_of(sys.argv[1:]) if workflow.is_main_process else None
-RUNS_JOBS = CALL is None or runs_jobs(CALL)
 TREES = [Path("models"), Path("build")]
 
 # Snakemake compares times of change as soon as it makes the DAG. A dry run writes nothing.
-if workflow.is_main_process and not workflow.output_settings.dryrun:
+if CALL.makes_dag and not CALL.is_dry_run:
     try:
         trees = [Path("models"), Path("logs"), Path("build")]
         check_storage(
@@ -39,32 +32,50 @@ if workflow.is_main_process and not workflow.output_settings.dryrun:
         )
 
 # Snakemake takes a file that is there for a whole one, and a folder too.
-if workflow.is_main_process:
+if CALL.makes_dag:
     losses = [(file, f"{file}: is empty") for file in emptied(TREES)]
     for file, loss in (*losses, *short_dumps(TREES[0])):
         print(f"{loss}, so it is made anew", file=sys.stderr)
-        if not workflow.output_settings.dryrun:
+        if not CALL.is_dry_run:
             file.unlink()
 
 
 def refuse_facts_of_this_host():
     """Stop a call whose jobs run on other machines than the one that its facts are of."""
-    if workflow.non_local_exec and config["facts"] == "here":
+    if CALL.submits and config["facts"] == "here":
         raise WorkflowError(
             "config: facts is here, but the jobs run elsewhere, and their driver and GPU are not this host's;"
             " add facts=node to --config, which replaces the profile's"
         )
 
 
-# The only one: of several, Snakemake runs the last. The lock stands for its own, which the profiles switch off, since
-# that one would stay for ever after a kill.
-onstart:
+def begin_alone():
+    """Keep other calls out of this directory, and end what a killed one left running.
+
+    The lock stands for Snakemake's own, which the profiles switch off: that one stays for ever after a kill.
+    """
     refuse_facts_of_this_host()
-    ask_again_after_checkpoints()
     try:
         BuildLock(RECORDS / "build.lock").hold()
-        if workflow.non_local_exec and (left := cancel_left_jobs()):
+        if CALL.submits and (left := cancel_left_jobs()):
             print(f"cancelled what a killed call had left in Slurm: {', '.join(left)}")
     except BuildError as error:
         raise WorkflowError(str(error)) from None
     shutil.rmtree(TEMPORARY, ignore_errors=True)
+
+
+# The only hook: of several, Snakemake runs the last.
+onstart:
+    begin_alone()
+    take_up(CHECKPOINTS)
+    plan_left_out_jobs_anew(workflow)
+
+
+# Without the hook other calls are kept out from here on, before the DAG is made.
+if CALL.makes_dag and CALL.settings.no_hooks and (CALL.runs_jobs or CALL.settings.touch):
+    if CALL.settings.until or CALL.settings.omit_from:
+        raise WorkflowError(
+            "--no-hooks: with --until or --omit-from, jobs that follow from a fetched source would get none of its"
+            " files, since the hook at the start plans them anew; leave --no-hooks out"
+        )
+    begin_alone()

@@ -7,7 +7,7 @@ read what is on disk instead of calling checkpoints.get(), which would switch al
 while a checkpoint is unfinished.
 """
 
-from snakemake.iocontainers import Wildcards
+from dsbench.snakemake_internals import wildcards_of
 
 WINDOWS = config["deepstream"]["windows"]
 
@@ -174,7 +174,7 @@ def all_artefacts(_):
     """Return every file of every configured model."""
     wanted = ["build/toolchain/target_fps.json"]
     for model in config["models"]:
-        wanted += deliverables(Wildcards(fromdict={"model": model}))
+        wanted += deliverables(wildcards_of(model=model))
         wanted += expand(
             [
                 "models/{model}/reports/benchmark_report.html",
@@ -192,13 +192,13 @@ def gone_of(wildcards):
 
 def gone_in_plan(wildcards):
     """The files that a dry run shows as the reason to remake the report; where jobs run, that is removed below."""
-    return [] if RUNS_JOBS else gone_of(wildcards)
+    return [] if CALL.runs_jobs else gone_of(wildcards)
 
 
 # Snakemake makes no missing file for a report that is there and newer than all others.
-if workflow.is_main_process and RUNS_JOBS:
+if CALL.makes_dag and CALL.runs_jobs:
     for model in reports_of(sys.argv[1:]):
         finished = Path(f"models/{model}/reports/benchmark_report.pdf")
-        if finished.is_file() and (gone := gone_of(Wildcards(fromdict={"model": model}))):
+        if finished.is_file() and (gone := gone_of(wildcards_of(model=model))):
             print(f"{finished} is made anew with {', '.join(gone)}, now missing", file=sys.stderr)
             finished.unlink()

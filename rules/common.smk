@@ -19,12 +19,13 @@ from dsbench.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
 from dsbench.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.read_once import read_once
 from dsbench.runtime import choose_runtime, runtime_of
+from dsbench.snakemake_internals import limit_resource
 from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 from dsbench.trtexec_run import asked_precision
 from dsbench.video import look_at
 from dsbench.video_encoder import SUFFIXES
 
-if workflow.is_main_process:
+if CALL.makes_dag:
     try:
         refuse_braces("the project's folder", Path(workflow.basedir))
         refuse_braces("the working directory", Path.cwd())
@@ -45,7 +46,7 @@ def node_facts():
     """Return what is known of the GPU node; {} where the facts are of the machine that makes the DAG."""
     if config["facts"] == "here":
         return {}
-    if not workflow.is_main_process:
+    if not CALL.makes_dag:
         return recorded_node() or {}
     from dsbench.node_job import node_before_dag
 
@@ -64,7 +65,7 @@ def recorded(fact, probe):
     """Return a fact: the main process probes it; a job that reads the Snakefile again takes the recorded one."""
     if fact in NODE.get("facts", {}):
         return NODE["facts"][fact]
-    if workflow.is_main_process or not (FACTS / f"{fact}.json").is_file():
+    if CALL.makes_dag or not (FACTS / f"{fact}.json").is_file():
         return probe()
     return read_fact(FACTS, fact)
 
@@ -74,7 +75,7 @@ if RUNTIME.kind == "embedded":
     # The embedded programs run under the interpreter that runs the workflow.
     os.environ.setdefault("DSEMBED_PYTHON", sys.executable)
 TOOLCHAIN = Toolchain(RUNTIME, PROJECT, config["deepstream"]["directory"])
-if workflow.is_main_process and not NODE:
+if CALL.makes_dag and not NODE:
     TOOLCHAIN.probe_ahead()
 TRTEXEC = recorded("trtexec", lambda: TOOLCHAIN.probe("trtexec"))
 try:
@@ -92,16 +93,13 @@ os.environ.update(CLIP_OF_BUILD=str(VIDEO))
 TRUTH = truth_directory(VIDEO, PROJECT)
 TRUTH_FACTS = {"folder": str(TRUTH), "sha256": tree_sha256_of(TRUTH)} if TRUTH else None
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
-GPUS = workflow.global_resources.get("gpu")
-# None where jobs are submitted to a cluster: `workflow.cores` raises there, and a node's cores are the job's own.
-CORES = workflow.resource_settings.cores if not workflow.non_local_exec else None
-MEASURING_THREADS = measuring_threads(RUNTIME.kind, CORES or 1, GPUS and GPUS.value or 1)
-CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, CORES or 1)
-if workflow.is_main_process:
+MEASURING_THREADS = measuring_threads(RUNTIME.kind, CALL.cores or 1, CALL.gpus or 1)
+CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, CALL.cores or 1)
+if CALL.makes_dag:
     announce_share(CORES_WITHOUT_GPU)
 if CORES_WITHOUT_GPU:
     # The longer ones of them never take what a job on a GPU would have to wait for.
-    workflow.register_resource("beside_gpu", CORES_WITHOUT_GPU)
+    limit_resource(workflow, "beside_gpu", CORES_WITHOUT_GPU)
 # Before the many short jobs, which would take its cores one by one and leave the GPU idle.
 MEASURING_PRIORITY = 40
 # Frames are decoded by the embedded runtime's code, whichever runtime measures.
@@ -124,7 +122,7 @@ SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1"
 
 
 # A cluster ends a job that needs more memory than it asked for: it is tried once more, with twice as much.
-MEMORY_RETRIES = 1 if workflow.non_local_exec else 0
+MEMORY_RETRIES = 1 if CALL.submits else 0
 
 
 def memory_mb(first):
@@ -182,7 +180,7 @@ PIXEL_FACTS = facts(["pyav", "compiler"])
 def clip_at_sight(_):
     """Return the clip; refuse it while the DAG is made when its head or first frame tells. A job decodes the rest."""
     try:
-        if workflow.is_main_process:
+        if CALL.makes_dag:
             look_at(VIDEO)
     except BuildError as error:
         # Not a WorkflowError: Snakemake would break its message into lines when an input function raises it.

@@ -10,6 +10,9 @@ sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 
 from dsbench.config_check import fit_config
 from dsbench.errors import BuildError
+from dsbench.snakemake_internals import Call
+
+CALL = Call.of(workflow, sys.argv[1:])
 
 try:
     fit_config(config, lambda: validate(config, "../config/schema.yaml"))

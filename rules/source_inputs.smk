@@ -173,18 +173,18 @@ def export_environment(wildcards):
 
 # Said before the DAG is made, where it is one sentence and not the middle of a traceback. With --keep-going the other
 # models are built, and the refused one's own jobs say it once more.
-if workflow.is_main_process:
-    for name in asked_models(sys.argv[1:], CALL.targets, config["models"]):
+if CALL.makes_dag:
+    for name in asked_models(sys.argv[1:], CALL.settings.targets, config["models"]):
         if fault := fault_of_entry(SimpleNamespace(model=name)):
-            if not CALL.keep_going:
+            if not CALL.settings.keep_going:
                 raise WorkflowError(f"{name}: {fault}")
             print(f"{name}: {fault}", file=sys.stderr)
 
 # Without its record Snakemake fetches a source again. Calls that run no jobs are told of it as they ask.
-if workflow.is_main_process:
+if CALL.makes_dag:
     for name in dict.fromkeys([*config["models"], *named_models(sys.argv[1:])]):
         wildcards = SimpleNamespace(model=name)
         record = is_remote(source_text(wildcards)) and fetch_record(wildcards)
-        if record and (lost := what_is_lost(Path(record))) and RUNS_JOBS:
+        if record and (lost := what_is_lost(Path(record))) and CALL.runs_jobs:
             Path(record).unlink(missing_ok=True)
             print(lost, file=sys.stderr)

@@ -12,7 +12,7 @@ import pytest
 
 from dsbench.locks import BuildLock, Owner, TwoCallsError
 from dsbench.process_identity import ProcessIdentity
-from workflow_run import PROJECT
+from workflow_run import PROJECT, snakemake
 
 HOLDER = """
 import sys, time
@@ -114,3 +114,16 @@ def test_living_owner_gives_a_sign_of_life(lock, without_flock):
             return
         subprocess.run(["sleep", "0.05"], check=True)
     raise AssertionError("no beat in 5 s")
+
+
+def test_second_call_is_refused_without_hooks_too(tmp_path):
+    asked = ("--no-hooks", "build/toolchain/host.json")
+    first = holder(tmp_path / ".snakemake/build.lock")
+    refused = snakemake(tmp_path, *asked)
+    first.kill()
+    first.wait()
+    assert refused.returncode != 0
+    assert f"another call builds here, process {first.pid}" in refused.stdout.replace("\n", " ")
+    assert not (tmp_path / "build/toolchain").exists()
+    done = snakemake(tmp_path, *asked)
+    assert done.returncode == 0, done.stdout[-3000:]

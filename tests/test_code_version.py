@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from declared_rules import declared_rules
 from dsbench.code_version import (
     NOT_IN_OUTPUTS,
     PACKAGE,
@@ -20,39 +21,23 @@ WITHOUT = ("list_source", "record_fact", "upgrade_plan")
 CODE = sorted((PROJECT / "workflow").rglob("*.py"))
 
 
-def rules():
-    """Return the script of each rule and what its code_version() names; a `use rule` has its base's script."""
-    blocks = [
-        block
-        for file in sorted((PROJECT / "rules").glob("*.smk"))
-        for block in re.split(r"(?m)^ *(?=(?:use rule .*|rule \w+|checkpoint \w+):$)", file.read_text())[1:]
-    ]
-    found = {}
-    for block in sorted(blocks, key=lambda text: text.startswith("use rule")):
-        base, name = re.match(r"(?:use rule (\w+) as|rule|checkpoint) (\w+)", block).groups()
-        script = re.search(r"workflow/scripts/(\w+)\.py", block)
-        code = re.search(r"code_version\((.*?)\)", block)
-        inherited = found.get(base, (None, []))
-        # A rule may have a script for each runtime.
-        found[f"{name}, {script[1]}" if script and name in found else name] = (
-            script[1] if script else inherited[0],
-            re.findall(r'"(\w+)"', code[1]) if code else inherited[1],
-        )
-    return {name: facts for name, facts in found.items() if facts[0] and name not in WITHOUT}
-
-
-RULES = rules()
+RULES = {
+    f"{rule.name}, {runtime}": rule
+    for runtime in ("embedded", "nvidia")
+    for rule in declared_rules(runtime)
+    if rule.script and rule.name not in WITHOUT
+}
 
 
 def test_rules_are_found_with_their_scripts():
-    assert len(RULES) > 30
-    assert RULES["write_nvinfer_config_ds"] == ("write_nvinfer_config", ["write_nvinfer_config"])
+    assert len(RULES) > 80
+    inherited = RULES["write_nvinfer_config_ds, nvidia"]
+    assert (inherited.script, inherited.code) == ("write_nvinfer_config", ["write_nvinfer_config"])
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_depends_on_its_own_script(rule):
-    script, named = RULES[rule]
-    assert named[:1] == [script]
+    assert RULES[rule].code[:1] == [RULES[rule].script]
 
 
 def test_modules_that_a_script_starts_as_programs_are_named():
@@ -61,7 +46,7 @@ def test_modules_that_a_script_starts_as_programs_are_named():
         for file in (PROJECT / "workflow/scripts/dsbench").rglob("*.py")
         for module in re.findall(r'"-m", "dsbench\.(\w+)"', file.read_text())
     }
-    named = {module for _, modules in RULES.values() for module in modules[1:]}
+    named = {module for rule in RULES.values() for module in rule.code[1:]}
     assert started - named == {"dag_jobs", "node_facts"}, "the plan and the facts have no code_version()"
 
 

@@ -1,9 +1,9 @@
 import json
-import re
 from pathlib import Path
 
 import pytest
 
+from declared_rules import declared_rules
 from dsbench.engine_passport import (
     PassportError,
     check_passport,
@@ -116,17 +116,12 @@ def test_gpu_facts_are_those_of_the_machine_that_runs(tmp_path, monkeypatch):
 
 
 def test_every_script_that_runs_an_engine_checks_its_passport():
-    rules = [
-        text
-        for file in sorted(PROJECT.glob("rules/*.smk"))
-        for text in re.split(r"^ *(?=rule |checkpoint )", file.read_text(), flags=re.M)
-        if re.search(r"^ +gpu=1,", text, re.M) and not text.startswith("rule build_engine")
-    ]
-    scripts = {re.search(r'"\.\./workflow/scripts/(\w+\.py)"', text)[1] for text in rules}
-    assert "record_detections.py" in scripts and "benchmark_streams.py" in scripts
+    rules = [rule for rule in declared_rules("nvidia") if rule.needs_gpu and rule.name != "build_engine"]
+    scripts = {rule.script for rule in rules}
+    assert "record_detections" in scripts and "benchmark_streams" in scripts
     missing = [
         name
         for name in sorted(scripts)
-        if "check_passport(" not in (PROJECT / "workflow/scripts" / name).read_text()
+        if "check_passport(" not in (PROJECT / f"workflow/scripts/{name}.py").read_text()
     ]
     assert missing == []

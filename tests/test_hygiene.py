@@ -9,16 +9,16 @@ import jsonschema
 import pytest
 import yaml
 
+from declared_rules import declared_rules
 from dsbench.families import family_named, query_softmax
 
 PROJECT = Path(__file__).parents[1]
-RULES = "\n".join(path.read_text() for path in sorted((PROJECT / "rules").glob("*.smk")))
 MODULES = sorted((PROJECT / "workflow/scripts/dsbench").glob("*.py"))
 
 
 def test_no_two_rules_share_a_log_or_a_wall_time():
-    paths = re.findall(r"^    (?:log|benchmark):\n        \"([^\"]+)\"", RULES, re.M)
-    assert len(paths) > 40
+    paths = [path for rule in declared_rules() for path in (*rule.logs, rule.benchmark) if path]
+    assert len(paths) > 80
     assert [path for path, count in Counter(paths).items() if count > 1] == []
 
 
@@ -56,8 +56,9 @@ def test_architecture_names_every_library_module_or_a_test_imports_it(module):
 
 
 def test_every_script_belongs_to_a_rule():
-    scripts = {path.name for path in (PROJECT / "workflow/scripts").glob("*.py")}
-    assert scripts == set(re.findall(r"workflow/scripts/(\w+\.py)", RULES))
+    rules = [*declared_rules("embedded"), *declared_rules("nvidia")]
+    scripts = {path.stem for path in (PROJECT / "workflow/scripts").glob("*.py")}
+    assert scripts == {rule.script for rule in rules} - {None}
 
 
 def test_guide_to_families_shows_a_declared_one_in_under_a_page():

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from snakemake.cli import parse_args
 
+from declared_rules import declared_rules
 from dsbench import machine
 from dsbench.engine_passport import machine_facts
 from dsbench.node_check import NodeError, check_node
@@ -180,10 +181,7 @@ def test_job_that_asks_the_node_goes_where_the_profile_sends_gpu_rules(tmp_path,
 
 
 def test_profile_names_every_rule_with_a_gpu_and_gives_those_that_measure_their_share():
-    rules = "\n".join(path.read_text() for path in (PROJECT / "rules").glob("*.smk"))
-    blocks = re.split(r"^ *(?:rule|checkpoint) (\w+):", rules, flags=re.M)
-    bodies = zip(blocks[1::2], blocks[2::2], strict=True)
-    with_gpu = {name for name, body in bodies if re.search(r"^ +gpu=1,", body, re.M)}
+    with_gpu = {rule.name for rule in declared_rules("nvidia") if rule.needs_gpu}
     asked = yaml.safe_load(PROFILE.read_text())["set-resources"]
     assert set(asked) == with_gpu | {"record_node", "compile_parser"}
     measuring = {name: one for name, one in asked.items() if "enforce-binding" in one.get("slurm_extra", "")}

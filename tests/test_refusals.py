@@ -30,10 +30,11 @@ def test_broken_configuration_is_named(tmp_path, config, says):
     assert says in done.stdout.replace("\n", " ")
 
 
-def test_call_without_the_hook_that_holds_the_lock_is_refused(tmp_path):
-    done = snakemake(tmp_path, "--no-hooks", REPORT)
+@pytest.mark.parametrize("option", ["--until", "--omit-from"])
+def test_hook_that_plans_left_out_jobs_anew_cannot_be_left_out(tmp_path, option):
+    done = snakemake(tmp_path, "--no-hooks", REPORT, option, "render_html")
     assert done.returncode != 0
-    assert "--no-hooks: the hook at the start keeps a second call out" in done.stdout.replace("\n", " ")
+    assert "--no-hooks: with --until or --omit-from, jobs that follow" in done.stdout.replace("\n", " ")
     assert not (tmp_path / "models").exists()
 
 

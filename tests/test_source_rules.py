@@ -3,12 +3,12 @@
 import ast
 import json
 import os
-import re
 import shutil
 
 import pytest
 
 import tiny_graphs as graphs
+from declared_rules import declared_rules
 from hub_server import COMMIT, OTHER_COMMIT, HubServer, Repository
 from ngc_server import NgcServer
 from small_files import layout, onnx, safetensors, tensor, write
@@ -89,12 +89,12 @@ def input_functions_of_sources():
 
 
 def test_every_rule_that_asks_for_files_of_a_source_takes_its_record():
-    text = "\n".join(file.read_text() for file in (PROJECT / "rules").glob("*.smk"))
-    rules = dict(re.findall(r"^(?:rule|checkpoint) (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S))
-    asks = re.compile(rf"(?<![\w/\"])({'|'.join(input_functions_of_sources())})(?![\w./\"])")
-    asking = {name: body for name, body in rules.items() if asks.search(body)}
+    asked = input_functions_of_sources()
+    asking = {rule.name: rule for rule in declared_rules() if asked & set(rule.calls)}
     assert {"export_onnx", "write_labels", "prove_preprocessing"} < asking.keys()
-    assert [name for name, body in asking.items() if "fetched=fetch_record," not in body] == []
+    assert [
+        name for name, rule in asking.items() if "fetch_record" not in rule.takes.get("fetched", [])
+    ] == []
 
 
 @pytest.mark.parametrize("arguments", [[], ["--until", "copy_config"]])

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
-from dsbench.call_options import runs_jobs, settings_of
 from dsbench.file_times import file_system_time
 from dsbench.node_facts import CHANGED_FILE, NODE_FILE, NodeFactsError, read_node
+from dsbench.snakemake_internals import runs_jobs, settings_of
 from dsbench.tool_run import report_progress
 
 # Its place in the profile's set-resources.
