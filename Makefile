@@ -48,7 +48,7 @@ system:
 	cp envs/test.lock $@
 
 rebuilds: .venv/workflow.txt
-	PYTHONPATH=workflow/scripts $(BIN)/python -m dsbench.rebuild_table tests/fakes tests/fakes/gstreamer \
+	PYTHONPATH=workflow/scripts $(BIN)/python -m dsbench.dag.rebuild_table tests/fakes tests/fakes/gstreamer \
 		> docs/rebuilds.md
 
 # Rules behind a measured number are in the DAG once that number is known, so the demonstration is finished first.

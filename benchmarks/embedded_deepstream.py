@@ -19,9 +19,9 @@ from statistics import mean, median
 EMBEDDED = Path(__file__).resolve().parents[1] / "workflow" / "embedded"
 sys.path.insert(0, str(EMBEDDED))
 
-from dsembed.app_settings import AppSettings, read_app_settings  # noqa: E402
-from dsembed.engine import Engine  # noqa: E402
-from dsembed.nvinfer_settings import read_nvinfer_settings  # noqa: E402
+from dsembed.deepstream_app.app_settings import AppSettings, read_app_settings  # noqa: E402
+from dsembed.deepstream_app.nvinfer_settings import read_nvinfer_settings  # noqa: E402
+from dsembed.engine.engine import Engine  # noqa: E402
 
 FIELD = re.compile(r"(\d+\.\d\d) \(\d+\.\d\d\)\t")
 ROW = "| {} | {:.1f} | {:.1f} | {:.3f} | {:.0f} |"

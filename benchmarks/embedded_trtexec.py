@@ -23,7 +23,7 @@ import onnxruntime
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow/embedded"))
 
-from dsembed.cpu import usable_cores  # noqa: E402
+from dsembed.shared.cpu import usable_cores  # noqa: E402
 
 TRTEXEC = ROOT / "workflow/embedded/bin/trtexec"
 BENCHMARK_APP = Path(sys.executable).with_name("benchmark_app")

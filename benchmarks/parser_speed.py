@@ -19,9 +19,9 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests")]
 
-from dsbench.families import families  # noqa: E402
-from dsbench.family import Family, Frame  # noqa: E402
-from dsbench.parser_build import compile_parser, write_parser_sources  # noqa: E402
+from dsbench.deepstream.parser_build import compile_parser, write_parser_sources  # noqa: E402
+from dsbench.families.declared import families  # noqa: E402
+from dsbench.families.family import Family, Frame  # noqa: E402
 from parser_calls import case, layer  # noqa: E402
 
 SIZE = (640, 640)

@@ -2,13 +2,13 @@
 
 import shutil
 
-from dsbench.locks import BuildLock
-from dsbench.caller import announce_caller
-from dsbench.file_times import bring_back, emptied, short_dumps
-from dsbench.left_jobs import cancel_left_jobs
-from dsbench.rule_script import TEMPORARY
-from dsbench.snakemake_internals import plan_left_out_jobs_anew, take_up
-from dsbench.storage import check_storage
+from dsbench.core.locks import BuildLock
+from dsbench.tools.tool_run import announce_caller
+from dsbench.core.locks import bring_back, emptied, short_dumps
+from dsbench.dag.left_jobs import cancel_left_jobs
+from dsbench.dag.rule_script import TEMPORARY
+from dsbench.dag.snakemake_internals import plan_left_out_jobs_anew, take_up
+from dsbench.core.errors import check_storage
 
 announce_caller()
 RECORDS = Path(".snakemake")

@@ -7,7 +7,7 @@ read what is on disk instead of calling checkpoints.get(), which would switch al
 while a checkpoint is unfinished.
 """
 
-from dsbench.snakemake_internals import wildcards_of
+from dsbench.dag.snakemake_internals import wildcards_of
 
 WINDOWS = config["deepstream"]["windows"]
 

@@ -5,7 +5,7 @@ answer what they answered a moment before. Without the hook at the start checkpo
 too, and makes the DAG of 1,000 models 2.5 times as slowly as a bare workflow's.
 """
 
-from dsbench.snakemake_internals import name_below_table, put_off
+from dsbench.dag.snakemake_internals import name_below_table, put_off
 
 CHECKPOINTS = [] if CALL.makes_dag and CALL.settings.no_hooks else put_off(workflow)
 if CALL.is_dry_run and CALL.makes_dag:

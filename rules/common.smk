@@ -5,25 +5,25 @@ import os
 import sys
 from pathlib import Path
 
-from dsbench.clip import DEMO_CLIP, choose_video, truth_directory
-from dsbench.code_version import code_version
-from dsbench.config_check import check_config
-from dsbench.config_path import uri_in_config
-from dsbench.core_share import announce_share, cores_without_gpu, measuring_threads
-from dsbench.errors import refuse_braces
-from dsbench.file_hashes import tree_sha256_of
-from dsbench.measured_chain import Doubling, next_run1, next_run2, run2_tries
-from dsbench.model_names import NAME, check_targets, model_entry, reports_of
-from dsbench.node_facts import recorded_node, refuse_unseen_sample
-from dsbench.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-from dsbench.preflight import refuse_two_tensorrts, refuse_vanished
-from dsbench.read_once import read_once
-from dsbench.runtime import choose_runtime, runtime_of
-from dsbench.snakemake_internals import limit_resource
-from dsbench.toolchain import PROBES, Toolchain, embedded_identity, read_fact
-from dsbench.trtexec_run import asked_precision
-from dsbench.video import look_at
-from dsbench.video_encoder import SUFFIXES
+from dsbench.machine.clip import DEMO_CLIP, choose_video, truth_directory
+from dsbench.dag.code_version import code_version
+from dsbench.dag.config_check import check_config
+from dsbench.deepstream.app_config import uri_in_config
+from dsbench.tools.core_share import announce_share, cores_without_gpu, measuring_threads
+from dsbench.core.errors import refuse_braces
+from dsbench.core.files import tree_sha256_of
+from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
+from dsbench.dag.names import NAME, check_targets, model_entry, reports_of
+from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
+from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
+from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
+from dsbench.core.files import read_once
+from dsbench.machine.runtime import choose_runtime, runtime_of
+from dsbench.dag.snakemake_internals import limit_resource
+from dsbench.machine.toolchain import PROBES, Toolchain, embedded_identity, read_fact
+from dsbench.trtexec.run import asked_precision
+from dsbench.machine.video import look_at
+from dsbench.machine.runtime import SUFFIXES
 
 if CALL.makes_dag:
     try:
@@ -48,7 +48,7 @@ def node_facts():
         return {}
     if not CALL.makes_dag:
         return recorded_node() or {}
-    from dsbench.node_job import node_before_dag
+    from dsbench.dag.node_job import node_before_dag
 
     node = node_before_dag(sys.argv[1:], config["runtime"], config["deepstream"]["directory"], PROJECT)
     refuse_unseen_sample(node, os.environ.get("DS_VIDEO") or config["video"])
@@ -103,7 +103,7 @@ if CORES_WITHOUT_GPU:
 # Before the many short jobs, which would take its cores one by one and leave the GPU idle.
 MEASURING_PRIORITY = 40
 # Frames are decoded by the embedded runtime's code, whichever runtime measures.
-DECODER = PROJECT / "workflow/embedded/dsembed/decode.py"
+DECODER = PROJECT / "workflow/embedded/dsembed/shared/decode.py"
 # The encoder decides the name of the video. Without a usable encoder there is no video, and the report says so.
 ENCODER = recorded("encoder", lambda: TOOLCHAIN.probe("encoder"))["encoder"]
 HAS_VIDEO = ENCODER in SUFFIXES

@@ -8,9 +8,9 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 
-from dsbench.config_check import fit_config
-from dsbench.errors import BuildError
-from dsbench.snakemake_internals import Call
+from dsbench.dag.config_check import fit_config
+from dsbench.core.errors import BuildError
+from dsbench.dag.snakemake_internals import Call
 
 CALL = Call.of(workflow, sys.argv[1:])
 

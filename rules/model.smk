@@ -84,7 +84,7 @@ rule export_onnx:
         beside_gpu=1,
         mem_mb=memory_mb(8192),
     params:
-        code=code_version("export_onnx", "torch_export"),
+        code=code_version("export_onnx", "onnx.inside_export.torch_export"),
         preprocessing=preprocessing_block,
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
         prompt=lambda wildcards: entry_of(wildcards).get("prompt"),

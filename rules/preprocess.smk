@@ -2,10 +2,10 @@
 
 # The embedded runtime's code computes what nvinfer does to a frame, whichever runtime measures.
 NVINFER_PIXELS = [
-    "dsembed/app_settings.py",
-    "dsembed/decode.py",
-    "dsembed/native.py",
-    "dsembed/postprocess.py",
+    "dsembed/deepstream_app/app_settings.py",
+    "dsembed/shared/decode.py",
+    "dsembed/shared/native.py",
+    "dsembed/deepstream_app/postprocess.py",
     "host/interface.hpp",
     "host/preprocess.cpp",
     "host/sampling.hpp",

@@ -1,6 +1,6 @@
 """Step 8: one JSON has every number, and charts and report are made from it alone."""
 
-TEMPLATES = PROJECT / "workflow/scripts/dsbench/templates"
+TEMPLATES = PROJECT / "workflow/scripts/dsbench/report/templates"
 DATA_SCHEMA = TEMPLATES / "benchmark_data.schema.json"
 
 

@@ -1,6 +1,6 @@
 """Asked for by name only: shares the models out to working directories, and compares what those measured."""
 
-from dsbench.shards import SHARDS
+from dsbench.dag.shards import SHARDS
 
 if config["gpu_class"] is None:
 

@@ -3,14 +3,14 @@
 from functools import cache
 from types import SimpleNamespace
 
-from dsbench.config_check import check_family, check_preprocessing
-from dsbench.errors import refuse_braces
-from dsbench.fetched_source import read_fetched, what_is_lost
-from dsbench.local_source import choose_local, local_folder
-from dsbench.model_names import asked_models, named_models, patterns_by_source
-from dsbench.read_once import read_once
-from dsbench.source import locate, parse_source
-from dsbench.source_folder import SourceFolder
+from dsbench.dag.config_check import check_family, check_preprocessing
+from dsbench.core.errors import refuse_braces
+from dsbench.sources.source import read_fetched, what_is_lost
+from dsbench.sources.local_source import choose_local, local_folder
+from dsbench.dag.names import asked_models, named_models, patterns_by_source
+from dsbench.core.files import read_once
+from dsbench.sources.source import locate, parse_source
+from dsbench.sources.source import SourceFolder
 
 # The folders in which a path of the configuration is looked for.
 SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))

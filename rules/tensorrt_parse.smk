@@ -30,7 +30,7 @@ rule parse_with_tensorrt:
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("parse_with_tensorrt", "tensorrt_rtx_parse"),
+        code=code_version("parse_with_tensorrt", "checks.inside_tensorrt.tensorrt_rtx_parse"),
         batch=config["first_batch"]["nvidia"],
     script:
         "../workflow/scripts/parse_with_tensorrt.py"

@@ -6,9 +6,10 @@ import signal
 import time
 from pathlib import Path
 
-from dsbench.caller import descendants
-from killed_job import fresh
 from test_kills import job  # noqa: F401
+
+from dsbench.tools.tool_run import descendants
+from killed_job import fresh
 
 
 def test_a_killed_export_is_begun_again_and_no_other_exporter_is_taken(job):  # noqa: F811

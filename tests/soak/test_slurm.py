@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from snakemake.cli import parse_args
 
-from dsbench.node_job import LOG, job_resources, submit_command
+from dsbench.dag.node_job import LOG, job_resources, submit_command
 from slurm_cluster import NODES, NoCluster, ask, cluster, jobs, node_state, wait_until, write_profile
 from workflow_run import PROJECT, REPORT, command, environment, snakemake
 

@@ -21,7 +21,7 @@ def test_snakemake_is_as_it_is_used(tmp_path, wanted):
     # All else comes from the environment that runs this test; what lies in the new one is found first.
     packages = next(tmp_path.glob("lib/python*/site-packages"))
     (packages / "project.pth").write_text(sysconfig.get_path("purelib"))
-    suite = PROJECT / "tests/test_snakemake_internals.py"
+    suite = PROJECT / "tests/dag/test_snakemake_internals.py"
     done = subprocess.run(
         [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(suite)],
         cwd=PROJECT,

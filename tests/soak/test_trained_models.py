@@ -9,10 +9,10 @@ import pytest
 import yaml
 from drawn_clips import two_things, write_clip
 
-from dsbench.file_hashes import sha256_of
-from dsbench.gate import precision_recall
-from dsbench.kitti import Detection, read_directory
-from dsbench.nvinfer_pixels import decoded, rgb_of
+from dsbench.boxes.kitti import Detection, read_directory
+from dsbench.checks.gate import precision_recall
+from dsbench.core.files import sha256_of
+from dsbench.pixels.nvinfer_pixels import decoded, rgb_of
 from exported_families import EXPORTED, PROMPTED, run_exporting, write_zoo
 from workflow_run import PROJECT, snakemake
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import onnx
 
-from dsbench.onnx_static import static_onnx
-from dsbench.rule_script import explained
-from dsbench.whole_file import written_beside
+from dsbench.core.files import written_beside
+from dsbench.dag.rule_script import explained
+from dsbench.onnx.batch import static_onnx
 
 with explained(snakemake.log[0]):
     model = static_onnx(

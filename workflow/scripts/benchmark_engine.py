@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from dsbench.engine_passport import check_passport, machine_facts
-from dsbench.measuring_device import measuring_device
-from dsbench.rule_script import explained
-from dsbench.toolchain import facts_of
-from dsbench.trtexec_command import profile_of
-from dsbench.trtexec_run import benchmark_engine, trtexec_version
-from dsbench.whole_file import copy_whole, read_json
+from dsbench.core.files import copy_whole, read_json
+from dsbench.dag.rule_script import explained
+from dsbench.machine.toolchain import facts_of
+from dsbench.trtexec.command import profile_of
+from dsbench.trtexec.measuring_device import measuring_device
+from dsbench.trtexec.passport import check_passport, machine_facts
+from dsbench.trtexec.run import benchmark_engine, trtexec_version
 
 with explained(snakemake.log[0]):
     inspect = read_json(snakemake.input.inspect)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from dsbench.deepstream_run import measure_streams
-from dsbench.engine_passport import check_passport, machine_facts
-from dsbench.measuring_device import measuring_device
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.toolchain import facts_of
-from dsbench.whole_file import copy_whole
+from dsbench.core.files import copy_whole
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.run import measure_streams
+from dsbench.machine.toolchain import facts_of
+from dsbench.tools.tool_run import report_progress
+from dsbench.trtexec.measuring_device import measuring_device
+from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     engine = Path(snakemake.input.engine[0])

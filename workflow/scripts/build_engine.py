@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-from dsbench.engine_passport import machine_facts, make_passport, write_passport
-from dsbench.layer_info import read_layers
-from dsbench.measuring_device import measuring_device
-from dsbench.rule_script import explained
-from dsbench.toolchain import facts_of
-from dsbench.trtexec_command import precision_for, profile_of
-from dsbench.trtexec_run import build_engine, trtexec_version
-from dsbench.whole_file import copy_whole, read_json
-from dsbench.workspace import workspace_mib
+from dsbench.core.files import copy_whole, read_json
+from dsbench.dag.rule_script import explained
+from dsbench.machine.toolchain import facts_of
+from dsbench.trtexec.build_log import read_layers
+from dsbench.trtexec.command import precision_for, profile_of, workspace_mib
+from dsbench.trtexec.measuring_device import measuring_device
+from dsbench.trtexec.passport import machine_facts, make_passport, write_passport
+from dsbench.trtexec.run import build_engine, trtexec_version
 
 with explained(snakemake.log[0]):
     # Refuses another kind of node before anything is built.

@@ -3,15 +3,14 @@
 import json
 from pathlib import Path
 
-from dsbench.batch_slots import Tolerance, judge_slots
-from dsbench.engine_passport import check_passport, machine_facts
-from dsbench.families import family_named
-from dsbench.measuring_device import measuring_device
-from dsbench.rule_script import explained
-from dsbench.slot_runs import SlotRuns
-from dsbench.tool_run import report_progress
-from dsbench.toolchain import facts_of
-from dsbench.whole_file import read_json, write_whole
+from dsbench.checks.batch_slots import SlotRuns, Tolerance, judge_slots
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.families.declared import family_named
+from dsbench.machine.toolchain import facts_of
+from dsbench.tools.tool_run import report_progress
+from dsbench.trtexec.measuring_device import measuring_device
+from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params

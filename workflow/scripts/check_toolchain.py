@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dsbench.preflight import check_toolchain
-from dsbench.rule_script import explained
+from dsbench.dag.rule_script import explained
+from dsbench.machine.preflight import check_toolchain
 
 with explained(snakemake.log[0]):
     check_toolchain(

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from dsbench.measured_chain import Doubling
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.whole_file import copy_whole, read_json, write_whole
+from dsbench.chain.measured_chain import Doubling
+from dsbench.core.files import copy_whole, read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     folder = Path(snakemake.output.decision).parent

@@ -3,19 +3,17 @@
 import json
 from pathlib import Path
 
-import dsbench.benchmark_data as numbers
-from dsbench.engine_data import engines as engine_rows
-from dsbench.families import family_named
-from dsbench.file_hashes import sha256_of
-from dsbench.labels import read_labels
-from dsbench.preprocessing import preprocessing_of
-from dsbench.reference_scripts import TITLES, pasted
-from dsbench.report_data import check_data
-from dsbench.rule_script import explained
-from dsbench.system_facts import runtime_facts, system_facts
-from dsbench.trtexec_log import banner_facts
-from dsbench.wall_time import timing
-from dsbench.whole_file import read_json, write_whole
+import dsbench.report.benchmark_data as numbers
+from dsbench.core.files import read_json, sha256_of, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.families.declared import family_named
+from dsbench.intake.labels import read_labels
+from dsbench.pixels.preprocessing import preprocessing_of
+from dsbench.report.benchmark_data import engines as engine_rows
+from dsbench.report.report_data import check_data
+from dsbench.report.scripts import TITLES, pasted
+from dsbench.report.system_facts import runtime_facts, system_facts, timing
+from dsbench.trtexec.log import banner_facts
 
 
 def model_facts(tree: Path, files) -> dict:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dsbench.class_table import class_table
-from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole
+from dsbench.core.files import write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.report.comparison import class_table
 
 with explained(snakemake.log[0]):
     directory = Path(snakemake.output[0]).parent

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from dsbench.errors import BuildError
-from dsbench.families import family_named
-from dsbench.parser_build import check_symbol, compile_parser
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json
+from dsbench.core.errors import BuildError
+from dsbench.core.files import read_json
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.parser_build import check_symbol, compile_parser
+from dsbench.families.declared import family_named
 
 with explained(snakemake.log[0]):
     headers = read_json(snakemake.input.headers)

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from dsbench.detection_scores import decoder_of
-from dsbench.half_accuracy import to_half
-from dsbench.onnx_batch import declared_batch
-from dsbench.preprocessing import preprocessing_of
-from dsbench.reference_pixels import per_channel
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json, write_whole, written_beside
+from dsbench.boxes.detection_scores import decoder_of
+from dsbench.core.files import read_json, write_whole, written_beside
+from dsbench.dag.rule_script import explained
+from dsbench.onnx.batch import declared_batch
+from dsbench.onnx.half_precision import to_half
+from dsbench.pixels.preprocessing import per_channel, preprocessing_of
 
 with explained(snakemake.log[0]):
     files = snakemake.input

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from dsbench.detector import read_detector
-from dsbench.export_recipes import prompt_phrases
-from dsbench.model_folder import ModelFolder
-from dsbench.rule_script import explained
-from dsbench.whole_file import copy_whole, read_json, write_whole
+from dsbench.core.files import copy_whole, read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.families.detector import read_detector
+from dsbench.onnx.export_recipes import prompt_phrases
+from dsbench.onnx.model_onnx import ModelFolder
 
 with explained(snakemake.log[0]):
     folder = ModelFolder.of(snakemake.input.files, block=snakemake.params.preprocessing)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dsbench.rule_script import explained
-from dsbench.slot_clips import write_slot_clips
-from dsbench.whole_file import read_json
+from dsbench.checks.batch_slots import write_slot_clips
+from dsbench.core.files import read_json
+from dsbench.dag.rule_script import explained
 
 with explained(snakemake.log[0]):
     total = read_json(snakemake.input.clip)["frames"]

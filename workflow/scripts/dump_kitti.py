@@ -3,14 +3,14 @@
 import json
 from pathlib import Path
 
-from dsbench.deepstream_run import dump_kitti
-from dsbench.engine_passport import check_passport, machine_facts
-from dsbench.kitti import manifest
-from dsbench.measuring_device import measuring_device
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.toolchain import facts_of
-from dsbench.whole_file import write_whole
+from dsbench.boxes.kitti import manifest
+from dsbench.core.files import write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.run import dump_kitti
+from dsbench.machine.toolchain import facts_of
+from dsbench.tools.tool_run import report_progress
+from dsbench.trtexec.measuring_device import measuring_device
+from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     engine = Path(snakemake.input.engine[0])

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import onnx
 
-from dsbench.model_folder import ModelFolder
-from dsbench.model_onnx import clean_onnx
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.whole_file import write_whole, written_beside
+from dsbench.core.files import write_whole, written_beside
+from dsbench.dag.rule_script import explained
+from dsbench.onnx.model_onnx import ModelFolder, clean_onnx
+from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     environment = snakemake.input.get("environment")

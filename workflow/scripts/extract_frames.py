@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dsbench.rule_script import explained
-from dsbench.video_overlay import extract_frames
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.video import extract_frames
 
 with explained(snakemake.log[0]):
     extract_frames(Path(snakemake.input[0]), Path(snakemake.output[0]).parent)

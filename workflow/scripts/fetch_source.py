@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-from dsbench.errors import BuildError
-from dsbench.fetched_source import write_fetched
-from dsbench.rule_script import explained
-from dsbench.source import parse_source
-from dsbench.source_fetch import fetch_source
-from dsbench.source_labels import read_source_labels
-from dsbench.whole_file import read_json, write_whole
+from dsbench.core.errors import BuildError
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.intake.labels import read_source_labels
+from dsbench.sources.fetch import fetch_source
+from dsbench.sources.source import parse_source, write_fetched
 
 with explained(snakemake.log[0]):
     if snakemake.params.fault:

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from dsbench.clip import shown_path
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.video import inspect_video
-from dsbench.whole_file import write_whole
+from dsbench.core.files import write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.machine.clip import shown_path
+from dsbench.machine.video import inspect_video
+from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     video = Path(snakemake.input.video)

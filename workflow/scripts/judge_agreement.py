@@ -3,14 +3,13 @@
 import json
 from pathlib import Path
 
-from dsbench.agreement_gate import require_agreement
-from dsbench.diverging_stage import Bound, Deployment
-from dsbench.kitti import Detection, read_directory
-from dsbench.labels import read_labels
-from dsbench.reference_run import detector_of
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.whole_file import read_json, write_whole
+from dsbench.boxes.kitti import Detection, read_directory
+from dsbench.checks.agreement import Bound, Deployment, require_agreement
+from dsbench.checks.reference_run import detector_of
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.intake.labels import read_labels
+from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     files = snakemake.input

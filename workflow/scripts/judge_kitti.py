@@ -3,15 +3,15 @@
 import json
 from pathlib import Path
 
-from dsbench.clip import shown_path
-from dsbench.gate import GateError, judge, judge_truth
-from dsbench.kitti import read_directory
-from dsbench.labels import read_labels
-from dsbench.nvinfer_pixels import grey_frames
-from dsbench.preprocessing import preprocessing_of
-from dsbench.rule_script import explained
-from dsbench.scene_limits import View, network_pixels
-from dsbench.whole_file import read_json, write_whole
+from dsbench.boxes.kitti import read_directory
+from dsbench.checks.gate import GateError, judge, judge_truth
+from dsbench.checks.scene_limits import View, network_pixels
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.intake.labels import read_labels
+from dsbench.machine.clip import shown_path
+from dsbench.pixels.nvinfer_pixels import grey_frames
+from dsbench.pixels.preprocessing import preprocessing_of
 
 with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params

@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-from dsbench.rule_script import explained
-from dsbench.toolchain_difference import toolchain_difference
-from dsbench.toolchain_history import append_entry, history_entry, last_other
-from dsbench.whole_file import read_json, write_whole
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.report.history import append_entry, history_entry, last_other, toolchain_difference
 
 with explained(snakemake.log[0]):
     facts = {Path(file).stem: read_json(file) for file in snakemake.input.facts}

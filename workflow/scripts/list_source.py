@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from dsbench.rule_script import explained
-from dsbench.source import parse_source
-from dsbench.source_listing import list_source
-from dsbench.whole_file import write_whole
+from dsbench.core.files import write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.sources.listing import list_source
+from dsbench.sources.source import parse_source
 
 with explained(snakemake.log[0]):
     source = parse_source(snakemake.params.source, [Path(base) for base in snakemake.params.bases])

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dsbench.export_environment import make_export_environment
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
+from dsbench.dag.rule_script import explained
+from dsbench.onnx.export_environment import make_export_environment
+from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     directory, params = Path(snakemake.output[0]).parent, snakemake.params

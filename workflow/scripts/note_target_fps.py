@@ -2,8 +2,8 @@
 
 import json
 
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json, write_whole
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
 
 with explained(snakemake.log[0]):
     named = snakemake.params.target_fps

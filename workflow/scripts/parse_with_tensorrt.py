@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from dsbench.rule_script import explained
-from dsbench.tensorrt_parse import parse_with_tensorrt
-from dsbench.tool_run import report_progress
-from dsbench.trtexec_command import profile_of
-from dsbench.whole_file import read_json, write_whole
+from dsbench.checks.tensorrt_parse import parse_with_tensorrt
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.tools.tool_run import report_progress
+from dsbench.trtexec.command import profile_of
 
 with explained(snakemake.log[0]):
     inspect = read_json(snakemake.input.inspect)

@@ -6,13 +6,12 @@ from pathlib import Path
 import onnx
 import onnx_graphsurgeon as gs
 
-from dsbench.families import family_named
-from dsbench.model_folder import ModelFolder
-from dsbench.onnx_inspect import write_inspection
-from dsbench.onnx_interface import image_input
-from dsbench.onnx_prepare import prepare
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json, write_whole, written_beside
+from dsbench.core.files import read_json, write_whole, written_beside
+from dsbench.dag.rule_script import explained
+from dsbench.families.declared import family_named
+from dsbench.onnx.interface import image_input
+from dsbench.onnx.model_onnx import ModelFolder
+from dsbench.onnx.prepare import prepare, write_inspection
 
 with explained(snakemake.log[0]):
     clean = onnx.load(snakemake.input.onnx)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dsbench.report_pdf import write_pdf
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.whole_file import copy_whole
+from dsbench.core.files import copy_whole
+from dsbench.dag.rule_script import explained
+from dsbench.report.pdf import write_pdf
+from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     html = Path(snakemake.input.html).read_text(encoding="utf-8")

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import onnx
 
-from dsbench.detection_scores import decoder_of
-from dsbench.nvinfer_pixels import middle_frames
-from dsbench.onnx_compare import session
-from dsbench.preprocess_proof import Model, in_levels, prove, reference_of
-from dsbench.preprocess_verdict import ProofError
-from dsbench.preprocessing import preprocessing_of
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json, write_whole
+from dsbench.boxes.detection_scores import decoder_of
+from dsbench.checks.preprocess_proof import Model, in_levels, prove, reference_of
+from dsbench.checks.preprocess_verdict import ProofError
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.onnx.compare import session
+from dsbench.pixels.nvinfer_pixels import middle_frames
+from dsbench.pixels.preprocessing import preprocessing_of
 
 with explained(snakemake.log[0]):
     files = snakemake.input

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from dsbench.app_config import Clip
-from dsbench.detection_video import record_detections
-from dsbench.engine_passport import check_passport, machine_facts
-from dsbench.measuring_device import measuring_device
-from dsbench.rule_script import explained
-from dsbench.toolchain import facts_of
-from dsbench.whole_file import read_json
+from dsbench.core.files import read_json
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.app_config import Clip
+from dsbench.deepstream.video import record_detections
+from dsbench.machine.toolchain import facts_of
+from dsbench.trtexec.measuring_device import measuring_device
+from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     video = read_json(snakemake.input.clip)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dsbench.kitti import read_directory
-from dsbench.rule_script import explained
-from dsbench.video_overlay import record_overlay
-from dsbench.whole_file import read_json
+from dsbench.boxes.kitti import read_directory
+from dsbench.core.files import read_json
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.video import record_overlay
 
 with explained(snakemake.log[0]):
     # The streammux has the clip's own size, so the boxes need no rescaling.

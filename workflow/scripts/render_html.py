@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dsbench.report_html import render_html
-from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole
+from dsbench.core.files import write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.report.html import render_html
 
 with explained(snakemake.log[0]):
     html = render_html(

@@ -1,8 +1,8 @@
 """Render the report's 12 sections as Markdown."""
 
-from dsbench.report_markdown import render_markdown
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json, write_whole
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.report.markdown import render_markdown
 
 with explained(snakemake.log[0]):
     data = read_json(snakemake.input.data)

@@ -4,12 +4,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from dsbench.labels import read_labels
-from dsbench.nvinfer_pixels import spread
-from dsbench.reference_run import detector_of, run_reference
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.whole_file import read_json, write_whole
+from dsbench.checks.reference_run import detector_of, run_reference
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.intake.labels import read_labels
+from dsbench.pixels.nvinfer_pixels import spread
+from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     clip = read_json(snakemake.input.clip)

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dsbench.rule_script import explained
-from dsbench.video import save_frame
+from dsbench.dag.rule_script import explained
+from dsbench.machine.video import save_frame
 
 with explained(snakemake.log[0]):
     save_frame(Path(snakemake.input[0]), snakemake.params.frame, Path(snakemake.output[0]))

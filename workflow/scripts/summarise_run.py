@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from dsbench.measured_chain import summarise_run
-from dsbench.rule_script import explained
-from dsbench.whole_file import write_whole
+from dsbench.chain.measured_chain import summarise_run
+from dsbench.core.files import write_whole
+from dsbench.dag.rule_script import explained
 
 with explained(snakemake.log[0]):
     logs = snakemake.input.logs

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dsbench.core_share import use_every_core
-from dsbench.dag_jobs import dag_jobs
-from dsbench.rule_script import explained
-from dsbench.upgrade_plan import upgrade_plan
+from dsbench.dag.jobs import dag_jobs
+from dsbench.dag.rule_script import explained
+from dsbench.dag.upgrade_plan import upgrade_plan
+from dsbench.tools.core_share import use_every_core
 
 with explained(snakemake.log[0]):
     # The plan probes the machine as the next call will, not as one job beside others.

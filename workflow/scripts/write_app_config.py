@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from dsbench.app_config import Clip, render_app_config
-from dsbench.config_path import relative_to_config
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json, write_whole
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config
 
 with explained(snakemake.log[0]):
     video = read_json(snakemake.input.video)

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from dsbench.class_names import Columns, NameSources, choose_names
-from dsbench.labels import write_labels
-from dsbench.rule_script import explained
-from dsbench.tool_run import report_progress
-from dsbench.whole_file import read_json, write_whole
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.intake.labels import write_labels
+from dsbench.onnx.class_names import Columns, NameSources, choose_names
+from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     inspect = read_json(snakemake.input.inspect)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from dsbench.families import family_of
-from dsbench.labels import read_labels
-from dsbench.nvinfer_config import NvinferFiles, render_nvinfer_config
-from dsbench.preprocessing import preprocessing_of
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json, write_whole
+from dsbench.core.files import read_json, write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.nvinfer_config import NvinferFiles, render_nvinfer_config
+from dsbench.families.declared import family_of
+from dsbench.intake.labels import read_labels
+from dsbench.pixels.preprocessing import preprocessing_of
 
 with explained(snakemake.log[0]):
     inspect = read_json(snakemake.input.inspect)

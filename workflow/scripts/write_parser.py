@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dsbench.families import family_named
-from dsbench.parser_build import write_parser_sources
-from dsbench.rule_script import explained
-from dsbench.whole_file import read_json
+from dsbench.core.files import read_json
+from dsbench.dag.rule_script import explained
+from dsbench.deepstream.parser_build import write_parser_sources
+from dsbench.families.declared import family_named
 
 with explained(snakemake.log[0]):
     inspect = read_json(snakemake.input.inspect)

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from dsbench.engine_passport import passport_of
-from dsbench.reference_scripts import Measured, render_scripts, write_scripts
-from dsbench.rule_script import explained
-from dsbench.trtexec_command import profile_of
-from dsbench.trtexec_run import trtexec_version
-from dsbench.whole_file import read_json
+from dsbench.core.files import read_json
+from dsbench.dag.rule_script import explained
+from dsbench.report.scripts import Measured, render_scripts, write_scripts
+from dsbench.trtexec.command import profile_of
+from dsbench.trtexec.passport import passport_of
+from dsbench.trtexec.run import trtexec_version
 
 with explained(snakemake.log[0]):
     measuring = snakemake.params.measuring

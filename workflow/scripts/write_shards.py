@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dsbench.rule_script import explained
-from dsbench.shards import start_lines, write_shards
-from dsbench.whole_file import write_whole
+from dsbench.core.files import write_whole
+from dsbench.dag.rule_script import explained
+from dsbench.dag.shards import start_lines, write_shards
 
 with explained(snakemake.log[0]):
     asked = snakemake.params

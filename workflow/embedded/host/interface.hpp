@@ -1,6 +1,6 @@
 // Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
 //
-// What the Python side of the embedded deepstream-app calls; dsembed/native.py declares the same structs.
+// What the Python side of the embedded deepstream-app calls; dsembed/shared/native.py declares the same structs.
 #ifndef DSEMBED_INTERFACE_HPP
 #define DSEMBED_INTERFACE_HPP
 

@@ -1,0 +1,127 @@
+import pytest
+
+from dsbench.chain.measured_chain import (
+    Doubling,
+    next_run1,
+    next_run2,
+    run2_tries,
+)
+from dsbench.core.errors import BuildError
+
+
+def trtexec_log(folder, batch, images_per_s):
+    """Write an accepted measurement of `images_per_s` at `batch`."""
+    qps = images_per_s / batch
+    points = ", ".join(f"{name} = {900 / qps:g} ms" for name in ("min", "max", "mean", "median"))
+    log = folder / f"b{batch}/trtexec_b{batch}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(
+        "&&&& RUNNING TensorRT.trtexec [TensorRT v101600] # x\n"
+        f"[a] [I] Throughput: {qps:g} qps\n[a] [I] GPU Compute Time: {points}\n"
+        "&&&& PASSED TensorRT.trtexec [TensorRT v101600] # x\n"
+    )
+    return log
+
+
+def run_log(folder, streams, run, fps_per_stream, windows=3):
+    """Write an accepted run of `streams` equal streams."""
+    log = folder / f"ds_s{streams}_run{run}.log"
+    row = "**PERF:  " + f"{fps_per_stream:.2f} (1.00)\t" * streams
+    lines = ["Use deserialized engine model: m.engine", *[row] * (windows + 1)]
+    log.write_text(
+        "\n".join([*lines, "** ERROR: <_intr_handler:136>: User Interrupted.. ", "App run successful\n"])
+    )
+    return log
+
+
+@pytest.fixture
+def doubling(tmp_path):
+    return Doubling(tmp_path, first_batch=4, largest_batch=16, target_fps=30)
+
+
+def test_first_batch_is_asked_for_before_anything_is_measured(doubling):
+    assert doubling.known_batches() == [4]
+
+
+def test_batch_doubles_while_peak_is_larger_and_the_next_one_is_named(doubling, tmp_path):
+    trtexec_log(tmp_path, 4, 500)
+    assert doubling.known_batches() == [4, 8]
+    trtexec_log(tmp_path, 8, 240)
+    assert doubling.known_batches() == [4, 8]
+    assert doubling.decide([4, 8]) == {
+        "max_bs": 8,
+        "peak_gpu_streams": 8,
+        "batches": [4, 8],
+        "peaks": [16, 8],
+        "stopped_by": None,
+    }
+
+
+def test_decision_is_none_until_the_last_batch_is_measured(doubling, tmp_path):
+    assert doubling.decision() is None
+    trtexec_log(tmp_path, 4, 500)
+    assert doubling.decision() is None
+    trtexec_log(tmp_path, 8, 240)
+    assert doubling.decision() == doubling.decide([4, 8])
+
+
+def test_doubling_stops_at_the_limit(doubling, tmp_path):
+    for batch in (4, 8, 16):
+        trtexec_log(tmp_path, batch, 9000)
+    assert doubling.known_batches() == [4, 8, 16]
+    decision = doubling.decide([4, 8, 16])
+    assert (decision["peak_gpu_streams"], decision["stopped_by"]) == (
+        300,
+        "largest_batch in the config is 16",
+    )
+
+
+def test_doubling_stops_where_the_next_engine_cannot_fit_the_memory(doubling, tmp_path):
+    log = trtexec_log(tmp_path, 4, 9000)
+    memory = (
+        "[a] [I] Device Global Memory: {} MiB\n"
+        "[a] [I] Created execution context with device memory size: 600 MiB\n"
+    )
+    log.write_text(memory.format(1000) + log.read_text())
+    assert doubling.known_batches() == [4]
+    stopped = "twice that needs at least 1200 MiB of 1000 MiB of device memory"
+    assert doubling.decide([4])["stopped_by"] == stopped
+    log.write_text(memory.format(2000) + trtexec_log(tmp_path, 4, 9000).read_text())
+    assert doubling.known_batches() == [4, 8]
+
+
+def test_log_cut_short_is_measured_again(doubling, tmp_path):
+    log = trtexec_log(tmp_path, 4, 500)
+    log.write_text(log.read_text()[:60])
+    assert doubling.known_batches() == [4]
+
+
+def test_a_chain_that_is_not_at_its_end_decides_nothing(doubling, tmp_path):
+    trtexec_log(tmp_path, 4, 500)
+    with pytest.raises(BuildError, match="PEAK_GPU_STREAMS 16 is above the batch, so batch 8 comes next"):
+        doubling.decide([4])
+
+
+@pytest.mark.parametrize(
+    ("batch", "step"), [(4, True), (8, True), (16, True), (32, False), (12, False), (5, False)]
+)
+def test_steps_are_powers_of_two_of_the_first_batch(doubling, batch, step):
+    assert doubling.has_step(batch) is step
+
+
+def test_streams_follow_from_the_decisions(tmp_path):
+    max_bs = {"max_bs": 8, "peak_gpu_streams": 6}
+    assert next_run1(max_bs) == 6
+    log = tmp_path / "ds_s6_run1.log"
+    assert next_run2(max_bs, log, 3, 30) is None
+    run_log(tmp_path, 6, 1, 20.0)
+    assert next_run2(max_bs, log, 3, 30) == 4
+
+
+def test_run_2_is_tried_again_at_half_once_it_was_too_slow(tmp_path):
+    first = tmp_path / "ds_s4_run2.log"
+    assert run2_tries(first, 4, 3, 30) == [4]
+    run_log(tmp_path, 4, 2, 29.0)
+    assert run2_tries(first, 4, 3, 30) == [4, 2]
+    run_log(tmp_path, 4, 2, 31.0)
+    assert run2_tries(first, 4, 3, 30) == [4]

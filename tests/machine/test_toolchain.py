@@ -1,0 +1,149 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from dsbench.core.errors import BuildError
+from dsbench.machine import host
+from dsbench.machine.host import banner_version, nvidia_smi
+from dsbench.machine.runtime import choose_runtime, encoder
+from dsbench.machine.toolchain import PROBES, Toolchain
+
+PROJECT = Path(__file__).parents[2]
+
+
+def fake(directory, name, text):
+    program = directory / name
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+
+
+@pytest.fixture
+def nvidia(tmp_path, monkeypatch):
+    fake(
+        tmp_path, "trtexec", 'echo "&&&& RUNNING TensorRT.trtexec [TensorRT v101600] [b72] # trtexec --help"'
+    )
+    fake(tmp_path, "deepstream-app", 'printf "deepstream-app version 9.1.0\\nDeepStreamSDK 9.1.0\\n"')
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("banner", "version"),
+    [
+        ("v8601", "8.6.1"),
+        ("v8003", "8.0.3"),
+        ("v100300", "10.3.0"),
+        ("v101601", "10.16.1"),
+        ("v110100", "11.1.0"),
+    ],
+)
+def test_banner_number_is_the_dotted_version(banner, version):
+    assert banner_version(f"&&&& RUNNING TensorRT.trtexec [TensorRT {banner}] # trtexec") == version
+
+
+def test_auto_takes_nvidia_only_when_both_programs_are_there(nvidia):
+    assert choose_runtime("auto", PROJECT).kind == "nvidia"
+    (nvidia / "deepstream-app").unlink()
+    assert choose_runtime("auto", PROJECT).kind == "embedded"
+    with pytest.raises(BuildError, match="deepstream-app is not on PATH"):
+        choose_runtime("nvidia", PROJECT)
+
+
+def test_embedded_can_be_forced(nvidia):
+    runtime = choose_runtime("embedded", PROJECT)
+    assert runtime.kind == "embedded"
+    assert runtime.trtexec.endswith("workflow/embedded/bin/trtexec")
+
+
+def test_nvidia_versions_are_read_from_the_tools(nvidia):
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, str(nvidia / "none"))
+    assert toolchain.probe("trtexec") == {"version": "10.16.0"}
+    assert toolchain.probe("deepstream") == {"version": "9.1.0", "tensorrt": None}
+    assert toolchain.probe("deepstream_headers") == {
+        "directory": None,
+        "sha256": None,
+        "object_bytes": 28,
+    }
+
+
+def test_older_deepstream_has_the_smaller_object_and_its_own_headers(nvidia, tmp_path):
+    header = tmp_path / "ds/sources/includes/nvdsinfer_custom_impl.h"
+    header.parent.mkdir(parents=True)
+    header.touch()
+    (tmp_path / "ds/version").write_text("Version: 7.1\n")
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, str(tmp_path / "ds"))
+    found = toolchain.probe("deepstream_headers")
+    assert (found["directory"], found["object_bytes"]) == (str(tmp_path / "ds"), 24)
+    header.write_text("// another interface\n")
+    assert toolchain.probe("deepstream_headers")["sha256"] != found["sha256"]
+
+
+def test_folder_of_deepstream_may_begin_with_a_tilde(nvidia, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ds").mkdir()
+    (tmp_path / "ds/version").write_text("Version: 7.1\n")
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "~/ds")
+    assert toolchain.deepstream_dir == tmp_path / "ds"
+    assert toolchain.probe("deepstream")["version"] == "7.1"
+
+
+@pytest.mark.parametrize(
+    "words", ["Driver Version: 595.58.03   CUDA Version: 13.2", "CUDA UMD Version: 13.2"]
+)
+def test_cuda_version_is_read_in_both_spellings(nvidia, words):
+    fake(nvidia, "nvidia-smi", f'echo "| NVIDIA-SMI 610.57.04   {words}     |"')
+    assert host.cuda_version() == "13.2"
+
+
+def test_missing_tool_is_none_not_a_guess(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    # A test before may have asked on this machine as it is.
+    encoder.cache_clear()
+    toolchain = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
+    assert toolchain.probe("compiler") is None
+    assert toolchain.probe("wkhtmltopdf") is None
+    assert toolchain.probe("cuda") is None
+    assert toolchain.probe("encoder") == {"gstreamer": None, "encoder": "skipped"}
+
+
+def test_engines_depend_on_what_builds_them_and_on_nothing_else(nvidia):
+    embedded = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
+    assert "openvino" in embedded.builder_facts() and "driver" not in embedded.builder_facts()
+    nvidia_side = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
+    assert "driver" in nvidia_side.builder_facts() and "openvino" not in nvidia_side.builder_facts()
+    assert set(embedded.builder_facts() + nvidia_side.builder_facts()) <= set(PROBES)
+
+
+def test_facts_of_the_embedded_runtime_take_less_than_a_second_in_all():
+    def seconds():
+        toolchain = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
+        start = time.monotonic()
+        for fact in PROBES:
+            toolchain.probe(fact)
+        return time.monotonic() - start
+
+    assert min(seconds() for _ in range(3)) < 1
+
+
+def test_probes_ahead_wait_for_the_slowest_tool_not_for_one_after_the_other(nvidia):
+    for name in ("trtexec", "deepstream-app", "nvidia-smi", "g++", "wkhtmltopdf"):
+        fake(nvidia, name, "sleep 0.5; echo 0, GPU-a, 1.2.3")
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
+    start = time.monotonic()
+    toolchain.probe_ahead()
+    for fact in ("driver", "gpu", "cuda", "trtexec", "compiler", "wkhtmltopdf"):
+        toolchain.probe(fact)
+    assert time.monotonic() - start < 6 * 0.5 / 2
+
+
+def test_what_moves_between_two_probes_is_in_no_fact(nvidia):
+    text = 'case "$*" in *free*|*used*|*clock*|*util*|*temp*) exit 9;; *) echo "0, GPU-a, stable";; esac'
+    fake(nvidia, "nvidia-smi", text)
+    nvidia_smi.cache_clear()
+    toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
+    first = {fact: toolchain.probe(fact) for fact in PROBES}
+    nvidia_smi.cache_clear()
+    assert {fact: toolchain.probe(fact) for fact in PROBES} == first
+    assert first["gpu"] == ["stable"] and first["driver"] == "0, GPU-a, stable"
+    nvidia_smi.cache_clear()

@@ -1,0 +1,102 @@
+import shutil
+
+import pypdf
+import pytest
+
+from dsbench.report.pdf import ReportPdfError, write_pdf
+
+PAGE = "<!DOCTYPE html><html><head><meta charset='utf-8'></head><body>{}</body></html>"
+needs_wkhtmltopdf = pytest.mark.skipif(
+    shutil.which("wkhtmltopdf") is None, reason="wkhtmltopdf is not installed"
+)
+
+
+@pytest.fixture
+def files(tmp_path):
+    return tmp_path / "report.pdf", tmp_path / "logs" / "report_pdf.log"
+
+
+@pytest.fixture
+def fake_tool(tmp_path, monkeypatch):
+    def install(script):
+        tool = tmp_path / "bin" / "wkhtmltopdf"
+        tool.parent.mkdir()
+        tool.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
+
+    return install
+
+
+@needs_wkhtmltopdf
+def test_a_page_becomes_an_a4_pdf_with_its_text(files):
+    pages = write_pdf(PAGE.format("<p>4 ≤ 8 ä</p><p style='page-break-before:always'>second</p>"), *files)
+    pdf = pypdf.PdfReader(files[0])
+    assert pages == len(pdf.pages) == 2
+    assert pdf.pages[0].extract_text().split() == ["4", "≤", "8", "ä"]
+    assert [round(float(side)) for side in pdf.pages[0].mediabox[2:]] == [595, 842]
+    assert "Done" in files[1].read_text()
+    assert [path.name for path in files[0].parent.glob("*report.pdf*")] == ["report.pdf"]
+
+
+@needs_wkhtmltopdf
+def test_a_page_reads_no_local_file(files, tmp_path):
+    (tmp_path / "secret.html").write_text("hush")
+    body = f"shown<iframe src='file://{tmp_path}/secret.html'></iframe>"
+    try:
+        write_pdf(PAGE.format(body), *files)
+    except ReportPdfError:
+        assert not files[0].exists()
+    else:
+        assert "hush" not in pypdf.PdfReader(files[0]).pages[0].extract_text()
+
+
+@needs_wkhtmltopdf
+def test_a_page_runs_no_script(files):
+    write_pdf(
+        PAGE.format("<p id='a'>before</p><script>document.getElementById('a').innerHTML='after'</script>"),
+        *files,
+    )
+    assert "before" in pypdf.PdfReader(files[0]).pages[0].extract_text()
+
+
+def test_a_missing_program_is_one_sentence_and_leaves_the_old_report(files, monkeypatch, tmp_path):
+    files[0].write_bytes(b"old")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ReportPdfError, match="wkhtmltopdf is not on PATH; install it"):
+        write_pdf(PAGE, *files)
+    assert files[0].read_bytes() == b"old"
+
+
+def test_a_failing_program_is_named_and_its_output_kept(files, fake_tool):
+    fake_tool("echo 'cannot open display' >&2; exit 3")
+    with pytest.raises(ReportPdfError, match=r"wkhtmltopdf failed; its output is in .*report_pdf\.log"):
+        write_pdf(PAGE, *files)
+    assert "cannot open display" in files[1].read_text()
+    assert not files[0].exists()
+
+
+@pytest.mark.parametrize(
+    "output", ["", "%PDF-1.4 /Type /Page", "no PDF /Type /Page %%EOF", "%PDF-1.4 /Type /Pages %%EOF"]
+)
+def test_an_incomplete_pdf_is_refused(files, fake_tool, output):
+    fake_tool(f"printf '%s' '{output}'")
+    with pytest.raises(ReportPdfError, match="expected a complete PDF"):
+        write_pdf(PAGE, *files)
+    assert not files[0].exists()
+
+
+def test_a_complete_pdf_replaces_the_old_one(files, fake_tool):
+    fake_tool("printf '%s' '%PDF-1.4 /Type /Page %%EOF'")
+    files[0].write_bytes(b"old")
+    assert write_pdf(PAGE, *files) == 1
+    assert files[0].read_bytes().startswith(b"%PDF-1.4")
+
+
+def test_the_tool_gets_neither_display_nor_local_files(files, fake_tool):
+    fake_tool('echo "$QT_QPA_PLATFORM $*" >&2; printf "%s" "%PDF-1.4 /Type /Page %%EOF"')
+    write_pdf(PAGE, *files)
+    said = files[1].read_text()
+    assert said.startswith("offscreen ")
+    assert "--disable-local-file-access" in said
+    assert "--disable-javascript" in said

@@ -1,0 +1,290 @@
+"""What stands between this machine and a hub is named, and no token or password is."""
+
+import socket
+import ssl
+from email.utils import formatdate
+from time import time
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from huggingface_hub import constants
+from huggingface_hub.utils import close_session
+
+from dsbench.core.errors import BuildError
+from dsbench.core.secret_words import token, without_tokens
+from dsbench.sources import download
+from dsbench.sources.fetch import fetch_source
+from dsbench.sources.hub import UnreachableError
+from dsbench.sources.listing import list_source
+from dsbench.sources.network_faults import check_network_settings, unreachable, wait_words
+from dsbench.sources.source import parse_source
+from file_server import FileServer, Handler
+from hub_server import HubServer, Repository
+from small_files import layout
+
+PAGE = b"<html><head><title>Blocked</title><style>p{}</style></head><body>by <b>policy</b> 7</body></html>"
+NGC = "https://catalog.ngc.nvidia.com/orgs/acme/models/detector?version=1"
+HUB = "http://hub.example"
+
+
+class BetweenHandler(Handler):
+    """A proxy or filter with one answer to everything."""
+
+    def route(self):
+        self.answer(*self.server.said[:2], **self.server.said[2])
+
+    do_CONNECT = route
+
+
+@pytest.fixture
+def between(monkeypatch, tmp_path):
+    """Return a server whose `said` is (status, body, headers), and a hub's client that knows no other one."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name in ("HF_TOKEN", "NGC_API_KEY", "NGC_CLI_API_KEY", "SSL_CERT_FILE", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub_cache"))
+    monkeypatch.setattr(download, "PAUSE_S", 0)
+    server = FileServer(BetweenHandler)
+    close_session()
+    yield server
+    close_session()
+    server.shutdown()
+    server.server_close()
+
+
+def point_at(monkeypatch, url):
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setenv("NGC_API_URL", url)
+
+
+def listed(text="hf:org/model"):
+    with pytest.raises(BuildError) as error:
+        list_source(parse_source(text))
+    return str(error.value)
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+@pytest.mark.parametrize(
+    ("login", "says"),
+    [("", "wants a user name and a password"), ("me:pA55@", "refuses the user name or password")],
+)
+@pytest.mark.parametrize("address", [HUB, "https://hub.example"])
+def test_proxy_that_wants_a_login_is_named_without_it(between, monkeypatch, source, login, says, address):
+    between.said = (407, b"", {"Proxy_Authenticate": 'Basic realm="corp"'})
+    place = urlsplit(between.url).netloc
+    point_at(monkeypatch, address)
+    variable = f"{urlsplit(address).scheme}_proxy".upper()
+    monkeypatch.setenv(variable, f"http://{login}{place}")
+    said = listed(source)
+    assert f": the proxy {place} ({variable}) {says}" in said
+    assert f"(407); set {variable} to http://USER:PASSWORD@{place}" in said
+    assert "pA55" not in said
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+@pytest.mark.parametrize("status", [200, 401, 403, 404, 511])
+def test_web_page_is_a_filters_and_no_licence_gate(between, monkeypatch, source, status):
+    between.said = (status, PAGE, {"Content_Type": "text/html; charset=utf-8"})
+    point_at(monkeypatch, between.url)
+    said = listed(source)
+    place = urlsplit(between.url).netloc
+    assert f" came from {place} in place of the hub's answer: " in said
+    assert "a filter or a sign-in page of this network stands between" in said
+    assert "licence" in said and "accept its terms" not in said
+    assert status == 200 or f"status {status} with a web page ('Blocked by policy 7')" in said
+
+
+def test_blocked_without_a_page_is_a_filters_too(between, monkeypatch):
+    between.said = (403, b"Category: file sharing", {"Content_Type": "text/plain"})
+    point_at(monkeypatch, between.url)
+    assert "status 403 ('Category: file sharing') came from" in listed()
+
+
+def test_refusals_of_the_hub_itself_stay_the_hubs(between, monkeypatch):
+    html = {"Content_Type": "text/html"}
+    point_at(monkeypatch, between.url)
+    for status, headers, says in [
+        (403, html | {"X_Error_Code": "GatedRepo"}, "gated; accept its terms"),
+        (403, html | {"X_Request_Id": "Root=1"}, "private, and without HF_TOKEN there is no access"),
+        (403, {"Content_Type": "application/json"}, "private, and without"),
+        (503, html, "the hub answers with status 503"),
+    ]:
+        between.said = (status, b"<html>", headers)
+        assert says in listed()
+
+
+def test_web_page_in_place_of_a_file_is_named_before_it_is_written(between, monkeypatch, tmp_path):
+    with HubServer() as hub:
+        hub.repositories["org/model"] = Repository(layout())
+        point_at(monkeypatch, hub.url)
+        source = parse_source("hf:org/model")
+        listing = list_source(source)
+        hub.shutdown()
+    between.said = (200, PAGE, {"Content_Type": "text/html"})
+    point_at(monkeypatch, between.url)
+    with pytest.raises(BuildError, match=r"config\.json: a web page came from"):
+        fetch_source(source, listing, tmp_path)
+    assert len(between.requests) == 1
+
+
+class MirrorHandler(Handler):
+    def route(self):
+        self.answer(308, Location=self.server.said + self.path)
+
+
+def test_mirror_that_redirects_is_followed_for_listing_and_files(between, monkeypatch, tmp_path):
+    mirror, hub = FileServer(MirrorHandler), HubServer()
+    hub.repositories["org/model"], mirror.said = Repository(layout()), hub.url
+    point_at(monkeypatch, mirror.url)
+    source = parse_source("hf:org/model")
+    folder, _ = fetch_source(source, list_source(source), tmp_path)
+    assert (folder / "model.safetensors").is_file()
+    assert mirror.fetched("model.safetensors") == 1
+    for server in (mirror, hub):
+        server.shutdown()
+        server.server_close()
+
+
+def closed_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_proxy_that_is_not_there_is_named(between, monkeypatch, source):
+    port = closed_port()
+    point_at(monkeypatch, "https://hub.example")
+    monkeypatch.setenv("https_proxy", f"http://me:pA55@127.0.0.1:{port}")
+    said = listed(source)
+    assert (
+        f"the proxy 127.0.0.1:{port} (https_proxy) cannot be reached ([Errno 111] Connection refused)" in said
+    )
+    assert "or unset it where this network has no proxy" in said and "pA55" not in said
+
+
+def test_proxy_that_lets_a_host_through_or_not(between, monkeypatch):
+    between.said = (403, b"", {})
+    place = urlsplit(between.url).netloc
+    point_at(monkeypatch, "https://hub.example")
+    monkeypatch.setenv("HTTPS_PROXY", between.url)
+    assert f"the proxy {place} (HTTPS_PROXY) does not lead to hub.example (403 Forbidden)" in listed()
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("ftp://proxy:21", "HTTPS_PROXY names a proxy that speaks ftp; expected http://HOST:PORT"),
+        ("socks5://proxy:1080", "HTTPS_PROXY names the SOCKS proxy proxy:1080"),
+        ("http://", "HTTPS_PROXY is no address of a proxy"),
+        ("http://me:pA#55@proxy:3128", "HTTPS_PROXY is no address of a proxy"),
+        ("http://me:12#pA55@proxy:3128", "a sign such as # or @ of the password is written %23 or %40"),
+        ("http://me:12/pA55@proxy:3128", "HTTPS_PROXY is no address of a proxy"),
+        ("http://proxy:port", "HTTPS_PROXY is no address of a proxy"),
+    ],
+)
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_proxy_that_cannot_be_one_is_refused_without_its_password(between, monkeypatch, source, value, says):
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    said = listed(source)
+    assert says in said
+    assert "55" not in said
+
+
+@pytest.mark.parametrize(
+    "value", ["proxy:3128", "http://me:p%40@proxy:3128", "https://[::1]:3128/", " http://p "]
+)
+def test_usual_proxies_pass(between, monkeypatch, value):
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    check_network_settings()
+
+
+def test_certificates_that_other_programs_know_are_taken_and_missing_ones_named(
+    between, monkeypatch, tmp_path
+):
+    bundle = tmp_path / "company.pem"
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    with pytest.raises(BuildError, match=r"REQUESTS_CA_BUNDLE names .*company\.pem, which is no file"):
+        check_network_settings()
+    bundle.write_text("")
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    check_network_settings()
+    assert ssl.get_default_verify_paths().cafile == str(bundle)
+
+
+@pytest.mark.parametrize(
+    ("cause", "says"),
+    [
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain",
+            "the certificate that hub.example shows is not trusted here .* set SSL_CERT_FILE to a PEM file",
+        ),
+        (
+            "[SSL: WRONG_VERSION_NUMBER] wrong version number",
+            "answers without TLS; write http:// .* in HF_ENDPOINT",
+        ),
+        (
+            "[Errno -2] Name or service not known",
+            "hub.example cannot be reached .*not known.*HTTPS_PROXY where",
+        ),
+    ],
+)
+def test_failing_connection_has_its_cause_and_remedy(between, cause, says):
+    error = httpx.ConnectError(cause, request=httpx.Request("GET", "https://hub.example/x"))
+    with pytest.raises(UnreachableError, match=says):
+        raise UnreachableError(unreachable(error, "https://huggingface.co", "HF_ENDPOINT"))
+
+
+@pytest.mark.parametrize("endpoint", ["hub.example", "http://hub:port"])
+def test_endpoint_without_a_scheme_or_with_no_port_is_a_sentence(between, monkeypatch, endpoint):
+    point_at(monkeypatch, endpoint)
+    assert "HF_ENDPOINT" in listed()
+    assert "NGC_API_URL" in listed(NGC)
+
+
+def test_time_to_wait_is_read_from_each_header():
+    def answer(**headers):
+        return wait_words(httpx.Response(429, headers=headers))
+
+    assert answer(**{"Retry-After": "77"}) == "in 77 s"
+    assert answer(**{"Retry-After": formatdate(time() + 100, usegmt=True)}) in ("in 99 s", "in 100 s")
+    assert answer(**{"Retry-After": "soon"}) == answer() == "in some minutes"
+
+
+@pytest.mark.parametrize("variable", ["HF_TOKEN", "NGC_API_KEY"])
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("hf_abc\u201d", r"at place 7 of 7, right double quotation mark \(U\+201D\)"),
+        ("\u201chf_abc\u201d", r"at place 1 of 8, left double quotation mark"),
+        ('"hf_abc"', r"at place 1 of 8, quotation mark \(U\+0022\)"),
+        ("hf_abc\u200b", "zero width space"),
+        ("hf_a\nbc", r"at place 5 of 7, a control character \(U\+000A\)"),
+        ("Bearer hf_abc", "at place 7 of 13, space"),
+        ("hf_äbc", "latin small letter a with diaeresis"),
+        ("<hf_abc>", "less-than sign"),
+    ],
+)
+def test_character_that_no_token_has_is_named_and_the_token_is_not(
+    between, monkeypatch, variable, value, says
+):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(
+        BuildError, match=f"{variable} holds a character that no token has: .*{says}"
+    ) as error:
+        list_source(parse_source("hf:org/model" if variable == "HF_TOKEN" else NGC))
+    assert "abc" not in str(error.value)
+
+
+def test_space_and_line_ends_around_a_token_are_cut_off(monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", " hf_abc-1.2_3/=+\r\n")
+    assert token("HF_TOKEN") == "hf_abc-1.2_3/=+"
+
+
+def test_login_in_an_address_is_left_out():
+    assert without_tokens("proxy http://me:pA55@host:1 said no") == "proxy http://host:1 said no"

@@ -1,0 +1,105 @@
+import re
+import stat
+import sys
+
+import pytest
+
+from dsbench.core.errors import BuildError
+from dsbench.tools.tool_run import ToolFailedError, ended_utc, run_tool
+
+
+def tool(tmp_path, body):
+    program = tmp_path / "tool"
+    program.write_text(f"#!{sys.executable}\nimport sys, time, signal\n{body}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return str(program)
+
+
+def printed(log):
+    return [line for line in log.read_text().splitlines() if not line.startswith("#")]
+
+
+def test_output_goes_to_the_log_below_command_and_facts(tmp_path):
+    log = tmp_path / "logs/x.log"
+    run_tool(
+        [tool(tmp_path, "print('out'); print('err', file=sys.stderr)"), "a b"], log, {"driver": '"595.58"'}
+    )
+    lines = log.read_text().splitlines()
+    assert lines[0].startswith("# command: ") and lines[0].endswith("'a b'")
+    assert lines[1] == '# driver: "595.58"'
+    assert {"out", "err"} <= set(lines)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("print('[x] [E] out of memory'); sys.exit(1)", r"exit status 1: \[x\] \[E\] out of memory"),
+        ("import os; os.kill(os.getpid(), signal.SIGSEGV)", "signal SIGSEGV and printed nothing"),
+        ("sys.exit(143)", "exit status 143"),
+    ],
+)
+def test_failure_is_named(tmp_path, body, says):
+    with pytest.raises(ToolFailedError, match=says):
+        run_tool([tool(tmp_path, body)], tmp_path / "x.log", {})
+
+
+def test_missing_program_is_named(tmp_path):
+    with pytest.raises(ToolFailedError, match="cannot be started"):
+        run_tool([str(tmp_path / "nothing")], tmp_path / "x.log", {})
+
+
+def test_hanging_tool_is_stopped(tmp_path):
+    with pytest.raises(ToolFailedError, match=r"was stopped after 0\.5 s"):
+        run_tool([tool(tmp_path, "time.sleep(60)")], tmp_path / "x.log", {}, timeout_s=0.5)
+
+
+def test_tool_is_ended_by_sigint_and_its_last_words_are_kept(tmp_path):
+    body = """
+interrupted = []
+signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+for i in range(6000):
+    print(i, flush=True)
+    time.sleep(0.01)
+    if interrupted:
+        break
+print("interrupted" if interrupted else "never")
+"""
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, body)], log, {}, stop_when=lambda line: line.strip() == "5")
+    assert printed(log)[-1] == "interrupted"
+
+
+def test_tool_that_ignores_sigint_is_killed_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("dsbench.tools.tool_run.INTERRUPT_GRACE_S", 0.5)
+    body = """
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    print("row", flush=True)
+    time.sleep(0.01)
+"""
+    with pytest.raises(ToolFailedError, match=r"went on for 0\.5 s after SIGINT and was killed"):
+        run_tool([tool(tmp_path, body)], tmp_path / "x.log", {}, stop_when=lambda line: "row" in line)
+
+
+def test_standard_input_stays_open(tmp_path):
+    body = "import select; print(len(select.select([sys.stdin], [], [], 0.2)[0]))"
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, body)], log, {})
+    assert printed(log)[-1] == "0"
+
+
+def test_stream_muxer_is_the_one_the_configuration_is_for(tmp_path, monkeypatch):
+    monkeypatch.setenv("USE_NEW_NVSTREAMMUX", "yes")
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, "import os; print(os.environ['USE_NEW_NVSTREAMMUX'])")], log, {})
+    assert log.read_text().splitlines()[-2] == "no"
+
+
+def test_log_says_when_the_tool_ended(tmp_path):
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, "print('done')")], log, {})
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ended_utc(log))
+    log.write_text("cut off")
+    with pytest.raises(BuildError, match="its last line is 'cut off'"):
+        ended_utc(log)

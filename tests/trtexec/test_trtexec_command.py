@@ -1,0 +1,83 @@
+import pytest
+
+from dsbench.core.errors import BuildError
+from dsbench.trtexec.command import Profile, benchmark_command, build_command, precision_for, profile_of
+
+PROFILE = Profile("images", (3, 640, 640), 8)
+
+
+def built(version, name="fp16", strongly_typed=False, layer_info=None):
+    precision = precision_for(version, name, strongly_typed)
+    return build_command(
+        "trtexec", version, "m.onnx", "m.engine", "t.cache", PROFILE, precision, 4096, layer_info
+    )
+
+
+def test_profile_is_min_1_and_opt_equal_max():
+    command = built((10, 16, 0))
+    assert "--minShapes=images:1x3x640x640" in command
+    assert "--optShapes=images:8x3x640x640" in command
+    assert "--maxShapes=images:8x3x640x640" in command
+
+
+@pytest.mark.parametrize(
+    ("version", "option"),
+    [
+        ((8, 6, 1), "--memPoolSize=workspace:4096"),
+        ((10, 0, 1), "--memPoolSize=workspace:4096"),
+        ((10, 1, 0), "--memPoolSize=workspace:4096M"),
+        ((10, 16, 0), "--memPoolSize=workspace:4096M"),
+    ],
+)
+def test_workspace_is_mebibytes_for_every_version(version, option):
+    assert option in built(version)
+
+
+@pytest.mark.parametrize(
+    ("version", "strongly_typed", "flags"),
+    [
+        ((8, 6, 1), False, ["--fp16"]),
+        ((10, 16, 0), False, ["--fp16"]),
+        ((10, 16, 0), True, ["--stronglyTyped"]),
+        ((11, 1, 0), False, []),
+        ((11, 1, 0), True, []),
+    ],
+)
+def test_half_precision_is_a_flag_or_the_types_of_the_onnx(version, strongly_typed, flags):
+    command = built(version, strongly_typed=strongly_typed)
+    assert [option for option in command if option in ("--fp16", "--stronglyTyped")] == flags
+    precision = precision_for(version, "fp16", strongly_typed)
+    assert precision.strongly_typed == (strongly_typed or version >= (11, 0))
+    assert precision.needs_half_onnx == precision.strongly_typed
+    assert not precision_for(version, "fp32", strongly_typed).needs_half_onnx
+
+
+def test_strong_typing_where_there_is_none_is_a_sentence():
+    with pytest.raises(BuildError, match=r"TensorRT 8\.6\.1 has no --stronglyTyped, which came with 9\.0"):
+        precision_for((8, 6, 1), "fp16", True)
+
+
+def test_layer_information_is_asked_for_in_detail():
+    assert not [option for option in built((10, 16, 0)) if "LayerInfo" in option or "Verbosity" in option]
+    command = built((10, 16, 0), layer_info="layers.json")
+    assert {"--profilingVerbosity=detailed", "--exportLayerInfo=layers.json"} <= set(command)
+
+
+@pytest.mark.parametrize(
+    ("version", "switches"),
+    [
+        ((8, 6, 1), ["--noDataTransfers"]),
+        ((10, 16, 0), ["--noDataTransfers"]),
+        ((11, 1, 0), ["--noSpinWait", "--noCudaGraph"]),
+    ],
+)
+def test_benchmark_measures_the_same_on_all_versions(version, switches):
+    command = benchmark_command("trtexec", version, "m.engine", PROFILE, 4, 10, 1000)
+    assert "--shapes=images:4x3x640x640" in command
+    assert [option for option in command if option.startswith(("--no", "--use", "--include"))] == switches
+    assert not [option for option in command if "fp16" in option or "onnx" in option]
+
+
+def test_profile_of_an_onnx_with_open_height_is_refused():
+    with pytest.raises(BuildError, match="H and W must be fixed"):
+        profile_of({"input": {"name": "x", "shape": ["batch", 3, "height", 640]}}, 4)

@@ -1,0 +1,218 @@
+"""Tiny detectors with random weights, from their folder to a checked ONNX, in the real export environment."""
+
+import json
+import shutil
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+import tiny_graphs as graphs
+from dsbench.core.errors import BuildError
+from dsbench.core.files import sha256_of
+from dsbench.onnx.export_environment import make_export_environment
+from dsbench.onnx.model_onnx import ModelFolder, clean_onnx
+from dsbench.onnx.prepare import prepare
+from exported_families import EXPORTED, PHRASES, PROMPTED
+from small_files import safetensors
+from workflow_run import files, snakemake
+
+CLASSES = {"detr": 5, "table-transformer": 5, "yolos": 5, "detr_timm": 5}
+
+
+@pytest.mark.parametrize("family", EXPORTED)
+def test_family_goes_from_folder_to_checked_onnx(family, zoo, finished, tmp_path):
+    method, most_nodes = EXPORTED[family]
+    folder = ModelFolder(zoo / family)
+    prompt = " . ".join(PHRASES) if family in PROMPTED else None
+    clean = clean_onnx(
+        folder,
+        finished / "build/.venv_optimum/bin/python",
+        prompt,
+        finished / "build/export/reference_image.png",
+        tmp_path / "reference.npz",
+        tmp_path / "export.log",
+    )
+    preprocessing = folder.preprocessing()
+    model, facts = prepare(clean.model, preprocessing, tmp_path / "reference.npz", clean.origin)
+    assert clean.attempts["method"] == method
+    assert len(model.graph.node) <= most_nodes
+    assert facts["batch"] == "dynamic"
+    assert set(facts["max_abs_error"]) == {"batch_1", "batch_3"}
+    assert max(facts["max_abs_error"].values()) < 1e-4
+    assert facts["input"]["shape"] == ["batch", 3, preprocessing.height, preprocessing.width]
+    logits, boxes = (output["shape"] for output in facts["outputs"])
+    assert logits[0] == "batch" and boxes == [*logits[:2], 4]
+    assert logits[2] == (2 if prompt else CLASSES.get(family.removesuffix("_shards"), 4))
+    assert (facts["preprocessing"]["folded_std"] is None) == family.startswith(("rt_detr", "d_fine"))
+    if "detr" in family and not family.startswith("rt_detr"):
+        assert not {"CumSum", "Resize"} & set(facts["ops"])
+    with np.load(tmp_path / "reference.npz") as arrays:
+        # A comparison says something only where images and queries do not all answer the same.
+        assert arrays["b3/logits"].std(axis=(0, 1)).min() > 1e-3
+        assert np.abs(arrays["b3/logits"][0] - arrays["b3/logits"][1]).max() > 1e-3
+
+
+@pytest.mark.parametrize("family", ["detr", "deformable_detr"])
+def test_repairs_are_proven_like_every_export(family, zoo, finished, tmp_path):
+    folder = ModelFolder(zoo / family)
+    reference = tmp_path / "reference.npz"
+    clean = clean_onnx(
+        folder,
+        finished / "build/.venv_optimum/bin/python",
+        None,
+        finished / "build/export/reference_image.png",
+        reference,
+        tmp_path / "export.log",
+        repair="dynamo",
+    )
+    assert [attempt["method"] for attempt in clean.attempts["attempts"]] == ["dynamo"]
+    _, facts = prepare(clean.model, folder.preprocessing(), reference, clean.origin, repair="onnxsim")
+    assert max(facts["max_abs_error"].values()) < 1e-4
+    assert facts["repair"] == "onnxsim" and "Repaired with onnxsim" in " ".join(facts["notes"])
+
+
+def test_prompt_without_tokenizer_files_is_refused_with_the_reason(zoo, finished, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(zoo / "owlvit", source, ignore=shutil.ignore_patterns("vocab*", "merges*", "tokenizer*"))
+    with pytest.raises(BuildError, match="owlvit is asked with text, but it has no tokenizer"):
+        clean_onnx(
+            ModelFolder(source),
+            finished / "build/.venv_optimum/bin/python",
+            "person",
+            finished / "build/export/reference_image.png",
+            tmp_path / "reference.npz",
+            tmp_path / "export.log",
+        )
+    assert not (tmp_path / "reference.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("family", "settings", "labels"),
+    [
+        ("detr", "", ["car", "person", "bicycle", "road_sign"]),
+        ("owlvit", 'prompt: "person . road sign"', ["person", "road sign"]),
+    ],
+)
+def test_second_model_reuses_the_environment(tree, zoo, family, settings, labels):
+    config = f"models: {{tiny: {{source: {zoo / family}, {settings}}}}}\n"
+    wanted = ["models/tiny/model/tiny.onnx", "models/tiny/config/labels.txt"]
+    done = snakemake(tree, *wanted, config=config)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "make_export_environment" not in done.stdout
+    assert (tree / wanted[1]).read_text().split("\n")[:-1] == labels
+    attempts = json.loads((tree / "models/tiny/model/export_attempts.json").read_text())["attempts"]
+    for attempt in attempts:
+        assert attempt["reason"]
+        assert "log" not in attempt or (tree / attempt["log"]).stat().st_size > 0
+    assert "| Family |" in (tree / "models/tiny/model/inspect.md").read_text()
+    again = snakemake(tree, "-n", *wanted, config=config)
+    assert "Nothing to be done" in again.stdout
+    parser = snakemake(tree, "models/tiny/parser/libparser.so", config=config)
+    assert parser.returncode == 0, parser.stdout[-4000:]
+    assert "make_export_environment" not in parser.stdout
+
+
+@pytest.mark.parametrize(
+    ("architecture", "model_type", "says"),
+    [
+        ("GroundingDinoForObjectDetection", "grounding-dino", "add prompt:"),
+        ("RfDetrForObjectDetection", "rf_detr", "rf_detr needs transformers 5"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_the_environment_is_made(
+    tmp_path, architecture, model_type, says
+):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "preprocessor_config.json").write_text("{}")
+    (source / "model.safetensors").write_bytes(safetensors())
+    facts = {"architectures": [architecture], "model_type": model_type}
+    (source / "config.json").write_text(json.dumps(facts))
+    config = f"models: {{asked: {{source: {source}}}}}\n"
+    done = snakemake(tmp_path, "models/asked/config/config.json", config=config)
+    assert done.returncode != 0
+    assert says in done.stdout
+    assert not (tmp_path / "models/asked/config/config.json").exists()
+
+
+def test_a_shared_environment_takes_the_place_of_the_own_one(tmp_path):
+    lock, own = tmp_path / "export.lock", tmp_path / "build/.venv_optimum"
+    lock.write_text("torch==2.0\n")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    shared = tmp_path / f"shared/venv_optimum-{sha256_of(lock)[:12]}-{version}"
+    for folder in (own, shared):
+        (folder / "bin").mkdir(parents=True)
+        (folder / "bin/python").write_text(folder.name)
+        (folder / "pyvenv.cfg").touch()
+    (shared / "packages.txt").write_text("torch==2.0\n")
+    for _ in range(2):
+        make_export_environment(own, lock, tmp_path / "log", shared.parent)
+        assert (own / "bin/python").read_text() == shared.name
+    assert (own / "packages.txt").read_text() == "torch==2.0\n"
+
+
+def test_lone_onnx_needs_no_export_environment(tmp_path):
+    onnx_file = graphs.write(graphs.original_rt_detr(), tmp_path / "source/detector.onnx")
+    config = f"models: {{lone: {{source: {onnx_file.parent}}}}}\n"
+    done = snakemake(tmp_path, "models/lone/model/lone.onnx", config=config)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "make_export_environment" not in done.stdout
+    facts = json.loads((tmp_path / "models/lone/model/inspect.json").read_text())
+    assert facts["family"] == "rt_detr_original"
+    assert facts["input"]["shape"] == ["batch", 3, graphs.HEIGHT, graphs.WIDTH]
+    variants = json.loads((tmp_path / "models/lone/model/variants.json").read_text())
+    assert variants["choice"] == "detector.onnx"
+
+
+def test_labels_file_of_the_config_must_have_a_line_for_each_class(tmp_path):
+    onnx_file = graphs.write(graphs.queries(classes=4), tmp_path / "source/model.onnx")
+    labels = tmp_path / "names.txt"
+    labels.write_text("car\nperson\nroad sign\n")
+    entry = f"{{source: {onnx_file.parent}, family: sigmoid_queries, labels: {labels}}}"
+    wanted = "models/lone/config/labels.txt"
+    done = snakemake(tmp_path, wanted, config=f"models: {{lone: {entry}}}\n")
+    assert done.returncode != 0
+    assert f"{labels}: 3 class names, but the model's tensors have 4 classes" in done.stdout
+    assert not (tmp_path / wanted).exists()
+    labels.write_text("car\nperson\nroad sign\nbicycle\n")
+    done = snakemake(tmp_path, wanted, config=f"models: {{lone: {entry}}}\n")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert (tmp_path / wanted).read_text() == labels.read_text()
+
+
+def test_static_batch_has_a_file_for_each_size_which_the_engine_takes(tmp_path):
+    onnx_file = graphs.write(graphs.batch_in_axis_1(), tmp_path / "source/model.onnx")
+    (onnx_file.parent / "labels.txt").write_text("car\nperson\nbicycle\nroad_sign\n")
+    config = f"models: {{still: {{source: {onnx_file.parent}}}}}\n"
+    engine = "models/still/benchmarks/engines/still_dynamic_b4.engine"
+    b1_log = "models/still/benchmarks/b1/trtexec_b1.log"
+    done = snakemake(tmp_path, engine, b1_log, config=config)
+    assert done.returncode == 0, done.stdout[-4000:]
+    static = onnx.load(tmp_path / "models/still/model/still_static_b4.onnx")
+    assert static.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 4
+    assert "1x3x64x96" in (tmp_path / b1_log).read_text()
+    log = (tmp_path / "models/still/benchmarks/engines/build_b4.log").read_text()
+    assert "still_static_b4.onnx" in log
+    assert "Shapes=" not in log.split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: graphs.with_op("DynamicQuantizeLinear"), "TensorRT has no DynamicQuantizeLinear"),
+        (
+            lambda: graphs.queries(classes=7),
+            "may be sigmoid_queries or softmax_queries: its tensors do not tell",
+        ),
+    ],
+)
+def test_refused_onnx_leaves_nothing(tmp_path, make, says):
+    onnx_file = graphs.write(make(), tmp_path / "source/model.onnx")
+    config = f"models: {{bad: {{source: {onnx_file.parent}}}}}\n"
+    done = snakemake(tmp_path, "models/bad/model/bad.onnx", config=config)
+    assert done.returncode != 0
+    assert says in done.stdout
+    made = [path for path in sorted(files(tmp_path)) if path.startswith(("models/bad", "build/export/bad"))]
+    assert set(made) <= {"models/bad/model/provenance.json", "models/bad/model/source.json"}

@@ -1,0 +1,86 @@
+"""What keeps the project one project: README, rules and configuration agree."""
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from declared_rules import declared_rules
+from dsbench.families.declared import family_named, query_softmax
+
+PROJECT = Path(__file__).parents[2]
+MODULES = sorted((PROJECT / "workflow/scripts/dsbench").glob("*.py"))
+
+
+def test_no_two_rules_share_a_log_or_a_wall_time():
+    paths = [path for rule in declared_rules() for path in (*rule.logs, rule.benchmark) if path]
+    assert len(paths) > 80
+    assert [path for path, count in Counter(paths).items() if count > 1] == []
+
+
+def test_readme_has_the_two_commands_of_the_makefile():
+    readme, makefile = (PROJECT / "README.md").read_text(), (PROJECT / "Makefile").read_text()
+    for command in ("report", "test"):
+        assert f"make {command}\n" in readme
+        assert re.search(rf"^{command}:", makefile, re.M)
+
+
+def test_configuration_fits_its_schema_and_every_key_is_described():
+    schema = yaml.safe_load((PROJECT / "config/schema.yaml").read_text())
+    jsonschema.validate(yaml.safe_load((PROJECT / "config/config.yaml").read_text()), schema)
+
+    def described(node, place):
+        for key, entry in node.get("properties", {}).items():
+            assert entry.get("description"), f"{place}{key}"
+            described(entry, f"{place}{key}.")
+        if isinstance(node.get("additionalProperties"), dict):
+            described(node["additionalProperties"], place)
+        if node.get("type") == "object":
+            assert "additionalProperties" in node, place
+
+    described(schema, "")
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_architecture_names_every_library_module_or_a_test_imports_it(module):
+    if module.stem == "__init__":
+        return
+    tests = "\n".join(path.read_text() for path in (PROJECT / "tests").glob("*.py"))
+    architecture = (PROJECT / "docs/architecture.md").read_text()
+    assert f"dsbench.{module.stem} " in tests or f"`{module.name}`" in architecture
+    assert len(module.read_text().splitlines()) <= 400
+
+
+def test_every_script_belongs_to_a_rule():
+    rules = [*declared_rules("embedded"), *declared_rules("nvidia")]
+    scripts = {path.stem for path in (PROJECT / "workflow/scripts").glob("*.py")}
+    assert scripts == {rule.script for rule in rules} - {None}
+
+
+def test_guide_to_families_shows_a_declared_one_in_under_a_page():
+    guide = (PROJECT / "docs/adding-a-family.md").read_text()
+    short, written_out = re.findall(r"```python\n(.*?)```", guide, re.S)
+    for text in (short, written_out):
+        assert eval(text, dict(vars(query_softmax))) == family_named("yolos")
+    assert len(guide.splitlines()) < 60
+    for name in re.findall(r"`(\w+\.(?:py|cpp|hpp))`", guide):
+        assert list(PROJECT.rglob(f"workflow/**/{name}")) or name == "parser_settings.hpp", name
+    for path in re.findall(r"`(tests/\S+\.py)`", guide):
+        assert (PROJECT / path).is_file()
+
+
+def test_picture_of_the_rules_shows_those_of_the_demonstration():
+    drawn = re.findall(r"<text [^>]*>(\w+)</text>", (PROJECT / "docs/rulegraph.svg").read_text())
+    embedded = (PROJECT / "docs/rebuilds.md").read_text().split("## On the embedded runtime")[1]
+    assert sorted(drawn) == sorted(re.findall(r"^\| `(\w+)`", embedded, re.M)), "run `make rulegraph`"
+
+
+def test_version_is_the_same_wherever_it_stands():
+    version = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
+    citation = yaml.safe_load((PROJECT / "CITATION.cff").read_text())["version"]
+    newest = re.search(r"^## \[(\d[^\]]*)\]", (PROJECT / "CHANGELOG.md").read_text(), re.M)[1]
+    assert version == citation == newest

@@ -1,0 +1,122 @@
+"""The whole main job on the embedded runtime, and what its user sees."""
+
+import json
+import re
+import subprocess
+import time
+
+import pytest
+
+from dsbench.chain.measured_chain import peak_gpu_streams
+from dsbench.deepstream.log import read_run
+from dsbench.report.report_data import check_data
+from dsbench.trtexec.log import read_measurement
+from workflow_run import PROJECT, REPORT, files, snakemake
+
+TREE = [
+    "model/rtdetr.onnx",
+    "model/source.json",
+    "parser/parser.cpp",
+    "parser/Makefile",
+    "parser/libparser.so",
+    "config/config_infer_primary_rtdetr.txt",
+    "config/labels.txt",
+    "config/config.json",
+    "benchmarks/engines/timing.cache",
+    "benchmarks/b1/trtexec_b1.log",
+    "benchmarks/ds/config_infer_ds_rtdetr.txt",
+    "reports/benchmark_report.md",
+    "reports/benchmark_report.html",
+    "reports/benchmark_report.pdf",
+    "reports/benchmark_report_rtdetr.pdf",
+    "samples/rtdetr_output.ogv",
+    "samples/frame_middle.jpg",
+    "samples/kitti_output/00_000_000299.txt",
+    "validation/gate.json",
+    "validation/preprocess.json",
+    "validation/reference_run.json",
+    "validation/agreement.json",
+    "validation/batch_slots.json",
+]
+
+
+@pytest.fixture(scope="module")
+def data(finished):
+    return json.loads((finished / "models/rtdetr/reports/benchmark_data.json").read_text())
+
+
+def test_tree_is_complete(finished, data):
+    found = files(finished / "models/rtdetr")
+    batch, run1, run2 = data["max_bs"], data["deepstream"]["run1"], data["deepstream"]["run2"]
+    measured = [
+        f"benchmarks/engines/rtdetr_dynamic_b{batch}.engine",
+        f"benchmarks/b{batch}/trtexec_b{batch}.log",
+        f"benchmarks/ds/ds_s{run1['streams']}_run1.log",
+        f"benchmarks/ds/ds_s{run2['streams']}_run2.log",
+    ]
+    assert not set(TREE + measured) - found
+    assert not [path for path in found if "/" not in path or path.endswith(".partial")]
+
+
+def test_numbers_are_those_of_the_logs(finished, data):
+    tree = finished / "models/rtdetr"
+    check_data(data)
+    b_max = read_measurement(tree / data["trtexec"]["bsmax"]["log"])
+    assert data["trtexec"]["bsmax"]["imgs_per_sec"] == b_max.queries_per_s * data["max_bs"]
+    assert data["peak_gpu_streams"] == peak_gpu_streams(b_max.queries_per_s, data["max_bs"], 30)
+    for run in (data["deepstream"]["run1"], data["deepstream"]["run2"]):
+        assert run["total_fps"] == read_run(tree / run["log"], run["streams"], 3).total_fps
+
+
+def test_logs_and_report_say_that_it_was_the_embedded_runtime(finished, data):
+    tree = finished / "models/rtdetr"
+    for log in ("benchmarks/b1/trtexec_b1.log", data["deepstream"]["run1"]["log"]):
+        assert re.search(r"embedded runtime.*OpenVINO \d", (tree / log).read_text())
+    assert "embedded runtime" in (tree / "reports/benchmark_report.md").read_text()
+    assert data["runtime"]["kind"] == "embedded"
+
+
+def test_detections_agree_with_the_clips_ground_truth(data):
+    truth = data["validation"]["ground_truth"]
+    assert truth["precision"] > 0.85
+    assert truth["recall"] > 0.85
+
+
+def test_preprocessing_is_proven_against_the_image_processor_and_beats_what_it_could_be(data):
+    proof = data["preprocessing"]["proof"]
+    derived, *others = proof["alternatives"]
+    assert proof["passed"] and proof["told_by_detections"]
+    assert proof["reference"] == "preprocessor_config.json"
+    assert derived["mean_difference"] < 5
+    assert derived["agreement"] > 0.1 + max(row["agreement"] for row in others)
+
+
+def test_no_path_of_this_machine_is_in_a_report(finished):
+    text = (finished / "models/rtdetr/reports/benchmark_report.md").read_text()
+    assert str(finished) not in text
+    results, _ = text.split("## 12.")
+    assert "demo/sample_720p.mp4" in results
+    assert str(PROJECT).strip("/") not in results
+
+
+def test_second_call_does_nothing_and_says_so(finished):
+    started = time.monotonic()
+    done = snakemake(finished, REPORT)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("script", ["trtexec_b1", "trtexec_bmax"])
+def test_reference_script_runs_by_itself(tree, script):
+    path = tree / f"models/rtdetr/scripts/{script}.sh"
+    path.write_text(path.read_text().replace("--duration=1 ", "--duration=0.2 "))
+    done = subprocess.run([path], cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "&&&& PASSED" in done.stdout
+
+
+def test_pasted_command_is_the_script_without_its_frame(data):
+    texts = [command["text"] for command in data["commands"]]
+    assert len(texts) == 6
+    assert not [text for text in texts if "$0" in text or "#!" in text]

@@ -1,0 +1,145 @@
+"""Which keys of a deepstream-app configuration the embedded runtime takes, group by group.
+
+Keys whose every value is taken without being used have no effect on file sources and a fakesink in
+DeepStream either. Memory kinds, GPUs and surface counts are taken only with their defaults.
+"""
+
+from dsembed.shared.declared_keys import Key, integer, only, refused
+
+APPLICATION = {
+    "enable-perf-measurement": only(0, 1),
+    "perf-measurement-interval-sec": integer(0),
+    "gie-kitti-output-dir": Key("string"),
+    "global-gpu-id": only(-1, 0),
+    "kitti-track-output-dir": refused(),
+    "reid-track-output-dir": refused(),
+    "terminated-track-output-dir": refused(),
+    "shadow-track-output-dir": refused(),
+}
+SOURCE = {
+    "enable": integer(0),
+    "type": Key("integer", None, (2, 3)),
+    "uri": Key("string"),
+    "num-sources": integer(1),
+    "gpu-id": only(0),
+    "cudadec-memtype": only(0),
+    "nvbuf-memory-type": only(0),
+    "drop-frame-interval": only(0),
+    "num-decode-surfaces": only(16),
+    "num-extra-surfaces": only(1),
+    "intra-decode-enable": only(0),
+    "low-latency-decode": only(0),
+    "smart-record": only(0),
+    "latency": integer(),
+    "drop-on-latency": integer(),
+    "select-rtp-protocol": integer(),
+    "rtsp-reconnect-interval-sec": integer(),
+    "rtsp-reconnect-attempts": integer(),
+    "camera-id": refused("integer"),
+    "camera-width": refused("integer"),
+    "camera-height": refused("integer"),
+    "video-format": refused(),
+}
+SOURCE_LIST = {
+    "list": Key("strings"),
+    "num-source-bins": refused("integer"),
+    "use-nvmultiurisrcbin": only(0),
+    "max-batch-size": refused("integer"),
+    "http-ip": refused(),
+    "http-port": refused(),
+    "sensor-id-list": refused("strings"),
+    "sensor-name-list": refused("strings"),
+    "stream-name-display": only(0),
+    "sgie-batch-size": refused("integer"),
+    "extract-sei-type5-data": only(0),
+}
+STREAMMUX = {
+    "gpu-id": only(0),
+    "live-source": only(0),
+    "batch-size": integer(0),
+    "batched-push-timeout": only(-1),
+    "width": integer(0),
+    "height": integer(0),
+    "enable-padding": only(0, 1),
+    "nvbuf-memory-type": only(0),
+    "buffer-pool-size": integer(),
+    "attach-sys-ts-as-ntp": integer(1),
+    "sync-inputs": only(0),
+    "max-latency": integer(0),
+    "frame-duration": integer(-1),
+    "frame-num-reset-on-eos": only(0),
+    "frame-num-reset-on-stream-reset": only(0),
+    "async-process": integer(1),
+    "drop-pipeline-eos": only(0),
+    "num-surfaces-per-frame": only(1),
+    "compute-hw": integer(),
+    "interpolation-method": only(1),
+    "config-file-path": refused(),
+}
+SINK = {
+    "enable": integer(0),
+    "type": Key("integer", None, (1,)),
+    "sync": only(0),
+    "qos": only(0),
+    "source-id": integer(0),
+    "gpu-id": only(0),
+    "nvbuf-memory-type": only(0),
+    "codec": integer(),
+    "container": integer(),
+    "enc-type": integer(),
+    "bitrate": integer(),
+    "iframeinterval": integer(),
+    "profile": integer(),
+    "sw-preset": integer(),
+    "output-file": Key("string"),
+    "link-to-demux": only(0),
+    "nvdslogger": only(0),
+    "show-fps": only(0),
+    "show-latency": only(0),
+}
+TILED_DISPLAY = {
+    "enable": only(0, 1),
+    "rows": integer(),
+    "columns": integer(),
+    "width": integer(),
+    "height": integer(),
+    "gpu-id": only(0),
+    "nvbuf-memory-type": only(0),
+    "square-seq-grid": integer(),
+}
+OSD = {
+    "enable": only(0),
+    "gpu-id": only(0),
+    "nvbuf-memory-type": only(0),
+    **{key: integer() for key in ("process-mode", "border-width", "text-size")},
+    **{key: integer() for key in ("display-text", "display-bbox", "display-mask")},
+    **{key: integer() for key in ("show-clock", "clock-x-offset", "clock-y-offset", "clock-text-size")},
+    **{key: Key("string") for key in ("text-color", "text-bg-color", "clock-color", "font")},
+}
+PRIMARY_GIE = {
+    "enable": integer(0),
+    "config-file": Key("string"),
+    "batch-size": integer(),
+    "interval": only(0),
+    "gie-unique-id": integer(),
+    "gpu-id": only(0),
+    "model-engine-file": Key("string"),
+    "labelfile-path": Key("string"),
+    "plugin-type": only(0),
+    "nvbuf-memory-type": only(0),
+    "input-tensor-meta": only(0),
+    "infer-raw-output-dir": refused(),
+    "operate-on-gie-id": refused("integer"),
+    "operate-on-class-ids": refused(),
+}
+TESTS = {"file-loop": only(0, 1), "pipeline-recreate-sec": only(0)}
+OTHER_STAGES = (
+    "tracker",
+    "primary-pre-process",
+    "secondary-pre-process",
+    "nvds-analytics",
+    "ds-example",
+    "img-save",
+    "message-converter",
+)
+OTHER_STAGE_PREFIXES = ("secondary-gie", "message-consumer", "dewarper")

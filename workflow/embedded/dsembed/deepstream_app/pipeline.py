@@ -1,0 +1,174 @@
+"""The running pipeline: decoders, the mux, inference, post-processing and the KITTI dump, overlapping each other."""
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+
+import numpy as np
+
+from dsembed.deepstream_app.main_loop import PerfMeter
+from dsembed.deepstream_app.primary_gie import PrimaryGie
+from dsembed.deepstream_app.streammux import Batch, StreamMux
+from dsembed.engine.engine import EngineError
+from dsembed.shared.decode import SourceError, decode_frames, frame_view
+from dsembed.shared.native import HostError
+
+LINE = "%s 0.0 0 0.0 %f %f %f %f 0.0 0.0 0.0 0.0 0.0 0.0 0.0 %f\n"
+
+
+class KittiError(Exception):
+    """A directory that is not there or a file that cannot be written."""
+
+
+class KittiDump:
+    """The files of one `gie-kitti-output-dir`."""
+
+    def __init__(self, directory: Path, labels: Sequence[str]):
+        """Take `labels` by class id; raises KittiError if the directory does not exist."""
+        if not directory.is_dir():
+            raise KittiError(f"gie-kitti-output-dir={directory}: no such directory, make it first")
+        self._directory = directory
+        self._labels = labels
+
+    def write(self, stream: int, frame_number: int, detections: Iterable[tuple[float, ...]]) -> None:
+        """Write one frame's file anew, empty without detections; raises KittiError.
+
+        A detection is (left, top, width, height, confidence, class id).
+        """
+        path = self._directory / f"00_{stream:03d}_{frame_number:06d}.txt"
+        text = "".join(self._line(*detection) for detection in detections)
+        try:
+            path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            raise KittiError(f"{path}: {error.strerror}") from error
+
+    def _line(
+        self, left: float, top: float, width: float, height: float, confidence: float, class_id: int
+    ) -> str:
+        box = (left, top, np.float32(left) + np.float32(width), np.float32(top) + np.float32(height))
+        return LINE % (self._labels[class_id], *box, confidence)
+
+
+# Two batches keep inference busy over a batch's end; one more is decoded into and one stands ready.
+SLOTS = 2
+TENSORS = SLOTS + 2
+
+
+class Pipeline:
+    """N sources into one detector; says how it went through `on_eos` and `on_error(element, message, debug)`.
+
+    Both are called from the pipeline's threads; the first call is the one that counts.
+    """
+
+    def __init__(
+        self,
+        sources: tuple[Path, ...],
+        file_loop: bool,
+        gie: PrimaryGie,
+        meter: PerfMeter | None,
+        kitti: KittiDump | None,
+        on_eos: Callable[[], None],
+        on_error: Callable[[str, str, str], None],
+    ):
+        self._file_loop = file_loop
+        self._gie = gie
+        self._meter = meter
+        self._kitti = kitti
+        self._on_eos = on_eos
+        self._on_error = on_error
+        self._mux = StreamMux(len(sources), gie.input_dims, TENSORS)
+        self._free_slots: SimpleQueue[int | None] = SimpleQueue()
+        self._running: SimpleQueue[tuple[int, Batch] | None] = SimpleQueue()
+        self._threads = [
+            Thread(target=self._decode, args=(number, path), name=f"source{number}", daemon=True)
+            for number, path in enumerate(sources)
+        ]
+        self._threads += [
+            Thread(target=self._infer, name="infer", daemon=True),
+            Thread(target=self._finish, name="finish", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Start all threads."""
+        for slot in range(SLOTS):
+            self._free_slots.put(slot)
+        for thread in self._threads:
+            thread.start()
+
+    def pause(self, paused: bool) -> None:
+        """Hold the sources back, or let them go on."""
+        self._mux.pause(paused)
+
+    def stop(self) -> None:
+        """End all threads; returns when the batches in flight are through."""
+        self._mux.stop()
+        for thread in self._threads:
+            thread.join()
+        self._gie.detector.close()
+
+    def _decode(self, number: int, path: Path) -> None:
+        gie, mux = self._gie, self._mux
+        with self._failing(f"src_elem{number}", SourceError.headline):
+            for frame in decode_frames(path, self._file_loop):
+                view = frame_view(frame)
+                row = mux.claim(number)
+                if row is None:
+                    return
+                gie.host.dsembed_prepare(view, gie.mux, gie.network, row.ctypes.data)
+                mux.deliver(number)
+            print(f"nvstreammux: Successfully handled EOS for source_id={number}")
+            mux.finish(number)
+
+    def _infer(self) -> None:
+        try:
+            with self._failing("primary_gie", "Failed to queue input batch for inferencing"):
+                while (batch := self._mux.next_batch()) is not None:
+                    slot = self._free_slots.get()
+                    if slot is None:
+                        return
+                    self._gie.context.submit(slot, batch.images)
+                    self._running.put((slot, batch))
+        finally:
+            self._running.put(None)
+
+    def _finish(self) -> None:
+        try:
+            with self._failing("primary_gie", "Failed to process an inferred batch"):
+                while (running := self._running.get()) is not None:
+                    slot, batch = running
+                    outputs = self._gie.context.wait(slot)
+                    self._mux.release()
+                    self._attach(batch, self._gie.detector.run(outputs))
+                    self._free_slots.put(slot)
+                self._on_eos()
+        finally:
+            self._free_slots.put(None)
+
+    def _attach(self, batch: Batch, frames: list) -> None:
+        for stream, detections in zip(batch.streams, frames, strict=True):
+            if detections is None:
+                text = "Failed to parse bboxes using custom parse function"
+                self._gie.log.context("ERROR", "fillDetectionOutput", 0, text)
+            if self._kitti:
+                self._kitti.write(stream, batch.number, () if detections is None else detections.tolist())
+            if self._meter:
+                self._meter.count(stream)
+
+    @contextmanager
+    def _failing(self, element: str, message: str) -> Iterator[None]:
+        try:
+            yield
+        except SourceError as error:
+            self._fail(element, error.headline, str(error))
+        except (EngineError, HostError, KittiError) as error:
+            self._fail(element, message, str(error))
+        except Exception:  # whatever else ends a thread must not pass for the end of its stream
+            self._fail(element, message, traceback.format_exc())
+
+    def _fail(self, element: str, message: str, debug: str) -> None:
+        # In this order: a stopped mux looks like the end of all streams to the other threads.
+        self._on_error(element, message, debug)
+        self._mux.stop()

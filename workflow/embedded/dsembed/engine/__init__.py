@@ -1,0 +1,1 @@
+"""From an ONNX to an engine and its execution on OpenVINO."""

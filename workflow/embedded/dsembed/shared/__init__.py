@@ -1,0 +1,1 @@
+"""What both programs of the embedded runtime need: the CPU, the C++ host, decoding, key files, log lines."""

@@ -1,0 +1,156 @@
+"""Decodes video files frame by frame, without copying 8-bit pictures."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import av
+from av.error import FFmpegError, InvalidDataError
+from av.stream import Disposition
+
+from dsembed.shared.native import Frame
+
+PLANAR_FORMATS = ("yuv420p", "yuvj420p")
+INTERLEAVED_FORMAT = "nv12"
+# What NVDEC decodes beside 8 bits, by FFmpeg's names: HEVC alone.
+DEEP_FORMATS = {"hevc": {"yuv420p10le": 10, "yuv420p12le": 12}}
+# FFmpeg's AVColorSpace and AVColorRange.
+BT709, UNSPECIFIED, BT601 = 1, 2, (4, 5, 6)
+FULL_RANGE = 2
+# Pictures without a flag: high definition is BT.709, as players take it.
+TALLEST_BT601 = 576
+
+
+class SourceError(Exception):
+    """A file that cannot be read or decoded; `headline` is what GStreamer says first."""
+
+    headline = "Internal data stream error."
+
+
+class OpenError(SourceError):
+    """A file that cannot be opened as a video."""
+
+    headline = "Could not open resource for reading."
+
+
+def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
+    """Yield the pictures of the file's film in display order with 8 bits, from the start again if `loop`.
+
+    They are those that DeepStream shows: neither turned by a display matrix nor what an edit list cuts off.
+    Raises OpenError for a file that is no video, SourceError for one that breaks off or has no picture.
+    """
+    with _opened(path) as container:
+        try:
+            stream = film_of(container)
+            # Streams are decoded side by side, so threads within one would only compete with inference.
+            stream.codec_context.thread_count = 1
+            while True:
+                count = 0
+                for frame in shown_frames(container.demux(stream)):
+                    count += 1
+                    yield with_8_bits(frame, stream.codec_context.name)
+                if count == 0:
+                    raise SourceError(f"{path}: no picture could be decoded")
+                if not loop:
+                    return
+                container.seek(0)
+        except (FFmpegError, OSError) as error:
+            raise SourceError(
+                f"{path}: {error.strerror}, expected a video file that FFmpeg can decode"
+            ) from error
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    """Return the open file; raises OpenError for one that is no video."""
+    try:
+        container = av.open(str(path))
+    except (FFmpegError, OSError) as error:
+        raise OpenError(f"{path}: {error.strerror}, expected a video file that FFmpeg can decode") from error
+    if film_of(container) is None:
+        container.close()
+        raise OpenError(f"{path}: no video stream, expected one")
+    return container
+
+
+def films_of(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """Return the video streams that are no cover pictures, which demuxers of GStreamer take for tags."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def film_of(container: av.container.InputContainer) -> av.VideoStream | None:
+    """Return the video stream that is played."""
+    return next(iter(films_of(container)), None)
+
+
+def shown_frames(packets: Iterable[av.Packet]) -> Iterator[av.VideoFrame]:
+    """Yield the pictures as coded, from the first that can be decoded; raises FFmpegError after it.
+
+    What a recording has before its first key frame is passed over, as a hardware decoder does.
+    """
+    has_begun = False
+    for packet in packets:
+        try:
+            frames = packet.decode()
+        except InvalidDataError:
+            if has_begun:
+                raise
+            continue
+        has_begun = has_begun or bool(frames)
+        yield from frames
+
+
+def with_8_bits(frame: av.VideoFrame, codec: str) -> av.VideoFrame:
+    """Return the frame, its samples cut to 8 bits where the codec's deeper ones can be played."""
+    depth = DEEP_FORMATS.get(codec, {}).get(frame.format.name)
+    if depth is None:
+        return frame
+    # Not above: a dry run looks at clips, and has no need of it.
+    import numpy as np
+
+    cut = av.VideoFrame(frame.width, frame.height, "yuv420p")
+    for deep, plane in zip(frame.planes, cut.planes, strict=True):
+        rows = np.zeros((plane.height, plane.line_size), np.uint8)
+        samples = np.frombuffer(deep, np.uint16).reshape(deep.height, -1)[:, : plane.width]
+        rows[:, : plane.width] = samples >> (depth - 8)
+        plane.update(rows)
+    cut.pts, cut.time_base = frame.pts, frame.time_base
+    cut.colorspace, cut.color_range = frame.colorspace, frame.color_range
+    return cut
+
+
+def frame_view(frame: av.VideoFrame) -> Frame:
+    """Return the planes of `frame`, valid while it lives; raises SourceError for other than 8-bit 4:2:0."""
+    planes = frame.planes
+    name = frame.format.name
+    if name in PLANAR_FORMATS:
+        (cb, chroma_stride), cr, step = (planes[1].buffer_ptr, planes[1].line_size), planes[2].buffer_ptr, 1
+    elif name == INTERLEAVED_FORMAT:
+        (cb, chroma_stride), cr, step = (
+            (planes[1].buffer_ptr, planes[1].line_size),
+            planes[1].buffer_ptr + 1,
+            2,
+        )
+    else:
+        raise SourceError(f"pixel format {name} is not supported, convert the video to 8-bit 4:2:0 (yuv420p)")
+    height = frame.height
+    return Frame(
+        planes[0].buffer_ptr,
+        cb,
+        cr,
+        planes[0].line_size,
+        chroma_stride,
+        step,
+        frame.width,
+        height,
+        _is_bt709(int(frame.colorspace), height),
+        int(frame.color_range) == FULL_RANGE or name == "yuvj420p",
+    )
+
+
+def _is_bt709(colour_space: int, height: int) -> bool:
+    if colour_space == UNSPECIFIED:
+        return height > TALLEST_BT601
+    if colour_space != BT709 and colour_space not in BT601:
+        raise SourceError(
+            f"colour matrix {colour_space} (AVColorSpace) is not supported, only BT.601 and BT.709"
+        )
+    return colour_space == BT709

@@ -1,0 +1,121 @@
+"""The blocks at the head of trtexec's log: the options as understood, and the device."""
+
+from __future__ import annotations
+
+import os
+
+from dsembed.engine.builder import FP16, FP32, STRONGLY_TYPED
+from dsembed.shared.cpu import Cpu
+from dsembed.shared.log_writer import number
+from dsembed.trtexec.options import Options
+from dsembed.trtexec.shapes import Dims, dims_text
+
+MIB_BYTES = 2**20
+
+
+def precision_of(options: Options) -> str:
+    """Return the precision asked for, as trtexec's Precision line prints it; --stronglyTyped beats --fp16."""
+    if options.strongly_typed:
+        return STRONGLY_TYPED
+    return FP16 if options.fp16 else FP32
+
+
+def block_lines(options: Options, cpu: Cpu) -> list[str]:
+    """Return the texts of all blocks; with an engine to load, an empty line stands for the build options."""
+    return [
+        "=== Model Options ===",
+        f"Format: {'*' if options.load_engine else 'ONNX'}",
+        f"Model: {options.onnx}",
+        "Output:",
+        *([""] if options.load_engine else _build_lines(options)),
+        "=== System Options ===",
+        f"Device: {options.device}",
+        "",
+        *_inference_lines(options),
+        *_reporting_lines(options),
+        "",
+        *_device_lines(cpu),
+        "",
+    ]
+
+
+def _build_lines(options: Options) -> list[str]:
+    workspace = "default"
+    if options.workspace_bytes is not None:
+        workspace = f"{number(options.workspace_bytes / MIB_BYTES)} MiB"
+    return [
+        "=== Build Options ===",
+        f"Memory Pools: workspace: {workspace}, dlaSRAM: default, dlaLocalDRAM: default, "
+        "dlaGlobalDRAM: default, tacticSharedMem: default",
+        f"Precision: {precision_of(options)}",
+        f"Skip inference: {_enabled(options.skip_inference)}",
+        f"Save engine: {options.save_engine}",
+        "Load engine:",
+        f"timingCacheMode: {'global' if options.timing_cache_file else 'local'}",
+        f"timingCacheFile: {options.timing_cache_file}",
+        *_build_shape_lines(options),
+    ]
+
+
+def _build_shape_lines(options: Options) -> list[str]:
+    given = [options.min_shapes, options.opt_shapes, options.max_shapes]
+    if not any(given):
+        given = [options.shapes] * 3
+    names = {name: None for shapes in given for name in shapes}
+    if not names:
+        return ["Input build shapes: model"]
+    lines = []
+    for name in names:
+        smallest, best, largest = (shapes.get(name) for shapes in given)
+        best = best or largest or smallest
+        profile = (smallest or best, best, largest or best)
+        lines.append(f"Input build shape (profile 0): {name}={'+'.join(map(dims_text, profile))}")
+    return lines
+
+
+def _inference_lines(options: Options) -> list[str]:
+    return [
+        "=== Inference Options ===",
+        "Batch: Explicit",
+        *_inference_shape_lines(options.shapes or ({} if options.load_engine else options.opt_shapes)),
+        f"Iterations: {options.iterations}",
+        f"Duration: {number(options.duration_s)}s (+ {number(options.warm_up_ms)}ms warm up)",
+        f"Inference Streams: {options.inf_streams}",
+        f"Data transfers: {_enabled(not options.no_data_transfers)}",
+        "Spin-wait: Disabled",
+        "CUDA Graph: Disabled",
+    ]
+
+
+def _inference_shape_lines(shapes: dict[str, Dims]) -> list[str]:
+    lines = [f"Input inference shape : {name}={dims_text(dims)}" for name, dims in shapes.items()]
+    return lines or ["Input inference shapes: model"]
+
+
+def _reporting_lines(options: Options) -> list[str]:
+    return [
+        "=== Reporting Options ===",
+        f"Verbose: {_enabled(options.verbose)}",
+        f"Averages: {options.avg_runs} inferences",
+        f"Percentiles: {','.join(map(number, options.percentiles))}",
+        f"Export timing to JSON file: {options.export_times}",
+    ]
+
+
+def _device_lines(cpu: Cpu) -> list[str]:
+    memory_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return [
+        "=== Device Information ===",
+        "Available Devices:",
+        f'  Device 0: "{cpu.name}" (CPU, embedded runtime)',
+        f"Selected Device: {cpu.name}",
+        "Selected Device ID: 0",
+        f"CPU family: {cpu.vendor} family {cpu.family} model {cpu.model}",
+        f"CPU cores: {cpu.cores}",
+        f"CPU instruction sets: {' '.join(cpu.isa)}",
+        f"Device Global Memory: {memory_bytes // MIB_BYTES} MiB",
+    ]
+
+
+def _enabled(is_enabled: bool) -> str:
+    return "Enabled" if is_enabled else "Disabled"

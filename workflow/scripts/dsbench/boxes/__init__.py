@@ -1,0 +1,1 @@
+"""From the network's boxes to KITTI: clustering, matching, drawing."""

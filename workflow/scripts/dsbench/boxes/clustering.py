@@ -1,0 +1,65 @@
+"""nvinfer's clustering and its way from network pixels to the frame, in NumPy and in nvinfer's float32 and order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dsbench.pixels.nvinfer_pixels import Placement
+
+NMS, NO_CLUSTERING = 2, 4
+CLASS, LEFT, TOP, WIDTH, HEIGHT, SCORE = range(6)
+
+
+def cluster(rows: np.ndarray, mode: int, thresholds: Sequence[float], nms_iou: float) -> np.ndarray:
+    """Return the rows that nvinfer keeps, class by class: float32 [N, 6] like `rows`.
+
+    A row is class, left, top, width, height, score. `thresholds` has one score per class: what is below is
+    dropped before clustering. Mode 2 keeps, best first, what overlaps no better row of its class by more than
+    the IoU `nms_iou` and has a score above 0; mode 4 keeps everything in the parser's order.
+    """
+    if mode not in (NMS, NO_CLUSTERING):
+        raise ValueError(f"cluster-mode {mode} has no reference, expected {NMS} or {NO_CLUSTERING}")
+    rows = np.asarray(rows, np.float32).reshape(-1, 6)
+    kept = []
+    for class_id, threshold in enumerate(thresholds):
+        of_class = rows[rows[:, CLASS] == class_id]
+        # Written so that a score that is no number stays, as it does in nvinfer.
+        of_class = of_class[~(of_class[:, SCORE] < np.float32(threshold))]
+        kept.append(_suppressed(of_class, np.float32(nms_iou)) if mode == NMS else of_class)
+    return np.concatenate([np.empty((0, 6), np.float32), *kept])
+
+
+def _suppressed(rows: np.ndarray, nms_iou: np.float32) -> np.ndarray:
+    left = rows[np.argsort(-rows[:, SCORE], kind="stable")]
+    kept = []
+    while len(left):
+        best, left = left[0], left[1:]
+        kept.append(best)
+        left = left[~(_overlaps(best, left) > nms_iou)]
+    return np.asarray([row for row in kept if row[SCORE] > 0], np.float32).reshape(-1, 6)
+
+
+def _overlaps(row: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the IoU of one row with each other one, 0 where neither has an area."""
+    shared = np.ones(len(others), np.float32)
+    for start, size in ((LEFT, WIDTH), (TOP, HEIGHT)):
+        end = np.minimum(row[start] + row[size], others[:, start] + others[:, size])
+        shared *= np.maximum(end - np.maximum(row[start], others[:, start]), 0)
+    either = row[WIDTH] * row[HEIGHT] + others[:, WIDTH] * others[:, HEIGHT] - shared
+    return np.divide(shared, either, out=np.zeros_like(shared), where=either != 0)
+
+
+def on_frame(rows: np.ndarray, place: Placement) -> np.ndarray:
+    """Return the rows in the frame's pixels, float32 [N, 6]; one that reaches below the frame is dropped.
+
+    Left and top are moved to 0 where they are negative, and the sizes stay.
+    """
+    found = np.array(rows, np.float32).reshape(-1, 6)
+    # The surface has even sides, whatever the video's are.
+    ratio_x = np.float32(place.width) / np.float32(place.frame_width & ~1)
+    ratio_y = np.float32(place.height) / np.float32(place.frame_height & ~1)
+    found[:, LEFT] = np.maximum((found[:, LEFT] - np.float32(place.left)) / ratio_x, 0)
+    found[:, TOP] = np.maximum((found[:, TOP] - np.float32(place.top)) / ratio_y, 0)
+    found[:, WIDTH] /= ratio_x
+    found[:, HEIGHT] /= ratio_y
+    return found[~(found[:, TOP] + found[:, HEIGHT] > np.float32(place.frame_height))]

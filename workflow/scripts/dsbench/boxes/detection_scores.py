@@ -1,0 +1,113 @@
+"""Detections of one network's run in pixels of the frame, and how far two runs agree about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dsbench.families.declared import family_of
+from dsbench.families.family import Family, Frame, Setting
+from dsbench.intake.labels import read_labels
+from dsbench.pixels.reference_preprocessing import Picture
+
+# More than this no run shows; a wrong scale can make a dense head fire everywhere.
+MOST_OBJECTS = 1000
+SAME_OBJECT_IOU = 0.5
+# An object just above the threshold on one side may be just below it on the other.
+LOWER_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How a model's output tensors become detections; `tensors` names each role's, `threshold` is a score."""
+
+    family: Family
+    tensors: Mapping[str, str]
+    settings: Mapping[str, Setting]
+    classes: int
+    threshold: float
+
+    def rows(
+        self,
+        outputs: Mapping[str, np.ndarray],
+        size: tuple[int, int],
+        picture: Picture,
+        frame: tuple[int, int],
+    ) -> np.ndarray:
+        """Return [N, 6] class, left, top, right, bottom, score of a batch's first image, best first.
+
+        `size` is the network's height and width, `frame` the frame's, in whose pixels the boxes are. It goes
+        down to half the threshold; where nvinfer would cluster, each class's overlapping boxes are dropped.
+        """
+        thresholds = np.full(self.classes, self.threshold * LOWER_THRESHOLD)
+        tensors = {role: outputs[name][0].astype(np.float64) for role, name in self.tensors.items()}
+        found = self.family.head.decode(Frame(tensors, size[1], size[0], thresholds), self.settings)
+        found = found[:MOST_OBJECTS]
+        corners = np.hstack([found[:, 1:3], found[:, 1:3] + found[:, 3:5]])
+        rows = np.column_stack([found[:, 0], picture.to_frame(corners, frame[1], frame[0]), found[:, 5]])
+        rows = rows[(rows[:, 3] > rows[:, 1]) & (rows[:, 4] > rows[:, 2])]
+        limit = self.family.nms_iou_threshold
+        return rows if limit is None else without_overlaps(rows, limit)
+
+
+def decoder_of(inspect: Mapping[str, object], labels: Path, threshold: float | None) -> Decoder:
+    """Return the decoder of a model; None takes the family's threshold, labels.txt counts where the graph cannot."""
+    family = family_of(inspect)
+    return Decoder(
+        family,
+        inspect["tensors"],
+        inspect["settings"],
+        inspect["class_count"] or len(read_labels(labels)),
+        family.default_threshold if threshold is None else threshold,
+    )
+
+
+def without_overlaps(rows: np.ndarray, limit: float) -> np.ndarray:
+    """Return the rows that overlap no better one of their class by more than the IoU `limit`."""
+    kept: list[int] = []
+    overlaps = ious(rows, rows) * (rows[:, None, 0] == rows[None, :, 0])
+    for index in range(len(rows)):
+        if not (overlaps[index, kept] > limit).any():
+            kept.append(index)
+    return rows[kept]
+
+
+def ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the IoU [len(a), len(b)] of the rows' boxes."""
+    low, high = np.maximum(a[:, None, 1:3], b[None, :, 1:3]), np.minimum(a[:, None, 3:5], b[None, :, 3:5])
+    shared = np.clip(high - low, 0, None).prod(axis=2)
+    areas = [(rows[:, 3:5] - rows[:, 1:3]).prod(axis=1) for rows in (a, b)]
+    return shared / (areas[0][:, None] + areas[1][None] - shared)
+
+
+def agreement(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> float | None:
+    """Return 0..1: the mean over all objects that either run has, None where there is none.
+
+    An object that both have, in one class and at an IoU of at least 0.5, counts IoU x (1 - difference of the
+    scores); one that a single run has counts 0. One of the two scores is above the threshold.
+    """
+    values = [value for pair in zip(wanted, found, strict=True) for value in _values(*pair, threshold)]
+    return float(np.mean(values)) if values else None
+
+
+def _values(wanted: np.ndarray, found: np.ndarray, threshold: float) -> list[float]:
+    overlaps = ious(wanted, found) * (wanted[:, None, 0] == found[None, :, 0])
+    free = np.ones(len(found), bool)
+    values = []
+    for row, overlap in zip(wanted, overlaps * 1.0, strict=True):
+        overlap[~free] = 0
+        best = int(overlap.argmax()) if len(overlap) else -1
+        if best >= 0 and overlap[best] >= SAME_OBJECT_IOU:
+            free[best] = False
+            if max(row[5], found[best, 5]) > threshold:
+                values.append(overlap[best] * (1 - abs(row[5] - found[best, 5])))
+        elif row[5] > threshold:
+            values.append(0.0)
+    return values + [0.0] * int((found[free, 5] > threshold).sum())
+
+
+def above(frames: Sequence[np.ndarray], threshold: float) -> np.ndarray:
+    """Return the scores above the threshold, of all frames."""
+    scores = np.concatenate([rows[:, 5] for rows in frames])
+    return scores[scores > threshold]

@@ -1,0 +1,1 @@
+"""Every verdict: gate, agreement, batch slots, preprocessing, TensorRT's parser."""

@@ -1,0 +1,242 @@
+"""Whether a frame's boxes depend on its slot in the batch or on what is in the other slots."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+import av
+import numpy as np
+
+from dsbench.boxes.kitti import Detection, Frames, read_directory
+from dsbench.checks.agreement import RIM_PX
+from dsbench.checks.gate import intersection_over_union
+from dsbench.core.errors import BuildError
+from dsbench.core.files import written_beside
+from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config, uri_in_config
+from dsbench.deepstream.run import dump_kitti
+from dsbench.pixels.nvinfer_pixels import decoded, spread
+
+FRAMES_PER_S = 30
+CODEC = "libx264"
+# One thread, so that the bytes do not depend on how many cores the job has.
+OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1"}
+
+
+def write_slot_clips(video: Path, total: int, frames: int, clip: Path, mirrored: Path) -> None:
+    """Write at most `frames` of the video's `total` frames, from all over it, to `clip`; mirrored to the other."""
+    pictures = [_even(frame.to_ndarray(format="rgb24")) for _, frame in decoded(video, spread(total, frames))]
+    with written_beside(clip) as partial:
+        _encode(pictures, partial)
+    with written_beside(mirrored) as partial:
+        _encode([picture[:, ::-1] for picture in pictures], partial)
+
+
+def _even(picture: np.ndarray) -> np.ndarray:
+    """Return the picture without an odd last row or column, which 4:2:0 video cannot have."""
+    height, width, _ = picture.shape
+    return picture[: height & ~1, : width & ~1]
+
+
+def _encode(pictures: Sequence[np.ndarray], file: Path) -> None:
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream(CODEC, rate=Fraction(FRAMES_PER_S), options=OPTIONS)
+        stream.pix_fmt = "yuv420p"
+        stream.height, stream.width, _ = pictures[0].shape
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+MIXED = ("clip", "mirrored clip")
+
+
+class BatchSlotError(BuildError):
+    """Boxes that are another slot's, or that differ from slot to slot."""
+
+
+@dataclass(frozen=True)
+class SlotDumps:
+    """The boxes by frame of each clip alone, of the clip in every slot, and of both in turn over the slots."""
+
+    alone: Frames
+    mirrored_alone: Frames
+    same: Sequence[Frames]
+    mixed: Sequence[Frames]
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """When two boxes of a class are the same: overlap and score difference; scores near `threshold` come and go."""
+
+    iou: float
+    score: float
+    threshold: float
+
+
+@dataclass
+class Comparison:
+    """Counts of boxes compared with their counterparts, and the largest differences in pixels and in score."""
+
+    boxes: int = 0
+    undecided: int = 0
+    corner_px: list[float] = field(default_factory=lambda: [0.0])
+    score: list[float] = field(default_factory=lambda: [0.0])
+
+    def numbers(self) -> dict[str, float]:
+        """Return it as batch_slots.json holds it."""
+        return {
+            "boxes": self.boxes,
+            "undecided": self.undecided,
+            "largest_corner_difference_px": max(self.corner_px),
+            "largest_score_difference": max(self.score),
+        }
+
+
+def judge_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> dict[str, object]:
+    """Return what the runs showed; raise BatchSlotError naming slot, frame and difference where they differ."""
+    judge = _Judge(frame_height, tolerance)
+    visible = judge.frames_that_differ(dumps.alone, dumps.mirrored_alone)
+    if not visible:
+        raise BatchSlotError(
+            "The short clip and its mirror image give the same boxes in every frame, so a leak from one batch slot "
+            "into another could not be seen; name a video with objects that are not symmetrical."
+        )
+    same, mixed = Comparison(), Comparison()
+    for slot, found in enumerate(dumps.same[1:], 1):
+        judge.compare(found, dumps.same[0], f"The same video in every batch slot: slot {slot}", same)
+    for slot, found in enumerate(dumps.mixed):
+        alone = (dumps.alone, dumps.mirrored_alone)[slot % 2]
+        place = f"Different videos in the batch slots: slot {slot}, with the {MIXED[slot % 2]},"
+        judge.compare(found, alone, place, mixed)
+    return {
+        "slots": len(dumps.same),
+        "frames": len(dumps.alone),
+        "frames_that_differ": visible,
+        "iou": tolerance.iou,
+        "score": tolerance.score,
+        "passed": True,
+        "same_video": same.numbers(),
+        "different_videos": mixed.numbers(),
+    }
+
+
+class _Judge:
+    def __init__(self, frame_height: int, tolerance: Tolerance):
+        self._last_row = frame_height - RIM_PX
+        self._tolerance = tolerance
+
+    def frames_that_differ(self, one: Frames, other: Frames) -> int:
+        """Return how many frames have other boxes in the second clip."""
+        pairs = [(one[number], other[number]) for number in one.keys() & other.keys()]
+        return sum(1 for found, expected in pairs if self._difference(found, expected, Comparison()))
+
+    def compare(self, found: Frames, expected: Frames, place: str, seen: Comparison) -> None:
+        """Add one slot's boxes to `seen`; raise BatchSlotError at the first frame that differs."""
+        if found.keys() != expected.keys():
+            raise BatchSlotError(
+                f"{place} has {len(found)} frames, expected {len(expected)}; look into the run's log for a stream"
+                " that ended early."
+            )
+        for number, boxes in found.items():
+            difference = self._difference(boxes, expected[number], seen)
+            if difference:
+                raise BatchSlotError(
+                    f"{place} frame {number}: {difference}. The engine or the parser mixes the images of a batch; "
+                    "export the model with a batch dimension that nothing reduces, reshapes or bakes in."
+                )
+
+    def _difference(
+        self, found: Sequence[Detection], expected: Sequence[Detection], seen: Comparison
+    ) -> str | None:
+        free = list(found)
+        for box in sorted(expected, key=lambda box: -box.confidence):
+            candidates = [other for other in free if other.label == box.label]
+            best = max(
+                candidates, key=lambda other, box=box: intersection_over_union(box, other), default=None
+            )
+            if best is None or intersection_over_union(box, best) < self._tolerance.iou:
+                if self._is_certain(box):
+                    return f"{_shown(box)} is missing"
+                seen.undecided += 1
+                continue
+            free.remove(best)
+            score = abs(best.confidence - box.confidence)
+            if score > self._tolerance.score:
+                return f"{_shown(best)}, expected a score of {box.confidence:.3f}"
+            seen.boxes += 1
+            seen.score.append(score)
+            seen.corner_px.append(_corner_distance(box, best))
+        extra = next((box for box in free if self._is_certain(box)), None)
+        seen.undecided += len(free)
+        return None if extra is None else f"{_shown(extra)} is there and should not be"
+
+    def _is_certain(self, box: Detection) -> bool:
+        """Return whether rounding cannot decide if this box is reported."""
+        return (
+            box.confidence > self._tolerance.threshold + self._tolerance.score and box.bottom < self._last_row
+        )
+
+
+def _corner_distance(one: Detection, other: Detection) -> float:
+    sides = ("left", "top", "right", "bottom")
+    return max(abs(getattr(one, side) - getattr(other, side)) for side in sides)
+
+
+def _shown(box: Detection) -> str:
+    return (
+        f"a {box.label} of score {box.confidence:.3f} at {box.left:.1f}, {box.top:.1f} to {box.right:.1f}, "
+        f"{box.bottom:.1f} px"
+    )
+
+
+@dataclass(frozen=True)
+class SlotRuns:
+    """What the runs need: the clip and its mirror image, the muxer's size in pixels, the configurations for one
+    stream and for a full batch.
+
+    Their own configurations and KITTI files are left in `folder`.
+    """
+
+    program: str
+    clip: Path
+    mirrored: Path
+    size: tuple[int, int]
+    nvinfer_single: Path
+    nvinfer_batched: Path
+    folder: Path
+    timeout_s: float
+    facts: dict[str, str]
+    NAMES: ClassVar = ("alone", "mirrored_alone", "same", "mixed")
+
+    def play(self, slots: int, logs: Mapping[str, Path]) -> SlotDumps:
+        """Play all runs, each with its log by name, and return their boxes."""
+        clip, mirrored = self.clip, self.mirrored
+        (alone,) = self._dump("alone", [clip], logs)
+        (mirrored_alone,) = self._dump("mirrored_alone", [mirrored], logs)
+        return SlotDumps(
+            alone=alone,
+            mirrored_alone=mirrored_alone,
+            same=self._dump("same", [clip] * slots, logs),
+            mixed=self._dump("mixed", [(clip, mirrored)[slot % 2] for slot in range(slots)], logs),
+        )
+
+    def _dump(self, name: str, files: Sequence[Path], logs: Mapping[str, Path]) -> list[Frames]:
+        """Play one file in each slot and return the boxes by slot."""
+        kitti, config = self.folder / name / "kitti", self.folder / name / "deepstream_app.txt"
+        config.parent.mkdir(parents=True, exist_ok=True)
+        nvinfer = self.nvinfer_single if len(files) == 1 else self.nvinfer_batched
+        uris = [uri_in_config(file, config) for file in files]
+        config.write_text(
+            render_app_config(
+                Clip(uris[0], *self.size),
+                len(files),
+                relative_to_config(nvinfer, config),
+                kitti_directory=Path(kitti.name),
+                uris=uris,
+            )
+        )
+        dump_kitti(self.program, config, kitti, self.timeout_s, logs[name], self.facts)
+        return [read_directory(kitti, slot) for slot in range(len(files))]

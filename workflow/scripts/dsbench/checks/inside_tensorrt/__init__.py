@@ -1,0 +1,1 @@
+"""What runs inside the environment of TensorRT-RTX, by its own Python."""

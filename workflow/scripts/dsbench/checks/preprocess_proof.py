@@ -1,0 +1,215 @@
+"""What each way of preprocessing gives on frames of the clip: its pixels, and what the model then detects."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import numpy as np
+import onnxruntime
+
+from dsbench.boxes.detection_scores import Decoder, above, agreement
+from dsbench.checks.preprocess_verdict import FAMILY, judge_rows
+from dsbench.deepstream.nvinfer_config import image_keys
+from dsbench.families.family import Family
+from dsbench.onnx.compare import answers
+from dsbench.pixels.image_processor import PROCESSOR, processor_type, read_processor
+from dsbench.pixels.nvinfer_pixels import NetworkInput, rgb_of
+from dsbench.pixels.own_pixels import STATED, Fields, own_pixels, stated_fields, stated_size
+from dsbench.pixels.preprocessing import Preprocessing
+from dsbench.pixels.reference_preprocessing import (
+    ReferencePixels,
+    family_pixels,
+    processor_pixels,
+    processor_size,
+)
+
+AS_DERIVED = "as derived"
+IMAGENET_OFFSETS = (123.675, 116.28, 103.53)
+MID_LEVEL = (127.5, 127.5, 127.5)
+PADDINGS = ((False, False), (True, False), (True, True))
+
+
+def alternatives(derived: Preprocessing) -> dict[str, Preprocessing]:
+    """Return the derived preprocessing and then each alternative, by the nvinfer keys that it changes."""
+    others = [
+        *(replace(derived, net_scale_factor=scale) for scale in (1 / 255, 1.0)),
+        replace(derived, net_scale_factor=1 / 127.5, offsets=MID_LEVEL),
+        replace(derived, offsets=_in_order(IMAGENET_OFFSETS, derived) if derived.offsets is None else None),
+        _other_colour_order(derived),
+        *(replace(derived, maintain_aspect_ratio=kept, symmetric_padding=both) for kept, both in PADDINGS),
+    ]
+    named = {changed_keys(derived, other): other for other in others}
+    named.pop("", None)
+    return {AS_DERIVED: derived} | named
+
+
+def changed_keys(derived: Preprocessing, other: Preprocessing) -> str:
+    """Return the nvinfer keys in which `other` differs, with at most 6 digits; empty where none does."""
+    before, after = image_keys(derived), image_keys(other)
+    changed = [f"{key}={_short(value)}" for key, value in after.items() if before.get(key) != value]
+    return ", ".join([*changed, *(["no offsets"] if "offsets" in before and "offsets" not in after else [])])
+
+
+def _short(value: object) -> object:
+    """Return a value of an nvinfer key; net-scale-factor is written with 17 digits, which nobody reads."""
+    text = str(value)
+    return f"{float(text):.6g}" if len(text) > 12 and ";" not in text else value
+
+
+def _other_colour_order(derived: Preprocessing) -> Preprocessing:
+    """Return it with red and blue swapped; offsets follow the network's channels."""
+    order = "RGB" if derived.model_color_format == "BGR" else "BGR"
+    return replace(derived, model_color_format=order, offsets=derived.offsets and derived.offsets[::-1])
+
+
+def _in_order(rgb: tuple[float, float, float], derived: Preprocessing) -> tuple[float, float, float]:
+    return rgb if derived.model_color_format == "RGB" else rgb[::-1]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The model's own preprocessing: of which origin, of which size for the clip, and as a function of RGB.
+
+    `offset` is what it subtracts of each channel's 0..255.
+    """
+
+    origin: str
+    size: tuple[int, int]
+    pixels: Callable[[np.ndarray], ReferencePixels]
+    offset: tuple[float, ...] = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run, its derived preprocessing, and how its tensors become detections."""
+
+    runner: onnxruntime.InferenceSession
+    preprocessing: Preprocessing
+    decoder: Decoder
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return the network's height and width in pixels."""
+        return self.preprocessing.height, self.preprocessing.width
+
+    @property
+    def std(self) -> np.ndarray:
+        """Return the divisors per channel that the ONNX applies itself, [3, 1, 1]."""
+        return np.asarray(self.preprocessing.folded_std or (1, 1, 1), np.float64)[:, None, None]
+
+
+def reference_of(
+    config: Path | None,
+    family: Family,
+    size: tuple[int, int],
+    frame: tuple[int, int],
+    block: Fields | None = None,
+) -> Reference:
+    """Return the image processor that the file `config` names; without one, what block, file and family say.
+
+    `block` is the preprocessing: of the model's entry; `size` and `frame` are the network's and the clip's height
+    and width.
+    """
+    settings = None if config is None else read_processor(config)
+    free = settings and "size" in settings and not all(stated_size(block))
+    made = processor_size(settings, *frame) if free else size
+    if settings and processor_type(settings):
+        return Reference(
+            PROCESSOR, made, lambda rgb: processor_pixels(rgb, settings, family.do_normalize_default, size)
+        )
+    rule = own_pixels(settings, family.normalizes, family.pixels, block).rule
+    origin = STATED if stated_fields(block or {}) else PROCESSOR if settings else FAMILY
+    offset = tuple(value / rule.scale for value in rule.mean or (0, 0, 0))
+    return Reference(origin, made, lambda rgb: family_pixels(rgb, rule, size), offset)
+
+
+def in_levels(reference: Reference) -> Reference:
+    """Return the reference of a network that takes bytes: its pixels as they are before scale, mean and std."""
+    offset = np.asarray(reference.offset, np.float64)[:, None, None]
+
+    def levels(rgb: np.ndarray) -> ReferencePixels:
+        given = reference.pixels(rgb)
+        return ReferencePixels(given.tensor / given.level[:, None, None] + offset, given.picture, np.ones(3))
+
+    return replace(reference, pixels=levels)
+
+
+def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.VideoFrame]]) -> dict:
+    """Return the content of preprocess.json; raises ProofError where another preprocessing fits better.
+
+    Differences are in levels, of which an 8-bit channel has 256. `reference_counts` are the objects in each frame that
+    the model finds with its own preprocessing.
+    """
+    pictures = [frame for _, frame in frames]
+    wanted = [reference.pixels(rgb_of(frame)) for frame in pictures]
+    target = [
+        _rows(model, pixels.tensor * model.std, pixels.picture, frame)
+        for pixels, frame in zip(wanted, pictures, strict=True)
+    ]
+    rows, derived = [], None
+    for keys, preprocessing in alternatives(model.preprocessing).items():
+        maker = NetworkInput(preprocessing, pictures[0].width, pictures[0].height)
+        tensors = [maker.tensor(frame)[0] for frame in pictures]
+        if derived is not None and all(map(np.array_equal, tensors, derived)):
+            rows.append(rows[0] | {"keys": keys, "same_as_derived": True})
+            continue
+        derived = derived or tensors
+        found = [
+            _rows(model, tensor, maker.picture, frame)
+            for tensor, frame in zip(tensors, pictures, strict=True)
+        ]
+        rows.append(
+            {"keys": keys, "same_as_derived": False}
+            | _difference(tensors, wanted, model.std)
+            | _detected(target, found, model.decoder.threshold)
+        )
+    counts = [len(above([rows], model.decoder.threshold)) for rows in target]
+    return judge_rows(
+        rows,
+        reference.origin,
+        frames=[index for index, _ in frames],
+        reference_detections=sum(counts),
+        notes=_size_note(reference, model.size),
+    ) | {"reference_counts": counts, "reference_best_score": _best_score(target)}
+
+
+def _best_score(frames: Sequence[np.ndarray]) -> float | None:
+    """Return the best score in all frames, None where nothing reaches half the threshold."""
+    return max((float(rows[:, 5].max()) for rows in frames if len(rows)), default=None)
+
+
+def _rows(model: Model, tensor: np.ndarray, picture, frame: av.VideoFrame) -> np.ndarray:
+    outputs = answers(model.runner, tensor[None].astype(np.float32))
+    return model.decoder.rows(outputs, model.size, picture, (frame.height, frame.width))
+
+
+def _difference(tensors: Sequence[np.ndarray], wanted: Sequence[ReferencePixels], std: np.ndarray) -> dict:
+    """Return the differences where the reference shows the frame; what padding is filled with is not asked."""
+    inside = [
+        want.picture.inside(np.abs(tensor / std - want.tensor) / want.level[:, None, None])
+        for tensor, want in zip(tensors, wanted, strict=True)
+    ]
+    return {
+        "mean_difference": float(np.mean([levels.mean() for levels in inside])),
+        "max_difference": float(max(levels.max() for levels in inside)),
+    }
+
+
+def _detected(target: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> dict:
+    scores = above(found, threshold)
+    return {
+        "agreement": agreement(target, found, threshold),
+        "detections": len(scores),
+        "confidence": float(scores.sum()),
+    }
+
+
+def _size_note(reference: Reference, size: tuple[int, int]) -> list[str]:
+    if reference.size == size:
+        return []
+    made, network = ("x".join(map(str, sides)) for sides in (reference.size, size))
+    return [
+        f"The image processor makes {made} (height x width) of this clip's frames, the network is fixed at"
+        f" {network}; both sides were compared at the network's."
+    ]

@@ -1,0 +1,196 @@
+"""The reference run on decoded frames, and what an engine and a parser, each by itself, make of its tensors."""
+
+import ctypes
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from dsbench.boxes.clustering import CLASS, HEIGHT, LEFT, SCORE, TOP, WIDTH, Placement, cluster, on_frame
+from dsbench.boxes.kitti import Detection
+from dsbench.core.errors import BuildError
+from dsbench.families.declared import family_of
+from dsbench.families.family import Family, Frame, Setting
+from dsbench.onnx.compare import answers, session
+from dsbench.pixels.nvinfer_pixels import NetworkInput, decoded
+from dsbench.pixels.preprocessing import Preprocessing, preprocessing_of
+from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
+from dsembed.deepstream_app.postprocess import Detector as HostDetector
+from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
+from dsembed.shared.native import HostError
+
+# nvinfer's own where its configuration says none.
+NVINFER_NMS_IOU = 0.3
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What inspect.json, labels.txt and the config say of one model; `tensors` are its outputs' names by role."""
+
+    family: Family
+    preprocessing: Preprocessing
+    tensors: Mapping[str, str]
+    settings: Mapping[str, Setting]
+    labels: Sequence[str]
+    threshold: float
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """The threshold of each class."""
+        return np.full(len(self.labels), self.threshold, np.float32)
+
+
+def detector_of(inspect: Mapping[str, object], labels: Sequence[str], threshold: float | None) -> Detector:
+    """Return the detector; `threshold` None takes the family's."""
+    family = family_of(inspect)
+    return Detector(
+        family=family,
+        preprocessing=preprocessing_of(inspect["preprocessing"]),
+        tensors=inspect["tensors"],
+        settings=inspect["settings"],
+        labels=labels,
+        threshold=family.default_threshold if threshold is None else threshold,
+    )
+
+
+def pictures(
+    detector: Detector, video: Path, size: tuple[int, int], numbers: Sequence[int]
+) -> Iterator[tuple[int, np.ndarray, Placement]]:
+    """Yield number, tensor [1, 3, H, W] and place of these frames of a clip of `size` (width, height)."""
+    network = NetworkInput(detector.preprocessing, *size)
+    for number, frame in decoded(video, numbers):
+        yield number, network.tensor(frame), network.place()
+
+
+def decoded_rows(detector: Detector, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return what the reference decoder finds in one frame's `outputs` [1, ...]: rows in network pixels."""
+    frame = Frame(
+        tensors={role: outputs[name][0].astype(np.float64) for role, name in detector.tensors.items()},
+        width=detector.preprocessing.width,
+        height=detector.preprocessing.height,
+        thresholds=detector.thresholds,
+    )
+    return detector.family.head.decode(frame, detector.settings)
+
+
+def reference_boxes(
+    detector: Detector, outputs: Mapping[str, np.ndarray], place: Placement
+) -> list[Detection]:
+    """Return one frame's boxes as a KITTI dump has them."""
+    nms_iou = detector.family.nms_iou_threshold
+    rows = cluster(
+        decoded_rows(detector, outputs),
+        detector.family.cluster_mode,
+        detector.thresholds,
+        NVINFER_NMS_IOU if nms_iou is None else nms_iou,
+    )
+    return detections(on_frame(rows, place), detector.labels)
+
+
+def detections(rows: np.ndarray, labels: Sequence[str]) -> list[Detection]:
+    """Return rows of class, left, top, width, height, score as detections."""
+    return [
+        Detection(
+            label=labels[int(row[CLASS])],
+            left=float(row[LEFT]),
+            top=float(row[TOP]),
+            right=float(row[LEFT] + row[WIDTH]),
+            bottom=float(row[TOP] + row[HEIGHT]),
+            confidence=float(row[SCORE]),
+        )
+        for row in rows
+    ]
+
+
+def run_reference(
+    onnx_file: Path, detector: Detector, video: Path, size: tuple[int, int], numbers: Sequence[int]
+) -> dict[int, list[Detection]]:
+    """Return the reference boxes of these frames by number."""
+    runner = session(onnx.load(onnx_file))
+    return {
+        number: reference_boxes(detector, answers(runner, pixels), place)
+        for number, pixels, place in pictures(detector, video, size, numbers)
+    }
+
+
+HOST_OBJECT_BYTES = 28
+TYPE_NAMES = {"float32": "fp32", "float16": "fp16", "int64": "int64", "int32": "int32", "uint8": "uint8"}
+
+
+class ParserFaultError(BuildError):
+    """A parser that cannot be loaded, that throws, or whose objects are not the host's."""
+
+
+class EngineRun:
+    """An engine of the embedded runtime; `compute` is the type it computes in."""
+
+    def __init__(self, path: Path):
+        try:
+            engine = Engine.load(path)
+            self._context = ExecutionContext(engine, max(1, engine.min_batch))
+        except EngineError as error:
+            raise BuildError(str(error)) from error
+        self._names = [output.name for output in engine.outputs]
+        self.compute = engine.precision
+
+    def outputs(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the raw outputs [1, ...] by name for one image."""
+        self._context.submit(0, pixels)
+        return dict(zip(self._names, self._context.wait(0), strict=True))
+
+
+def can_run_parser(library: Path) -> bool:
+    """Return whether the host reads the objects of `library`: those of DeepStream 9 and later."""
+    try:
+        stated = ctypes.c_uint.in_dll(ctypes.CDLL(str(library.resolve())), "NvDsInferParseObjectBytes")
+    except (OSError, ValueError):
+        return True  # the run itself says what is wrong with it
+    return stated.value == HOST_OBJECT_BYTES
+
+
+@dataclass(frozen=True)
+class ParserRules:
+    """What the host's detector reads of an nvinfer configuration, with no clustering after the parser."""
+
+    parser_library: Path
+    parser_symbol: str
+    classes: tuple[ClassAttributes, ...]
+    filtered_out: frozenset[int] = frozenset()
+    nms: bool = False
+
+
+class ParserRun:
+    """A parser's library behind nvinfer's interface, for tensors like `outputs` [1, ...]."""
+
+    def __init__(
+        self,
+        library: Path,
+        symbol: str,
+        detector: Detector,
+        size: tuple[int, int],
+        outputs: Mapping[str, np.ndarray],
+    ):
+        network = NetworkInput(detector.preprocessing, *size)
+        keep_all = ClassAttributes(detector.threshold, 0.0, 1.0, -1, *[0] * 6)
+        rules = ParserRules(library.resolve(), symbol, (keep_all,) * len(detector.labels))
+        bindings = [
+            Binding(name, value.shape[1:], TYPE_NAMES.get(value.dtype.name, value.dtype.name))
+            for name, value in outputs.items()
+        ]
+        try:
+            self._host = HostDetector(network.host, rules, network.mux, network.network, bindings)
+        except HostError as error:
+            raise ParserFaultError(f"{symbol} cannot be used: {error}") from error
+
+    def boxes(self, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return rows of class, left, top, width, height, score in frame pixels."""
+        try:
+            (found,) = self._host.run(list(outputs.values()))
+        except HostError as error:
+            raise ParserFaultError(f"it fails on the model's tensors: {error}") from error
+        if found is None:
+            raise ParserFaultError("it refuses the model's tensors")
+        fields = ("class_id", "left", "top", "width", "height", "confidence")
+        return np.column_stack([found[field].astype(np.float64) for field in fields])

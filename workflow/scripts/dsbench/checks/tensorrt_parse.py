@@ -1,0 +1,67 @@
+"""Whether NVIDIA's parser accepts an ONNX with its dynamic profile, asked before anybody spends GPU time."""
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+from dsbench.core.errors import BuildError
+from dsbench.trtexec.command import Profile
+
+TIMEOUT_S = 3600
+
+
+def parse_with_tensorrt(python: Path, onnx: Path, profile: Profile, log: Path) -> dict:
+    """Return TensorRT's verdict on `onnx` with the profile's min 1, opt = max = its batch, and one sentence of it.
+
+    `python` is the one that has tensorrt-rtx. Raises BuildError where TensorRT ends without a verdict.
+    """
+    largest = [profile.max_batch, *profile.chw]
+    shapes = None if profile.static else [[1, *profile.chw], largest, largest]
+    with tempfile.TemporaryDirectory() as scratch:
+        job, result = Path(scratch, "job.json"), Path(scratch, "result.json")
+        job.write_text(
+            json.dumps(
+                {"onnx": str(onnx), "input": profile.input_name, "shapes": shapes, "result": str(result)}
+            )
+        )
+        status = _run([str(python), "-m", "dsbench.checks.inside_tensorrt.tensorrt_rtx_parse", str(job)], log)
+        if status != 0 or not result.is_file():
+            raise BuildError(
+                f"{log}: TensorRT's parser ended with status {status} and no verdict on {onnx}; its last lines say why"
+            )
+        found = json.loads(result.read_text())
+    return {"onnx": str(onnx), "profile": shapes} | found | {"verdict": verdict(found)}
+
+
+def verdict(found: dict) -> str:
+    """Return in one sentence what TensorRT says to the graph."""
+    if not found["accepted"]:
+        nodes = [f"{each['operator']} ({each['node']}): {each['reason']}" for each in found["refused"]]
+        return (
+            f"TensorRT's parser refuses {'; '.join(nodes) or 'the file: ' + ' '.join(found['errors'])[:300]}"
+        )
+    if not found["builds"]:
+        return f"TensorRT's parser accepts the graph, its builder does not: {' '.join(found['errors'])[:300]}"
+    return "TensorRT's parser accepts the graph, and its builder the profile"
+
+
+def _run(command: list[str], log: Path) -> int:
+    with log.open("w") as stream:
+        try:
+            return subprocess.run(
+                command,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env=os.environ | {"PYTHONPATH": _path(), "PYTHONNOUSERSITE": "1"},
+                timeout=TIMEOUT_S,
+                check=False,
+            ).returncode
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise BuildError(f"{log}: `{' '.join(command[:3])}` gave no verdict ({error})") from None
+
+
+def _path() -> str:
+    """Return this package's folder before what PYTHONPATH names already."""
+    return os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))))

@@ -1,0 +1,1 @@
+"""Errors, whole files, hashes, processes, secret words: what every package may use."""

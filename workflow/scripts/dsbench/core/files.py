@@ -1,0 +1,105 @@
+"""Files that are whole or absent, their hashes, and their content, read again only where it has changed."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from dsbench.core.errors import BuildError
+
+PREFIX = ".partial-"
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """Yield the name to write to; it becomes `path` when the block ends well, and is removed when it does not.
+
+    What a killed process left under that name is overwritten by the next one.
+    """
+    partial = path.with_name(f"{PREFIX}{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Write `text` to `path` in UTF-8."""
+    with written_beside(Path(path)) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def copy_whole(source: str | Path, destination: str | Path) -> None:
+    """Copy the content of `source` to `destination`."""
+    with written_beside(Path(destination)) as partial:
+        shutil.copyfile(source, partial)
+
+
+def read_json(path: str | Path):
+    """Return what a step of this build wrote to `path`.
+
+    Raises BuildError where it cannot be read any more, as after a power loss; then it is removed, so that the next
+    call makes it anew.
+    """
+    file = Path(path)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        file.unlink()
+        raise BuildError(
+            f"{file}: is no whole JSON ({error}) and was removed; run the same command again, which makes it anew"
+        ) from None
+
+
+@contextmanager
+def scratch_beside(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`, removed when the block ends; a killed process's is emptied by the next."""
+    folder = path.with_name(f"{PREFIX}{path.name}.d")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+CHUNK_BYTES = 1 << 20
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file's content as hexadecimal text."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def tree_sha256_of(folder: Path) -> str:
+    """Return one SHA-256 over the names and contents of the files in a folder, as hexadecimal text."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        digest.update(f"{file.name}\0{sha256_of(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def git_sha1_of(file: Path) -> str:
+    """Return the name Git gives a file's content: SHA-1 over a header with the size, then the content."""
+    digest = hashlib.sha1(b"blob %d\0" % file.stat().st_size, usedforsecurity=False)
+    with file.open("rb") as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_once(read: Callable, path: Path, *more):
+    """Return `read(path, *more)`, as found before if the file is still the same one; raise what stat and read raise."""
+    changed = path.stat()
+    return _as_of(read, path, more, (changed.st_mtime_ns, changed.st_size, changed.st_ino))
+
+
+@cache
+def _as_of(read, path: Path, more: tuple, _state: tuple[int, int, int]):
+    return read(path, *more)

@@ -1,0 +1,1 @@
+"""The only package that knows Snakemake: configuration, code versions, calls, jobs, plans."""

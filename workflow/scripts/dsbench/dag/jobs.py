@@ -1,0 +1,62 @@
+"""Every job of a DAG with its files, its parameters and why it would run; nothing is built by asking.
+
+Run as a program, so that the rules are read as a dry run reads them: `python -m dsbench.dag.jobs SNAKEFILE TARGET...`
+takes the configuration as JSON on stdin and prints the jobs as JSON.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from dsbench.core.errors import BuildError
+
+LIBRARY = Path(__file__).parents[2]
+
+
+def dag_jobs(
+    snakefile: Path, directory: Path, config: Mapping, targets: Iterable[str], env: Mapping | None = None
+) -> list[dict]:
+    """Return the jobs that `targets` need in `directory`, those that need not run too, producers first.
+
+    Each has rule, script, wildcards, input, output, log (the first one), benchmark, params, `needs` (numbers of the
+    jobs that make it run), `runs` and `reason`. Raises BuildError with Snakemake's own words where the DAG cannot be
+    made.
+    """
+    env = dict(env or os.environ)
+    # First the library of that Snakefile, since its rules hash the modules they find beside them.
+    libraries = (snakefile.resolve().parent / "workflow/scripts", LIBRARY, env.get("PYTHONPATH"))
+    path = os.pathsep.join(str(each) for each in libraries if each)
+    done = subprocess.run(
+        [sys.executable, "-m", "dsbench.dag.jobs", str(snakefile.resolve()), *targets],
+        input=json.dumps(config),
+        capture_output=True,
+        text=True,
+        cwd=directory,
+        env=env | {"PYTHONPATH": path},
+        check=False,
+    )
+    if done.returncode != 0:
+        words = done.stderr.strip().splitlines()[-20:]
+        raise BuildError("the DAG cannot be made, so nobody knows what would run:\n" + "\n".join(words))
+    return json.loads(done.stdout)
+
+
+def _main(snakefile: str, *targets: str) -> None:
+    """Print the jobs; end with Snakemake's own words where it refuses."""
+    from snakemake.exceptions import WorkflowError
+
+    from dsbench.dag.snakemake_internals import planned_jobs
+
+    # Rules read the words of the call; this one is a dry run.
+    sys.argv = ["snakemake", "--dry-run", *targets]
+    try:
+        print(json.dumps(planned_jobs(Path(snakefile), targets, json.load(sys.stdin))))
+    except WorkflowError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

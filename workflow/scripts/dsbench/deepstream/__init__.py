@@ -1,0 +1,1 @@
+"""The parser, the configurations, the runs and the video."""

@@ -1,0 +1,258 @@
+"""deepstream-app logs: how a run ended, what it warned of, and its PERF rows, summed over all streams."""
+
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, stdev
+
+from dsbench.core.errors import BuildError
+from dsbench.tools.disturbed_run import DisturbedRunError
+
+INTERRUPTED = "User Interrupted"
+END_OF_STREAM = "Received EOS"
+REBUILD = re.compile(r"Trying to create engine from model files|serialize cuda engine to file")
+LOADED = "Use deserialized engine model: "
+BROKEN_OUTPUT = re.compile(r"^.*(?:Failed to parse bboxes|Error in NvDsInferContextImpl).*$", re.M)
+FAILURE = re.compile(
+    rf"^(?:\*\* ERROR:(?!.*{INTERRUPTED})|ERROR from|ERROR:|.*Error in NvDsInferContextImpl).*$", re.M
+)
+WARNING = re.compile(
+    r"^(?:\*\* WARN: <\w+:\d+>: |WARNING from |WARNING: |Unknown (?:or legacy )?key ).*$", re.M
+)
+NVINFER_WARNING = re.compile(r"Warning from NvDsInferContextImpl::.*\[UID = \d+\]: (.*)$", re.M)
+NVINFER_PREFIX = re.compile(r"^.*\[UID = \d+\]: ")
+APP_PREFIX = re.compile(r"^\*\* WARN: <\w+:\d+>: ")
+
+# Why an engine was not used, as nvinfer says it before it builds another; the first that is found counts.
+NOT_USED = (
+    (
+        re.compile(r"Backend has maxBatchSize (\d+) whereas (\d+)"),
+        "its largest batch is {0}, batch-size is {1}",
+    ),
+    (re.compile(r"backend can not support dims:(\S+)"), "its profile does not hold infer-dims {0}"),
+    (
+        re.compile(r"expecting library version (\S+) got (\d[\d.]*\d)"),
+        "it is of TensorRT {1}, DeepStream has {0}",
+    ),
+    (
+        re.compile(r"not compatible with this version of TensorRT|Version tag does not match|magicTag"),
+        "another version of TensorRT built it",
+    ),
+    (re.compile(r"generated on an incompatible device"), "it was built on another GPU"),
+    (
+        re.compile(r"because file path: (.*) open error"),
+        "model-engine-file leads to {0}, where there is no file",
+    ),
+    (
+        re.compile(r"deserialize engine from file :(.*) failed"),
+        "{0} is missing, damaged or of another TensorRT",
+    ),
+)
+UNNAMED = "model-engine-file names no engine"
+
+
+class PerfLogError(BuildError):
+    """A deepstream-app log that is not the log of a finished, undisturbed run."""
+
+
+def check_ended_well(text: str, log: Path | str) -> None:
+    """Refuse a run that failed, or that used another engine than the named one, or none."""
+    _refuse_rebuilt(text, log)
+    if "App run failed" in text or "App run successful" not in text:
+        cause = failure_cause(text) or "the run was cut off"
+        raise PerfLogError(f"{log}: no 'App run successful': {cause}; the lines around it say more")
+    check_engine_used(text, log)
+
+
+def check_engine_used(text: str, log: Path | str) -> None:
+    """Refuse a run that used another engine than the named one, or none, or whose output could not be read."""
+    _refuse_rebuilt(text, log)
+    if broken := BROKEN_OUTPUT.search(text):
+        raise PerfLogError(
+            f"{log}: frames without post-processing were counted: {broken[0].strip()}; expected no error of nvinfer,"
+            " cure that and measure again"
+        )
+    if LOADED not in text:
+        raise PerfLogError(
+            f"{log}: no '{LOADED.strip()}', so the pipeline ran without inference; check that [primary-gie] is"
+            " spelt so and has enable=1"
+        )
+
+
+def _refuse_rebuilt(text: str, log: Path | str) -> None:
+    if REBUILD.search(text):
+        raise PerfLogError(
+            f"{log}: the engine was rebuilt instead of loaded: {why_not_loaded(text)}; expected '{LOADED.strip()}';"
+            " correct that in the nvinfer configuration, or build the engine with DeepStream's own TensorRT"
+        )
+
+
+def why_not_loaded(text: str) -> str:
+    """Return why nvinfer did not use the engine it was given, from the lines before it builds another."""
+    before = re.split(REBUILD, text)[0]
+    for pattern, reason in NOT_USED:
+        if found := pattern.search(before):
+            return reason.format(*found.groups())
+    return UNNAMED
+
+
+def failure_cause(text: str) -> str | None:
+    """Return the first line that says why a run failed, None where there is none."""
+    found = FAILURE.search(text)
+    return NVINFER_PREFIX.sub("", found[0]).strip() if found else None
+
+
+def warnings(text: str) -> list[str]:
+    """Return each different warning of the app, of its elements and of nvinfer, in order."""
+    plain = [(found.start(), APP_PREFIX.sub("", found[0])) for found in WARNING.finditer(text)]
+    nvinfer = [(found.start(), found[1]) for found in NVINFER_WARNING.finditer(text)]
+    return list(dict.fromkeys(line.strip() for _, line in sorted(plain + nvinfer)))
+
+
+NUMBER = r"-?[0-9.]+|inf|-?nan"
+ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
+PAIR = re.compile(rf"({NUMBER}) \(({NUMBER})\)")
+# DeepStream 9 divides by the nominal interval, so a late timer shows only in the averages, which go by real time.
+AVERAGE_TOLERANCE = 0.2
+
+
+class StalledStreamError(PerfLogError, DisturbedRunError):
+    """A run in which a stream got no frame for a whole window."""
+
+
+@dataclass(frozen=True)
+class StreamRun:
+    """Frames per second of one run, over full windows after the ramp-up.
+
+    `total_fps` is the sum over streams of each stream's mean; `window_fps` holds each window's sum; `warnings`
+    are sentences.
+    """
+
+    streams: int
+    window_fps: list[float]
+    stream_fps: list[float]
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def total_fps(self) -> float:
+        """Return the sum over all streams of the mean frames/s."""
+        return sum(self.stream_fps)
+
+    @property
+    def fps_per_stream(self) -> float:
+        """Return the mean frames/s of a stream."""
+        return self.total_fps / self.streams
+
+    @property
+    def slowest_fps(self) -> float:
+        """Return the frames/s of the slowest stream, which decides whether the run was real-time."""
+        return min(self.stream_fps)
+
+    @property
+    def variation_pct(self) -> float | None:
+        """Return standard deviation / mean of the windows in percent; None for a single window."""
+        if len(self.window_fps) < 2:
+            return None
+        return 100 * stdev(self.window_fps) / fmean(self.window_fps)
+
+
+def parse_row(line: str) -> list[float] | None:
+    """Return the window frames/s of each stream of a PERF row, or None for another line."""
+    if not ROW.match(line):
+        return None
+    return [float(window) for window, _ in PAIR.findall(line)]
+
+
+class WindowCounter:
+    """Counts full windows while a run is still printing: rows after the one in which all streams first ran."""
+
+    def __init__(self):
+        self.windows = 0
+        self._ramped_up = False
+
+    def feed(self, line: str) -> int:
+        """Take one log line, return the number of full windows so far."""
+        row = parse_row(line)
+        if row is not None:
+            if self._ramped_up:
+                self.windows += 1
+            elif all(value > 0 for value in row):
+                self._ramped_up = True
+        return self.windows
+
+
+def read_run(log: Path | str, streams: int, min_windows: int) -> StreamRun:
+    """Return the rates of `streams` streams; refuse rebuilt engines, stalls, too few windows and ends of its own.
+
+    The first row in which every stream runs is ramp-up and dropped; a row after Ctrl-C is partial and dropped.
+    """
+    text = Path(log).read_text(errors="replace")
+    check_ended_well(text, log)
+    measured, interrupted, _ = text.partition(INTERRUPTED)
+    windows = full_windows(measured, streams, log)
+    if len(windows) < min_windows:
+        raise PerfLogError(
+            f"{log}: {len(windows)} full windows after the ramp-up, expected {min_windows};"
+            " the run ended early, its last lines say why"
+        )
+    if not interrupted:
+        raise PerfLogError(
+            f"{log}: the run ended by itself, expected '{INTERRUPTED}' after {min_windows} windows; only"
+            " nvv4l2decoder plays a clip in a loop, give one that it decodes"
+        )
+    return reduce_windows(windows, warnings(text) + _contradiction(measured, windows))
+
+
+def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:
+    """Return the frames/s of each stream in each window after the ramp-up; refuse other columns and stalls."""
+    rows = [row for row in map(parse_row, text.splitlines()) if row is not None]
+    if not rows:
+        raise PerfLogError(
+            f"{log}: no PERF row, expected one for each window; check enable-perf-measurement and that the clip plays"
+        )
+    wrong = next((row for row in rows if len(row) != streams), None)
+    if wrong is not None:
+        raise PerfLogError(
+            f"{log}: a PERF row has {len(wrong)} streams, the run was asked for {streams}; the lines before it name the"
+            " sources that failed"
+        )
+    started = next((i for i, row in enumerate(rows) if all(value > 0 for value in row)), len(rows))
+    windows = rows[started + 1 :]
+    for row in windows:
+        for stream, value in enumerate(row):
+            if not (math.isfinite(value) and value > 0):
+                raise StalledStreamError(
+                    f"{log}: stream {stream} stalled ({value} frames/s in a window), expected frames in every one;"
+                    " measure again on an idle machine"
+                )
+    return windows
+
+
+def idle_stream(text: str) -> int | None:
+    """Return the first stream without a frame in the last window, None where all run or nothing was printed."""
+    rows = [row for row in map(parse_row, text.splitlines()) if row is not None]
+    return next((i for i, value in enumerate(rows[-1]) if not value > 0), None) if rows else None
+
+
+def reduce_windows(windows: list[list[float]], warned: list[str]) -> StreamRun:
+    """Return the rates over `windows`, each with the frames/s of every stream."""
+    return StreamRun(
+        streams=len(windows[0]),
+        window_fps=[sum(row) for row in windows],
+        stream_fps=[fmean(column) for column in zip(*windows, strict=True)],
+        warnings=warned,
+    )
+
+
+def _contradiction(text: str, windows: list[list[float]]) -> list[str]:
+    """Return a sentence where the last averages since the first frame are far from the windows."""
+    last = next(line for line in reversed(text.splitlines()) if parse_row(line) is not None)
+    average_fps = sum(float(average) for _, average in PAIR.findall(last))
+    window_fps = fmean(sum(row) for row in windows)
+    if abs(average_fps / window_fps - 1) <= AVERAGE_TOLERANCE:
+        return []
+    return [
+        f"The windows give {window_fps:.1f} frames/s in all, the averages since the first frame {average_fps:.1f};"
+        " a slow start or windows longer than their nominal interval explain that."
+    ]

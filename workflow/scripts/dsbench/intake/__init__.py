@@ -1,0 +1,1 @@
+"""Files from outside, judged by their bytes before any library loads them."""

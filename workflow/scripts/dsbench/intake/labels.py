@@ -1,0 +1,363 @@
+"""Class names as people keep them, read within limits and made harmless, and labels.txt as nvinfer reads it."""
+
+import ast
+import contextlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsbench.core.errors import BuildError
+from dsbench.core.files import write_whole
+from dsbench.intake.file_choice import IntakeError
+from dsbench.intake.json_files import parse_json
+
+# nvinfer's label buffer is 128 bytes with its terminator.
+MAX_LABEL_BYTES = 127
+
+
+class LabelsError(BuildError):
+    """Class names that do not fit the model's output."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One name per class id, and a sentence for everything that was not taken as it stood."""
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def harmless_label(text: str) -> str:
+    """Return `text` as one line that nvinfer reads back unchanged: no `;`, no control character.
+
+    It has at most MAX_LABEL_BYTES bytes and may be empty.
+    """
+    kept = (
+        " " if unicodedata.category(char)[0] in "CZ" else "," if char == ";" else char
+        for char in unicodedata.normalize("NFC", text)
+    )
+    line = " ".join("".join(kept).split())
+    return line.encode()[:MAX_LABEL_BYTES].decode(errors="ignore").rstrip()
+
+
+def first_field(line: str) -> str:
+    """Return what nvinfer reads of a line of labels.txt as the detector's label: all before the first `;`."""
+    return line.partition(";")[0]
+
+
+def label_names(id2label: Mapping[int, str], class_count: int) -> Labels:
+    """Return `class_count` names by class id; an id without a usable name is called `class_<id>`.
+
+    Ids are never shifted and rows such as `N/A` stay, so that a name always belongs to its tensor column. Raises
+    LabelsError where no class is known.
+    """
+    if class_count < 1:
+        raise LabelsError(
+            "Neither the tensors nor any file tell the model's classes; name a text file with one class per line"
+            " with labels: in its entry."
+        )
+    names = [harmless_label(id2label.get(index, "")) for index in range(class_count)]
+    notes = []
+    unnamed = [index for index, name in enumerate(names) if not name]
+    if unnamed:
+        notes.append(f"No name for {len(unnamed)} of {class_count} classes (first id {unnamed[0]}).")
+    altered = [index for index, name in enumerate(names) if name and name != id2label[index]]
+    if altered:
+        notes.append(f"{len(altered)} names altered so that nvinfer can read them (first id {altered[0]}).")
+    outside = sorted(index for index in id2label if not 0 <= index < class_count)
+    if outside:
+        notes.append(f"{len(outside)} named ids have no tensor column (first id {outside[0]}).")
+    return Labels(tuple(name or f"class_{index}" for index, name in enumerate(names)), tuple(notes))
+
+
+def write_labels(names: Sequence[str], path: Path) -> None:
+    """Write labels.txt, one name per class id; raises LabelsError if nvinfer would read other names."""
+    for index, name in enumerate(names):
+        if not name or name != harmless_label(name):
+            raise LabelsError(f"{path}: class {index} is named {name!r}, which nvinfer reads otherwise.")
+    write_whole(path, "".join(f"{name}\n" for name in names))
+
+
+def read_labels(path: Path) -> list[str]:
+    """Return the detector labels as nvinfer reads them: the first `;` field of each line not blank."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LabelsError(f"{path}: no UTF-8 text ({error}); expected one class name per line.") from error
+    return [first_field(line) for line in text.split("\n") if line]
+
+
+LARGEST_BYTES = 4 << 20
+# What is parsed as a tree takes a hundred times its size in memory.
+LARGEST_TREE_CHARACTERS = 1 << 19
+MOST_CLASSES = 20_000
+# Many times a label; longer lines would cost the search for ids its speed.
+LONGEST_LINE = 1000
+# Where a data set's YAML or JSON, and an exporter's metadata, have the names.
+KEYS = ("names", "class_names", "id2label", "labels", "classes", "categories", "character")
+KEYS_OF_METADATA = ("names", "class_names", "labels", "classes", "character")
+YAML = re.compile(rf"^({'|'.join(KEYS)})[ \t]*:", re.MULTILINE)
+# A list or mapping in brackets, cut short or not; a class may well be called [unknown].
+TREE = re.compile(r"(?s)[\[{].*[\]}]\Z|[\[{]\s*([\"'\d]|\Z)")
+# In metadata one word is a remark, not a list.
+LIST = re.compile(r"[\n,;\[{]")
+# Behind : = or a tab a number is an id. Elsewhere it is one where the numbers count on from 0 or 1 and each name is
+# another, which tells `1 car` from `1 euro` and `0,car` from `0,5 l`.
+ID_FIRST = re.compile(r"(\d{1,6})\s*[:=\t]\s*(.*)")
+ID_BEFORE_BLANK = re.compile(r"(\d{1,6})(?:[.)]?\s|\s*[,;])\s*([^\s\d;].*)")
+ID_LAST = re.compile(r"(.*\S)\s*[:=,\t]\s*(\d{1,6})")
+# Signs between the names of one line, Chinese ones too; bullets before names, one on each line.
+SEPARATORS, BULLETS = ";,\uff0c\u3001", ("- ", "* ", "\u2022 ")
+# A list that a program's or TOML's line gives a name to.
+ASSIGNED = re.compile(r"(?s)[\w \t:]*=\s*([\[{].*[\]}])\s*;?")
+COLUMN_NAMES = re.compile(r"[a-z_ ]+([,;:\t][a-z_ ]+)+", re.IGNORECASE)
+# What is a file of another kind, by how it begins.
+OTHER_KINDS = (
+    (
+        re.compile(r"\s*version https://git-lfs"),
+        "a Git LFS pointer instead of the file; fetch it with git lfs pull",
+    ),
+    (
+        re.compile(r"\s*<(!doctype|html|\?xml|!--|(\w+)\b[^>]*>.*</\2>)", re.IGNORECASE | re.DOTALL),
+        "a web page or XML; save the text file itself",
+    ),
+    (
+        re.compile(r"\s*item\s*\{", re.IGNORECASE),
+        "a TensorFlow label map; write its names by id, as in 1: person",
+    ),
+    (
+        re.compile(r"(?ms)(?=.*^classes[ \t]*=[ \t]*\d)(?=.*^names[ \t]*=[ \t]*[^\s\[{])"),
+        "a Darknet .data file, which has no names; name the file that stands behind its names =",
+    ),
+    (
+        re.compile(r"(?s)([^\0]\0){2}|(\0[^\0]){2}"),
+        "UTF-16 text; save it as UTF-8, one class name per line",
+    ),
+)
+
+
+def read_source_labels(path: Path) -> dict[int, str]:
+    """Return the class names by class id, each harmless, in whichever usual form the file has them.
+
+    Raises IntakeError for a file that is no list of names.
+    """
+    try:
+        size = path.stat().st_size
+        if not path.is_file() or size > LARGEST_BYTES:
+            raise IntakeError(f"{path}: {size} bytes, expected a text file of at most {LARGEST_BYTES}.")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise IntakeError(f"{path}: cannot be read ({error.strerror}); expected a text file.") from None
+    except UnicodeDecodeError as error:
+        raise IntakeError(
+            f"{path}: no UTF-8 text (from byte {error.start} on); save it as UTF-8, one class name per line."
+        ) from None
+    return parse_names(text, str(path))
+
+
+def names_by_key(metadata: Mapping[str, str]) -> dict[str, dict[int, str]]:
+    """Return the class names by class id for each usual key of an ONNX's metadata that holds a list of them."""
+    found = {}
+    for key in KEYS_OF_METADATA:
+        stated = metadata.get(key, "")
+        if len(stated) > LARGEST_BYTES or not LIST.search(stated):
+            continue
+        try:
+            names = parse_names(stated, f"metadata {key}")
+        except IntakeError:
+            continue
+        # Other keys than Ultralytics' hold numbers too: how many classes, which of them.
+        if key == "names" or any(char.isalpha() for name in names.values() for char in name):
+            found[key] = names
+    return found
+
+
+def parse_names(text: str, place: str) -> dict[int, str]:
+    """Return the class names by class id that `text` lists, each harmless; `place` stands in errors.
+
+    A list may be lines, of which nvinfer's first field up to a semicolon counts, one line with commas or semicolons
+    between the names, lines with their ids, JSON, a Python literal, or YAML. A blank line inside keeps its class id.
+    Raises IntakeError where it is none of these, or an id occurs twice.
+    """
+    for begins, kind in OTHER_KINDS:
+        if begins.match(text):
+            raise IntakeError(f"{place}: {kind}.")
+    # A file of an old Mac has no other line ends; beside others a carriage return is a blank.
+    text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
+    stripped = text.strip()
+    if assigned := ASSIGNED.fullmatch(stripped):
+        stripped = assigned[1]
+    if TREE.match(stripped):
+        found = _of_value(_literal(stripped, place), place)
+    elif YAML.search(text):
+        found = _of_value(_yaml(text, place), place)
+    else:
+        found = _of_lines(text, place)
+    outside = [index for index in found if not 0 <= index < MOST_CLASSES]
+    if outside or len(found) > MOST_CLASSES:
+        says = f"the class id {outside[0]}" if outside else f"{len(found)} lines"
+        raise IntakeError(f"{place}: {says}, expected at most {MOST_CLASSES} class names, with ids from 0.")
+    names = {index: harmless_label(name) for index, name in found.items()}
+    if not any(names.values()):
+        raise IntakeError(f"{place}: holds no class name; write one per line.")
+    return names
+
+
+def _literal(text: str, place: str) -> object:
+    """Return the value of JSON, of a Python literal, as Ultralytics' metadata is, or of YAML; nothing is run."""
+    _refuse_large_tree(text, place)
+    with contextlib.suppress(IntakeError):
+        return parse_json(text.encode(), place)
+    try:
+        tree = ast.parse(text, mode="eval")
+        mappings = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+        if any(len(ast.literal_eval(node)) != len(node.keys) for node in mappings):
+            raise IntakeError(f"{place}: a class id occurs twice, so it has two meanings; keep one of them.")
+        return ast.literal_eval(tree)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return _yaml(text, place)
+
+
+def _yaml(text: str, place: str) -> object:
+    """Return the mapping or list in YAML, its scalars as they are written: the class `no` is no truth value."""
+    import yaml
+
+    _refuse_large_tree(text, place)
+    try:
+        root = yaml.compose(text, Loader=yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" at line {where.line + 1}" if where else ""
+        raise IntakeError(
+            f"{place}: looks like JSON, YAML or a Python list and cannot be read as one{line}; write one class name"
+            " per line."
+        ) from None
+    if isinstance(root, yaml.MappingNode):
+        root = next((value for key, value in root.value if key.value in KEYS), root)
+    if isinstance(root, yaml.SequenceNode):
+        return [_scalar(entry, place) for entry in root.value]
+    if isinstance(root, yaml.MappingNode):
+        pairs = [(_scalar(key, place), _scalar(value, place)) for key, value in root.value]
+        return _distinct(pairs, place)
+    raise IntakeError(f"{place}: has {_scalar(root, place)[:80]!r} where the class names are expected.")
+
+
+def _scalar(node: object, place: str) -> str:
+    if not isinstance(node.value, str):
+        raise IntakeError(f"{place}: a class name is a list or a mapping; expected text.")
+    return "" if node.value in ("null", "~") and node.style is None else node.value
+
+
+def _refuse_large_tree(text: str, place: str) -> None:
+    if len(text) > LARGEST_TREE_CHARACTERS:
+        raise IntakeError(f"{place}: {len(text)} characters, expected at most {LARGEST_TREE_CHARACTERS}.")
+
+
+def _of_value(value: object, place: str) -> dict[int, str]:
+    """Return the names in a list, a mapping by id or to ids, or below the key of a mapping that has them."""
+    if isinstance(value, dict):
+        inner = next((value[key] for key in KEYS if isinstance(value.get(key), dict | list)), None)
+        if inner is not None:
+            return _of_value(inner, place)
+        pairs = list(value.items())
+        # The other way round, as label2id has them, where every class has a name.
+        is_complete = {str(number) for number in value.values()} == set(map(str, range(len(value))))
+        if is_complete and not all(_is_id(key) for key in value):
+            pairs = [(number, name) for name, number in pairs]
+    elif isinstance(value, list | tuple):
+        pairs = list(enumerate(value))
+        # COCO's annotations, and what labelling tools export, of which some have no ids.
+        if value and all(isinstance(entry, dict) and "name" in entry for entry in value):
+            has_ids = any("id" in entry for entry in value)
+            pairs = [(entry.get("id") if has_ids else n, entry["name"]) for n, entry in enumerate(value)]
+    else:
+        raise IntakeError(f"{place}: a {type(value).__name__}, expected a list or mapping of class names.")
+    for key, name in pairs:
+        if not _is_id(key) or isinstance(name, dict | list | tuple):
+            raise IntakeError(
+                f"{place}: its entry {str(key)[:40]!r} is no class id with one name; write a name per line."
+            )
+    return _distinct([(int(key), "" if name is None else str(name)) for key, name in pairs], place)
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, str):
+        return value.isdecimal() and len(value) <= 6
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _distinct(pairs: list[tuple], place: str) -> dict:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise IntakeError(
+            f"{place}: {str(twice)[:40]} occurs twice, so it has two meanings; keep one of them."
+        )
+    return found
+
+
+def _of_lines(text: str, place: str) -> dict[int, str]:
+    lines = _without_heading(text.rstrip().split("\n"), place)
+    if len(lines) == 1 and (marks := [mark for mark in SEPARATORS if mark in lines[0].rstrip(SEPARATORS)]):
+        lines = lines[0].rstrip(f" {SEPARATORS}").split(marks[0])
+    lines = [line.strip()[:LONGEST_LINE] for line in lines]
+    # Of a table with semicolons the first field is the id, which as nvinfer's name would be a number.
+    numbered = _numbered(lines, place) if any(";" in line for line in lines) else None
+    if numbered is not None:
+        return {index: first_field(name).strip() for index, name in numbered.items()}
+    lines = [first_field(line).strip() for line in lines]
+    for bullet in BULLETS:
+        if all(line.startswith(bullet) for line in lines if line):
+            lines = [line.removeprefix(bullet) for line in lines]
+    if len(lines) > 1 and all(line.endswith(",") for line in lines[:-1]):
+        lines = [line.removesuffix(",") for line in lines]
+    numbered = _numbered(lines, place)
+    names = dict(enumerate(lines)) if numbered is None else numbered
+    quoted = all(
+        len(name) > 1 and name[0] == name[-1] and name[0] in "\"'" for name in names.values() if name
+    )
+    return {index: name[1:-1] for index, name in names.items()} if quoted else names
+
+
+def _without_heading(lines: list[str], place: str) -> list[str]:
+    """Return the lines less remarks and names of columns before them; refuse a remark between the names.
+
+    nvinfer takes each of these lines for a class, so a remark in the middle may be one.
+    """
+    comments = [line.lstrip().startswith("#") for line in lines]
+    if all(comments):
+        return lines
+    first = comments.index(False)
+    if any(comments[first:]):
+        number = comments.index(True, first) + 1
+        raise IntakeError(
+            f"{place}: line {number} begins with #, a remark to people and a class to nvinfer; remove or rename it."
+        )
+    lines = lines[first:]
+    named = len(lines) > 1 and COLUMN_NAMES.fullmatch(lines[0].strip()) and _numbered(lines[1:], place)
+    return lines[1:] if named else lines
+
+
+def _numbered(lines: list[str], place: str) -> dict[int, str] | None:
+    """Return the names by the ids that stand on the lines, None where there are none; refuse a mixture."""
+    written = [line for line in lines if line]
+    first = [ID_FIRST.fullmatch(line) for line in written]
+    if all(first):
+        return _distinct([(int(line[1]), line[2].strip()) for line in first], place)
+    if sum(":" in line[0] for line in first if line) > len(written) / 2:
+        odd = written[first.index(None)]
+        raise IntakeError(
+            f"{place}: {odd[:40]!r} has no class id before it, as the other lines have; add it."
+        )
+    for pattern, number, name in ((ID_BEFORE_BLANK, 1, 2), (ID_LAST, 2, 1)):
+        found = [pattern.fullmatch(line) for line in written]
+        if all(found):
+            named = {int(line[number]): line[name].strip() for line in found}
+            first_id = int(found[0][number])
+            counts_on = first_id in (0, 1) and list(named) == list(range(first_id, first_id + len(found)))
+            if counts_on and len(set(named.values())) == len(found) > 1:
+                return named
+    return None

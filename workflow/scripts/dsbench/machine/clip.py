@@ -1,0 +1,84 @@
+"""Which clip every run uses, the truth that belongs to it, and how to make another clip of it."""
+
+import re
+import shlex
+from pathlib import Path
+
+from dsbench.core.errors import BuildError, refuse_braces
+
+DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
+DEMO_CLIP = "demo/sample_720p.mp4"
+DEMO_TRUTH = "demo/sample_720p_kitti"
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.S)
+LONGEST_SHOWN = 200
+RECORDED_S = 60
+NAME_IT = "and name that file in the config's `video` or in DS_VIDEO"
+# Written by encoding, in the form that every decoder reads.
+ENCODED = "-an -c:v libx264 -crf 18 -pix_fmt yuv420p"
+COPIED = "-an -c copy"
+
+
+class ClipError(BuildError):
+    """A clip that cannot be measured with as it is."""
+
+
+def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path:
+    """Return the clip the user named, else DeepStream's own sample, else the demonstration clip.
+
+    Raises ClipError for what is no file on disk, and for a path that Snakemake cannot name.
+    """
+    if named and (address := ADDRESS.match(named)):
+        raise ClipError(_no_address(address[1].lower(), address[2], named))
+    sample = deepstream_dir / DEEPSTREAM_SAMPLE
+    video = Path(named).expanduser() if named else sample if sample.is_file() else project / DEMO_CLIP
+    if not video.exists():
+        raise ClipError(f"{named or video}: no such video; correct DS_VIDEO or the config's `video`")
+    if video.is_dir():
+        raise ClipError(f"{video}: a folder, not a video file; name a file in it in `video` or DS_VIDEO")
+    if not video.is_file():
+        line = f"ffmpeg -f v4l2 -i {shown_argument(video)} -t {RECORDED_S} {ENCODED} clip.mp4"
+        raise ClipError(
+            f"{video}: a device or pipe, not a video file, and every run has to play the same frames; record a clip"
+            f" with `{line}` {NAME_IT}"
+        )
+    refuse_braces("the clip's path", video)
+    return video
+
+
+def _no_address(scheme: str, rest: str, named: str) -> str:
+    if scheme == "file":
+        return (
+            f"{named[:LONGEST_SHOWN]}: an address, not a video file's path; write what stands after file://"
+        )
+    # Neither a password nor a token belongs on a terminal or in a log.
+    place = re.sub(r"^[^/@]*@", "USER:PASSWORD@", rest).partition("?")[0]
+    address = f"{scheme}://{place}"[:LONGEST_SHOWN]
+    transport = "-rtsp_transport tcp " if scheme == "rtsp" else ""
+    line = f"ffmpeg {transport}-i {shlex.quote(address)} -t {RECORDED_S} {COPIED} clip.mp4"
+    return (
+        f"{address}: an address, not a video file, and every run has to play the same frames; record a clip with"
+        f" `{line}` {NAME_IT}"
+    )
+
+
+def remade(video: Path, options: str, mark: str, before: str = "") -> str:
+    """Return the ffmpeg command, ready for a shell, that makes `video` again beside it as {name}_{mark}.mp4."""
+    made = video.with_name(f"{video.stem}_{mark}.mp4")
+    return f"`ffmpeg {before}-i {shown_argument(video)} {options} {shown_argument(made)}`"
+
+
+def shown_argument(path: Path) -> str:
+    """Return the path quoted for a shell, and never to be taken for an option."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
+
+def truth_directory(video: Path, project: Path) -> Path | None:
+    """Return the KITTI ground truth of `video`: the demonstration clip has one, other clips have none."""
+    demo = project / DEMO_CLIP
+    return project / DEMO_TRUTH if demo.is_file() and video.samefile(demo) else None
+
+
+def shown_path(file: Path, project: Path) -> str:
+    """Return `file` as a report names it: from the project's folder when it belongs to the project."""
+    return file.relative_to(project).as_posix() if file.is_relative_to(project) else file.as_posix()

@@ -1,0 +1,90 @@
+"""Which runtime a build uses, NVIDIA's programs or the embedded ones, and which encoder makes its video."""
+
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from dsbench.core.errors import BuildError
+from dsbench.machine.host import output_of
+
+PROGRAMS = ("trtexec", "deepstream-app")
+EMBEDDED_PROGRAMS = "workflow/embedded/bin"
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The programs of one runtime; `kind` is "nvidia" or "embedded"."""
+
+    kind: str
+    trtexec: str
+    deepstream_app: str
+
+
+def choose_runtime(wanted: str, project: Path) -> Runtime:
+    """Return the runtime for the config's `runtime`: auto takes NVIDIA's when both programs are on PATH."""
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if wanted == "nvidia" and missing:
+        raise BuildError(
+            f"config: runtime is nvidia, but {' and '.join(missing)} is not on PATH;"
+            " install it or add its folder to PATH, or set runtime: embedded"
+        )
+    return runtime_of("nvidia" if wanted != "embedded" and not missing else "embedded", project)
+
+
+def runtime_of(kind: str, project: Path) -> Runtime:
+    """Return the runtime of this `kind`, whether or not its programs are on the machine that asks."""
+    if kind == "nvidia":
+        return Runtime("nvidia", *PROGRAMS)
+    folder = project / EMBEDDED_PROGRAMS
+    return Runtime("embedded", *(str(folder / name) for name in PROGRAMS))
+
+
+NVENC, THEORA, NONE = "nvv4l2h264enc", "theoraenc-fallback", "skipped"
+SUFFIXES = {NVENC: "mp4", THEORA: "ogv"}
+EMBEDDED_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
+NVIDIA_ELEMENTS = ("uridecodebin", "nvvideoconvert", "nvstreammux", "nvinfer", "nvdsosd", "filesink")
+NVENC_ELEMENTS = ("nvv4l2h264enc", "h264parse", "mp4mux")
+THEORA_ELEMENTS = ("theoraenc", "oggmux")
+# The element exists on GPUs that have no encoder, H100 among them; only an encoded frame tells.
+OPEN_NVENC = [
+    *("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=8", "!", "video/x-raw,width=320,height=240"),
+    *(
+        "!",
+        "nvvideoconvert",
+        "!",
+        "video/x-raw(memory:NVMM),format=I420",
+        "!",
+        "nvv4l2h264enc",
+        "!",
+        "fakesink",
+    ),
+]
+
+
+@cache
+def encoder(runtime_kind: str) -> dict:
+    """Return GStreamer's version and the marker of the encoder the video of this runtime will use."""
+    version = re.search(r"version (\S+)", output_of(["gst-launch-1.0", "--version"]) or "")
+    return {
+        "gstreamer": version[1] if version else None,
+        "encoder": _usable(runtime_kind) if version else NONE,
+    }
+
+
+def _usable(runtime_kind: str) -> str:
+    if runtime_kind == "embedded":
+        return THEORA if _exist(EMBEDDED_ELEMENTS) else NONE
+    if not _exist(NVIDIA_ELEMENTS):
+        return NONE
+    if _exist(NVENC_ELEMENTS) and output_of(OPEN_NVENC) is not None:
+        return NVENC
+    return THEORA if _exist(THEORA_ELEMENTS) else NONE
+
+
+def _exist(elements: tuple[str, ...]) -> bool:
+    with ThreadPoolExecutor(len(elements)) as pool:
+        found = list(pool.map(lambda element: output_of(["gst-inspect-1.0", "--exists", element]), elements))
+    return None not in found

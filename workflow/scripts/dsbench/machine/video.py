@@ -1,0 +1,376 @@
+"""What a clip shows: every frame decoded once, by the embedded runtime's decoder, before anything is built on it."""
+
+import re
+import shlex
+import struct
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from statistics import median_low
+
+import av
+from av.error import FFmpegError
+from av.sidedata.sidedata import Type
+
+from dsbench.core.files import sha256_of, written_beside
+from dsbench.machine.clip import COPIED, ENCODED, NAME_IT, ClipError, remade
+
+# Modules that import dsembed themselves import this one before.
+sys.path.append(str(Path(__file__).parents[3] / "embedded"))
+
+from dsembed.shared.decode import (
+    DEEP_FORMATS,
+    INTERLEAVED_FORMAT,
+    PLANAR_FORMATS,
+    SourceError,
+    decode_frames,
+    film_of,
+    films_of,
+    frame_view,
+    shown_frames,
+    with_8_bits,
+)
+
+# FFmpeg reads pictures, and even text, as very short videos.
+MIN_FRAMES = 30
+PICTURE_FORMATS = re.compile(r"image2|gif|apng|ico|webp\w*|\w+_pipe")
+PICTURE_CODECS = ("mjpeg", "png")
+HEAD_BYTES = 4096
+PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "[Reference]", "<?xml", "<MPD", "<smil", "v=0")
+LONGEST_SHOWN = 60
+# ffmpeg's options before its input: show it as coded, take this rate where the file has none.
+UNTURNED, AT_30 = "-display_rotation 0 ", "-framerate 30 "
+# An interval that differs from the usual one by a larger share is of a clip of variable rate.
+JITTER = Fraction(1, 10)
+BUSIEST_S = Fraction(1, 2)
+# A file that states its length may be this much shorter: of the last frame some do not say how long it stays.
+UNSTATED_S = 1
+
+
+@dataclass
+class Shown:
+    """The frames seen so far: what they have in common, and their `times` in units of `time_base`."""
+
+    video: Path
+    codec: str
+    time_base: Fraction
+    packets: int = 0
+    size: tuple[int, int] = (0, 0)
+    pixel_format: str = ""
+    times: list[int | None] = field(default_factory=list)
+
+    def encoded(self, mark: str, *filters: str, more: str = "") -> str:
+        """Return the command that encodes the clip again, through these of ffmpeg's filters."""
+        width, height = self.size
+        if width % 2 or height % 2:
+            # What encodes 4:2:0 takes no odd size.
+            filters = (*filters, "crop=trunc(iw/2)*2:trunc(ih/2)*2")
+        options = f"-vf {shlex.quote(','.join(filters))} " if filters else ""
+        return remade(self.video, f"{options}{more}{ENCODED}", mark)
+
+    def add(self, frame: av.VideoFrame) -> None:
+        """Take the next frame; raise ClipError for one that would not be shown as it is meant."""
+        number = len(self.times)
+        if number == 0:
+            self.size, self.pixel_format = (frame.width, frame.height), frame.format.name
+            self._refuse_first(frame)
+        if (frame.width, frame.height) != self.size:
+            width, height = self.size
+            command = self.encoded("one_size", f"scale={width}:{height}", "setsar=1")
+            raise ClipError(
+                f"{self.video}: frame {number} is {frame.width}x{frame.height}, the frames before it are"
+                f" {width}x{height}; make all of one size with {command} {NAME_IT}"
+            )
+        if frame.format.name != self.pixel_format:
+            raise ClipError(
+                f"{self.video}: frame {number} has the pixel format {frame.format.name}, the frames before it have"
+                f" {self.pixel_format}; make all alike with {self.encoded('alike')} {NAME_IT}"
+            )
+        if frame.interlaced_frame:
+            raise ClipError(
+                f"{self.video}: frame {number} is interlaced, and what DeepStream makes of its two half pictures is"
+                f" not documented; join them with {self.encoded('progressive', 'yadif')} {NAME_IT}"
+            )
+        if frame.is_corrupt:
+            raise ClipError(self.broken("is damaged"))
+        self.times.append(frame.pts)
+
+    def broken(self, what: str) -> str:
+        """Return the sentence on the next frame, of which there is no picture that can be relied on."""
+        number = len(self.times)
+        if number < MIN_FRAMES:
+            return (
+                f"{self.video}: frame {number} {what}, too few are before it to measure with; record it again"
+            )
+        command = self.encoded("whole", more=f"-frames:v {number} ")
+        return f"{self.video}: frame {number} {what}; keep the frames before it with {command} {NAME_IT}"
+
+    def cut_off(self) -> str:
+        """Return the sentence on a file that ends too early."""
+        return (
+            f"{self.video}: cut off: it ends before the last frames that its head names; keep the whole ones with"
+            f" {self.encoded('whole')} {NAME_IT}"
+        )
+
+    def _refuse_first(self, frame: av.VideoFrame) -> None:
+        """Refuse what holds for the whole clip: samples and colours that runtimes differ in, pictures to be turned."""
+        video, codec = self.video, self.codec
+        if frame.format.name not in {*PLANAR_FORMATS, INTERLEAVED_FORMAT, *DEEP_FORMATS.get(codec, ())}:
+            raise ClipError(
+                f"{video}: its pixels are {frame.format.name} in {codec}, and DeepStream is sure to play only 4:2:0"
+                f" with 8 bits, in HEVC with 10 or 12 too; convert it with {self.encoded('8bit')} {NAME_IT}"
+            )
+        if turn := _turn(frame):
+            raise ClipError(
+                f"{video}: a note in it says to show it {turn}, which deepstream-app does not do: every object would"
+                f" lie the wrong way; turn the pictures themselves with {self.encoded('upright')} {NAME_IT}, or, where"
+                f" the cameras to come hang like that too, drop the note with"
+                f" {remade(video, COPIED, 'as_coded', UNTURNED)}"
+            )
+        try:
+            frame_view(with_8_bits(frame, codec))
+        except SourceError as error:
+            command = self.encoded("bt709", "scale=out_color_matrix=bt709", more="-colorspace bt709 ")
+            raise ClipError(f"{video}: {error}; convert it with {command} {NAME_IT}") from None
+
+
+def look_at(video: Path) -> None:
+    """Raise ClipError for what the file's head and its first frame tell; no other frame is decoded."""
+    with _begun(video) as (_, frames, shown):
+        for frame in frames:
+            shown.add(frame)
+            return
+    raise ClipError(f"{video}: no picture in it can be decoded; name another video")
+
+
+def inspect_video(video: Path) -> dict:
+    """Return what the clip shows: size in pixels, number of frames, frames/s, length in s, form, SHA-256.
+
+    `fps` is what a stream needs: the rate, where it varies the one of the busiest half second. Every frame is decoded;
+    ClipError names the first one that DeepStream would not show as it is meant, and what to do.
+    """
+    with _begun(video) as (container, frames, shown):
+        for frame in frames:
+            shown.add(frame)
+        stream = film_of(container)
+        _refuse_cut_index(shown, stream)
+        if len(shown.times) < MIN_FRAMES:
+            raise ClipError(
+                f"{video}: {len(shown.times)} frames, expected a video of at least {MIN_FRAMES}; name another"
+            )
+        rates = frame_rates(video, shown.times, shown.time_base, stream.average_rate)
+        _refuse_missing_end(shown, container, stream, rates["duration_s"])
+    return {
+        "sha256": sha256_of(video),
+        "codec": shown.codec,
+        "pixel_format": shown.pixel_format,
+        "bits": DEEP_FORMATS.get(shown.codec, {}).get(shown.pixel_format, 8),
+        "width": shown.size[0],
+        "height": shown.size[1],
+        "frames": len(shown.times),
+        "packets": shown.packets,
+        **rates,
+    }
+
+
+def frame_rates(
+    video: Path, times: Sequence[int | None], time_base: Fraction, stated: Fraction | None = None
+) -> dict:
+    """Return `fps` (as in `inspect_video`), `average_fps`, `is_variable` and `duration_s` of frames shown at `times`.
+
+    `stated` is the container's rate in frames/s: it is taken where the times, rounded to `time_base`, are its own.
+    """
+    runs: list[list[int]] = []
+    for time in times:
+        if time is None:
+            raise ClipError(
+                f"{video}: its frames have no times, so nothing says how fast they are to be shown; write the camera's"
+                f" rate into a file with {remade(video, COPIED, 'timed', AT_30)} {NAME_IT}"
+            )
+        if runs and time > runs[-1][-1]:
+            runs[-1].append(time)
+        else:
+            # Where recordings were joined the times start again.
+            runs.append([time])
+    intervals = [after - before for run in runs for before, after in pairwise(run)]
+    if 2 * len(intervals) < len(times):
+        command = remade(video, ENCODED, "timed")
+        raise ClipError(
+            f"{video}: most frames have the time of the frame before; make it again with {command}"
+        )
+    usual, span = median_low(intervals), sum(intervals)
+    is_variable = any(abs(interval - usual) > max(JITTER * usual, 1) for interval in intervals)
+    if is_variable:
+        average = len(times) / ((span + usual * len(runs)) * time_base)
+        needed = _busiest(runs, time_base)
+    else:
+        average = len(intervals) / (span * time_base)
+        if stated and abs(len(intervals) / stated - span * time_base) <= len(runs) * time_base:
+            average = stated
+        needed = average
+    return {
+        "fps": round(float(needed), 3),
+        "average_fps": float(average),
+        "is_variable": is_variable,
+        "duration_s": len(times) / float(average),
+    }
+
+
+def _busiest(runs: Sequence[Sequence[int]], time_base: Fraction) -> Fraction:
+    """Return the frames/s of the half second, of the whole run where that is shorter, with most frames."""
+    window, most = BUSIEST_S / time_base, Fraction(0)
+    for run in runs:
+        last = 0
+        for first, start in enumerate(run):
+            while last < len(run) - 1 and run[last] - start < window:
+                last += 1
+            if last > first and (first == 0 or run[last] - start >= window):
+                most = max(most, Fraction(last - first, run[last] - start))
+    return most / time_base
+
+
+def save_frame(file: Path, index: int, destination: Path) -> None:
+    """Write frame `index` of `file` as an image."""
+    for number, frame in enumerate(decode_frames(file, loop=False)):
+        if number == index:
+            with written_beside(destination) as partial:
+                frame.save(partial)
+            return
+    raise ClipError(f"{file}: has no frame {index}")
+
+
+@contextmanager
+def _begun(video: Path) -> Iterator[tuple[av.container.InputContainer, Iterator[av.VideoFrame], Shown]]:
+    """Yield the open file, its frames still to be decoded and what has been seen of them; refuse what is no film."""
+    _refuse_text(video)
+    try:
+        container = av.open(str(video))
+    except (FFmpegError, OSError) as error:
+        raise ClipError(_unreadable(video, error)) from None
+    with container:
+        stream = _film(video, container)
+        shown = Shown(video, stream.codec_context.name, stream.time_base)
+        _refuse_cut_index(shown, stream)
+        stream.thread_type = "AUTO"
+        yield container, _decoded(shown, container, stream), shown
+
+
+def _decoded(
+    shown: Shown, container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.VideoFrame]:
+    def counted() -> Iterator[av.Packet]:
+        for packet in container.demux(stream):
+            shown.packets += bool(packet.size)
+            yield packet
+
+    try:
+        yield from shown_frames(counted())
+    except FFmpegError as error:
+        _refuse_cut_index(shown, stream)
+        raise ClipError(shown.broken(f"cannot be decoded ({error.strerror})")) from None
+
+
+def _refuse_text(video: Path) -> None:
+    """Refuse playlists before FFmpeg opens what they name, and any other text."""
+    try:
+        with video.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError as error:
+        raise ClipError(f"{video}: cannot be read ({error.strerror}); name another video") from None
+    if not head:
+        raise ClipError(f"{video}: an empty file, not a video; name another")
+    text = head.decode("latin-1").removeprefix("\xef\xbb\xbf").lstrip()
+    if any(text.startswith(sign) for sign in PLAYLISTS):
+        raise ClipError(f"{video}: a playlist, not a video; name a video that it lists")
+    if all(byte >= 32 or byte in b"\t\n\r" for byte in head) and text.isascii():
+        line = text.partition("\n")[0].strip()[:LONGEST_SHOWN]
+        raise ClipError(
+            f"{video}: not a video that can be read but text that begins with {line!r}; name another"
+        )
+
+
+def _unreadable(video: Path, error: Exception) -> str:
+    if not _is_cut_mp4(video):
+        return f"{video}: not a video that can be read ({error.strerror}); name another"
+    return (
+        f"{video}: cut off before its index (moov) was whole, so no player can show it: not a video that can be read;"
+        " record it again, in a form that survives a cut, such as .mkv or .ts"
+    )
+
+
+def _is_cut_mp4(video: Path) -> bool:
+    """Return whether the file is an MP4 or MOV without a box moov, or with a box that goes on beyond its end."""
+    with video.open("rb") as stream:
+        at, kinds, length = 0, [], video.stat().st_size
+        while at + 8 <= length:
+            stream.seek(at)
+            size, kind = struct.unpack(">I4s", stream.read(8))
+            if size == 1:
+                size = int.from_bytes(stream.read(8))
+            kinds.append(kind)
+            if kinds[0] != b"ftyp":
+                return False
+            # A size of 0 goes on to the end.
+            at += max(size, 8) if size else length - at
+    return b"ftyp" in kinds and (b"moov" not in kinds or at > length)
+
+
+def _film(video: Path, container: av.container.InputContainer) -> av.VideoStream:
+    """Return the one stream to play; refuse still pictures, sound alone and several films."""
+    name = container.format.name
+    if PICTURE_FORMATS.fullmatch(name):
+        raise ClipError(f"{video}: a picture ({name.removesuffix('_pipe')}), not a video; name another")
+    films = films_of(container)
+    if not films:
+        found = " and a cover picture" if container.streams.video else ""
+        found = f"only sound{found}" if container.streams.audio else f"nothing to play{found}"
+        raise ClipError(f"{video}: no video stream in it, {found}; name another")
+    if len(films) > 1:
+        kept = next(
+            (number for number, film in enumerate(films) if film.codec_context.name not in PICTURE_CODECS), 0
+        )
+        listed = ", ".join(
+            f"{film.codec_context.name} {film.codec_context.width}x{film.codec_context.height}"
+            for film in films
+        )
+        place = list(container.streams.video).index(films[kept])
+        raise ClipError(
+            f"{video}: {len(films)} video streams ({listed}), and nothing says which of them deepstream-app plays;"
+            f" keep one with {remade(video, f'-map 0:v:{place} -c copy', 'one_stream')} {NAME_IT}"
+        )
+    return films[0]
+
+
+def _turn(frame: av.VideoFrame) -> str:
+    """Return how the frame's display matrix turns it, in words; empty where it does not."""
+    for data in frame.side_data:
+        if data.type == Type.DISPLAYMATRIX:
+            a, b, _, c, d, *_ = struct.unpack("9i", bytes(data))
+            if a * d - b * c < 0:
+                return "mirrored"
+            if b or c or a < 0:
+                return f"turned by {-round(frame.rotation) % 360} degrees clockwise"
+    return ""
+
+
+def _refuse_cut_index(shown: Shown, stream: av.VideoStream) -> None:
+    """Refuse a file that ends before the last frame that its index names."""
+    entries, length = stream.index_entries, shown.video.stat().st_size
+    if entries and entries[-1].pos + entries[-1].size > length:
+        raise ClipError(shown.cut_off())
+
+
+def _refuse_missing_end(
+    shown: Shown, container: av.container.InputContainer, stream: av.VideoStream, duration_s: float
+) -> None:
+    """Refuse a file that has fewer frames than its head states, or is shorter."""
+    if container.format.name == "avi" and shown.packets < stream.frames:
+        raise ClipError(shown.cut_off())
+    if container.duration and len(container.streams) == 1:
+        stated_s = container.duration / av.time_base
+        if stated_s - duration_s > max(UNSTATED_S, stated_s / 10):
+            raise ClipError(shown.cut_off())

@@ -1,0 +1,1 @@
+"""From a source to a proven ONNX: export, import, repair, half precision."""

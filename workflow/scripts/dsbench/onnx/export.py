@@ -1,0 +1,229 @@
+"""Safetensors to a proven ONNX: the family's attempts in order, each a process of the export environment with a log."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from dsbench.core.errors import BuildError
+from dsbench.core.files import scratch_beside
+from dsbench.onnx.compare import GraphError, compare_with_reference
+from dsbench.onnx.export_recipes import Attempt, Recipe, prompt_phrases, recipe_of
+from dsbench.onnx.graph import attempts_of, fix_spatial_dims
+from dsbench.tools.tool_run import report_progress, status_name
+
+NOT_REGISTERED = 3
+NO_MEMORY = re.compile("MemoryError|bad_alloc|not enough memory|Cannot allocate memory")
+LINKED = (".safetensors", ".json", ".txt", ".model")
+
+
+class ExportEnvironmentError(BuildError):
+    """An export environment that lost a part of itself."""
+
+
+class ExportEndedError(BuildError):
+    """An export that something outside ended, so that it says nothing about the model."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every attempt on one model shares; `scratch` is a folder of its own."""
+
+    python: Path
+    source: Path
+    model_type: str
+    phrases: list[str]
+    pixels: np.ndarray
+    scratch: Path
+
+    @property
+    def reference(self) -> Path:
+        """The untouched model's answers, written by the first attempt that gets that far."""
+        return self.scratch / "reference.npz"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt's line in export_attempts.json; verdict is accepted, failed, wrong or not tried."""
+
+    method: str
+    opset: int | None
+    verdict: str
+    reason: str
+    seconds: float | None = None
+    log: str | None = None
+    exported_nodes: int | None = None
+    nodes: int | None = None
+
+    def facts(self) -> dict:
+        """Return what is known about the attempt, for JSON."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def loading_folder(source: Path, recipe: Recipe, destination: Path) -> Path:
+    """Make the folder the exporters load: links to the source's weights and texts, the recipe's config values.
+
+    Nothing that could be a pickle or code is in it.
+    """
+    destination.mkdir(parents=True)
+    for file in sorted(source.iterdir()):
+        if file.suffix in LINKED and file.is_file():
+            (destination / file.name).symlink_to(file.resolve())
+    config = json.loads((source / "config.json").read_text(encoding="utf-8")) | recipe.overrides
+    (destination / "config.json").unlink()
+    (destination / "config.json").write_text(json.dumps(config))
+    return destination
+
+
+def run_attempt(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, log: Path) -> tuple:
+    """Export, fix and slim, compare with torch; return the Outcome and the ONNX, None unless accepted.
+
+    Raises ExportEndedError where the exporter was ended or ran out of memory: the machine's fault, not the model's.
+    """
+    onnx_path = job.scratch / f"{attempt.method}.onnx"
+    started = time.monotonic()
+    status = _run(job, folder, recipe, attempt, onnx_path, log)
+    said = {"seconds": round(time.monotonic() - started, 1), "log": str(log)}
+    if status < 0 or NO_MEMORY.search(last_line(log)):
+        raise ExportEndedError(
+            f"{log}: {attempt.method} ended with {status_name(status)} ({last_line(log)}), which says nothing about"
+            " the model; most often the memory was used up. Give the step more memory (mem_mb of export_onnx on a"
+            " cluster) and run the same command again"
+        )
+    if status == NOT_REGISTERED:
+        return Outcome(attempt.method, attempt.opset, "not tried", last_line(log), **said), None
+    if status != 0:
+        reason = f"exit status {status}: {last_line(log)}"
+        return Outcome(attempt.method, attempt.opset, "failed", reason, **said), None
+    try:
+        exported = onnx.load(onnx_path)
+        model = fix_spatial_dims(exported, *job.pixels.shape[2:])
+        errors = compare_with_reference(model, job.reference)
+    except GraphError as error:
+        return Outcome(attempt.method, attempt.opset, "wrong", str(error), **said), None
+    said |= {"exported_nodes": len(exported.graph.node), "nodes": len(model.graph.node)}
+    reason = f"equals torch at batch 1 and 3 within {max(errors.values()):.2g}"
+    return Outcome(attempt.method, attempt.opset, "accepted", reason, **said), model
+
+
+def check_environment(python: Path) -> None:
+    """Raise ExportEnvironmentError where the export environment has no Python."""
+    if not python.exists():
+        raise ExportEnvironmentError(
+            f"{python}: no such program, so the export environment is incomplete;"
+            f" delete {python.parents[1]} and try again"
+        )
+
+
+def _run(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, destination: Path, log: Path) -> int:
+    pixels = job.scratch / "pixels.npy"
+    if not pixels.exists():
+        np.save(pixels, job.pixels)
+    description = job.scratch / f"{attempt.method}.json"
+    description.write_text(
+        json.dumps(
+            {
+                "folder": str(folder),
+                "model_type": job.model_type,
+                "phrases": job.phrases,
+                "pixels": str(pixels),
+                "mask": recipe.mask,
+                "reference": str(job.reference),
+                "onnx": str(destination),
+            }
+            | asdict(attempt)
+        )
+    )
+    package_root = Path(__file__).parents[2]
+    with log.open("w") as stream:
+        return subprocess.run(
+            [str(job.python), "-m", "dsbench.onnx.inside_export.torch_export", str(description)],
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": str(package_root), "PYTHONNOUSERSITE": "1"},
+            check=False,
+        ).returncode
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log that is not blank."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip()[:400] if lines else "no output"
+
+
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
+
+
+class ExportError(BuildError):
+    """A model that no attempt exported right, with every attempt's reason."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """The accepted ONNX (H and W fixed, batch symbolic, slimmed) and what was tried for it."""
+
+    model: onnx.ModelProto
+    outcomes: list[Outcome]
+    phrases: list[str]
+    repairs: tuple[str, ...]
+
+    @property
+    def method(self) -> str:
+        """The method whose ONNX was accepted."""
+        return next(outcome.method for outcome in self.outcomes if outcome.verdict == "accepted")
+
+    def facts(self) -> dict:
+        """Return the content of export_attempts.json."""
+        return {
+            "method": self.method,
+            "attempts": [outcome.facts() for outcome in self.outcomes],
+            "repairs": list(self.repairs),
+            "prompt_phrases": self.phrases,
+        }
+
+
+def export_onnx(
+    python: Path,
+    source: Path,
+    model_type: str,
+    prompt: str | None,
+    repair: str | None,
+    pixels: np.ndarray,
+    reference: Path,
+    log: Path,
+) -> Export:
+    """Return the export of the Hugging Face folder `source`; torch's answers for `pixels` go to `reference`.
+
+    `pixels` are float32 [3, 3, H, W], normalised as the model expects; `log` gets an index, and each attempt a
+    log beside it; `repair` may ask for one exporter. Raises ExportError when no attempt gives what torch gives.
+    """
+    check_environment(python)
+    recipe = recipe_of(model_type)
+    attempts = attempts_of(recipe, model_type, repair)
+    phrases = prompt_phrases(model_type, prompt)
+    if phrases and not any((source / name).is_file() for name in TOKENIZERS):
+        raise ExportError(
+            f"{source}: {model_type} is asked with text, but it has no tokenizer; expected one of"
+            f" {', '.join(TOKENIZERS)} beside the weights"
+        )
+    outcomes = [Outcome(method, None, "not tried", reason) for method, reason in recipe.skipped.items()]
+    with scratch_beside(reference) as scratch:
+        job = Job(python, source, model_type, phrases, pixels, scratch.resolve())
+        folder = loading_folder(source, recipe, job.scratch / model_type)
+        for attempt in attempts:
+            attempt_log = log.with_name(f"{log.stem}_{attempt.method}.log")
+            report_progress(f"{model_type}: {attempt.method}, opset {attempt.opset}; output in {attempt_log}")
+            outcome, model = run_attempt(job, folder, recipe, attempt, attempt_log)
+            outcomes.append(outcome)
+            report_progress(f"{model_type}: {attempt.method} {outcome.verdict}, {outcome.reason}")
+            if model is not None:
+                os.replace(job.reference, reference)
+                return Export(model, outcomes, phrases, recipe.repairs)
+    tried = "; ".join(f"{o.method}: {o.verdict}, {o.reason}" for o in outcomes if o.log)
+    raise ExportError(f"{source}: no export of {model_type} is right ({tried}); the logs lie beside {log}")

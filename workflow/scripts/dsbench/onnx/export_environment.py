@@ -1,0 +1,67 @@
+"""The export environment build/.venv_optimum: torch and optimum, apart from the workflow's own packages."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+from dsbench.core.errors import BuildError
+from dsbench.core.files import sha256_of, write_whole
+
+PACKAGES = "packages.txt"
+# What a virtual environment consists of; Python finds its packages from the place of the program that it was called by.
+PARTS = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
+
+
+def make_export_environment(directory: Path, lock: Path, log: Path, shared: Path | None = None) -> None:
+    """Create `directory` afresh from the lock file; its packages.txt lists its packages as name==version lines.
+
+    With `shared`, the environment lies in that folder, once for each lock file and Python, and `directory` links to it.
+    """
+    if shared is None:
+        _install(directory, lock, log)
+        return
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    place = (
+        shared.expanduser().resolve() / f"{directory.name.lstrip('.')}-{sha256_of(lock)[:12]}-python{version}"
+    )
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not (place / PACKAGES).is_file():
+            _install(place, lock, log)
+    # One of its own, from before the folder was named.
+    if directory.is_dir() and not (directory / "pyvenv.cfg").is_symlink():
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        link = directory / part
+        if link.is_symlink():
+            link.unlink()
+        if (place / part).exists():
+            link.symlink_to(place / part)
+    write_whole(directory / PACKAGES, (place / PACKAGES).read_text())
+
+
+def _install(directory: Path, lock: Path, log: Path) -> None:
+    python = directory / "bin/python"
+    steps = (
+        [sys.executable, "-m", "venv", "--clear", str(directory)],
+        [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(lock)],
+    )
+    with log.open("w") as stream:
+        for step in steps:
+            status = subprocess.run(step, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
+            if status != 0:
+                raise BuildError(
+                    f"{directory}: `{' '.join(step[1:4])}` ended with exit status {status}; the cause is at the"
+                    f" end of {log} (no network, no space, or a Debian without python3-venv)"
+                )
+    listing = subprocess.run(
+        [str(python), "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    write_whole(directory / PACKAGES, "\n".join(sorted(listing.stdout.split())) + "\n")

@@ -1,0 +1,1 @@
+"""What runs inside the export environment, by its own Python."""

@@ -1,0 +1,1 @@
+"""From a frame to the network's tensor: the model's own way, and nvinfer's arithmetic."""

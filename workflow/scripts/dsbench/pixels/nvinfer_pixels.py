@@ -1,0 +1,133 @@
+"""Frames of a clip as the tensors nvinfer makes of them: the embedded runtime's own decoding and arithmetic."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from dsbench.core.errors import BuildError
+from dsbench.machine.video import (  # before dsembed, which it makes importable
+    SourceError,
+    decode_frames,
+    frame_view,
+)
+from dsbench.pixels.preprocessing import Preprocessing
+from dsbench.pixels.reference_preprocessing import Picture
+from dsembed.deepstream_app.app_settings import MuxSettings
+from dsembed.deepstream_app.postprocess import mux_struct, network_struct
+from dsembed.shared import native
+from dsembed.shared.declared_keys import RefusedError
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a frame lies in the network's input, all in pixels; the frame's are those of the stream muxer."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    frame_width: int
+    frame_height: int
+
+
+@dataclass(frozen=True)
+class DerivedKeys:
+    """What the host reads of an nvinfer configuration, straight from what was derived for the model."""
+
+    scale_factor: float
+    offsets: tuple[float, float, float]
+    bgr: bool
+    maintain_aspect_ratio: bool
+    symmetric_padding: bool
+    bilinear: bool = True
+
+
+def derived_keys(preprocessing: Preprocessing) -> DerivedKeys:
+    """Return the derived preprocessing as the host reads it."""
+    return DerivedKeys(
+        scale_factor=preprocessing.net_scale_factor,
+        offsets=preprocessing.offsets or (0.0, 0.0, 0.0),
+        bgr=preprocessing.model_color_format == "BGR",
+        maintain_aspect_ratio=preprocessing.maintain_aspect_ratio,
+        symmetric_padding=preprocessing.symmetric_padding,
+    )
+
+
+class NetworkInput:
+    """The network's input for frames of one size, `width` x `height` pixels."""
+
+    def __init__(self, preprocessing: Preprocessing, width: int, height: int):
+        self.dims = (3, preprocessing.height, preprocessing.width)
+        mux = MuxSettings(width, height, False)
+        try:
+            self.host = native.load_host()
+            self.network = network_struct(derived_keys(preprocessing), mux, self.dims)
+        except (native.HostError, RefusedError) as error:
+            raise BuildError(str(error)) from error
+        self.mux = mux_struct(mux)
+
+    def place(self) -> Placement:
+        """Return where a frame lies in the input."""
+        network = self.network
+        return Placement(
+            left=network.picture_left,
+            top=network.picture_top,
+            width=network.picture_width,
+            height=network.picture_height,
+            frame_width=self.mux.width,
+            frame_height=self.mux.height,
+        )
+
+    @property
+    def picture(self) -> Picture:
+        """Where a frame lies in the input, as the reference preprocessing says it."""
+        place = self.place()
+        return Picture(place.left, place.top, place.width, place.height)
+
+    def tensor(self, frame: av.VideoFrame) -> np.ndarray:
+        """Return the frame as float32 [1, 3, H, W]."""
+        tensor = np.empty((1, *self.dims), np.float32)
+        try:
+            self.host.dsembed_prepare(frame_view(frame), self.mux, self.network, tensor.ctypes.data)
+        except (native.HostError, SourceError) as error:
+            raise BuildError(str(error)) from error
+        return tensor
+
+
+def decoded(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Yield the frames of these numbers in order; raise BuildError where the clip ends before the last."""
+    last = max(numbers)
+    try:
+        for number, frame in enumerate(decode_frames(video, loop=False)):
+            if number in numbers:
+                yield number, frame
+            if number == last:
+                return
+    except SourceError as error:
+        raise BuildError(f"{error}; name another video") from error
+    raise BuildError(f"{video}: ended before frame {last}; the clip has changed since it was inspected.")
+
+
+def grey_frames(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield number and levels, uint8 [height, width], of these frames in order."""
+    for number, frame in decoded(video, numbers):
+        yield number, frame.to_ndarray(format="gray")
+
+
+def middle_frames(video: Path, total: int, count: int) -> list[tuple[int, av.VideoFrame]]:
+    """Return the middle frame of each of `count` parts of a video of `total` frames, with its number."""
+    return list(decoded(video, {(2 * part + 1) * total // (2 * count) for part in range(count)}))
+
+
+def rgb_of(frame: av.VideoFrame) -> np.ndarray:
+    """Return FFmpeg's uint8 RGB [h, w, 3] of a frame, by the colour matrix that the runtime takes for it."""
+    matrix = "ITU709" if frame_view(frame).bt709 else "ITU601"
+    return frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
+
+
+def spread(total: int, most: int) -> range:
+    """Return at most `most` of `total` frame numbers, evenly over all of them from 0 on."""
+    return range(0, total, -(-total // most))

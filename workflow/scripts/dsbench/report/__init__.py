@@ -1,0 +1,1 @@
+"""From benchmark_data.json to charts, Markdown, HTML, PDF, history and comparison."""

@@ -1,0 +1,215 @@
+"""benchmark_data.json: every number of the report, from logs that were accepted and from nothing else."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsbench.chain.measured_chain import peak_gpu_streams, real_time_streams, stream_run
+from dsbench.deepstream.log import StreamRun
+from dsbench.report.conditions import run_conditions, trtexec_conditions
+from dsbench.tools.tool_run import ended_utc
+from dsbench.trtexec.build_log import MIB_BYTES, read_build
+from dsbench.trtexec.log import Measurement, common_conditions, read_measurement
+from dsbench.trtexec.passport import passport_of
+from dsbench.trtexec.run import attempt_of
+
+SCHEMA_VERSION = 1
+# Two runs of the same streams differ by less than this on a machine that does nothing else.
+SAME_RUN_RATIO = 1.2
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The accepted logs and the decisions of one model, below `tree`; the chain is in the order of doubling."""
+
+    tree: Path
+    max_bs: dict
+    run1: dict
+    run2: dict
+
+    @property
+    def batches(self) -> list[int]:
+        """Return the measured batches; the last is MAX_BS."""
+        return self.max_bs["batches"]
+
+    @property
+    def chain_logs(self) -> list[Path]:
+        """Return trtexec's logs of the doubling."""
+        return [self.tree / f"benchmarks/b{batch}/trtexec_b{batch}.log" for batch in self.batches]
+
+    @property
+    def b1_log(self) -> Path:
+        """Return trtexec's log at batch 1."""
+        return self.tree / "benchmarks/b1/trtexec_b1.log"
+
+    @property
+    def run_logs(self) -> list[Path]:
+        """Return the logs of both runs, in the order they were measured."""
+        return [Path(entry["log"]) for entry in (*self.run1["tries"], *self.run2["tries"])]
+
+    def relative(self, file: Path) -> str:
+        """Return `file` as the report names it, from the model's folder."""
+        return file.relative_to(self.tree).as_posix()
+
+
+def measured_utc(measured: Measured) -> str:
+    """Return when the last measurement ended, in UTC, as the logs state it."""
+    return max(ended_utc(log) for log in (*measured.chain_logs, measured.b1_log, *measured.run_logs))
+
+
+def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
+    """Return the report's `trtexec`: batch 1, MAX_BS, and each step of the doubling."""
+    chain = [read_measurement(log) for log in measured.chain_logs]
+    b1 = read_measurement(measured.b1_log)
+    steps = [
+        {
+            "batch": batch,
+            "qps": m.queries_per_s,
+            "imgs_per_sec": m.images_per_s(batch),
+            "peak_gpu_streams": peak_gpu_streams(m.queries_per_s, batch, target_fps),
+        }
+        for batch, m in zip(measured.batches, chain, strict=True)
+    ]
+    return {
+        "duration_s": settings["duration_s"],
+        "warm_up_ms": settings["warm_up_ms"],
+        **common_conditions([*chain, b1]),
+        "bs1": _rate(measured, b1, 1, measured.b1_log),
+        "bsmax": _rate(measured, chain[-1], measured.batches[-1], measured.chain_logs[-1]),
+        "doubling": steps,
+    }
+
+
+def _rate(measured: Measured, m: Measurement, batch: int, log: Path) -> dict:
+    return {
+        "batch": batch,
+        "qps": m.queries_per_s,
+        "imgs_per_sec": m.images_per_s(batch),
+        "gpu_mean_ms": m.gpu_ms["mean"],
+        "gpu_median_ms": m.gpu_ms["median"],
+        "gpu_min_ms": m.gpu_ms["min"],
+        "gpu_max_ms": m.gpu_ms["max"],
+        "p90_ms": m.gpu_ms.get("p90"),
+        "p95_ms": m.gpu_ms.get("p95"),
+        "p99_ms": m.gpu_ms["p99"],
+        "queries": m.queries,
+        "warnings": m.warnings,
+        "conditions": trtexec_conditions(m, log),
+        "log": measured.relative(log),
+    }
+
+
+def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float) -> dict:
+    """Return the report's `deepstream`: both runs, and in words what is unusual about them."""
+    run1 = stream_run(measured.run1["tries"][-1])
+    tries = [stream_run(entry) for entry in measured.run2["tries"]]
+    run2 = tries[-1]
+    run1_log, *_, run2_log = measured.run_logs
+    rt_streams = real_time_streams(run1.total_fps, measured.batches[-1], target_fps)
+    return {
+        "interval_s": settings["interval_s"],
+        "run1": _run(measured, run1, target_fps, run1_log),
+        "run2": _run(measured, run2, target_fps, run2_log),
+        "rt_streams": rt_streams,
+        # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
+        "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
+        "notes": list(_notes(peak, rt_streams, measured.max_bs, tries, target_fps))
+        + _disturbances(run1, run2),
+    }
+
+
+def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> dict:
+    return {
+        "streams": run.streams,
+        "total_fps": run.total_fps,
+        "fps_per_stream": run.fps_per_stream,
+        "total_fps_min": min(run.window_fps),
+        "total_fps_max": max(run.window_fps),
+        "min_stream_fps": run.slowest_fps,
+        "max_stream_fps": max(run.stream_fps),
+        "cov_pct": run.variation_pct,
+        "warnings": run.warnings,
+        "windows": len(run.window_fps),
+        "real_time": run.slowest_fps >= target_fps,
+        "conditions": run_conditions(log),
+        "log": measured.relative(log),
+    }
+
+
+def _notes(peak: int, rt_streams: int, decision: dict, tries: list[StreamRun], target_fps: float):
+    if peak == 0:
+        yield f"PEAK_GPU_STREAMS is 0: inference alone is slower than {target_fps:g} images/s; run 1 had 1 stream."
+    if peak > decision["max_bs"]:
+        yield (
+            f"PEAK_GPU_STREAMS {peak} is above MAX_BS {decision['max_bs']}, where the doubling stopped:"
+            f" {decision['stopped_by']}."
+        )
+    if rt_streams == 0:
+        yield f"RT_STREAMS is 0: run 1 gave less than {target_fps:g} frames/s in all; run 2 had 1 stream."
+    if len(tries) == 2:
+        yield (
+            f"Run 2 at {tries[0].streams} streams gave its slowest stream {tries[0].slowest_fps:.1f} frames/s, under"
+            f" {target_fps:g}, and was repeated at {tries[1].streams}."
+        )
+
+
+def _disturbances(run1: StreamRun, run2: StreamRun) -> list[str]:
+    """Return a sentence where two runs of the same streams contradict each other."""
+    ratio = run2.total_fps / run1.total_fps
+    if run1.streams != run2.streams or 1 / SAME_RUN_RATIO <= ratio <= SAME_RUN_RATIO:
+        return []
+    return [
+        f"Both runs had {run1.streams} streams, but run 2's total was {ratio:.2f} times run 1's: something else used"
+        " this machine; measure again."
+    ]
+
+
+def efficiency(trt: dict, ds: dict) -> dict:
+    """Return each run's total frames/s in percent of trtexec's images/s at MAX_BS."""
+    reference = trt["bsmax"]["imgs_per_sec"]
+    return {
+        "reference_batch": trt["bsmax"]["batch"],
+        "reference_imgs_per_sec": reference,
+        "run1_pct": 100 * ds["run1"]["total_fps"] / reference,
+        "run2_pct": 100 * ds["run2"]["total_fps"] / reference,
+    }
+
+
+def engines(measured: Measured, model: str) -> list[dict]:
+    """Return the report's `engines`, the last that of MAX_BS."""
+    return [_engine(measured, model, batch) for batch in measured.batches]
+
+
+def _engine(measured: Measured, model: str, batch: int) -> dict:
+    file = measured.tree / f"benchmarks/engines/{model}_dynamic_b{batch}.engine"
+    log = measured.tree / f"benchmarks/engines/build_b{batch}.log"
+    build, passport = read_build(log), json.loads(passport_of(file).read_text())
+    return {
+        "batch": batch,
+        "file": measured.relative(file),
+        # TensorRT 8 does not print it.
+        "size_mib": passport["engine"]["bytes"] / MIB_BYTES,
+        "build_s": build.build_s,
+        "precision": build.precision,
+        "layers": _layers_by_precision(passport["layers"]),
+        "half_precision": _conversion(Path(passport["onnx"]["file"])),
+        "compute": build.plan,
+        "workspace_mib": build.workspace_mib,
+        "profile": dict(zip(("min", "opt", "max"), build.profile, strict=True)),
+        "attempt": attempt_of(log),
+        "log": measured.relative(log),
+    }
+
+
+def _layers_by_precision(layers: dict[str, str] | None) -> dict[str, int] | None:
+    """Return how many layers have each precision, most first."""
+    return None if layers is None else dict(Counter(layers.values()).most_common())
+
+
+def _conversion(onnx: Path) -> dict | None:
+    """Return what was measured of an ONNX that was converted to half precision, None for another one."""
+    accuracy = onnx.with_suffix(".json")
+    if not onnx.stem.endswith("_fp16") or not accuracy.is_file():
+        return None
+    return {"onnx": onnx.name} | json.loads(accuracy.read_text())

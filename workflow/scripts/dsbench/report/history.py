@@ -1,0 +1,288 @@
+"""A model's history: what each report measured with which toolchain, and what changed since the last one."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from dsbench.core.errors import BuildError
+from dsbench.core.files import write_whole
+from dsbench.machine.node_facts import fact_change
+
+COVERAGE_FACTOR = 2
+# Of a normal distribution: what lies between the median and the percentile, in standard deviations.
+FACTORS = {"p95_ms": 1.645, "p99_ms": 2.326}
+
+
+def latency_spread_ms(rate: dict) -> float | None:
+    """Return the standard uncertainty of a latency in ms, from its highest known percentile up to 95; else 99.
+
+    It is that of a single batch, not of the mean over thousands: those of one run share its clock and temperature,
+    which the next run has otherwise.
+    """
+    percentile = next((name for name in FACTORS if rate[name] is not None), None)
+    if percentile is None or rate["gpu_median_ms"] is None:
+        return None
+    return max(rate[percentile] - rate["gpu_median_ms"], 0.0) / FACTORS[percentile]
+
+
+def rate_spread(rate: dict) -> float | None:
+    """Return the standard uncertainty of trtexec's images/s: in percent it is that of the latency."""
+    spread_ms = latency_spread_ms(rate)
+    return None if spread_ms is None else rate["imgs_per_sec"] * spread_ms / rate["gpu_mean_ms"]
+
+
+def run_spread(run: dict) -> float | None:
+    """Return the standard uncertainty of a DeepStream run's total frames/s: the deviation of its windows."""
+    return None if run["cov_pct"] is None else run["total_fps"] * run["cov_pct"] / 100
+
+
+def share_spread(share: float | None, boxes: int) -> float | None:
+    """Return the binomial standard deviation of a share, 0 to 1, counted over `boxes`."""
+    return None if share is None or not boxes else math.sqrt(share * (1 - share) / boxes)
+
+
+def is_noise(before: float, now: float, spreads: tuple[float, float]) -> bool:
+    """Return whether a difference is within the combined uncertainty of both figures."""
+    return abs(now - before) <= COVERAGE_FACTOR * math.hypot(*spreads)
+
+
+# Of an entry's shape: entries of another one stay in the file and are not compared.
+SCHEMA = 1
+KEY_DIGITS = 12
+# Said in words or repeated elsewhere; what disturbed a run is kept.
+LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file")
+
+
+def history_entry(data: dict, facts: Mapping) -> dict:
+    """Return what is kept of benchmark_data.json: `toolchain` (key), `facts`, `measured_utc`, `same`, `figures`.
+
+    `same` is what two entries must share for their difference to be the toolchain's.
+    """
+    text = json.dumps(dict(facts), sort_keys=True)
+    trt, runs, checks = data["trtexec"], data["deepstream"], data["validation"]
+    return {
+        "schema": SCHEMA,
+        "toolchain": hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS],
+        "facts": dict(facts),
+        "measured_utc": data["measured_utc"],
+        "same": {
+            "ONNX": data["model"]["onnx_sha256"],
+            "video": data["video"]["sha256"],
+            "precision": data["engines"][-1]["precision"],
+            "threshold": data["preprocessing"]["pre_cluster_threshold"],
+            "target FPS": data["target_fps"],
+            "length of the measurements": [trt["duration_s"], trt["warm_up_ms"], runs["interval_s"]],
+        },
+        "figures": {
+            "max_bs": data["max_bs"],
+            "peak_gpu_streams": data["peak_gpu_streams"],
+            "rt_streams": runs["rt_streams"],
+            **{name: _kept(trt[name]) for name in ("bs1", "bsmax")},
+            **{name: _kept(runs[name]) for name in ("run1", "run2")},
+            **{name: _kept(checks[name]) for name in ("agreement", "ground_truth")},
+        },
+    }
+
+
+def _kept(part: dict | None) -> dict | None:
+    if part is None:
+        return None
+    kept = {key: value for key, value in part.items() if key not in LEFT_OUT}
+    return kept | ({"disturbances": part["conditions"]["disturbances"]} if "conditions" in part else {})
+
+
+def read_history(file: Path) -> list[dict]:
+    """Return the entries of `file`, the oldest first; [] where there is none."""
+    entries = []
+    for number, line in enumerate(file.read_text().splitlines() if file.is_file() else [], 1):
+        try:
+            entry = json.loads(line)
+        except ValueError as error:
+            raise BuildError(f"{file}: line {number} is not JSON ({error}); remove that line") from error
+        if not isinstance(entry, dict) or not {"schema", "toolchain", "measured_utc"} <= entry.keys():
+            raise BuildError(f"{file}: line {number} is no entry of a history; remove that line")
+        entries.append(entry)
+    return entries
+
+
+def append_entry(file: Path, entry: dict) -> list[dict]:
+    """Add `entry` to `file` unless that measurement is in it, and return all entries; no line is half written."""
+    entries = read_history(file)
+    identity = (entry["toolchain"], entry["measured_utc"])
+    if identity not in [(each["toolchain"], each["measured_utc"]) for each in entries]:
+        entries.append(entry)
+    write_whole(file, "".join(json.dumps(each, allow_nan=False) + "\n" for each in entries))
+    return entries
+
+
+def last_other(entries: list[dict], entry: dict) -> dict | None:
+    """Return the newest entry of another toolchain than that of `entry`, None where there is none."""
+    comparable = [each for each in entries if each["schema"] == SCHEMA]
+    others = [each for each in comparable if each["toolchain"] != entry["toolchain"]]
+    return others[-1] if others else None
+
+
+NO_DIFFERENCE = "no difference"
+NOISE = "inside the noise"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A row of the table: which figure, how it is read, with which spread, and what it may not differ in.
+
+    `part` is the part of an entry's figures it is of; `judged` is the value that noise is judged by, where the shown
+    one is rounded down from it.
+    """
+
+    title: str
+    part: str
+    decimals: int
+    value: Callable
+    spread: Callable
+    higher_is_better: bool = True
+    judged: Callable | None = None
+    size: str | None = None
+    is_of_size: bool = False
+
+
+def _share(name: str, missed: str) -> dict:
+    return {
+        "value": lambda part, _: part[name],
+        "spread": lambda part, _: share_spread(part[name], part["true_positives"] + part[missed]),
+        "decimals": 3,
+    }
+
+
+def _rate(part: str, title: str, size: str | None) -> list[Figure]:
+    return [
+        Figure(
+            f"trtexec, latency in ms at {title}",
+            part,
+            3,
+            lambda rate, _: rate["gpu_mean_ms"],
+            lambda rate, _: latency_spread_ms(rate),
+            higher_is_better=False,
+            size=size,
+            is_of_size=True,
+        ),
+        Figure(
+            f"trtexec, images/s at {title}",
+            part,
+            1,
+            lambda rate, _: rate["imgs_per_sec"],
+            lambda rate, _: rate_spread(rate),
+            size=size,
+        ),
+    ]
+
+
+def _run(part: str, title: str) -> Figure:
+    return Figure(
+        f"DeepStream, total FPS of {title}",
+        part,
+        1,
+        lambda run, _: run["total_fps"],
+        lambda run, _: run_spread(run),
+        size="streams",
+    )
+
+
+def _streams(title: str, part: str, name: str, rate: str, spread: Callable) -> Figure:
+    def of_target(value: float | None, entry: dict) -> float | None:
+        return None if value is None else value / entry["same"]["target FPS"]
+
+    return Figure(
+        title,
+        part,
+        0,
+        lambda _, entry: entry["figures"][name],
+        lambda measured, entry: of_target(spread(measured), entry),
+        judged=lambda measured, entry: of_target(measured[rate], entry),
+    )
+
+
+FIGURES = (
+    *_rate("bs1", "batch 1", None),
+    *_rate("bsmax", "MAX_BS", "batch"),
+    _streams("PEAK_GPU_STREAMS", "bsmax", "peak_gpu_streams", "imgs_per_sec", rate_spread),
+    _run("run1", "run 1"),
+    _run("run2", "run 2"),
+    _streams("RT_STREAMS", "run1", "rt_streams", "total_fps", run_spread),
+    Figure("Agreement with the reference, precision", "agreement", **_share("precision", "false_positives")),
+    Figure("Agreement with the reference, recall", "agreement", **_share("recall", "false_negatives")),
+    Figure("Ground truth, precision", "ground_truth", **_share("precision", "false_positives")),
+    Figure("Ground truth, recall", "ground_truth", **_share("recall", "false_negatives")),
+)
+
+
+def toolchain_difference(before: dict | None, now: dict) -> dict | None:
+    """Return what the report's table shows, from two entries of the history; None without an earlier one."""
+    if before is None:
+        return None
+    names = dict.fromkeys(chain(before["facts"], now["facts"]))
+    facts = [
+        dict(zip(("name", "before", "now"), (name, *fact_change(old, new)), strict=True))
+        for name in names
+        if (old := before["facts"].get(name)) != (new := now["facts"].get(name))
+    ]
+    return {
+        "measured_utc": before["measured_utc"],
+        "facts": facts,
+        "also_changed": [key for key, value in now["same"].items() if before["same"].get(key) != value],
+        "rows": [row for figure in FIGURES if (row := _row(figure, before, now)) is not None],
+    }
+
+
+def _row(figure: Figure, before: dict, now: dict) -> dict | None:
+    parts = [entry["figures"][figure.part] for entry in (before, now)]
+    if None in parts:
+        return None
+    old, new = parts
+    sizes = "" if figure.size is None else f" ({_sizes(figure, old, new)})"
+    values = [figure.value(part, entry) for part, entry in ((old, before), (new, now))]
+    spreads = [figure.spread(part, entry) for part, entry in ((old, before), (new, now))]
+    judged = figure.judged or figure.value
+    bases = [judged(part, entry) for part, entry in ((old, before), (new, now))]
+    return {
+        "title": f"{figure.title}{sizes}",
+        "decimals": figure.decimals,
+        "before": values[0],
+        "before_spread": spreads[0],
+        "now": values[1],
+        "now_spread": spreads[1],
+        "change_pct": 100 * (values[1] / values[0] - 1) if values[0] and values[1] is not None else None,
+        "verdict": _verdict(figure, (old, new), values, bases, spreads),
+    }
+
+
+def _sizes(figure: Figure, old: dict, new: dict) -> str:
+    sizes = dict.fromkeys(str(part[figure.size]) for part in (old, new))
+    return f"{figure.size} {', now '.join(sizes)}"
+
+
+def _verdict(figure: Figure, parts: tuple[dict, dict], values: list, bases: list, spreads: list) -> str:
+    """Return better, worse, or why that cannot be said."""
+    if unjudged := _unjudged(figure, parts, values):
+        return f"not judged: {unjudged}"
+    if values[0] == values[1]:
+        return NO_DIFFERENCE
+    if None in spreads:
+        return "not judged: no spread was measured"
+    if is_noise(*bases, tuple(spreads)):
+        return NOISE
+    return "better" if (values[1] > values[0]) == figure.higher_is_better else "worse"
+
+
+def _unjudged(figure: Figure, parts: tuple[dict, dict], values: list) -> str | None:
+    if None in values:
+        return "not measured in both"
+    if figure.is_of_size and figure.size and parts[0][figure.size] != parts[1][figure.size]:
+        return f"another {figure.size}"
+    disturbed = [
+        when for part, when in zip(parts, ("before", "now"), strict=True) if part.get("disturbances")
+    ]
+    return f"disturbed {' and '.join(disturbed)}" if disturbed else None

@@ -1,0 +1,1 @@
+"""List, fetch and judge a source: a hub, NGC, a folder."""

@@ -1,0 +1,175 @@
+"""Unpack zip and tar archives without leaving their folder, and only what a model is made of."""
+
+import gzip
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from dsbench.core.files import CHUNK_BYTES
+from dsbench.intake.file_choice import IntakeError, is_safe_name, refusal_of
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+MOST_MEMBERS = 10_000
+LARGEST_TOTAL_BYTES = 20 << 30
+# Weights hardly shrink; what grows more than this many times is made to fill a disk.
+LARGEST_GROWTH = 200
+LARGEST_READ_BYTES = 16 << 20
+SMALL_ENOUGH_BYTES = 64 << 20
+
+
+class ArchiveError(IntakeError):
+    """An archive that would leave its folder, fill the disk, or cannot be read."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One entry of an archive: `special` says what it is if neither file nor folder."""
+
+    name: str
+    bytes: int
+    is_folder: bool
+    special: str | None
+    handle: object
+
+
+def is_archive(name: str) -> bool:
+    """Return whether a file of this name is unpacked."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def unpack(archive: Path, folder: Path) -> list[str]:
+    """Unpack `archive` into the new `folder`; return the names of the files, those never taken left out.
+
+    All members are judged before the first is written. Raises ArchiveError and leaves no `folder`.
+    """
+    try:
+        folder.mkdir(parents=True)
+        with _opened(archive) as opened:
+            members = list(_members(opened, archive))
+            _check(members, archive)
+            return [m.name for m in members if _extract(opened, m, folder, archive)]
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        OSError,
+    ) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ArchiveError(f"{archive.name}: cannot be unpacked ({error}); fetch it again.") from None
+    except RuntimeError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ArchiveError(f"{archive.name}: cannot be unpacked ({error}); unpack it by hand.") from None
+    except ArchiveError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+class _BoundedReads:
+    """A stream that refuses reads no member's data needs: tarfile reads a header of any stated size whole."""
+
+    def __init__(self, stream: BinaryIO, archive: Path) -> None:
+        self.stream, self.archive = stream, archive
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= LARGEST_READ_BYTES:
+            raise ArchiveError(f"{self.archive.name}: states a header of {size} bytes; fetch it again.")
+        return self.stream.read(size)
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
+    name = archive.name.lower()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(archive) as opened:
+            yield opened
+        return
+    with archive.open("rb") if name.endswith(".tar") else gzip.open(archive) as stream:
+        bounded = _BoundedReads(stream, archive)
+        with tarfile.open(fileobj=bounded, mode="r:") as opened:
+            yield opened
+
+
+def _members(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterator[Member]:
+    """Yield the members; stop at too many, or at more bytes than LARGEST_GROWTH allows, before reading on."""
+    allowed = min(LARGEST_TOTAL_BYTES, max(SMALL_ENOUGH_BYTES, LARGEST_GROWTH * archive.stat().st_size))
+    total = 0
+    for count, entry in enumerate(opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened):
+        if count >= MOST_MEMBERS:
+            raise ArchiveError(f"{archive.name}: more than {MOST_MEMBERS} members; this is no model.")
+        member = _zip_member(entry) if isinstance(entry, zipfile.ZipInfo) else _tar_member(entry)
+        total += member.bytes
+        if total > allowed:
+            raise ArchiveError(f"{archive.name}: {total} bytes when unpacked, expected at most {allowed}.")
+        yield member
+
+
+def _zip_member(entry: zipfile.ZipInfo) -> Member:
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    special = None
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        special = "a symbolic link" if kind == stat.S_IFLNK else "a device or pipe"
+    elif entry.flag_bits & 1:
+        special = "encrypted"
+    # zipfile cuts a name at NUL and turns backslashes; orig_filename is what the archive says.
+    name = entry.orig_filename
+    return Member(name.rstrip("/"), entry.file_size, name.endswith("/"), special, entry)
+
+
+def _tar_member(entry: tarfile.TarInfo) -> Member:
+    special = None
+    if entry.issym() or entry.islnk():
+        special = "a symbolic link" if entry.issym() else "a hard link"
+    elif not (entry.isreg() or entry.isdir()):
+        special = "a device or pipe"
+    elif entry.issparse():
+        special = "a sparse file"
+    name = entry.name.removeprefix("./")
+    return Member(name.rstrip("/"), entry.size, entry.isdir(), special, entry)
+
+
+def _check(members: list[Member], archive: Path) -> None:
+    names = set()
+    for member in members:
+        shown = f"{archive.name}: member {member.name[:120]!r}"
+        if member.special:
+            raise ArchiveError(f"{shown} is {member.special}; only files and folders are unpacked.")
+        if member.is_folder and member.name in ("", "."):
+            continue
+        if not all(part and part not in (".", "..") for part in member.name.split("/")):
+            raise ArchiveError(f"{shown} would leave the folder it is unpacked into.")
+        if not is_safe_name(member.name.replace("/.", "/").removeprefix(".")):
+            raise ArchiveError(f"{shown} has a name with characters or a length that are refused.")
+        if member.name.casefold() in names:
+            raise ArchiveError(f"{shown} is there twice.")
+        names.add(member.name.casefold())
+
+
+def _extract(opened, member: Member, folder: Path, archive: Path) -> bool:
+    if member.is_folder or refusal_of(member.name) or "/." in f"/{member.name}":
+        return False
+    target = folder / member.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    is_zip = isinstance(opened, zipfile.ZipFile)
+    with opened.open(member.handle) if is_zip else opened.extractfile(member.handle) as stream:
+        written = 0
+        with target.open("xb") as out:
+            while chunk := stream.read(CHUNK_BYTES):
+                written += len(chunk)
+                if written > member.bytes:
+                    break
+                out.write(chunk)
+    if written != member.bytes:
+        raise ArchiveError(
+            f"{archive.name}: {member.name} is not the {member.bytes} bytes the archive states."
+        )
+    return True

@@ -1,0 +1,262 @@
+"""The Hugging Face hub: a revision resolved to its commit, the listing, the files, the client's cache, its refusals."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import huggingface_hub
+from huggingface_hub import constants, errors
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+from dsbench.core.errors import BuildError
+from dsbench.core.secret_words import token
+from dsbench.sources.download import fetch_file
+from dsbench.sources.network_faults import (
+    FORBIDDEN,
+    TOO_MANY,
+    answered_between,
+    check_network_settings,
+    page_sentence,
+    unreachable,
+    wait_words,
+)
+from dsbench.sources.source import RemoteFile, Source
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _storage(cache: Path, repository: str) -> Path:
+    return cache / f"models--{repository.replace('/', '--')}"
+
+
+def cached_commit(cache: Path, repository: str, revision: str | None) -> str | None:
+    """Return the commit that `revision` (default main) stood for when it was last cached, or None."""
+    storage = _storage(cache, repository)
+    if revision and COMMIT.fullmatch(revision):
+        return revision if (storage / "snapshots" / revision).is_dir() else None
+    reference = storage / "refs" / (revision or "main")
+    commit = reference.read_text().strip() if reference.is_file() else ""
+    return commit if COMMIT.fullmatch(commit) and (storage / "snapshots" / commit).is_dir() else None
+
+
+def cached_files(cache: Path, repository: str, commit: str) -> list[RemoteFile]:
+    """Return the files of a cached commit; the cache names each blob by the hub's hash."""
+    snapshot = _storage(cache, repository) / "snapshots" / commit
+    found = []
+    for path in sorted(snapshot.rglob("*")):
+        blob = path.resolve()
+        if blob.is_file():
+            found.append(
+                RemoteFile(
+                    name=path.relative_to(snapshot).as_posix(),
+                    bytes=blob.stat().st_size,
+                    sha256=blob.name if SHA256.fullmatch(blob.name) else None,
+                    git_sha1=blob.name if COMMIT.fullmatch(blob.name) else None,
+                )
+            )
+    return found
+
+
+def copy_from_cache(cache: Path, repository: str, commit: str, wanted: RemoteFile, destination: Path) -> bool:
+    """Copy a cached file that fits `wanted` to `destination`; return whether there was one."""
+    cached = _storage(cache, repository) / "snapshots" / commit / wanted.name
+    if destination.exists() or not cached.is_file() or wanted.difference(cached) is not None:
+        return False
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    partial = destination.with_name(f".{destination.name}.{os.getpid()}.copy")
+    try:
+        shutil.copyfile(cached, partial)
+        os.replace(partial, destination)
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+UNAUTHORISED, NOT_FOUND, LEGAL_REASONS = 401, 404, 451
+# The hub puts one of them into every answer, whatever its body is.
+OWN_HEADERS = ("X-Error-Code", "X-Error-Message", "X-Request-Id", "X-Repo-Commit")
+ENDPOINT = "HF_ENDPOINT"
+
+
+class HubError(BuildError):
+    """A repository of the Hugging Face hub that cannot be listed or read, with the cause and what to do."""
+
+
+class GatedError(HubError):
+    """A repository whose terms must be accepted first."""
+
+
+class MissingError(HubError):
+    """A repository or revision that does not exist."""
+
+
+class PrivateError(HubError):
+    """A repository that this account, or nobody without a token, may see."""
+
+
+class RateLimitedError(HubError):
+    """A hub that asks to wait."""
+
+
+class UnreachableError(HubError):
+    """A hub that does not answer, or not sensibly."""
+
+
+@contextmanager
+def explained_hub_errors(repository: str, revision: str | None, endpoint: str) -> Iterator[None]:
+    """Turn what huggingface_hub and httpx raise into a HubError, without a token in its text."""
+    try:
+        yield
+    except errors.OfflineModeIsEnabled:
+        raise UnreachableError(
+            f"{repository}: HF_HUB_OFFLINE is set and the files are not in build/downloads; unset it for one run."
+        ) from None
+    except errors.RevisionNotFoundError:
+        raise MissingError(
+            f"{repository}: has no revision {revision!r}; see https://huggingface.co/{repository}/commits."
+        ) from None
+    except httpx.HTTPStatusError as error:
+        raise _explained(error.response, repository) from None
+    except errors.HfHubHTTPError as error:
+        raise _explained(error.response, repository) from None
+    except httpx.RequestError as error:
+        raise UnreachableError(f"{repository}: {unreachable(error, endpoint, ENDPOINT)}") from None
+    except httpx.InvalidURL:
+        raise UnreachableError(
+            f"{repository}: {endpoint} is no address, or leads to none; correct {ENDPOINT}."
+        ) from None
+
+
+def _explained(response: httpx.Response, repository: str) -> HubError:
+    page = f"https://huggingface.co/{repository}"
+    has_token = token("HF_TOKEN") is not None
+    if response.headers.get("X-Error-Code") == "GatedRepo":
+        whose = (
+            ", with the account that HF_TOKEN belongs to"
+            if has_token
+            else " and set HF_TOKEN in the environment"
+        )
+        return GatedError(f"{repository}: gated; accept its terms at {page}{whose}.")
+    if between := answered_between(response, ENDPOINT, OWN_HEADERS):
+        return UnreachableError(f"{repository}: {between}")
+    known = {
+        UNAUTHORISED: (
+            PrivateError,
+            "the hub refuses HF_TOKEN, as it does one that is expired; make a valid one at"
+            " https://huggingface.co/settings/tokens, or unset HF_TOKEN where the model is public."
+            if has_token
+            else "private, or it does not exist (the hub does not tell without a token); check the name, then set"
+            " HF_TOKEN in the environment.",
+        ),
+        FORBIDDEN: (
+            PrivateError,
+            f"private, and {'the account of HF_TOKEN has' if has_token else 'without HF_TOKEN there is'} no access;"
+            " ask its owner.",
+        ),
+        NOT_FOUND: (MissingError, f"not on the hub (404); check the name at {page}."),
+        LEGAL_REASONS: (
+            MissingError,
+            "withheld for legal reasons (451), perhaps in this country only; choose another model.",
+        ),
+        TOO_MANY: (
+            RateLimitedError,
+            f"the hub's rate limit is reached (429); run the same command {wait_words(response)}"
+            f"{'' if has_token else '; with HF_TOKEN set the limit is higher'}.",
+        ),
+    }
+    later = f"the hub answers with status {response.status_code}; run the same command again later."
+    kind, cause = known.get(response.status_code, (UnreachableError, later))
+    return kind(f"{repository}: {cause}")
+
+
+ANSWER_TIMEOUT_S = 30.0
+MOST_FILES = 20_000
+
+
+def list_repository(source: Source) -> dict:
+    """Return `revision` (a commit hash), `license` and `files` (RemoteFile), as the hub states them now.
+
+    With HF_HUB_OFFLINE the hub client's own cache answers. Raises a HubError with the cause.
+    """
+    if constants.is_offline_mode():
+        return _cached_listing(source)
+    check_network_settings()
+    api = huggingface_hub.HfApi(token=token("HF_TOKEN") or False)
+    try:
+        with explained_hub_errors(source.name, source.revision, constants.ENDPOINT):
+            return _listing(api, source)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, json.JSONDecodeError) and error.doc.lstrip().startswith("<"):
+            raise UnreachableError(f"{source.name}: {page_sentence(constants.ENDPOINT, ENDPOINT)}") from None
+        raise UnreachableError(
+            f"{source.name}: {constants.ENDPOINT} answered something that is no model listing"
+            f" ({type(error).__name__}); check HF_ENDPOINT."
+        ) from None
+
+
+def _listing(api: huggingface_hub.HfApi, source: Source) -> dict:
+    info = api.model_info(source.name, revision=source.revision, timeout=ANSWER_TIMEOUT_S)
+    if not COMMIT.fullmatch(info.sha or ""):
+        raise UnreachableError(f"{source.name}: the hub states no commit hash; check HF_ENDPOINT.")
+    files = []
+    for entry in api.list_repo_tree(source.name, recursive=True, revision=info.sha):
+        if isinstance(entry, RepoFile):
+            files.append(_remote_file(entry))
+        if len(files) > MOST_FILES:
+            raise HubError(f"{source.name}: more than {MOST_FILES} files; this is no model repository.")
+    card = info.card_data.to_dict() if info.card_data else {}
+    return {"revision": info.sha, "license": _license(card), "files": files}
+
+
+def _remote_file(entry) -> RemoteFile:
+    lfs = entry.lfs
+    return RemoteFile(
+        name=entry.path,
+        bytes=int(lfs.size if lfs else entry.size),
+        sha256=str(lfs.sha256) if lfs else None,
+        git_sha1=None if lfs else str(entry.blob_id),
+    )
+
+
+def _license(card: dict) -> str | None:
+    found = card.get("license")
+    if isinstance(found, list):
+        found = ", ".join(str(name) for name in found)
+    name = card.get("license_name")
+    return str(name if found == "other" and name else found)[:200] if found else None
+
+
+def _cached_listing(source: Source) -> dict:
+    commit = cached_commit(Path(constants.HF_HUB_CACHE), source.name, source.revision)
+    if commit is None:
+        raise UnreachableError(
+            f"{source.name}: HF_HUB_OFFLINE is set and {source.revision or 'main'} is not in the hub's cache"
+            f" {constants.HF_HUB_CACHE}; unset HF_HUB_OFFLINE for one run."
+        )
+    files = cached_files(Path(constants.HF_HUB_CACHE), source.name, commit)
+    return {"revision": commit, "license": None, "files": files}
+
+
+def fetch_repository_file(
+    repository: str, commit: str, wanted: RemoteFile, destination: Path, partial_folder: Path
+) -> None:
+    """Leave one verified file at `destination`: from the hub client's cache if it is there, else downloaded."""
+    if copy_from_cache(Path(constants.HF_HUB_CACHE), repository, commit, wanted, destination):
+        return
+    if constants.is_offline_mode() and not destination.is_file():
+        raise UnreachableError(
+            f"{repository}: HF_HUB_OFFLINE is set and {wanted.name} at {commit[:12]} is neither in"
+            " build/downloads nor in the hub's cache; unset HF_HUB_OFFLINE for one run."
+        )
+    check_network_settings()
+    headers = build_hf_headers(token=token("HF_TOKEN") or False)
+    url = huggingface_hub.hf_hub_url(repository, wanted.name, revision=commit)
+    with explained_hub_errors(repository, commit, constants.ENDPOINT):
+        fetch_file(get_session(), url, headers, wanted, destination, partial_folder, hf_raise_for_status)

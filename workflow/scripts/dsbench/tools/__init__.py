@@ -1,0 +1,1 @@
+"""Run, watch, lock and explain a program, and sample what the machine did meanwhile."""

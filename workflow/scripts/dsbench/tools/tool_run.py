@@ -1,0 +1,264 @@
+"""Run a tool: it ends with its caller and at its time limit, its output goes to a log as it comes."""
+
+import ctypes
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread, Timer
+
+import psutil
+
+from dsbench.core.errors import BuildError
+from dsbench.core.process_identity import ProcessIdentity, session_of
+from dsbench.tools.run_samples import HEAD, Sampler
+
+VARIABLE = "DSBENCH_CALLER"
+INTERVAL_S = 0.2
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def announce_caller() -> None:
+    """Name this process as the one whose jobs end with it."""
+    os.environ[VARIABLE] = ProcessIdentity.own().text()
+
+
+def end_with_caller() -> None:
+    """From now on end this process, and all that it started, as soon as its Snakemake process is gone."""
+    caller = ProcessIdentity.parse(os.environ.get(VARIABLE, ""))
+    if caller is None or caller.is_alive() is None:
+        return
+    if not caller.is_alive():
+        _end()
+    Thread(target=_watch, args=(caller,), daemon=True).start()
+
+
+def die_with_parent() -> None:
+    """Between fork and exec: the kernel ends this process when the one that forked it ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes that `pid` started, that those started, and the members of their sessions."""
+    relatives = {
+        each.pid: {each.info["ppid"], session_of(each.pid)} for each in psutil.process_iter(["ppid"])
+    }
+    family: set[int] = set()
+    while grown := {child for child, of in relatives.items() if of & (family | {pid})} - family - {pid}:
+        family |= grown
+    return family
+
+
+def _watch(caller: ProcessIdentity) -> None:
+    while caller.is_alive():
+        time.sleep(INTERVAL_S)
+    _end()
+
+
+def _end() -> None:
+    print("ended, since the snakemake call that started this job is gone", file=sys.stderr, flush=True)
+    for pid in descendants(os.getpid()):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Watchdog:
+    """Kills a tool and its process group once the time it is allowed is over; `verdict` then says so."""
+
+    def __init__(self, process: subprocess.Popen):
+        self.verdict: str | None = None
+        self._process = process
+        self._timer: Timer | None = None
+
+    def allow(self, seconds: float, verdict: str) -> None:
+        """From now on allow `seconds`, in place of what was allowed before."""
+        self.cancel()
+        self._timer = Timer(seconds, self._expire, (verdict,))
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Allow the tool all the time it needs."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _expire(self, verdict: str) -> None:
+        self.verdict = verdict
+        end_group(self._process)
+
+
+def end_group(process: subprocess.Popen) -> None:
+    """Kill the process group of a tool: it may have left children behind."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+INTERRUPT_GRACE_S = 30
+ENDED = "# ended: "
+# The new stream muxer ignores the size that every box refers to.
+ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
+_inherited: list[int] = []
+
+
+class ToolFailedError(BuildError):
+    """A tool that could not be started, did not exit 0, or did not end in time."""
+
+
+@contextmanager
+def inherit(descriptor: int) -> Iterator[None]:
+    """Let the tools that are run meanwhile inherit the file descriptor, with the lock it holds."""
+    _inherited.append(descriptor)
+    try:
+        yield
+    finally:
+        _inherited.remove(descriptor)
+
+
+def write_head(log, command: list[str], facts: dict[str, str], config: Path | None = None) -> None:
+    """Write the command line, the facts it ran under and the configuration it used, as comment lines."""
+    log.write(f"# command: {shlex.join(command)}\n")
+    for name, value in facts.items():
+        log.write(f"# {name}: {value}\n")
+    if config is not None:
+        log.write(f"# configuration: {config}\n")
+        for line in config.read_text().splitlines():
+            log.write(f"#   {line}\n")
+    log.flush()
+
+
+def run_tool(
+    command: list[str],
+    log_path: Path,
+    facts: dict[str, str],
+    config: Path | None = None,
+    timeout_s: float = 3600,
+    stop_when: Callable[[str], bool] | None = None,
+) -> float:
+    """Run `command`, write its output below a head to `log_path`, return the wall time in seconds.
+
+    `stop_when` sees each line; once it returns True the tool gets SIGINT and must still exit 0.
+    Standard input stays open: deepstream-app reads a closed one as an endless row of key presses.
+    What the machine did meanwhile is in `{log}.samples.json` and, summed up, in the log's last lines.
+    """
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    sampler = Sampler(log_path.with_suffix(".samples.json"))
+    started = time.monotonic()
+    with log_path.open("w", buffering=1) as log:
+        write_head(log, command, facts, config)
+        process = _start(command)
+        sampler.start(process.pid)
+        watchdog = Watchdog(process)
+        watchdog.allow(
+            timeout_s,
+            f"was stopped after {timeout_s:g} s without finishing; its last lines say how far it came",
+        )
+        try:
+            _follow(process, log, sampler, watchdog, stop_when)
+            status = process.wait(INTERRUPT_GRACE_S)
+        except subprocess.TimeoutExpired:
+            raise ToolFailedError(
+                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed;"
+                " run the same command again"
+            ) from None
+        finally:
+            watchdog.cancel()
+            end_group(process)
+            _write_samples(log, sampler.stop())
+            log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
+    if watchdog.verdict is not None:
+        raise ToolFailedError(f"{log_path}: {command[0]} {watchdog.verdict}")
+    if status != 0:
+        raise ToolFailedError(
+            f"{log_path}: {command[0]} ended with {status_name(status)}{_last_words(log_path)}"
+        )
+    return time.monotonic() - started
+
+
+def ended_utc(log_path: Path) -> str:
+    """Return when the tool whose log this is ended, in UTC."""
+    last = log_path.read_text(errors="replace").rstrip().rpartition("\n")[2]
+    if not last.startswith(ENDED):
+        raise BuildError(
+            f"{log_path}: its last line is {last[:80]!r}, expected '{ENDED}' and a time; measure again"
+        )
+    return last.removeprefix(ENDED)
+
+
+def _start(command: list[str]) -> subprocess.Popen:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            pass_fds=_inherited,
+            # One system call: no lock that another thread holds can stop it.
+            preexec_fn=die_with_parent,  # noqa: PLW1509
+            env=os.environ | ENVIRONMENT,
+        )
+    except OSError as error:
+        raise ToolFailedError(
+            f"{command[0]}: cannot be started ({error.strerror}); is it installed?"
+        ) from None
+
+
+def _follow(
+    process: subprocess.Popen,
+    log,
+    sampler: Sampler,
+    watchdog: Watchdog,
+    stop_when: Callable[[str], bool] | None,
+) -> None:
+    stopping = False
+    for line in process.stdout:
+        log.write(line)
+        sampler.see(line)
+        if stop_when is not None and not stopping and stop_when(line):
+            stopping = True
+            process.send_signal(signal.SIGINT)
+            watchdog.allow(
+                INTERRUPT_GRACE_S,
+                f"went on for {INTERRUPT_GRACE_S:g} s after SIGINT and was killed; run the same command again",
+            )
+
+
+def _write_samples(log, summary: dict | None) -> None:
+    if summary is not None:
+        log.write(f"{HEAD}{json.dumps(summary)}\n")
+
+
+def status_name(status: int) -> str:
+    """Return a process's exit status in words, a negative one as the signal that ended it."""
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def _last_words(log_path: Path) -> str:
+    lines = log_path.read_text(errors="replace").splitlines()
+    telling = [
+        line
+        for line in lines
+        # Our own SIGINT is no cause.
+        if ("[E]" in line or line.startswith(("ERROR", "** ERROR"))) and "User Interrupted" not in line
+    ]
+    if telling:
+        return f": {telling[0].strip()}"
+    said = [line for line in lines if line.strip() and not line.startswith("#")]
+    return f": {said[-1].strip()}" if said else " and printed nothing"
+
+
+def report_progress(text: str) -> None:
+    """Print one progress line for the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)

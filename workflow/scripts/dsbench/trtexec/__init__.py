@@ -1,0 +1,1 @@
+"""The engine: its command, its logs, its passport, its measurement."""
