@@ -5,14 +5,13 @@ import pypdf
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
-from test_report_pdf import PAGE, needs_wkhtmltopdf
-from test_video_overlay import make_video, needs_theora
 
 from dsbench.boxes import fonts
 from dsbench.boxes.drawing import class_colours, draw_detections
 from dsbench.boxes.kitti import Detection
 from dsbench.deepstream.video import record_overlay
 from dsbench.report.pdf import drawable, write_pdf
+from rendered import PAGE, make_video, needs_theora, needs_wkhtmltopdf
 
 CHINESE = "轿车"
 

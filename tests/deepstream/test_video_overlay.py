@@ -1,5 +1,3 @@
-from fractions import Fraction
-
 import av
 import cv2
 import numpy as np
@@ -9,23 +7,7 @@ from dsbench.boxes.drawing import class_colours, draw_detections
 from dsbench.boxes.kitti import Detection
 from dsbench.deepstream import video
 from dsbench.deepstream.video import VideoError, extract_frames, record_overlay
-from dsbench.machine.runtime import encoder
-
-needs_theora = pytest.mark.skipif(
-    encoder("embedded")["encoder"] == "skipped", reason="GStreamer's theoraenc is not installed"
-)
-FRAMES = 12
-
-
-def make_video(path, width=320, height=180, frames=FRAMES):
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=Fraction(30))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(frames):
-            image = np.full((height, width, 3), number * 255 // frames, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
-        container.mux(stream.encode())
-    return path
+from rendered import FRAMES, make_video, needs_theora
 
 
 def pictures(path):

@@ -179,7 +179,7 @@ def test_a_graph_with_many_outputs_is_shown_in_part():
 
 
 def test_document_has_the_row_of_each_family():
-    """`python -c "from dsbench.families.decision_table import family_table; print(family_table())"` prints the table."""
+    """`family_table()` of dsbench.families.decision_table prints the table."""
     assert family_table() in (PROJECT / "docs/families.md").read_text()
 
 

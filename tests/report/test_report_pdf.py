@@ -1,14 +1,8 @@
-import shutil
-
 import pypdf
 import pytest
 
 from dsbench.report.pdf import ReportPdfError, write_pdf
-
-PAGE = "<!DOCTYPE html><html><head><meta charset='utf-8'></head><body>{}</body></html>"
-needs_wkhtmltopdf = pytest.mark.skipif(
-    shutil.which("wkhtmltopdf") is None, reason="wkhtmltopdf is not installed"
-)
+from rendered import PAGE, needs_wkhtmltopdf
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from huggingface_hub import constants
 
 from dsbench.core.errors import BuildError
-from dsbench.sources import download, hub
+from dsbench.sources import download
+from dsbench.sources import hub as hugging_face
 from dsbench.sources.fetch import fetch_source
 from dsbench.sources.listing import list_source
 from dsbench.sources.source import RemoteFile, parse_source
@@ -184,12 +185,12 @@ def test_a_server_that_sends_more_than_it_listed_is_stopped(hub, tmp_path):
 )
 def test_each_refusal_has_its_own_sentence(hub, refusal, kind, says):
     hub.repositories["org/model"].refusal = refusal
-    with pytest.raises(getattr(hub, kind), match=f"^org/model: .*{says}"):
+    with pytest.raises(getattr(hugging_face, kind), match=f"^org/model: .*{says}"):
         list_source(parse_source("org/model"))
 
 
 def test_a_revision_that_does_not_exist_is_named(hub):
-    with pytest.raises(hub.MissingError, match="org/model: has no revision 'v9'"):
+    with pytest.raises(hugging_face.MissingError, match="org/model: has no revision 'v9'"):
         list_source(parse_source("org/model@v9"))
 
 
@@ -197,7 +198,7 @@ def test_a_hub_that_is_not_there_is_unreachable(hub, monkeypatch):
     hub.shutdown()
     hub.server_close()
     with pytest.raises(
-        hub.UnreachableError,
+        hugging_face.UnreachableError,
         match=r"cannot be reached .*check the network, the address in HF_ENDPOINT",
     ):
         list_source(parse_source("org/model"))
@@ -207,7 +208,7 @@ def test_rate_limit_in_the_middle_of_the_downloads_is_named(hub, tmp_path):
     source = parse_source("org/model")
     listing = list_source(source)
     hub.repositories["org/model"].refusal = (429, {})
-    with pytest.raises(hub.RateLimitedError):
+    with pytest.raises(hugging_face.RateLimitedError):
         fetch_source(source, listing, tmp_path)
 
 
@@ -221,7 +222,7 @@ def test_token_goes_to_the_hub_only_and_into_no_error(hub, tmp_path, monkeypatch
         401,
         {"X_Error_Message": "Invalid credentials in Authorization header"},
     )
-    with pytest.raises(hub.PrivateError, match="the hub refuses HF_TOKEN") as error:
+    with pytest.raises(hugging_face.PrivateError, match="the hub refuses HF_TOKEN") as error:
         list_source(parse_source("org/model"))
     assert TOKEN not in str(error.value)
 
@@ -230,9 +231,9 @@ def test_offline_without_the_files_is_a_sentence(hub, tmp_path, monkeypatch):
     source = parse_source("org/model")
     listing = list_source(source)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(hub.UnreachableError, match=r"HF_HUB_OFFLINE is set and config\.json"):
+    with pytest.raises(hugging_face.UnreachableError, match=r"HF_HUB_OFFLINE is set and config\.json"):
         fetch_source(source, listing, tmp_path)
-    with pytest.raises(hub.UnreachableError, match="not in the hub's cache"):
+    with pytest.raises(hugging_face.UnreachableError, match="not in the hub's cache"):
         list_source(source)
 
 

@@ -2,8 +2,8 @@
 
 PYTHONPATH=workflow/scripts python tests/support/reference_detections.py JOBS.json
 
-A job is one of dsbench.onnx.inside_export.torch_export's with `passing`, the parts of all candidates that shall pass a threshold,
-and `detections`, the npz to write: `threshold`, one for each part and 0, and for batch b, threshold number t and
+A job is one of torch_export's with `passing`, the parts of all candidates that shall pass a threshold, and
+`detections`, the npz to write: `threshold`, one for each part and 0, and for batch b, threshold number t and
 image i the rows "b{b}/t{t}/{i}" [N, 6] of class, left, top, right, bottom (network pixels, not clipped), score.
 """
 

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from test_bottleneck import sampled
 
 from dsbench.deepstream.log import StalledStreamError
 from dsbench.report.conditions import run_conditions, trtexec_conditions
@@ -16,6 +15,7 @@ from dsbench.tools.run_samples import HEAD
 from dsbench.trtexec.command import Precision, Profile
 from dsbench.trtexec.log import read_measurement
 from dsbench.trtexec.run import benchmark_engine, build_engine
+from sampled_run import sampled
 
 FAKES = Path(__file__).parents[1] / "fakes"
 QUIET, FOREIGN = sampled(), sampled(foreign_processes=[{"pid": 77, "name": "python3"}])

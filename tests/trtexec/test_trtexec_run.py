@@ -1,16 +1,14 @@
 import os
-from pathlib import Path
 
 import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.tools.tool_run import ToolFailedError
-from dsbench.trtexec.command import Precision, Profile, precision_for
+from dsbench.trtexec.command import Precision
 from dsbench.trtexec.log import TrtexecLogError, read_measurement
-from dsbench.trtexec.run import asked_precision, benchmark_engine, build_engine, trtexec_version
+from dsbench.trtexec.run import asked_precision, benchmark_engine, trtexec_version
+from fake_engine import FAKE, PROFILE, build
 
-FAKE = str(Path(__file__).parents[1] / "fakes/trtexec")
-PROFILE = Profile("pixel_values", (3, 320, 320), 4)
 VERSIONS = ["8.6.1", "10.3.0", "10.14.1", "10.16.0", "11.1.0"]
 
 
@@ -19,34 +17,6 @@ def folder(tmp_path):
     for name in ("m.onnx", "m_fp16.onnx"):
         (tmp_path / name).write_bytes(b"onnx")
     return tmp_path
-
-
-def build(
-    folder,
-    version="10.16.0",
-    strongly_typed=False,
-    asked_mib=1024,
-    precision="fp16",
-    onnx=None,
-    program=FAKE,
-    **settings,
-):
-    parts = trtexec_version({"version": version})
-    precision = precision_for(parts, precision, strongly_typed)
-    return build_engine(
-        program=program,
-        version=parts,
-        onnx=folder / (onnx or ("m_fp16.onnx" if precision.needs_half_onnx else "m.onnx")),
-        engine=folder / "m_dynamic_b4.engine",
-        timing_cache=folder / "timing_b4.cache",
-        seed_cache=None,
-        profile=PROFILE,
-        precision=precision,
-        workspace_mib=asked_mib,
-        log=folder / "build.log",
-        facts={"driver": '"595"'},
-        **settings,
-    )
 
 
 def benchmark(folder, version="10.16.0", batch=4):

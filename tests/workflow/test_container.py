@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from test_trtexec_run import build
 
 from debian_packages import NotInstalledError, install
 from dsbench.core.errors import BuildError
@@ -18,6 +17,7 @@ from dsbench.core.process_identity import start_ticks
 from dsbench.machine.runtime import choose_runtime
 from dsbench.machine.toolchain import Toolchain
 from dsbench.tools.tool_run import ToolFailedError, run_tool
+from fake_engine import build
 from workflow_run import PROJECT, snakemake
 
 FAKES = PROJECT / "tests/fakes"

@@ -38,12 +38,14 @@ def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
     ahead = sorted(
         (status.st_mtime, path) for path, status in _files(folders) if status.st_mtime > now + TOLERANCE_S
     )
-    times = sorted({time for time, _ in ahead})
+    times = sorted({changed for changed, _ in ahead})
     # The clock that a file system stamps files with stands still for milliseconds, and equal times have no order.
-    present_ns = {time: round(now * 1e9) - STEP_NS * back for back, time in enumerate(reversed(times))}
-    for time, path in ahead:
+    present_ns = {
+        changed: round(now * 1e9) - STEP_NS * back for back, changed in enumerate(reversed(times))
+    }
+    for changed, path in ahead:
         with suppress(FileNotFoundError):
-            os.utime(path, ns=(present_ns[time], present_ns[time]))
+            os.utime(path, ns=(present_ns[changed], present_ns[changed]))
     return len(ahead), ahead[-1][0] - now if ahead else 0.0
 
 
