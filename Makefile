@@ -32,6 +32,7 @@ lint: .venv/test.txt
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	PYTHONPATH=workflow/scripts:workflow/embedded $(BIN)/lint-imports --no-cache
 
 system:
 	@sh envs/install_system_packages.sh $(WISHED)

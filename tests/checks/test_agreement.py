@@ -35,8 +35,8 @@ from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.engine.builder import FP32, BuildConfig, build_engine
 from dsembed.engine.engine_file import write_engine_file
 from dsembed.engine.network import parse_network
+from dsembed.engine.shapes import Profile
 from dsembed.shared.log_writer import LogWriter
-from dsembed.trtexec.shapes import Profile
 from tiny_graphs import HEIGHT, WIDTH, queries
 
 PROJECT = Path(__file__).parents[2]

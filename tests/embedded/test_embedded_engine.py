@@ -8,8 +8,8 @@ from dsembed.engine.builder import FP32, BuildConfig, build_engine
 from dsembed.engine.engine import Engine, EngineError, ExecutionContext, Plan
 from dsembed.engine.engine_file import write_engine_file
 from dsembed.engine.network import output_shapes, parse_network
+from dsembed.engine.shapes import Profile
 from dsembed.shared.log_writer import LogWriter
-from dsembed.trtexec.shapes import Profile
 from embedded_models import SIDE, rewritten, write_engine, write_onnx
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from dsembed.trtexec.shapes import (
+from dsembed.engine.shapes import (
     Profile,
     ShapeError,
     broadcast,

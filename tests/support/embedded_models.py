@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from dsembed.engine.builder import FP32, BuildConfig, build_engine
 from dsembed.engine.engine_file import CHECKSUM_BYTES, PREFIX, write_engine_file
 from dsembed.engine.network import parse_network
+from dsembed.engine.shapes import Profile
 from dsembed.shared.log_writer import LogWriter
-from dsembed.trtexec.shapes import Profile
 
 SIDE = 16
 

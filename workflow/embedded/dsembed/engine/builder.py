@@ -17,10 +17,10 @@ from dsembed import RUNTIME_VERSION
 from dsembed.engine.engine import Engine, Plan, whole_batch
 from dsembed.engine.engine_file import EngineError, EngineFile
 from dsembed.engine.network import Network, Tensor, output_shapes, serialize
+from dsembed.engine.shapes import Profile
 from dsembed.engine.tactics import Tactics, usable_precisions
 from dsembed.shared.cpu import this_cpu
 from dsembed.shared.log_writer import LogWriter, number
-from dsembed.trtexec.shapes import Profile
 
 FORMAT = "dsembed timing cache 1"
 

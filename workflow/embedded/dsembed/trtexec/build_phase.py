@@ -10,11 +10,11 @@ from dsembed.engine.builder import BuildConfig, build_engine
 from dsembed.engine.engine import Engine
 from dsembed.engine.engine_file import EngineError, EngineFile, write_engine_file
 from dsembed.engine.network import Network, parse_network
+from dsembed.engine.shapes import Profile, ShapeError, broadcast, check_profile, dims_text, shape_of
 from dsembed.shared.log_writer import LogWriter, number
 from dsembed.trtexec.failure import Failure
 from dsembed.trtexec.option_blocks import MIB_BYTES, precision_of
 from dsembed.trtexec.options import Options
-from dsembed.trtexec.shapes import Profile, ShapeError, broadcast, check_profile, dims_text, shape_of
 
 SET_UP_FAILED = ("Failed to create engine from model or file.", "Engine set up failed")
 

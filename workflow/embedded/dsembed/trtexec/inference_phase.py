@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
+from dsembed.engine.shapes import ShapeError, check_dims, dims_text, shape_of
 from dsembed.shared.cpu import Cpu, with_memory_growth
 from dsembed.shared.log_writer import LogWriter, number
 from dsembed.trtexec.failure import Failure
@@ -26,7 +27,6 @@ from dsembed.trtexec.performance import (
     trace_lines,
     walltime_s,
 )
-from dsembed.trtexec.shapes import ShapeError, check_dims, dims_text, shape_of
 
 EXPLANATIONS = (
     "=== Explanations of the performance metrics ===",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from dsembed.engine.builder import FP16, FP32, STRONGLY_TYPED
+from dsembed.engine.shapes import Dims, dims_text
 from dsembed.shared.cpu import Cpu
 from dsembed.shared.log_writer import number
 from dsembed.trtexec.options import Options
-from dsembed.trtexec.shapes import Dims, dims_text
 
 MIB_BYTES = 2**20
 

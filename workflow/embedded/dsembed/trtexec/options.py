@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from dsembed.engine.shapes import Dims, parse_shapes
 from dsembed.shared.cpp_numbers import stod, stof, stoi
-from dsembed.trtexec.shapes import Dims, parse_shapes
 
 NAMES = """
     adjustForDLA allocationStrategy allowGPUFallback allowWeightStreaming asyncFileReader avgTiming best bf16
