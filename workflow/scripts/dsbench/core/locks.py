@@ -40,9 +40,7 @@ def bring_back(folders: list[Path], directory: Path) -> tuple[int, float]:
     )
     times = sorted({changed for changed, _ in ahead})
     # The clock that a file system stamps files with stands still for milliseconds, and equal times have no order.
-    present_ns = {
-        changed: round(now * 1e9) - STEP_NS * back for back, changed in enumerate(reversed(times))
-    }
+    present_ns = {changed: round(now * 1e9) - STEP_NS * back for back, changed in enumerate(reversed(times))}
     for changed, path in ahead:
         with suppress(FileNotFoundError):
             os.utime(path, ns=(present_ns[changed], present_ns[changed]))
