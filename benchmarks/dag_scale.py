@@ -27,7 +27,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "workflow/scripts")]
+sys.path[:0] = [str(PROJECT / "tests/support"), str(PROJECT / "workflow/scripts")]
 
 from workflow_run import command, copied, environment, finished_job, planned, without_programs  # noqa: E402
 

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests")]
+sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests/support")]
 
 from killed_job import FAKE_CONFIG, HITS, KilledJob, fake_tools, fresh  # noqa: E402
 from workflow_run import finished_job  # noqa: E402

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests")]
+sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests/support")]
 
 from dsbench.deepstream.parser_build import compile_parser, write_parser_sources  # noqa: E402
 from dsbench.families.declared import families  # noqa: E402

@@ -3,8 +3,10 @@ import shutil
 import subprocess
 
 import pytest
+from filelock import FileLock
 
 from exported_families import write_zoo
+from killed_job import FAKE_CONFIG, KilledJob, fake_tools, fresh
 from workflow_run import REPORT, copied, snakemake, traced
 
 
@@ -15,31 +17,70 @@ def own_locks(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def trace(tmp_path_factory):
-    """The file that tells what each process of the main job opened and started, None without a strace that may."""
-    file = tmp_path_factory.mktemp("trace") / "strace.txt"
-    may = shutil.which("strace") and subprocess.run([*traced(file), "true"], check=False).returncode == 0
-    return file if may else None
+def made_once(tmp_path_factory):
+    """Return a function that has a folder of a name filled once, by whichever of pytest's workers comes first."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name, fill):
+        directory, is_made = shared / name, shared / f"{name}.made"
+        with FileLock(shared / f"{name}.lock"):
+            if not is_made.exists():
+                assert not directory.exists(), f"{directory}: making it failed in another worker"
+                directory.mkdir()
+                fill(directory)
+                is_made.touch()
+        return directory
+
+    return folder
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory, trace):
+def finished(made_once):
     """The main job, done once on the embedded runtime with short measurements; never changed by a test."""
-    directory = tmp_path_factory.mktemp("main_job")
-    done = snakemake(directory, REPORT, under=traced(trace) if trace else ())
-    assert done.returncode == 0, done.stdout[-8000:]
-    return directory
+
+    def fill(directory):
+        file = trace_of(directory)
+        may = shutil.which("strace") and subprocess.run([*traced(file), "true"], check=False).returncode == 0
+        done = snakemake(directory, REPORT, under=traced(file) if may else ())
+        assert done.returncode == 0, done.stdout[-8000:]
+
+    return made_once("main_job", fill)
+
+
+def trace_of(job):
+    """Return the file beside a finished job that tells what each of its processes opened and started."""
+    return job.with_name(f"{job.name}.strace")
 
 
 @pytest.fixture(scope="session")
-def zoo(finished, tmp_path_factory):
+def trace(finished):
+    """The file that tells what each process of the main job opened and started, None without a strace that may."""
+    file = trace_of(finished)
+    return file if file.is_file() else None
+
+
+@pytest.fixture(scope="session")
+def zoo(finished, made_once):
     """Tiny models in Hugging Face layout, by their names in exported_families.EXPORTED."""
-    directory = tmp_path_factory.mktemp("zoo")
-    write_zoo(finished / "build/.venv_optimum/bin/python", directory)
-    return directory
+    return made_once(
+        "zoo", lambda directory: write_zoo(finished / "build/.venv_optimum/bin/python", directory)
+    )
 
 
 @pytest.fixture
 def tree(finished, tmp_path_factory):
     """A copy of the finished main job that a test may change; the export environment is not copied."""
     return copied(finished, tmp_path_factory.mktemp("copy"))
+
+
+@pytest.fixture
+def killable(finished, tmp_path_factory):
+    """The main job after its export, to be killed; a sibling of the finished one, so that paths in both are alike."""
+    directory = finished.with_name(tmp_path_factory.mktemp("killed").name)
+    directory.mkdir()
+    fresh(finished, directory)
+    yield KilledJob(
+        finished, directory, fake_tools(finished / "models/rtdetr/samples/kitti_output"), FAKE_CONFIG
+    )
+    shutil.rmtree(directory)
