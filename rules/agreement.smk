@@ -122,10 +122,10 @@ rule check_batch_slots:
         runs=directory("build/batch_slots/{model}"),
     log:
         "logs/{model}/check_batch_slots.log",
-        alone="logs/{model}/batch_slots_alone.log",
-        mirrored_alone="logs/{model}/batch_slots_mirrored_alone.log",
-        same="logs/{model}/batch_slots_same.log",
-        mixed="logs/{model}/batch_slots_mixed.log",
+        alone="logs/{model}/check_batch_slots_alone.log",
+        mirrored_alone="logs/{model}/check_batch_slots_mirrored_alone.log",
+        same="logs/{model}/check_batch_slots_same.log",
+        mixed="logs/{model}/check_batch_slots_mixed.log",
     benchmark:
         "logs/{model}/wall_time/check_batch_slots.tsv"
     priority: MEASURING_PRIORITY

@@ -10,17 +10,17 @@ if config["gpu_class"] is not None and workflow.overwrite_workdir is not None:
 
 if config["gpu_class"] is None:
 
-    rule compare_classes:
+    rule compare_reports_of_classes:
         input:
             lambda _: finished_reports(),
         output:
             "classes/comparison.md",
         log:
-            "logs/compare_classes.log",
+            "logs/compare_reports_of_classes.log",
         localrule: True
         conda:
             "../envs/workflow.yaml"
         params:
-            code=code_version("compare_classes"),
+            code=code_version("compare_reports"),
         script:
-            "../workflow/scripts/compare_classes.py"
+            "../workflow/scripts/compare_reports.py"

@@ -1,7 +1,7 @@
 """Step 7: run 1 at min(PEAK, MAX_BS) streams, run 2 at what run 1 feeds in real time."""
 
 
-use rule write_kitti_config as write_streams_config with:
+use rule write_app_config_kitti as write_app_config_streams with:
     input:
         video="build/toolchain/video.json",
         nvinfer="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
@@ -9,9 +9,9 @@ use rule write_kitti_config as write_streams_config with:
     output:
         "models/{model}/benchmarks/ds/ds_s{streams}_run{run}.txt",
     log:
-        "logs/{model}/write_streams_config_s{streams}_run{run}.log",
+        "logs/{model}/write_app_config_streams_s{streams}_run{run}.log",
     benchmark:
-        "logs/{model}/wall_time/write_streams_config_s{streams}_run{run}.tsv"
+        "logs/{model}/wall_time/write_app_config_streams_s{streams}_run{run}.tsv"
     params:
         code=code_version("write_app_config"),
         uri=clip_uri,
@@ -38,9 +38,9 @@ checkpoint benchmark_streams:
     output:
         log="models/{model}/benchmarks/ds/ds_s{streams}_run{run}.log",
     log:
-        "logs/{model}/ds_s{streams}_run{run}.log",
+        "logs/{model}/benchmark_streams_s{streams}_run{run}.log",
     benchmark:
-        "logs/{model}/wall_time/ds_s{streams}_run{run}.tsv"
+        "logs/{model}/wall_time/benchmark_streams_s{streams}_run{run}.tsv"
     priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"

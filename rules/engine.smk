@@ -37,7 +37,7 @@ rule build_engine:
         "../workflow/scripts/build_engine.py"
 
 
-checkpoint benchmark_max_batch:
+checkpoint benchmark_engine:
     input:
         engine=lambda wildcards: of_engine(wildcards.model, wildcards.batch),
         inspect="models/{model}/model/inspect.json",
@@ -46,9 +46,9 @@ checkpoint benchmark_max_batch:
     output:
         log="models/{model}/benchmarks/b{batch}/trtexec_b{batch}.log",
     log:
-        "logs/{model}/benchmark_b{batch}.log",
+        "logs/{model}/benchmark_engine_b{batch}.log",
     benchmark:
-        "logs/{model}/wall_time/benchmark_b{batch}.tsv"
+        "logs/{model}/wall_time/benchmark_engine_b{batch}.tsv"
     wildcard_constraints:
         batch="[2-9]|[1-9][0-9]+",
     priority: MEASURING_PRIORITY
@@ -95,7 +95,7 @@ checkpoint choose_max_batch:
         "../workflow/scripts/choose_max_batch.py"
 
 
-rule benchmark_batch_1:
+rule benchmark_engine_b1:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",
         kind="build/graph_kinds/{model}.json",
@@ -106,9 +106,9 @@ rule benchmark_batch_1:
     output:
         log="models/{model}/benchmarks/b1/trtexec_b1.log",
     log:
-        "logs/{model}/benchmark_b1.log",
+        "logs/{model}/benchmark_engine_b1.log",
     benchmark:
-        "logs/{model}/wall_time/benchmark_b1.tsv"
+        "logs/{model}/wall_time/benchmark_engine_b1.tsv"
     priority: MEASURING_PRIORITY
     conda:
         "../envs/workflow.yaml"

@@ -22,23 +22,23 @@ rule copy_config:
         "../workflow/scripts/copy_config.py"
 
 
-rule make_export_environment:
+rule make_environment_export:
     input:
         "build/toolchain/export_lock.json",
     output:
         "build/.venv_optimum/packages.txt",
     log:
-        "logs/make_export_environment.log",
+        "logs/make_environment_export.log",
     benchmark:
-        "logs/wall_time/make_export_environment.tsv"
+        "logs/wall_time/make_environment_export.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("make_export_environment"),
+        code=code_version("make_environment"),
         lock=str(PROJECT / "envs/export.lock"),
         shared=config["environments"],
     script:
-        "../workflow/scripts/make_export_environment.py"
+        "../workflow/scripts/make_environment.py"
 
 
 rule save_reference_image:

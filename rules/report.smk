@@ -112,9 +112,9 @@ rule draw_chart:
             labels={"model": "{model}", "chart": "{chart}"},
         ),
     log:
-        "logs/{model}/draw_{chart}.log",
+        "logs/{model}/draw_chart_{chart}.log",
     benchmark:
-        "logs/{model}/wall_time/draw_{chart}.tsv"
+        "logs/{model}/wall_time/draw_chart_{chart}.tsv"
     conda:
         "../envs/workflow.yaml"
     params:

@@ -11,17 +11,17 @@ if config["gpu_class"] is None:
         conda:
             "../envs/workflow.yaml"
         params:
-            code=code_version("write_shards"),
+            code=code_version("shards"),
             project=str(PROJECT),
             bases=SOURCE_BASES,
             video=os.environ.get("DS_VIDEO") or config["video"],
         script:
-            "../workflow/scripts/write_shards.py"
+            "../workflow/scripts/shards.py"
 
-    use rule compare_classes as compare_shards with:
+    use rule compare_reports_of_classes as compare_reports_of_shards with:
         input:
             lambda _: finished_reports(SHARDS),
         output:
             "shards/comparison.md",
         log:
-            "logs/compare_shards.log",
+            "logs/compare_reports_of_shards.log",

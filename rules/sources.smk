@@ -4,10 +4,10 @@
 # A cluster's compute nodes often have no way to hubs and package registries; the machine that runs Snakemake has.
 localrules:
     list_source,
-    check_source,
+    fetch_source_from_disk,
     fetch_source,
-    make_export_environment,
-    make_tensorrt_parse_environment,
+    make_environment_export,
+    make_environment_tensorrt_parse,
 
 
 rule list_source:
@@ -55,8 +55,8 @@ checkpoint fetch_source:
 
 
 # `use rule` makes no checkpoint of this one. None is needed: the files of a source on disk are known from the start.
-use rule fetch_source as check_source with:
+use rule fetch_source as fetch_source_from_disk with:
     log:
-        "logs/{model}/check_source.log",
+        "logs/{model}/fetch_source_from_disk.log",
     wildcard_constraints:
         model=LOCAL_MODELS,

@@ -1,17 +1,17 @@
 """Optional: NVIDIA's parser and builder on a machine without a GPU, before anybody spends GPU time."""
 
 
-use rule make_export_environment as make_tensorrt_parse_environment with:
+use rule make_environment_export as make_environment_tensorrt_parse with:
     input:
         lock=PROJECT / "envs/tensorrt_parse.lock",
     output:
         "build/.venv_tensorrt_parse/packages.txt",
     log:
-        "logs/make_tensorrt_parse_environment.log",
+        "logs/make_environment_tensorrt_parse.log",
     benchmark:
-        "logs/wall_time/make_tensorrt_parse_environment.tsv"
+        "logs/wall_time/make_environment_tensorrt_parse.tsv"
     params:
-        code=code_version("make_export_environment"),
+        code=code_version("make_environment"),
         lock=lambda _, input: input.lock,
         shared=config["environments"],
 

@@ -5,9 +5,9 @@ rule record_fact:
     output:
         "build/toolchain/{fact}.json",
     log:
-        "logs/toolchain/{fact}.log",
+        "logs/record_fact_{fact}.log",
     benchmark:
-        "logs/wall_time/record_{fact}.tsv"
+        "logs/wall_time/record_fact_{fact}.tsv"
     localrule: True
     conda:
         "../envs/workflow.yaml"
@@ -29,7 +29,7 @@ rule check_toolchain:
             labels={"result": "what is installed"},
         ),
     log:
-        "logs/toolchain/preflight.log",
+        "logs/check_toolchain.log",
     benchmark:
         "logs/wall_time/check_toolchain.tsv"
     priority: 100
@@ -50,7 +50,7 @@ rule inspect_video:
     output:
         "build/toolchain/video.json",
     log:
-        "logs/toolchain/video.log",
+        "logs/inspect_video.log",
     benchmark:
         "logs/wall_time/inspect_video.tsv"
     priority: 100
@@ -70,7 +70,7 @@ checkpoint note_target_fps:
     output:
         "build/toolchain/target_fps.json",
     log:
-        "logs/toolchain/target_fps.log",
+        "logs/note_target_fps.log",
     benchmark:
         "logs/wall_time/note_target_fps.tsv"
     priority: 100

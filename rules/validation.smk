@@ -1,16 +1,16 @@
 """Step 6, second half: single-stream detections, the gate, and the video."""
 
 
-rule write_kitti_config:
+rule write_app_config_kitti:
     input:
         video="build/toolchain/video.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
     output:
         "models/{model}/config/deepstream_app_kitti_{model}.txt",
     log:
-        "logs/{model}/write_kitti_config.log",
+        "logs/{model}/write_app_config_kitti.log",
     benchmark:
-        "logs/{model}/wall_time/write_kitti_config.tsv"
+        "logs/{model}/wall_time/write_app_config_kitti.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
@@ -115,11 +115,11 @@ if RUNTIME.kind == "nvidia":
         resources:
             gpu=1,
         params:
-            code=code_version("record_detections"),
+            code=code_version("record_video"),
             encoder=ENCODER,
             timeout_s=config["deepstream"]["timeout_s"],
         script:
-            "../workflow/scripts/record_detections.py"
+            "../workflow/scripts/record_video.py"
 
 else:
 

@@ -27,8 +27,8 @@ common_settings = CommonSettings(
 # Assumed for a detector of 50 million parameters on a data-centre GPU, and 1 s for every other rule.
 SECONDS = {
     "build_engine": 120,
-    "benchmark_max_batch": 20,
-    "benchmark_batch_1": 18,
+    "benchmark_engine": 20,
+    "benchmark_engine_b1": 18,
     "dump_kitti": 15,
     "check_batch_slots": 40,
     "record_video": 15,

@@ -93,12 +93,12 @@ def test_wall_times_are_read_in_order_and_a_missing_one_is_none(tmp_path):
     folder = tmp_path / "det/wall_time"
     folder.mkdir(parents=True)
     (folder / "export_onnx.tsv").write_text("s\tmax_rss\n12.5\t573.8\n")
-    (folder / "benchmark_b1.tsv").write_text("s\tmax_rss\n0.2\tNA\n")
+    (folder / "benchmark_engine_b1.tsv").write_text("s\tmax_rss\n0.2\tNA\n")
     found = timing(tmp_path, "det", [4], ["ds_s2_run1"], has_video=False)
     rows = {row["step"]: row for row in found["steps"]}
     assert rows["export_onnx"] == {"step": "export_onnx", "wall_s": 12.5, "max_rss_mib": 573.8}
-    assert rows["benchmark_b1"]["max_rss_mib"] is None
-    assert rows["ds_s2_run1"]["wall_s"] is None
+    assert rows["benchmark_engine_b1"]["max_rss_mib"] is None
+    assert rows["benchmark_streams_s2_run1"]["wall_s"] is None
     assert found["total_s"] == 12.7
     assert "record_video" not in rows
 

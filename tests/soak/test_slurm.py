@@ -86,7 +86,7 @@ def test_what_slurm_refuses_is_said_before_anything_is_planned(slurm, tmp_path):
     done = snakemake(tmp_path, "build/toolchain/preflight.md", "--workflow-profile", str(profile))
     assert done.returncode != 0
     assert "for its facts ended with exit status 1 (sbatch: error: " in done.stdout, done.stdout
-    assert "logs/toolchain/node.log and the profile's set-resources for record_node" in done.stdout
+    assert "logs/record_node.log and the profile's set-resources for record_node" in done.stdout
 
 
 def test_main_job_goes_on_through_a_preempted_and_a_cancelled_job_and_a_drained_node(slurm, tree, tmp_path):
@@ -113,7 +113,7 @@ def test_main_job_goes_on_through_a_preempted_and_a_cancelled_job_and_a_drained_
         (other,) = set(NODES) - {drained}
         ask("scontrol", "update", f"nodename={other}", "state=resume")
         benchmark = wait_until(
-            lambda: running("benchmark_max_batch"), 300, "no benchmark after a node came back"
+            lambda: running("benchmark_engine"), 300, "no benchmark after a node came back"
         )
         assert node_of(benchmark) == other
         ask("scontrol", "update", f"nodename={drained}", "state=resume")

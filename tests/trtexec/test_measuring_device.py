@@ -46,7 +46,7 @@ rule build_engine:
     params: program="./timed", precision="fp16", strongly_typed=False, has_layer_info=False, workspace_mib=1024
     script: "{PROJECT}/workflow/scripts/build_engine.py"
 
-rule benchmark_max_batch:
+rule benchmark_engine:
     input: engine=["m{{n}}_b4.engine", "m{{n}}_b4.engine.json"], inspect="inspect.json",
         facts=rules.build_engine.input.facts, trtexec="trtexec.json"
     output: log="m{{n}}.log"

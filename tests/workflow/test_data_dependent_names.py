@@ -122,7 +122,7 @@ def slower(source, path, factor):
 def test_forced_new_measurement_reaches_the_report(build):
     assert build.numbers() == (4, 2, 2, 2)
     build.env |= {"FAKE_IMAGES_PER_S": "125", "FAKE_TOTAL_FPS": "100"}
-    build.run(MARKDOWN, "-R", "benchmark_max_batch")
+    build.run(MARKDOWN, "-R", "benchmark_engine")
     assert build.numbers() == (4, 4, 4, 3)
 
 

@@ -11,7 +11,7 @@ import pytest
 import tiny_graphs as graphs
 from dsbench.core.errors import BuildError
 from dsbench.core.files import sha256_of
-from dsbench.onnx.export_environment import make_export_environment
+from dsbench.onnx.export_environment import make_environment
 from dsbench.onnx.model_onnx import ModelFolder, clean_onnx
 from dsbench.onnx.prepare import prepare
 from exported_families import EXPORTED, PHRASES, PROMPTED
@@ -100,7 +100,7 @@ def test_second_model_reuses_the_environment(tree, zoo, family, settings, labels
     wanted = ["models/tiny/model/tiny.onnx", "models/tiny/config/labels.txt"]
     done = snakemake(tree, *wanted, config=config)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert "make_export_environment" not in done.stdout
+    assert "make_environment_export" not in done.stdout
     assert (tree / wanted[1]).read_text().split("\n")[:-1] == labels
     attempts = json.loads((tree / "models/tiny/model/export_attempts.json").read_text())["attempts"]
     for attempt in attempts:
@@ -111,7 +111,7 @@ def test_second_model_reuses_the_environment(tree, zoo, family, settings, labels
     assert "Nothing to be done" in again.stdout
     parser = snakemake(tree, "models/tiny/parser/libparser.so", config=config)
     assert parser.returncode == 0, parser.stdout[-4000:]
-    assert "make_export_environment" not in parser.stdout
+    assert "make_environment_export" not in parser.stdout
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_shared_environment_takes_the_place_of_the_own_one(tmp_path):
         (folder / "pyvenv.cfg").touch()
     (shared / "packages.txt").write_text("torch==2.0\n")
     for _ in range(2):
-        make_export_environment(own, lock, tmp_path / "log", shared.parent)
+        make_environment(own, lock, tmp_path / "log", shared.parent)
         assert (own / "bin/python").read_text() == shared.name
     assert (own / "packages.txt").read_text() == "torch==2.0\n"
 
@@ -158,7 +158,7 @@ def test_lone_onnx_needs_no_export_environment(tmp_path):
     config = f"models: {{lone: {{source: {onnx_file.parent}}}}}\n"
     done = snakemake(tmp_path, "models/lone/model/lone.onnx", config=config)
     assert done.returncode == 0, done.stdout[-4000:]
-    assert "make_export_environment" not in done.stdout
+    assert "make_environment_export" not in done.stdout
     facts = json.loads((tmp_path / "models/lone/model/inspect.json").read_text())
     assert facts["family"] == "rt_detr_original"
     assert facts["input"]["shape"] == ["batch", 3, graphs.HEIGHT, graphs.WIDTH]

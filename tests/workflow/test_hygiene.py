@@ -64,6 +64,17 @@ def test_every_script_belongs_to_a_rule():
     assert scripts == {rule.script for rule in rules} - {None}
 
 
+@pytest.mark.parametrize("runtime", ["embedded", "nvidia"])
+def test_rule_script_and_log_of_a_step_have_one_name(runtime):
+    named = [
+        (rule.name, rule.script, name)
+        for rule in declared_rules(runtime)
+        if rule.script
+        for name in (rule.name, *(Path(log).stem for log in (*rule.logs, rule.benchmark) if log))
+    ]
+    assert [each for each in named if not each[2].startswith(each[1])] == []
+
+
 def test_guide_to_families_shows_a_declared_one_in_under_a_page():
     guide = (PROJECT / "docs/adding-a-family.md").read_text()
     short, written_out = re.findall(r"```python\n(.*?)```", guide, re.S)

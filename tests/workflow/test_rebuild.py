@@ -11,8 +11,8 @@ from workflow_run import PROJECT, REPORT, files, planned, rebuilt, snakemake
 FAKES = PROJECT / "tests/fakes"
 MEASURING = {
     "build_engine",
-    "benchmark_max_batch",
-    "benchmark_batch_1",
+    "benchmark_engine",
+    "benchmark_engine_b1",
     "choose_max_batch",
     "dump_kitti",
     "judge_kitti",
@@ -27,7 +27,7 @@ MEASURING = {
     "print_pdf",
 }
 UNTOUCHED = {
-    "make_export_environment",
+    "make_environment_export",
     "export_onnx",
     "prepare_onnx",
     "prove_preprocessing",
@@ -76,13 +76,13 @@ def test_new_threshold_leaves_the_engine(tree):
     jobs = plan(tree, config="models: {rtdetr: {source: demo/checkpoint, threshold: 0.4}}\n")
     assert set(jobs) == rebuilt("embedded", "threshold")
     assert {"write_nvinfer_config", "dump_kitti"} | REPORTING <= set(jobs)
-    assert not {"build_engine", "benchmark_max_batch", "export_onnx", "compile_parser"} & set(jobs)
+    assert not {"build_engine", "benchmark_engine", "export_onnx", "compile_parser"} & set(jobs)
 
 
 def test_what_else_changed_is_seen_while_the_source_is_checked_again(tree):
     config = "models: {rtdetr: {source: demo/checkpoint, threshold: 0.4}}\n"
-    jobs = plan(tree, REPORT, "--forcerun", "check_source", config=config)
-    assert {"check_source", "write_nvinfer_config"} <= set(jobs)
+    jobs = plan(tree, REPORT, "--forcerun", "fetch_source_from_disk", config=config)
+    assert {"fetch_source_from_disk", "write_nvinfer_config"} <= set(jobs)
 
 
 def test_new_gate_leaves_the_measurements_of_the_engine(tree):
@@ -116,13 +116,13 @@ REMADE = {
     "model/export_attempts.json": "export_onnx",
     "config/labels.txt": "write_labels",
     "config/config_infer_primary_rtdetr.txt": "write_nvinfer_config",
-    "config/deepstream_app_kitti_rtdetr.txt": "write_kitti_config",
+    "config/deepstream_app_kitti_rtdetr.txt": "write_app_config_kitti",
     "benchmarks/ds/config_infer_ds_rtdetr.txt": "write_nvinfer_config_ds",
     "benchmarks/engines/rtdetr_dynamic_b4.engine": "build_engine",
     "benchmarks/engines/rtdetr_dynamic_b4.engine.json": "build_engine",
     "benchmarks/engines/timing.cache": "choose_max_batch",
-    "benchmarks/b4/trtexec_b4.log": "benchmark_max_batch",
-    "benchmarks/b1/trtexec_b1.log": "benchmark_batch_1",
+    "benchmarks/b4/trtexec_b4.log": "benchmark_engine",
+    "benchmarks/b1/trtexec_b1.log": "benchmark_engine_b1",
     "benchmarks/ds/run2.json": "summarise_run2",
     "samples/kitti_output": "dump_kitti",
     "samples/frame_first.jpg": "extract_frames",
@@ -176,7 +176,7 @@ def test_every_artefact_is_a_target_of_its_own(tmp_path):
         "models/rtdetr/parser/libparser.so": "compile_parser",
         "models/rtdetr/model/rtdetr.onnx": "prepare_onnx",
         "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine": "build_engine",
-        "models/rtdetr/benchmarks/b4/trtexec_b4.log": "benchmark_max_batch",
+        "models/rtdetr/benchmarks/b4/trtexec_b4.log": "benchmark_engine",
         "models/rtdetr/benchmarks/ds/ds_s3_run1.log": "benchmark_streams",
         "models/rtdetr/config/labels.txt": "write_labels",
         "models/rtdetr/validation/preprocess.json": "prove_preprocessing",
@@ -279,6 +279,6 @@ def check_report_after_upgrade(tree, upgraded, config):
     data = json.loads((reports / "benchmark_data.json").read_text())
     assert data["trtexec"]["bs1"]["imgs_per_sec"] == 80
     assert "595.58.03" not in json.dumps(data)
-    snakemake(tree, REPORT, "-R", "benchmark_batch_1", env=upgraded, config=config)
+    snakemake(tree, REPORT, "-R", "benchmark_engine_b1", env=upgraded, config=config)
     again = json.loads((reports / "since_last_toolchain.json").read_text())
     assert [fact["name"] for fact in again["facts"]] == ["driver"]

@@ -226,7 +226,7 @@ def test_lone_onnx_with_external_data_and_labels_is_taken_where_it_lies(tmp_path
     os.utime(folder / "m.data")
     assert planned(run(tmp_path, hub, "-n", PROVENANCE, config=config).stdout) == {
         "list_source": 1,
-        "check_source": 1,
+        "fetch_source_from_disk": 1,
     }
 
 

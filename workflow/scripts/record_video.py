@@ -1,18 +1,38 @@
-"""Draw the detections onto the clip and encode it."""
+"""Encode the clip with its detections: drawn by DeepStream itself, or drawn in from the KITTI dump."""
 
 from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
 from dsbench.core.files import read_json
 from dsbench.dag.rule_script import explained
-from dsbench.deepstream.video import record_overlay
+from dsbench.deepstream.app_config import Clip
+from dsbench.deepstream.video import record_detections, record_overlay
+from dsbench.machine.toolchain import facts_of
+from dsbench.trtexec.measuring_device import measuring_device
+from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
-    # The streammux has the clip's own size, so the boxes need no rescaling.
-    record_overlay(
-        Path(snakemake.input.video),
-        read_json(snakemake.input.clip)["average_fps"],
-        read_directory(Path(snakemake.input.kitti)),
-        Path(snakemake.output.video),
-        Path(snakemake.log[0]),
-    )
+    clip, log = read_json(snakemake.input.clip), Path(snakemake.log[0])
+    if "kitti" in snakemake.input.keys():
+        # The streammux has the clip's own size, so the boxes need no rescaling.
+        record_overlay(
+            Path(snakemake.input.video),
+            clip["average_fps"],
+            read_directory(Path(snakemake.input.kitti)),
+            Path(snakemake.output.video),
+            log,
+        )
+    else:
+        engine = Path(snakemake.input.engine[0])
+        with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
+            check_passport(engine, machine_facts(snakemake.input.facts))
+            record_detections(
+                Clip(Path(clip["path"]).absolute().as_uri(), clip["width"], clip["height"]),
+                clip["frames"],
+                Path(snakemake.input.nvinfer),
+                snakemake.params.encoder,
+                Path(snakemake.output.video),
+                snakemake.params.timeout_s,
+                log,
+                facts_of(snakemake.input.facts) | device,
+            )

@@ -18,7 +18,7 @@ from dsbench.tools.tool_run import report_progress
 
 # Its place in the profile's set-resources.
 RULE = "record_node"
-LOG = Path("logs/toolchain/node.log")
+LOG = Path("logs/record_node.log")
 PLAN = "upgrade_plan"
 # An upgrade nobody told of is seen within a day, also where nothing else would run on the node.
 FRESH_S = 24 * 3600

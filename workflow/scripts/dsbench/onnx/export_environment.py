@@ -15,7 +15,7 @@ PACKAGES = "packages.txt"
 PARTS = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
 
 
-def make_export_environment(directory: Path, lock: Path, log: Path, shared: Path | None = None) -> None:
+def make_environment(directory: Path, lock: Path, log: Path, shared: Path | None = None) -> None:
     """Create `directory` afresh from the lock file; its packages.txt lists its packages as name==version lines.
 
     With `shared`, the environment lies in that folder, once for each lock file and Python, and `directory` links to it.

@@ -42,7 +42,7 @@ def runtime_facts(kind: str, banner: str, system: dict) -> dict:
     }
 
 
-SHARED_STEPS = ("check_toolchain", "inspect_video", "make_export_environment")
+SHARED_STEPS = ("check_toolchain", "inspect_video", "make_environment_export")
 BEFORE_ENGINE = (
     "list_source",
     "fetch_source",
@@ -57,7 +57,7 @@ AFTER_ENGINE = (
     "compile_parser",
     "write_nvinfer_config",
     "write_nvinfer_config_ds",
-    "write_kitti_config",
+    "write_app_config_kitti",
     "dump_kitti",
     "judge_kitti",
     "run_reference",
@@ -79,11 +79,11 @@ def timing(
     steps = [
         *BEFORE_ENGINE,
         *(sorted(file.stem for file in folder.glob("convert_to_half*.tsv")) if has_half else ()),
-        *(f"{step}_b{batch}" for batch in batches for step in ("build_engine", "benchmark")),
-        "benchmark_b1",
+        *(f"{step}_b{batch}" for batch in batches for step in ("build_engine", "benchmark_engine")),
+        "benchmark_engine_b1",
         *AFTER_ENGINE,
         *(VIDEO_STEPS if has_video else ()),
-        *runs,
+        *(run.replace("ds", "benchmark_streams", 1) for run in runs),
         "write_scripts",
     ]
     rows = [
