@@ -13,7 +13,7 @@ from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     clip, log = read_json(snakemake.input.clip), Path(snakemake.log[0])
-    if "kitti" in snakemake.input.keys():
+    if snakemake.input.get("kitti"):
         # The streammux has the clip's own size, so the boxes need no rescaling.
         record_overlay(
             Path(snakemake.input.video),
