@@ -292,8 +292,17 @@ def test_a_decoding_that_the_file_does_not_tell_is_named(heads, reason):
         joined(model_of(heads), names=names)
 
 
-def test_maps_of_no_published_layout_stay_refused():
-    source, pixels = model_of(Heads({4: 1, 8: 1, 16: 1}, {"rows": 19}, form="maps")), pixels_of(NETWORK)
+@pytest.mark.parametrize(
+    "heads",
+    [
+        Heads({4: 1, 8: 1, 16: 1}, {"rows": 19}, form="maps"),
+        # PicoDet's with another number of bins, and with five levels.
+        Heads(P3, {"scores": 3, "bins": 4 * 17}, activations=SIGMOID),
+        Heads({4: 1, 8: 1, 16: 1, 32: 1, 64: 1}, {"scores": 3, "bins": 4 * 9}, activations=SIGMOID),
+    ],
+)
+def test_levels_of_no_published_layout_stay_refused(heads):
+    source, pixels = model_of(heads), pixels_of(NETWORK)
     complete = completed(source, pixels, {})
     assert complete.model is source
     imported = import_onnx(complete.model, pixels)

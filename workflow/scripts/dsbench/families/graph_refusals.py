@@ -42,7 +42,7 @@ class Refusal:
         reason = self.reason.format(task=facts.metadata.get("task", "")[:40])
         if self.is_no_detector:
             return f"the ONNX ({facts.signature()}) is no object detector: {reason} ({self.seen})."
-        return f"the ONNX ({facts.signature()}) is refused by {self.seen}: {reason}."
+        return f"the ONNX ({facts.signature()}) has {self.seen}: {reason}."
 
 
 def _pixel_maps(f: GraphFacts) -> bool:
@@ -103,6 +103,15 @@ def _distributions(f: GraphFacts) -> bool:
         and f.rows.shape[-1] > 1
         and bool((f.rows >= 0).all())
         and bool(np.allclose(f.rows.sum(axis=-1), 1, atol=1e-2))
+    )
+
+
+def _in_levels(f: GraphFacts) -> bool:
+    """Tell heads at several strides: a map for each, or rows whose number differs from stride to stride."""
+    dims = [f.dims(name) for name in f.names]
+    return (
+        sum(len(each) in (4, 5) for each in dims) >= 3
+        or len({each[1] for each in dims if len(each) == 3}) >= 3
     )
 
 
@@ -184,8 +193,8 @@ REFUSALS = (
     ),
     Refusal(
         NOT_DECODED,
-        lambda f: sum(len(f.dims(name)) in (4, 5) for name in f.names) >= 3,
-        "three or more maps",
+        _in_levels,
+        "three or more maps, or rows of three or more levels",
         "its heads are in separate outputs that are not decoded, of no layout that docs/sources.md lists; export it"
         " with the decoding in the graph, or append it: Transpose, Reshape and Concat of the levels, and boxes"
         " [B, N, 4] in pixels beside scores [B, N, classes]",
