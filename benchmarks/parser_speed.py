@@ -146,7 +146,7 @@ def compile_driver(directory: Path) -> Path:
     parsers = PROJECT / "workflow/parsers"
     driver = directory / "parser_speed"
     options = ["-std=c++17", "-O3", "-Wall", "-Wextra", "-Werror", "-DDEEPSTREAM_OBJECT_BYTES=28"]
-    includes = ["-I", parsers, "-I", parsers / "include", "-I", PROJECT / "tests"]
+    includes = ["-I", parsers, "-I", parsers / "include", "-I", PROJECT / "tests/support"]
     source = PROJECT / "benchmarks/parser_speed.cpp"
     subprocess.run(["g++", *options, *includes, source, "-o", driver, "-ldl"], check=True)
     return driver

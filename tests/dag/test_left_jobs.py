@@ -1,4 +1,4 @@
-"""Jobs of a killed call in a pretended Slurm; tests/test_slurm.py does it in a real one."""
+"""Jobs of a killed call in a pretended Slurm; tests/soak/test_slurm.py does it in a real one."""
 
 import os
 

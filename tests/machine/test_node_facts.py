@@ -1,4 +1,4 @@
-"""Facts of a GPU node that is not the host that submits; tests/test_slurm.py does it on a real Slurm."""
+"""Facts of a GPU node that is not the host that submits; tests/soak/test_slurm.py does it on a real Slurm."""
 
 import json
 import os

@@ -26,7 +26,7 @@ def export(tmp_path, monkeypatch):
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{PROJECT}/tests/fakes/exporter" "$@"\n')
     python.chmod(0o755)
-    monkeypatch.setenv("FAKE_EXPORT_PATH", str(PROJECT / "tests"))
+    monkeypatch.setenv("FAKE_EXPORT_PATH", str(PROJECT / "tests/support"))
     pixels = np.random.default_rng(0).random((3, 3, 64, 96), np.float32)
 
     def run(repair=None, **methods):

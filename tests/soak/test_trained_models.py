@@ -25,7 +25,10 @@ SMALLER = {"height": 160, "width": 160}
 # What the learned weights follow from.
 TEACHERS = (
     Path(__file__),
-    *(PROJECT / "tests" / name for name in ("trained_models.py", "tiny_models.py", "soak/drawn_clips.py")),
+    *(
+        PROJECT / "tests" / name
+        for name in ("support/trained_models.py", "support/tiny_models.py", "soak/drawn_clips.py")
+    ),
     PROJECT / "envs/export.lock",
 )
 

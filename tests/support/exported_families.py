@@ -29,7 +29,7 @@ EXPORTED = {
 def run_exporting(python, program, *arguments):
     """Return the finished process of a program of the tests that imports torch and transformers."""
     return subprocess.run(
-        [python, PROJECT / "tests" / program, *arguments],
+        [python, PROJECT / "tests/support" / program, *arguments],
         env=os.environ | {"PYTHONPATH": str(PROJECT / "workflow/scripts")},
         capture_output=True,
         text=True,

@@ -152,7 +152,7 @@ def _changes(tree: Tree, before: list[dict], after: list[dict]) -> dict[str, set
     changed |= {"threshold": _other(before, after, "threshold"), "chart code": _other(before, after, "code")}
     if unseen := [title for title, first in changed.items() if not first]:
         raise LookupError(f"{unseen}: no job of the DAG sees this change; correct its file in {__file__}")
-    # tests/test_rebuild.py plans both on a finished tree.
+    # tests/workflow/test_rebuild.py plans both on a finished tree.
     changed |= {"touch": set(), "checkout": set()}
     return {title: _rules_after(before, first) for title, first in changed.items()}
 
