@@ -47,8 +47,8 @@ PLAYED = {
 def test_all_count_the_frames_that_are_shown(tmp_path, make, frames, packets):
     clip = make(tmp_path)
     look_at(clip)
-    facts = inspect_video(clip)
-    assert (facts["frames"], facts["packets"]) == (frames, packets)
+    facts = inspect_video(clip, "clip")
+    assert (facts.frames, facts.packets) == (frames, packets)
     assert len(list(decode_frames(clip, loop=False))) == frames
     assert [number for number, _ in decoded(clip, range(frames))] == list(range(frames))
     with pytest.raises(BuildError, match=f"ended before frame {frames}"):
@@ -84,13 +84,13 @@ def test_ten_bits_are_cut_to_the_upper_eight(tmp_path):
     assert frame.format.name == "yuv420p"
     assert (frame.to_ndarray() == deep >> 2).all()
     assert frame_view(frame).width == kinds.WIDTH
-    assert inspect_video(clip)["bits"] == 10
+    assert inspect_video(clip, "clip").bits == 10
 
 
 def test_the_video_with_boxes_has_the_frames_that_are_shown(tmp_path):
     clip = kinds.edited(tmp_path)
-    facts = inspect_video(clip)
-    record_overlay(clip, facts["average_fps"], {}, tmp_path / "boxes.ogv", tmp_path / "log")
+    facts = inspect_video(clip, "clip")
+    record_overlay(clip, facts.average_fps, {}, tmp_path / "boxes.ogv", tmp_path / "log")
     assert count_frames(tmp_path / "boxes.ogv") == 40
 
 
@@ -164,7 +164,7 @@ REFUSED = {
 def test_what_would_be_shown_wrong_is_refused_by_name(tmp_path, make, said, at_sight):
     clip = make(tmp_path)
     with pytest.raises(ClipError, match=f"^{re.escape(str(clip))}: .*(?:{said})"):
-        inspect_video(clip)
+        inspect_video(clip, "clip")
     if at_sight:
         with pytest.raises(ClipError, match=said):
             look_at(clip)
@@ -180,7 +180,7 @@ def test_a_damaged_frame_is_named_with_what_can_be_kept(tmp_path):
     data[entry.pos : entry.pos + 4] = b"\xff\xff\xff\xff"
     clip.write_bytes(data)
     with pytest.raises(ClipError, match=r"frame 40 cannot be decoded.*-frames:v 40 .*a_whole\.mp4"):
-        inspect_video(clip)
+        inspect_video(clip, "clip")
 
 
 @pytest.mark.parametrize(
@@ -236,10 +236,10 @@ MS, TICKS = Fraction(1, 1000), Fraction(1, 90000)
 )
 def test_rate_is_that_of_the_shown_frames(times, time_base, stated, needed, average, is_variable):
     found = frame_rates(Path("clip.mp4"), times, time_base, stated)
-    assert found["fps"] == pytest.approx(needed, abs=0.01)
-    assert found["average_fps"] == pytest.approx(average, rel=0.04)
-    assert found["is_variable"] is is_variable
-    assert found["duration_s"] == pytest.approx(len(times) / found["average_fps"])
+    assert found.fps == pytest.approx(needed, abs=0.01)
+    assert found.average_fps == pytest.approx(average, rel=0.04)
+    assert found.is_variable is is_variable
+    assert found.duration_s == pytest.approx(len(times) / found.average_fps)
 
 
 def test_frames_that_share_one_time_have_no_rate():

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from dsbench.checks.batch_slots import SlotRuns, Tolerance, judge_slots
 from dsbench.core.files import read_json, write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
+from dsbench.machine.clip import ClipFacts
 from dsbench.machine.toolchain import facts_of
 from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.measuring_device import measuring_device
@@ -15,7 +17,7 @@ from dsbench.trtexec.passport import check_passport, machine_facts
 with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
     engine = Path(files.engine[0])
-    video = read_json(files.video)
+    clip = read_record(files.video, ClipFacts)
     slots = read_json(files.max_bs)["max_bs"]
     family = family_named(read_json(files.inspect)["family"])
     report_progress(f"playing the short clips alone and in all {slots} batch slots")
@@ -25,7 +27,7 @@ with explained(snakemake.log[0]):
             program=params.program,
             clip=Path(files.clip),
             mirrored=Path(files.mirrored),
-            size=(video["width"], video["height"]),
+            size=clip.size,
             nvinfer_single=Path(files.nvinfer),
             nvinfer_batched=Path(files.nvinfer_ds),
             folder=Path(snakemake.output.runs),
@@ -34,5 +36,5 @@ with explained(snakemake.log[0]):
         )
         dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
     threshold = family.default_threshold if params.threshold is None else params.threshold
-    result = judge_slots(dumps, video["height"], Tolerance(threshold=threshold, **params.tolerance))
+    result = judge_slots(dumps, clip.height, Tolerance(threshold=threshold, **params.tolerance))
     write_whole(snakemake.output.verdict, json.dumps(result, indent=1) + "\n")

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 from dsbench.chain.measured_chain import Doubling
-from dsbench.core.files import copy_whole, read_json, write_whole
+from dsbench.core.files import copy_whole, write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.machine.clip import TargetRate
 from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
@@ -14,7 +16,7 @@ with explained(snakemake.log[0]):
         folder,
         snakemake.params.first_batch,
         snakemake.params.largest_batch,
-        read_json(snakemake.input.target_fps)["target_fps"],
+        read_record(snakemake.input.target_fps, TargetRate).target_fps,
     )
     batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
     engine = folder / f"engines/{snakemake.wildcards.model}_dynamic_b{batches[-1]}.engine"

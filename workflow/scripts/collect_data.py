@@ -5,9 +5,11 @@ from pathlib import Path
 
 import dsbench.report.benchmark_data as numbers
 from dsbench.core.files import read_json, sha256_of, write_whole
+from dsbench.core.records import as_json, read_record
 from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
 from dsbench.intake.labels import read_labels
+from dsbench.machine.clip import ClipFacts, TargetRate
 from dsbench.pixels.preprocessing import preprocessing_of
 from dsbench.report.benchmark_data import engines as engine_rows
 from dsbench.report.report_data import check_data
@@ -92,12 +94,12 @@ def collect(files, params, model: str) -> dict:
     tree = Path("models", model)
     decisions = {name: read_json(files[name]) for name in ("max_bs", "run1", "run2")}
     measured = numbers.Measured(tree, **decisions)
-    settings, target = params.settings, read_json(files.target_fps)
+    settings, target = params.settings, read_record(files.target_fps, TargetRate)
     system = system_facts(files.facts)
     facts = {Path(file).stem: read_json(file) for file in files.facts}
-    trt = numbers.trtexec(measured, settings["trtexec"], target["target_fps"])
+    trt = numbers.trtexec(measured, settings["trtexec"], target.target_fps)
     peak = trt["doubling"][-1]["peak_gpu_streams"]
-    runs = numbers.deepstream(measured, settings["deepstream"], peak, target["target_fps"])
+    runs = numbers.deepstream(measured, settings["deepstream"], peak, target.target_fps)
     engines = engine_rows(measured, model)
     return {
         "schema_version": numbers.SCHEMA_VERSION,
@@ -112,14 +114,16 @@ def collect(files, params, model: str) -> dict:
         ),
         "model": model_facts(tree, files),
         "system": system,
-        "video": {key: value for key, value in read_json(files.clip).items() if key != "path"},
+        "video": {
+            key: value for key, value in as_json(read_record(files.clip, ClipFacts)).items() if key != "path"
+        },
         "preprocessing": preprocessing_facts(files, params.threshold),
         "engines": engines,
         "trtexec": trt,
         "peak_gpu_streams": peak,
         "doubling_stopped_by": decisions["max_bs"]["stopped_by"],
-        "target_fps": target["target_fps"],
-        "target_fps_from": target["from"],
+        "target_fps": target.target_fps,
+        "target_fps_from": target.origin,
         "validation": validation_facts(tree, files, files.get("pictures", []), facts["encoder"]["encoder"]),
         "deepstream": runs,
         "efficiency": numbers.efficiency(trt, runs),

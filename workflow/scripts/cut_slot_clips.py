@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from dsbench.checks.batch_slots import write_slot_clips
-from dsbench.core.files import read_json
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.machine.clip import ClipFacts
 
 with explained(snakemake.log[0]):
-    total = read_json(snakemake.input.clip)["frames"]
+    total = read_record(snakemake.input.clip, ClipFacts).frames
     write_slot_clips(
         Path(snakemake.input.video),
         total,

@@ -7,13 +7,15 @@ from dsbench.boxes.kitti import Detection, read_directory
 from dsbench.checks.agreement import Bound, Deployment, require_agreement
 from dsbench.checks.reference_run import detector_of
 from dsbench.core.files import read_json, write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
+from dsbench.machine.clip import ClipFacts
 from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     files = snakemake.input
-    clip = read_json(files.clip)
+    clip = read_record(files.clip, ClipFacts)
     inspect = read_json(files.inspect)
     run = read_json(files.reference)
     reference = {int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()}
@@ -23,7 +25,7 @@ with explained(snakemake.log[0]):
         nvinfer_config=Path(files.nvinfer),
         onnx_file=Path(files.onnx),
         video=Path(files.video),
-        size=(clip["width"], clip["height"]),
+        size=clip.size,
         numbers=list(reference),
         is_embedded=snakemake.params.is_embedded,
     )

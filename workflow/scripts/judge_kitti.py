@@ -7,18 +7,20 @@ from dsbench.boxes.kitti import read_directory
 from dsbench.checks.gate import GateError, judge, judge_truth
 from dsbench.checks.scene_limits import View, network_pixels
 from dsbench.core.files import read_json, write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
-from dsbench.machine.clip import shown_path
+from dsbench.machine.clip import ClipFacts, shown_path
 from dsbench.pixels.nvinfer_pixels import grey_frames
 from dsbench.pixels.preprocessing import preprocessing_of
 
 with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
     frames = read_directory(Path(files.kitti))
-    clip, inspect, own = (read_json(files[name]) for name in ("clip", "inspect", "preprocess"))
+    clip = read_record(files.clip, ClipFacts)
+    inspect, own = (read_json(files[name]) for name in ("inspect", "preprocess"))
     labels = read_labels(Path(files.labels))
-    size = clip["width"], clip["height"]
+    size = clip.size
     view = View(
         *size,
         network_px=network_pixels(preprocessing_of(inspect["preprocessing"]), *size),
@@ -26,7 +28,7 @@ with explained(snakemake.log[0]):
         grey=lambda numbers: grey_frames(Path(files.video), numbers),
     )
     try:
-        result = judge(frames, params.required_ratio, clip["frames"], own, view)
+        result = judge(frames, params.required_ratio, clip.frames, own, view)
         truth = Path(params.truth["folder"]) if params.truth else None
         result["ground_truth"] = truth and {
             "file": shown_path(truth, Path(params.project)),

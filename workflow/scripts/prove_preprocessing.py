@@ -9,7 +9,9 @@ from dsbench.boxes.detection_scores import decoder_of
 from dsbench.checks.preprocess_proof import Model, in_levels, prove, reference_of
 from dsbench.checks.preprocess_verdict import ProofError
 from dsbench.core.files import read_json, write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.compare import session
 from dsbench.pixels.nvinfer_pixels import middle_frames
 from dsbench.pixels.preprocessing import preprocessing_of
@@ -22,17 +24,17 @@ with explained(snakemake.log[0]):
         preprocessing_of(inspect["preprocessing"]),
         decoder_of(inspect, Path(files.labels), snakemake.params.threshold),
     )
-    clip = read_json(files.clip)
+    clip = read_record(files.clip, ClipFacts)
     reference = reference_of(
         Path(files.processor) if files.get("processor") else None,
         model.decoder.family,
         model.size,
-        (clip["height"], clip["width"]),
+        (clip.height, clip.width),
         snakemake.params.preprocessing,
     )
     if inspect.get("takes_levels"):
         reference = in_levels(reference)
-    frames = middle_frames(Path(files.video), clip["frames"], snakemake.params.frames)
+    frames = middle_frames(Path(files.video), clip.frames, snakemake.params.frames)
     try:
         result = prove(model, reference, frames)
     except ProofError as error:

@@ -3,21 +3,22 @@
 from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
-from dsbench.core.files import read_json
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.app_config import Clip
 from dsbench.deepstream.video import record_detections, record_overlay
+from dsbench.machine.clip import ClipFacts
 from dsbench.machine.toolchain import facts_of
 from dsbench.trtexec.measuring_device import measuring_device
 from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
-    clip, log = read_json(snakemake.input.clip), Path(snakemake.log[0])
+    clip, log = read_record(snakemake.input.clip, ClipFacts), Path(snakemake.log[0])
     if snakemake.input.get("kitti"):
         # The streammux has the clip's own size, so the boxes need no rescaling.
         record_overlay(
             Path(snakemake.input.video),
-            clip["average_fps"],
+            clip.average_fps,
             read_directory(Path(snakemake.input.kitti)),
             Path(snakemake.output.video),
             log,
@@ -27,8 +28,8 @@ with explained(snakemake.log[0]):
         with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
             check_passport(engine, machine_facts(snakemake.input.facts))
             record_detections(
-                Clip(Path(clip["path"]).absolute().as_uri(), clip["width"], clip["height"]),
-                clip["frames"],
+                Clip(Path(clip.path).absolute().as_uri(), *clip.size),
+                clip.frames,
                 Path(snakemake.input.nvinfer),
                 snakemake.params.encoder,
                 Path(snakemake.output.video),

@@ -6,14 +6,16 @@ from pathlib import Path
 
 from dsbench.checks.reference_run import detector_of, run_reference
 from dsbench.core.files import read_json, write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
+from dsbench.machine.clip import ClipFacts
 from dsbench.pixels.nvinfer_pixels import spread
 from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
-    clip = read_json(snakemake.input.clip)
-    numbers = spread(clip["frames"], snakemake.params.frames)
+    clip = read_record(snakemake.input.clip, ClipFacts)
+    numbers = spread(clip.frames, snakemake.params.frames)
     report_progress(f"reference run: {len(numbers)} of {clip['frames']} frames in ONNX Runtime")
     found = run_reference(
         Path(snakemake.input.onnx),
@@ -23,7 +25,7 @@ with explained(snakemake.log[0]):
             snakemake.params.threshold,
         ),
         Path(snakemake.input.video),
-        (clip["width"], clip["height"]),
+        clip.size,
         numbers,
     )
     result = {

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from dsbench.core.files import read_json, write_whole
+from dsbench.core.files import write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config
+from dsbench.machine.clip import ClipFacts
 
 with explained(snakemake.log[0]):
-    video = read_json(snakemake.input.video)
+    clip = read_record(snakemake.input.video, ClipFacts)
     destination = Path(snakemake.output[0])
     kitti = snakemake.params.kitti_directory
     text = render_app_config(
-        Clip(snakemake.params.uri, video["width"], video["height"]),
+        Clip(snakemake.params.uri, *clip.size),
         streams=snakemake.params.streams,
         nvinfer_config=relative_to_config(Path(snakemake.input.nvinfer), destination),
         interval_s=snakemake.params.interval_s,

@@ -2,7 +2,10 @@
 
 import re
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from dsbench.core.errors import BuildError, refuse_braces
 
@@ -20,6 +23,43 @@ COPIED = "-an -c copy"
 
 class ClipError(BuildError):
     """A clip that cannot be measured with as it is."""
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What video.json says of the clip that every run plays.
+
+    `file` is its name in a report, `path` its name on this machine; `packets` were decoded to `frames`. `fps` is
+    what a stream needs: the rate, where it varies the one of the busiest half second.
+    """
+
+    file: str
+    path: str
+    sha256: str
+    codec: str
+    pixel_format: str
+    bits: int
+    width: int
+    height: int
+    frames: int
+    packets: int
+    fps: float
+    average_fps: float
+    is_variable: bool
+    duration_s: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.width, self.height
+
+
+# A dataclass has no field named `from`.
+class TargetRate(msgspec.Struct, frozen=True, rename={"origin": "from"}):
+    """What target_fps.json says: the frames/s that each stream must get, and whether the clip or the config says so."""
+
+    target_fps: int | float
+    origin: str
 
 
 def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path:

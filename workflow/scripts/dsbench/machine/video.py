@@ -17,7 +17,7 @@ from av.error import FFmpegError
 from av.sidedata.sidedata import Type
 
 from dsbench.core.files import sha256_of, written_beside
-from dsbench.machine.clip import COPIED, ENCODED, NAME_IT, ClipError, remade
+from dsbench.machine.clip import COPIED, ENCODED, NAME_IT, ClipError, ClipFacts, remade
 
 # Modules that import dsembed themselves import this one before.
 sys.path.append(str(Path(__file__).parents[3] / "embedded"))
@@ -147,11 +147,11 @@ def look_at(video: Path) -> None:
     raise ClipError(f"{video}: no picture in it can be decoded; name another video")
 
 
-def inspect_video(video: Path) -> dict:
-    """Return what the clip shows: size in pixels, number of frames, frames/s, length in s, form, SHA-256.
+def inspect_video(video: Path, shown_as: str) -> ClipFacts:
+    """Return what the clip shows, which a report names `shown_as`.
 
-    `fps` is what a stream needs: the rate, where it varies the one of the busiest half second. Every frame is decoded;
-    ClipError names the first one that DeepStream would not show as it is meant, and what to do.
+    Every frame is decoded; ClipError names the first one that DeepStream would not show as it is meant, and what to
+    do.
     """
     with _begun(video) as (container, frames, shown):
         for frame in frames:
@@ -163,24 +163,36 @@ def inspect_video(video: Path) -> dict:
                 f"{video}: {len(shown.times)} frames, expected a video of at least {MIN_FRAMES}; name another"
             )
         rates = frame_rates(video, shown.times, shown.time_base, stream.average_rate)
-        _refuse_missing_end(shown, container, stream, rates["duration_s"])
-    return {
-        "sha256": sha256_of(video),
-        "codec": shown.codec,
-        "pixel_format": shown.pixel_format,
-        "bits": DEEP_FORMATS.get(shown.codec, {}).get(shown.pixel_format, 8),
-        "width": shown.size[0],
-        "height": shown.size[1],
-        "frames": len(shown.times),
-        "packets": shown.packets,
-        **rates,
-    }
+        _refuse_missing_end(shown, container, stream, rates.duration_s)
+    return ClipFacts(
+        file=shown_as,
+        path=str(video),
+        sha256=sha256_of(video),
+        codec=shown.codec,
+        pixel_format=shown.pixel_format,
+        bits=DEEP_FORMATS.get(shown.codec, {}).get(shown.pixel_format, 8),
+        width=shown.size[0],
+        height=shown.size[1],
+        frames=len(shown.times),
+        packets=shown.packets,
+        **vars(rates),
+    )
+
+
+@dataclass(frozen=True)
+class FrameRates:
+    """How fast frames are shown: `fps` and the rest as in ClipFacts."""
+
+    fps: float
+    average_fps: float
+    is_variable: bool
+    duration_s: float
 
 
 def frame_rates(
     video: Path, times: Sequence[int | None], time_base: Fraction, stated: Fraction | None = None
-) -> dict:
-    """Return `fps` (as in `inspect_video`), `average_fps`, `is_variable` and `duration_s` of frames shown at `times`.
+) -> FrameRates:
+    """Return the rates of frames shown at `times`, in units of `time_base`.
 
     `stated` is the container's rate in frames/s: it is taken where the times, rounded to `time_base`, are its own.
     """
@@ -212,12 +224,12 @@ def frame_rates(
         if stated and abs(len(intervals) / stated - span * time_base) <= len(runs) * time_base:
             average = stated
         needed = average
-    return {
-        "fps": round(float(needed), 3),
-        "average_fps": float(average),
-        "is_variable": is_variable,
-        "duration_s": len(times) / float(average),
-    }
+    return FrameRates(
+        fps=round(float(needed), 3),
+        average_fps=float(average),
+        is_variable=is_variable,
+        duration_s=len(times) / float(average),
+    )
 
 
 def _busiest(runs: Sequence[Sequence[int]], time_base: Fraction) -> Fraction:

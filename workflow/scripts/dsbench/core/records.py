@@ -1,0 +1,50 @@
+"""What passes between rules as JSON: a dataclass whose fields are the keys, declared by the package that writes it."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from dsbench.core.errors import BuildError
+from dsbench.core.files import read_json, write_whole
+
+R = TypeVar("R")
+# A name that another hand wrote into the file may stand in msgspec's sentence.
+LONGEST_SHOWN = 200
+
+
+def read_record(path: str | Path, kind: type[R]) -> R:
+    """Return the `kind` that a step of this build wrote to `path`; keys that it does not declare are left out.
+
+    Raises BuildError as `read_json` does, and where a key is missing or not of the declared type.
+    """
+    try:
+        return msgspec.convert(read_json(path), kind, str_keys=True)
+    except msgspec.ValidationError as error:
+        raise BuildError(
+            f"{path}: is no {kind.__name__} as this version of the project writes it"
+            f" ({str(error)[:LONGEST_SHOWN]}); delete it and run the same command again, which makes it anew"
+        ) from None
+
+
+def write_record(path: str | Path, record: object) -> None:
+    """Write `record` to `path` as JSON, its fields in the order of their declaration."""
+    write_whole(path, record_text(record))
+
+
+def record_text(record: object) -> str:
+    """Return the JSON of `record`, a line for each value; a field that is UNSET is left out."""
+    return json.dumps(as_json(record), indent=1) + "\n"
+
+
+def as_json(record: object) -> Any:
+    """Return `record` as dicts, lists and plain values."""
+    return msgspec.to_builtins(record, str_keys=True, enc_hook=_plain)
+
+
+def _plain(value: object) -> float:
+    """Return the float that numpy's own kind of float is."""
+    if isinstance(value, float):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
