@@ -54,7 +54,7 @@ def half_accuracies(wildcards):
 def max_engine(wildcards):
     """Return the engine of MAX_BS with its passport; [] until MAX_BS is decided."""
     decision = doubling(wildcards.model).decision()
-    return [] if decision is None else of_engine(wildcards.model, decision["max_bs"])
+    return [] if decision is None else of_engine(wildcards.model, decision.max_bs)
 
 
 def batch_1_engine(wildcards):
@@ -81,14 +81,14 @@ def run_log(model, streams, run):
 
 
 def run1_log(wildcards):
-    max_bs = doubling(wildcards.model).decision()
-    return [] if max_bs is None else [run_log(wildcards.model, next_run1(max_bs), 1)]
+    decision = doubling(wildcards.model).decision()
+    return [] if decision is None else [run_log(wildcards.model, next_run1(decision), 1)]
 
 
 def run2_logs(wildcards):
-    max_bs = doubling(wildcards.model).decision()
+    decision = doubling(wildcards.model).decision()
     first = run1_log(wildcards)
-    streams = next_run2(max_bs, Path(first[0]), WINDOWS, target_fps()) if first else None
+    streams = next_run2(decision, Path(first[0]), WINDOWS, target_fps()) if first else None
     if streams is None:
         return []
     log = run_log(wildcards.model, streams, 2)
@@ -106,8 +106,8 @@ def decisions_before(wildcards):
 
 def streams_of_engine(wildcards):
     """Return the streams of a run; DeepStream would silently build another engine for more than MAX_BS."""
-    streams, max_bs = int(wildcards.streams), doubling(wildcards.model).decision()
-    if max_bs is not None and streams > max_bs["max_bs"]:
+    streams, decision = int(wildcards.streams), doubling(wildcards.model).decision()
+    if decision is not None and streams > decision.max_bs:
         raise BuildError(
             f"ds_s{streams}: {wildcards.model}'s engine serves at most {max_bs['max_bs']} streams; ask for at most"
             " that many, or raise first_batch in the config"

@@ -1,6 +1,7 @@
 import pytest
 
 from dsbench.chain.measured_chain import (
+    Decision,
     Doubling,
     next_run1,
     next_run2,
@@ -48,13 +49,9 @@ def test_batch_doubles_while_peak_is_larger_and_the_next_one_is_named(doubling, 
     assert doubling.known_batches() == [4, 8]
     trtexec_log(tmp_path, 8, 240)
     assert doubling.known_batches() == [4, 8]
-    assert doubling.decide([4, 8]) == {
-        "max_bs": 8,
-        "peak_gpu_streams": 8,
-        "batches": [4, 8],
-        "peaks": [16, 8],
-        "stopped_by": None,
-    }
+    assert doubling.decide([4, 8]) == Decision(
+        max_bs=8, peak_gpu_streams=8, batches=[4, 8], peaks=[16, 8], stopped_by=None
+    )
 
 
 def test_decision_is_none_until_the_last_batch_is_measured(doubling, tmp_path):
@@ -70,7 +67,7 @@ def test_doubling_stops_at_the_limit(doubling, tmp_path):
         trtexec_log(tmp_path, batch, 9000)
     assert doubling.known_batches() == [4, 8, 16]
     decision = doubling.decide([4, 8, 16])
-    assert (decision["peak_gpu_streams"], decision["stopped_by"]) == (
+    assert (decision.peak_gpu_streams, decision.stopped_by) == (
         300,
         "largest_batch in the config is 16",
     )
@@ -85,7 +82,7 @@ def test_doubling_stops_where_the_next_engine_cannot_fit_the_memory(doubling, tm
     log.write_text(memory.format(1000) + log.read_text())
     assert doubling.known_batches() == [4]
     stopped = "twice that needs at least 1200 MiB of 1000 MiB of device memory"
-    assert doubling.decide([4])["stopped_by"] == stopped
+    assert doubling.decide([4]).stopped_by == stopped
     log.write_text(memory.format(2000) + trtexec_log(tmp_path, 4, 9000).read_text())
     assert doubling.known_batches() == [4, 8]
 
@@ -110,12 +107,12 @@ def test_steps_are_powers_of_two_of_the_first_batch(doubling, batch, step):
 
 
 def test_streams_follow_from_the_decisions(tmp_path):
-    max_bs = {"max_bs": 8, "peak_gpu_streams": 6}
-    assert next_run1(max_bs) == 6
+    decision = Decision(8, 6, [8], [6], None)
+    assert next_run1(decision) == 6
     log = tmp_path / "ds_s6_run1.log"
-    assert next_run2(max_bs, log, 3, 30) is None
+    assert next_run2(decision, log, 3, 30) is None
     run_log(tmp_path, 6, 1, 20.0)
-    assert next_run2(max_bs, log, 3, 30) == 4
+    assert next_run2(decision, log, 3, 30) == 4
 
 
 def test_run_2_is_tried_again_at_half_once_it_was_too_slow(tmp_path):

@@ -1,11 +1,12 @@
-import json
 import shutil
 from pathlib import Path
 
 import pytest
 
+from dsbench.chain.measured_chain import Decision, RunSummary
 from dsbench.report.benchmark_data import Measured, engines
-from dsbench.trtexec.passport import passport_of
+from dsbench.trtexec.build_log import read_build
+from dsbench.trtexec.passport import make_passport, write_passport
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -18,9 +19,13 @@ def tree(tmp_path):
 
 def rows(tree, version="8.6", layers=None, onnx="m.onnx"):
     shutil.copy(DATA / f"trtexec_{version}_build_b8.log", tree / "benchmarks/engines/build_b8.log")
-    passport = {"engine": {"bytes": 3 << 20}, "layers": layers, "onnx": {"file": str(tree / onnx)}}
-    passport_of(tree / "benchmarks/engines/m_dynamic_b8.engine").write_text(json.dumps(passport))
-    return engines(Measured(tree, {"batches": [8]}, {}, {}), "m")
+    log, engine = tree / "benchmarks/engines/build_b8.log", tree / "benchmarks/engines/m_dynamic_b8.engine"
+    engine.write_bytes(bytes(3 << 20))
+    for file in (tree / onnx, tree / "timing.cache"):
+        file.touch()
+    passport = make_passport(engine, tree / onnx, tree / "timing.cache", [], read_build(log), layers, {})
+    write_passport(engine, passport)
+    return engines(Measured(tree, Decision(8, 8, [8], [8], None), RunSummary([]), RunSummary([])), "m")
 
 
 @pytest.mark.parametrize("version", ["8.6", "10.16", "11.1"])

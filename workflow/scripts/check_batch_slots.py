@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from dsbench.chain.measured_chain import EngineDecision
 from dsbench.checks.batch_slots import SlotRuns, Tolerance, judge_slots
 from dsbench.core.files import read_json, write_whole
 from dsbench.core.records import read_record
@@ -18,7 +19,7 @@ with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
     engine = Path(files.engine[0])
     clip = read_record(files.video, ClipFacts)
-    slots = read_json(files.max_bs)["max_bs"]
+    slots = read_record(files.max_bs, EngineDecision).max_bs
     family = family_named(read_json(files.inspect)["family"])
     report_progress(f"playing the short clips alone and in all {slots} batch slots")
     with measuring_device(files.facts, snakemake.log[0], engine) as device:

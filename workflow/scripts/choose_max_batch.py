@@ -1,11 +1,10 @@
 """Decide MAX_BS from the measured doubling, and keep the timing cache of its engine."""
 
-import json
 from pathlib import Path
 
-from dsbench.chain.measured_chain import Doubling
-from dsbench.core.files import copy_whole, write_whole
-from dsbench.core.records import read_record
+from dsbench.chain.measured_chain import Doubling, EngineDecision
+from dsbench.core.files import copy_whole
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.machine.clip import TargetRate
 from dsbench.tools.tool_run import report_progress
@@ -20,7 +19,7 @@ with explained(snakemake.log[0]):
     )
     batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
     engine = folder / f"engines/{snakemake.wildcards.model}_dynamic_b{batches[-1]}.engine"
-    decision = doubling.decide(batches) | {"engine": str(engine)}
-    report_progress(f"MAX_BS {decision['max_bs']}, PEAK_GPU_STREAMS {decision['peak_gpu_streams']}")
+    decision = EngineDecision(**vars(doubling.decide(batches)), engine=str(engine))
+    report_progress(f"MAX_BS {decision.max_bs}, PEAK_GPU_STREAMS {decision.peak_gpu_streams}")
     copy_whole(snakemake.input.timing_cache, snakemake.output.timing_cache)
-    write_whole(snakemake.output.decision, json.dumps(decision, indent=1) + "\n")
+    write_record(snakemake.output.decision, decision)

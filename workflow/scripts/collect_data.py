@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import dsbench.report.benchmark_data as numbers
+from dsbench.chain.measured_chain import EngineDecision, RunSummary
 from dsbench.core.files import read_json, sha256_of, write_whole
 from dsbench.core.records import as_json, read_record
 from dsbench.dag.rule_script import explained
@@ -92,8 +93,11 @@ def commands(tree: Path, scripts: list[str]) -> list[dict]:
 def collect(files, params, model: str) -> dict:
     """Return the whole benchmark_data.json."""
     tree = Path("models", model)
-    decisions = {name: read_json(files[name]) for name in ("max_bs", "run1", "run2")}
-    measured = numbers.Measured(tree, **decisions)
+    measured = numbers.Measured(
+        tree,
+        read_record(files.max_bs, EngineDecision),
+        *(read_record(files[name], RunSummary) for name in ("run1", "run2")),
+    )
     settings, target = params.settings, read_record(files.target_fps, TargetRate)
     system = system_facts(files.facts)
     facts = {Path(file).stem: read_json(file) for file in files.facts}
@@ -121,7 +125,7 @@ def collect(files, params, model: str) -> dict:
         "engines": engines,
         "trtexec": trt,
         "peak_gpu_streams": peak,
-        "doubling_stopped_by": decisions["max_bs"]["stopped_by"],
+        "doubling_stopped_by": measured.decision.stopped_by,
         "target_fps": target.target_fps,
         "target_fps_from": target.origin,
         "validation": validation_facts(tree, files, files.get("pictures", []), facts["encoder"]["encoder"]),

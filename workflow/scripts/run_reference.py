@@ -16,7 +16,7 @@ from dsbench.tools.tool_run import report_progress
 with explained(snakemake.log[0]):
     clip = read_record(snakemake.input.clip, ClipFacts)
     numbers = spread(clip.frames, snakemake.params.frames)
-    report_progress(f"reference run: {len(numbers)} of {clip['frames']} frames in ONNX Runtime")
+    report_progress(f"reference run: {len(numbers)} of {clip.frames} frames in ONNX Runtime")
     found = run_reference(
         Path(snakemake.input.onnx),
         detector_of(

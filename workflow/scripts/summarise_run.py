@@ -1,10 +1,9 @@
 """Summarise the accepted logs of one DeepStream run; the next run's streams follow from it."""
 
-import json
 from pathlib import Path
 
 from dsbench.chain.measured_chain import summarise_run
-from dsbench.core.files import write_whole
+from dsbench.core.records import write_record
 from dsbench.dag.rule_script import explained
 
 with explained(snakemake.log[0]):
@@ -12,4 +11,4 @@ with explained(snakemake.log[0]):
     summary = summarise_run(
         [Path(log) for log in ([logs] if isinstance(logs, str) else logs)], snakemake.params.windows
     )
-    write_whole(snakemake.output[0], json.dumps(summary, indent=1) + "\n")
+    write_record(snakemake.output[0], summary)

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from dsbench.chain.measured_chain import EngineDecision
 from dsbench.core.files import read_json, write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.nvinfer_config import NvinferFiles, render_nvinfer_config
 from dsbench.families.declared import family_of
@@ -17,8 +19,8 @@ with explained(snakemake.log[0]):
     batch_size = snakemake.params.batch_size
     onnx = model / f"model/{model.name}.onnx"
     if measured := snakemake.input.get("max_bs"):
-        max_bs = read_json(measured)
-        engine, batch_size = Path(max_bs["engine"]), batch_size or max_bs["max_bs"]
+        decision = read_record(measured, EngineDecision)
+        engine, batch_size = Path(decision.engine), batch_size or decision.max_bs
     else:
         engine = model / f"benchmarks/engines/{model.name}_dynamic_b{batch_size}.engine"
         if inspect["batch"] == "static":

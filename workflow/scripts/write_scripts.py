@@ -2,32 +2,35 @@
 
 from pathlib import Path
 
+from dsbench.chain.measured_chain import EngineDecision, RunSummary
 from dsbench.core.files import read_json
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.report.scripts import Measured, render_scripts, write_scripts
 from dsbench.trtexec.command import profile_of
-from dsbench.trtexec.passport import passport_of
+from dsbench.trtexec.passport import Passport, passport_of
 from dsbench.trtexec.run import trtexec_version
 
 with explained(snakemake.log[0]):
     measuring = snakemake.params.measuring
     inspect = read_json(snakemake.input.inspect)
-    decided = {name: read_json(snakemake.input[name]) for name in ("max_bs", "run1", "run2")}
-    passport = read_json(passport_of(Path(snakemake.input.engine[0])))
+    decision = read_record(snakemake.input.max_bs, EngineDecision)
+    run1, run2 = (read_record(snakemake.input[name], RunSummary) for name in ("run1", "run2"))
+    passport = read_record(passport_of(Path(snakemake.input.engine[0])), Passport)
     scripts = render_scripts(
         Measured(
             model=snakemake.wildcards.model,
             trtexec=snakemake.params.programs["trtexec"],
             trtexec_version=trtexec_version(read_json(snakemake.input.trtexec)),
             deepstream_app=snakemake.params.programs["deepstream_app"],
-            profile=profile_of(inspect, decided["max_bs"]["max_bs"]),
-            build_flags=passport["flags"],
+            profile=profile_of(inspect, decision.max_bs),
+            build_flags=passport.flags,
             duration_s=measuring["duration_s"],
             warm_up_ms=measuring["warm_up_ms"],
             interval_s=measuring["interval_s"],
             windows=measuring["windows"],
-            run1_config=str(Path(decided["run1"]["tries"][-1]["log"]).with_suffix(".txt")),
-            run2_config=str(Path(decided["run2"]["tries"][-1]["log"]).with_suffix(".txt")),
+            run1_config=str(Path(run1.tries[-1].log).with_suffix(".txt")),
+            run2_config=str(Path(run2.tries[-1].log).with_suffix(".txt")),
         )
     )
     write_scripts(scripts, Path(snakemake.output[0]).parent)

@@ -77,6 +77,46 @@ def _binding_mib(found: tuple[str, str]) -> float:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """MAX_BS, PEAK there, each measured batch with its PEAK, and what stopped the doubling while PEAK was above."""
+
+    max_bs: int
+    peak_gpu_streams: int
+    batches: list[int]
+    peaks: list[int]
+    stopped_by: str | None
+
+
+@dataclass(frozen=True)
+class EngineDecision(Decision):
+    """What max_bs.json says: the decision, and the path of the engine of MAX_BS."""
+
+    engine: str
+
+
+@dataclass(frozen=True)
+class RunTry:
+    """One try of a run as its accepted `log` tells it; rates in frames/s, of each window and of each stream."""
+
+    log: str
+    window_fps: list[float]
+    stream_fps: list[float]
+    warnings: list[str]
+
+    @property
+    def run(self) -> StreamRun:
+        """The rates as the log's reader returns them."""
+        return StreamRun(streams_of(Path(self.log)), self.window_fps, self.stream_fps, self.warnings)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What run1.json and run2.json say: the tries of a run in their order, of which the last counts."""
+
+    tries: list[RunTry]
+
+
+@dataclass(frozen=True)
 class Doubling:
     """How MAX_BS is found for the model whose benchmarks are in `folder`; `target_fps` is None while not known."""
 
@@ -93,7 +133,7 @@ class Doubling:
         batches, _ = self._measured()
         return batches
 
-    def decision(self) -> dict | None:
+    def decision(self) -> Decision | None:
         """Return the decision once every batch that belongs to it is measured, else None."""
         batches, peaks = self._measured()
         return None if peaks[-1] is None else self._decided(batches, peaks)
@@ -134,7 +174,7 @@ class Doubling:
         """Return the name of trtexec's log at `batch`."""
         return self.folder / f"b{batch}/trtexec_b{batch}.log"
 
-    def decide(self, batches: list[int]) -> dict:
+    def decide(self, batches: list[int]) -> Decision:
         """Return the decision, with PEAK at every step; refuse a chain that is not at its end."""
         peaks = [self.peak(batch) for batch in batches]
         if self.goes_on(batches[-1], peaks[-1]):
@@ -144,27 +184,27 @@ class Doubling:
             )
         return self._decided(batches, peaks)
 
-    def _decided(self, batches: list[int], peaks: list[int]) -> dict:
-        return {
-            "max_bs": batches[-1],
-            "peak_gpu_streams": peaks[-1],
-            "batches": batches,
-            "peaks": peaks,
-            "stopped_by": self.stop(batches[-1]) if peaks[-1] > batches[-1] else None,
-        }
+    def _decided(self, batches: list[int], peaks: list[int]) -> Decision:
+        return Decision(
+            max_bs=batches[-1],
+            peak_gpu_streams=peaks[-1],
+            batches=batches,
+            peaks=peaks,
+            stopped_by=self.stop(batches[-1]) if peaks[-1] > batches[-1] else None,
+        )
 
 
-def next_run1(max_bs: dict) -> int:
-    """Return run 1's streams after the decision `max_bs`."""
-    return run1_streams(max_bs["peak_gpu_streams"], max_bs["max_bs"])
+def next_run1(decision: Decision) -> int:
+    """Return run 1's streams after the decision."""
+    return run1_streams(decision.peak_gpu_streams, decision.max_bs)
 
 
-def next_run2(max_bs: dict, run1_log: Path, windows: int, target_fps: float) -> int | None:
-    """Return run 2's streams after the decision `max_bs` and run 1; None where run 1 has no whole log."""
+def next_run2(decision: Decision, run1_log: Path, windows: int, target_fps: float) -> int | None:
+    """Return run 2's streams after the decision and run 1; None where run 1 has no whole log."""
     run1 = _accepted(run1_log, windows)
     if run1 is None:
         return None
-    return run2_streams(real_time_streams(run1.total_fps, max_bs["max_bs"], target_fps))
+    return run2_streams(real_time_streams(run1.total_fps, decision.max_bs, target_fps))
 
 
 def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> list[int]:
@@ -174,21 +214,10 @@ def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> li
     return [streams] if half is None else [streams, half]
 
 
-def summarise_run(logs: list[Path], windows: int) -> dict:
+def summarise_run(logs: list[Path], windows: int) -> RunSummary:
     """Return what the accepted `logs` of one run say, in the order they were tried."""
-    tries = []
-    for log in logs:
-        run = read_run(log, streams_of(log), windows)
-        rates = {"window_fps": run.window_fps, "stream_fps": run.stream_fps, "warnings": run.warnings}
-        tries.append({"log": str(log), **rates})
-    return {"tries": tries}
-
-
-def stream_run(entry: dict) -> StreamRun:
-    """Return one try of a summary as the rates it holds."""
-    return StreamRun(
-        streams_of(Path(entry["log"])), entry["window_fps"], entry["stream_fps"], entry["warnings"]
-    )
+    runs = [(log, read_run(log, streams_of(log), windows)) for log in logs]
+    return RunSummary([RunTry(str(log), run.window_fps, run.stream_fps, run.warnings) for log, run in runs])
 
 
 def streams_of(log: Path) -> int:

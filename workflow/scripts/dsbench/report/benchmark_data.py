@@ -5,13 +5,14 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsbench.chain.measured_chain import peak_gpu_streams, real_time_streams, stream_run
+from dsbench.chain.measured_chain import Decision, RunSummary, peak_gpu_streams, real_time_streams
+from dsbench.core.records import read_record
 from dsbench.deepstream.log import StreamRun
 from dsbench.report.conditions import run_conditions, trtexec_conditions
 from dsbench.tools.tool_run import ended_utc
 from dsbench.trtexec.build_log import MIB_BYTES, read_build
 from dsbench.trtexec.log import Measurement, common_conditions, read_measurement
-from dsbench.trtexec.passport import passport_of
+from dsbench.trtexec.passport import Passport, passport_of
 from dsbench.trtexec.run import attempt_of
 
 SCHEMA_VERSION = 1
@@ -24,14 +25,14 @@ class Measured:
     """The accepted logs and the decisions of one model, below `tree`; the chain is in the order of doubling."""
 
     tree: Path
-    max_bs: dict
-    run1: dict
-    run2: dict
+    decision: Decision
+    run1: RunSummary
+    run2: RunSummary
 
     @property
     def batches(self) -> list[int]:
         """Return the measured batches; the last is MAX_BS."""
-        return self.max_bs["batches"]
+        return self.decision.batches
 
     @property
     def chain_logs(self) -> list[Path]:
@@ -46,7 +47,7 @@ class Measured:
     @property
     def run_logs(self) -> list[Path]:
         """Return the logs of both runs, in the order they were measured."""
-        return [Path(entry["log"]) for entry in (*self.run1["tries"], *self.run2["tries"])]
+        return [Path(tried.log) for tried in (*self.run1.tries, *self.run2.tries)]
 
     def relative(self, file: Path) -> str:
         """Return `file` as the report names it, from the model's folder."""
@@ -102,8 +103,8 @@ def _rate(measured: Measured, m: Measurement, batch: int, log: Path) -> dict:
 
 def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float) -> dict:
     """Return the report's `deepstream`: both runs, and in words what is unusual about them."""
-    run1 = stream_run(measured.run1["tries"][-1])
-    tries = [stream_run(entry) for entry in measured.run2["tries"]]
+    run1 = measured.run1.tries[-1].run
+    tries = [tried.run for tried in measured.run2.tries]
     run2 = tries[-1]
     run1_log, *_, run2_log = measured.run_logs
     rt_streams = real_time_streams(run1.total_fps, measured.batches[-1], target_fps)
@@ -114,7 +115,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
         "rt_streams": rt_streams,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
-        "notes": list(_notes(peak, rt_streams, measured.max_bs, tries, target_fps))
+        "notes": list(_notes(peak, rt_streams, measured.decision, tries, target_fps))
         + _disturbances(run1, run2),
     }
 
@@ -137,13 +138,13 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
     }
 
 
-def _notes(peak: int, rt_streams: int, decision: dict, tries: list[StreamRun], target_fps: float):
+def _notes(peak: int, rt_streams: int, decision: Decision, tries: list[StreamRun], target_fps: float):
     if peak == 0:
         yield f"PEAK_GPU_STREAMS is 0: inference alone is slower than {target_fps:g} images/s; run 1 had 1 stream."
-    if peak > decision["max_bs"]:
+    if peak > decision.max_bs:
         yield (
-            f"PEAK_GPU_STREAMS {peak} is above MAX_BS {decision['max_bs']}, where the doubling stopped:"
-            f" {decision['stopped_by']}."
+            f"PEAK_GPU_STREAMS {peak} is above MAX_BS {decision.max_bs}, where the doubling stopped:"
+            f" {decision.stopped_by}."
         )
     if rt_streams == 0:
         yield f"RT_STREAMS is 0: run 1 gave less than {target_fps:g} frames/s in all; run 2 had 1 stream."
@@ -184,16 +185,16 @@ def engines(measured: Measured, model: str) -> list[dict]:
 def _engine(measured: Measured, model: str, batch: int) -> dict:
     file = measured.tree / f"benchmarks/engines/{model}_dynamic_b{batch}.engine"
     log = measured.tree / f"benchmarks/engines/build_b{batch}.log"
-    build, passport = read_build(log), json.loads(passport_of(file).read_text())
+    build, passport = read_build(log), read_record(passport_of(file), Passport)
     return {
         "batch": batch,
         "file": measured.relative(file),
         # TensorRT 8 does not print it.
-        "size_mib": passport["engine"]["bytes"] / MIB_BYTES,
+        "size_mib": passport.engine.bytes / MIB_BYTES,
         "build_s": build.build_s,
         "precision": build.precision,
-        "layers": _layers_by_precision(passport["layers"]),
-        "half_precision": _conversion(Path(passport["onnx"]["file"])),
+        "layers": _layers_by_precision(passport.layers),
+        "half_precision": _conversion(Path(passport.onnx.file)),
         "compute": build.plan,
         "workspace_mib": build.workspace_mib,
         "profile": dict(zip(("min", "opt", "max"), build.profile, strict=True)),
