@@ -1,6 +1,5 @@
 """The agreement gate on a tiny detector of the embedded runtime: what is wrong is caught, and its stage named."""
 
-import json
 import os
 import shutil
 import sys
@@ -30,6 +29,7 @@ from dsbench.deepstream.nvinfer_config import NvinferFiles, render_nvinfer_confi
 from dsbench.deepstream.parser_build import compile_parser, write_parser_sources
 from dsbench.deepstream.run import dump_kitti
 from dsbench.families.declared import family_named
+from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import spread
 from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.engine.builder import FP32, BuildConfig, build_engine
@@ -37,6 +37,7 @@ from dsembed.engine.engine_file import write_engine_file
 from dsembed.engine.network import parse_network
 from dsembed.engine.shapes import Profile
 from dsembed.shared.log_writer import LogWriter
+from inspected import inspection_of
 from tiny_graphs import HEIGHT, WIDTH, queries
 
 PROJECT = Path(__file__).parents[2]
@@ -106,7 +107,7 @@ class Tree:
 
     root: Path
     family: object
-    inspect: dict
+    inspect: Inspection
 
     @property
     def config(self):
@@ -169,15 +170,7 @@ def make_tree(root, family):
     )
     compile_parser(root / "parser", None, 28, root / "make.log")
     (root / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
-    inspect = {
-        "family": family.name,
-        "preprocessing": json.loads(json.dumps(LETTERBOXED.facts())),
-        "tensors": tensors,
-        "settings": family.all_settings(),
-        "max_abs_error": {"batch_1": 1e-5},
-        "tolerance": 1e-3,
-    }
-    return Tree(root, family, inspect)
+    return Tree(root, family, inspection_of(queries(), family.name, LETTERBOXED))
 
 
 @pytest.fixture(scope="module")
@@ -259,7 +252,7 @@ def test_an_engine_of_another_model_is_the_engines_fault(tree):
 
 
 def test_an_export_beyond_its_tolerance_is_named_first(tree):
-    tree.inspect["max_abs_error"] = {"batch_1": 1e-5, "batch_3": 0.5}
+    tree.inspect = replace(tree.inspect, max_abs_error={"batch_1": 1e-5, "batch_3": 0.5})
     tree.change("cluster-mode=4", "cluster-mode=2")
     with pytest.raises(
         AgreementError, match=r"is export: the ONNX differs from its source by 0\.5 at batch 3"
@@ -301,7 +294,7 @@ def test_an_engine_that_cannot_be_run_here_is_not_told(tree):
     ],
 )
 def test_clustering_keys_are_compared_as_nvinfer_reads_them(made, keys, found):
-    detector = detector_of(made.inspect | {"family": "owlv2"}, LABELS, None)
+    detector = detector_of(replace(made.inspect, family="owlv2"), LABELS, None)
     assert clustering_difference(keys, detector) == found
 
 

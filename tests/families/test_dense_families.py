@@ -196,8 +196,8 @@ def test_box_without_classes_is_no_detector():
 )
 def test_number_of_classes_is_read_from_the_tensor(family, dims, classes):
     told = family_facts(family_named(family), facts(dims))
-    assert told["class_count"] == classes
-    assert list(told["tensors"].values()) == ["output0"]
+    assert told.class_count == classes
+    assert list(told.tensors.values()) == ["output0"]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_yolov4_needs_boxes_with_an_axis_of_one():
         found = {"boxes": (["b", *boxes], "float32"), "confs": (["b", 9, 3], "float32")}
         return GraphFacts({"input": (["b", 3, 32, 32], "float32")}, found, {}, None, {})
 
-    assert family_facts(family_named("yolo_v4"), outputs(9, 1, 4))["class_count"] == 3
+    assert family_facts(family_named("yolo_v4"), outputs(9, 1, 4)).class_count == 3
     with pytest.raises(
         UnknownGraphError, match=r"has not the tensors of yolo_v4: .*; correct family: in the"
     ):
@@ -233,7 +233,7 @@ def test_yolov5_with_raw_heads_beside_its_rows_is_read_by_its_rows():
     seen = GraphFacts({"images": (["b", 3, SIDE, SIDE], "float32")}, outputs, {}, None, {})
     verdict = recognise(seen)
     assert verdict.family.name == "yolo_v5"
-    assert family_facts(verdict.family, seen)["tensors"] == {"rows": "output"}
+    assert family_facts(verdict.family, seen).tensors == {"rows": "output"}
 
 
 def test_reference_places_cells_stride_by_stride_and_line_by_line():

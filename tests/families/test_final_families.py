@@ -119,14 +119,14 @@ def test_what_the_picture_leaves_open_is_asked_with_all_candidates(seen, familie
 def test_counted_outputs_are_found_by_role_also_behind_casts():
     outputs = {name: (dims, F) for name, (dims, _) in counted(TENSORFLOW).outputs.items()}
     told = family_facts(family_named("nms_in_graph_y_first"), facts(outputs))
-    assert told["tensors"] == {
+    assert told.tensors == {
         "count": "num_detections",
         "boxes": "detection_boxes",
         "scores": "detection_scores",
         "labels": "detection_classes",
     }
-    assert told["settings"] == {"boxes": "corners_y_first", "fractions": False}
-    assert told["class_count"] is None
+    assert told.settings == {"boxes": "corners_y_first", "fractions": False}
+    assert told.class_count is None
 
 
 def test_the_nms_plugin_with_rows_is_told_from_the_one_with_four_outputs():
@@ -135,14 +135,14 @@ def test_the_nms_plugin_with_rows_is_told_from_the_one_with_four_outputs():
     four = {f"BatchedNMS{suffix}": (["b", 200], F) for suffix in ("", "_1", "_2", "_3")}
     verdict = recognise(facts(four))
     assert verdict.family.name == "tao_nms"
-    assert family_facts(verdict.family, facts(four))["tensors"]["labels"] == "BatchedNMS_3"
+    assert family_facts(verdict.family, facts(four)).tensors["labels"] == "BatchedNMS_3"
 
 
 def test_the_one_output_is_the_rows_tensor():
     seen = facts({"output": (["b", 8400, 6], F)}, inputs=("input",))
     verdict = recognise(seen)
     assert verdict.family.name == "deepstream_yolo_rows"
-    assert family_facts(verdict.family, seen)["tensors"] == {"rows": "output"}
+    assert family_facts(verdict.family, seen).tensors == {"rows": "output"}
 
 
 def pair(scores, boxes=(100, 4), names=("boxes", "scores"), classes=None, answers=None):
@@ -171,8 +171,8 @@ def test_boxes_beside_scores_are_told_by_axes_classes_and_answers(seen, family, 
     verdict = recognise(seen)
     assert verdict.family.name == family
     told = family_facts(verdict.family, seen)
-    assert told["class_count"] == classes
-    assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
+    assert told.class_count == classes
+    assert told.tensors["boxes"] in ("boxes", "pred_boxes")
 
 
 @pytest.mark.parametrize("columns", [SOFTMAX[:, ::-1], SOFTMAX[:, ::-1].T])
@@ -189,7 +189,7 @@ def test_names_are_a_column_fewer_only_where_a_softmax_proves_the_background():
     seen = pair((100, 3), classes=2, answers=answers(MANY, scores))
     verdict = recognise(seen)
     assert verdict.family.name == "boxes_and_scores_fractions"
-    assert family_facts(verdict.family, seen)["class_count"] == 3
+    assert family_facts(verdict.family, seen).class_count == 3
 
 
 @pytest.mark.parametrize(
@@ -207,8 +207,8 @@ def test_families_with_the_same_tensors_and_other_pixels_are_asked_for(seen, cla
         recognise(seen)
     for family in ("boxes_and_scores", "damo_yolo", "rtmdet", "yolo_nas"):
         told = family_facts(recognise(seen, family).family, seen)
-        assert told["class_count"] == classes
-        assert told["tensors"]["boxes"] in ("boxes", "pred_boxes")
+        assert told.class_count == classes
+        assert told.tensors["boxes"] in ("boxes", "pred_boxes")
 
 
 CENTRES = np.tile([[0.5, 0.6, 0.1, 0.2]], (100, 1))
@@ -241,8 +241,8 @@ def test_labels_that_name_the_background_keep_their_ids():
     named, unnamed = (
         pair((100, 3), classes=classes, answers=answers(MANY, SOFTMAX)) for classes in (3, None)
     )
-    assert family_facts(recognise(named).family, named)["settings"]["first_class"] == 1
-    assert family_facts(recognise(unnamed).family, unnamed)["settings"]["first_class"] == 0
+    assert family_facts(recognise(named).family, named).settings["first_class"] == 1
+    assert family_facts(recognise(unnamed).family, unnamed).settings["first_class"] == 0
 
 
 def test_scores_of_other_boxes_are_no_pair():
@@ -302,7 +302,7 @@ THREE = [
 def test_three_outputs_of_columns_are_told_by_rows_boxes_and_order(seen, family, cluster_mode):
     found = recognise(seen).family
     assert (found.name, found.cluster_mode) == (family, cluster_mode)
-    assert family_facts(found, seen)["tensors"] == {
+    assert family_facts(found, seen).tensors == {
         "labels": "classes",
         "boxes": "boxes",
         "scores": "scores",

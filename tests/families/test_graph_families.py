@@ -188,7 +188,7 @@ def test_config_decides_between_families_of_its_head_whatever_the_outputs_are_ca
     family = family_named("rf_detr")
     seen = facts(outputs)
     assert recognise(seen, hint=family).family.head is family.head
-    assert set(family_facts(family, seen)["tensors"].values()) == set(outputs)
+    assert set(family_facts(family, seen).tensors.values()) == set(outputs)
 
 
 def test_names_from_1_on_do_not_turn_the_background_into_a_class():
@@ -231,7 +231,7 @@ def test_config_of_detr_tells_its_own_repositorys_outputs():
     seen = facts(nvidia(92), names=["N/A", *(f"name {n}" for n in range(1, 91))])
     verdict = recognise(seen, hint=family_named("detr"))
     assert verdict.family.name == "softmax_queries"
-    assert family_facts(verdict.family, seen)["class_count"] == 91
+    assert family_facts(verdict.family, seen).class_count == 91
 
 
 def test_facts_leave_initializers_out_of_the_inputs():
@@ -352,5 +352,5 @@ def test_largest_class_in_the_answer_is_told_where_no_tensor_has_a_column_for_ea
     rows[8:, 4] = 0
     rows[200:, 5] = 500
     seen = facts(one(300, 6), answers={"output0": rows[None]})
-    assert family_facts(family_named("yolo_end_to_end"), seen)["largest_class"] == 89
-    assert family_facts(family_named("yolo_v8"), facts(one(84, 8400)))["largest_class"] is None
+    assert family_facts(family_named("yolo_end_to_end"), seen).largest_class == 89
+    assert family_facts(family_named("yolo_v8"), facts(one(84, 8400))).largest_class is None

@@ -177,10 +177,10 @@ def in_numbers(heads, decode, answer, thresholds):
 def by_family(family, facts, imported, index, size, thresholds):
     """Return the rows that the family's reference decoder gives for one picture's joined outputs."""
     tensors = {
-        role: imported.alone[index][name][0].astype(np.float64) for role, name in facts["tensors"].items()
+        role: imported.alone[index][name][0].astype(np.float64) for role, name in facts.tensors.items()
     }
     height, width = size
-    return family.head.decode(Frame(tensors, width, height, thresholds), facts["settings"])
+    return family.head.decode(Frame(tensors, width, height, thresholds), facts.settings)
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])
@@ -193,7 +193,7 @@ def test_joined_head_is_decoded_as_published(case, batch):
     family = complete.verdict(imported.facts, None, None).family
     assert family.name == name
     facts = family_facts(family, graph_facts(imported.model, None, imported.alone[0]))
-    classes = facts["class_count"]
+    classes = facts.class_count
     thresholds = np.full(classes, 0.3)
     seen = 0
     for index, answer in enumerate(source_answers(source, pixels)[0]):

@@ -11,6 +11,7 @@ import tiny_graphs as graphs
 from dsbench.checks.agreement import read_keys
 from dsbench.core.errors import BuildError
 from dsbench.families.declared import family_named
+from dsbench.onnx.inspection import TensorFacts
 from dsbench.onnx.model_onnx import ModelFolder, clean_onnx
 from dsbench.onnx.prepare import prepare
 from workflow_run import snakemake
@@ -80,10 +81,10 @@ def test_family_in_the_entry_wins_over_config_of_the_same_head(tmp_path, image):
     facts = {"architectures": ["RTDetrForObjectDetection"], "model_type": "rt_detr"}
     (tmp_path / "config.json").write_text(json.dumps(facts))
     folder = ModelFolder(tmp_path)
-    assert clean(folder, image, tmp_path).origin["family"] == "rt_detr"
+    assert clean(folder, image, tmp_path).origin.family == "rt_detr"
     named = clean(folder, image, tmp_path, family="rf_detr").origin
-    assert named["family"] == "rf_detr"
-    assert "config.json says RTDetrForObjectDetection; family: rf_detr in the config wins." in named["notes"]
+    assert named.family == "rf_detr"
+    assert "config.json says RTDetrForObjectDetection; family: rf_detr in the config wins." in named.notes
 
 
 def test_family_of_safetensors_is_told_by_their_config(tmp_path, image):
@@ -102,15 +103,15 @@ def test_free_image_of_bytes_with_channels_last_gets_its_size_from_the_file_besi
     (tmp_path / "labels.txt").write_text("car\nbus\nvan\ntram\n")
     folder = ModelFolder(tmp_path)
     made = clean(folder, image, tmp_path)
-    family = family_named(made.origin["family"])
+    family = family_named(made.origin.family)
     _, facts = prepare(
         made.model, folder.preprocessing((64, 96), family), tmp_path / "reference.npz", made.origin
     )
-    assert facts["input"] == {"name": "pixel_values", "shape": ["batch", 3, 64, 96], "dtype": "float32"}
-    assert (facts["preprocessing"]["net_scale_factor"], facts["preprocessing"]["offsets"]) == (1.0, None)
-    assert facts["max_abs_error"]["batch_3"] < 1e-5
-    assert any("dimensions of -1" in note for note in facts["notes"])
-    assert facts["takes_levels"]
+    assert facts.input == TensorFacts("pixel_values", ["batch", 3, 64, 96], "float32")
+    assert (facts.preprocessing.net_scale_factor, facts.preprocessing.offsets) == (1.0, None)
+    assert facts.max_abs_error["batch_3"] < 1e-5
+    assert any("dimensions of -1" in note for note in facts.notes)
+    assert facts.takes_levels
 
 
 def test_stated_size_and_pixels_reach_an_onnx_with_free_sides(tmp_path, image):
@@ -177,9 +178,9 @@ def test_names_of_the_metadata_are_judged_beside_those_of_a_file(tmp_path, image
     entry.key, entry.value = "character", "Car\nbus\nVAN\ntram\n"
     graphs.write(model, tmp_path / "model.onnx")
     facts = clean(ModelFolder(tmp_path), image, tmp_path).origin
-    assert facts["names"] == {"character": {0: "Car", 1: "bus", 2: "VAN", 3: "tram"}}
+    assert facts.names == {"character": {0: "Car", 1: "bus", 2: "VAN", 3: "tram"}}
     (tmp_path / "labels.txt").write_text("car\nbus\nvan\ntram\n")
-    assert clean(ModelFolder(tmp_path), image, tmp_path).origin["class_count"] == 4
+    assert clean(ModelFolder(tmp_path), image, tmp_path).origin.class_count == 4
     (tmp_path / "labels.txt").write_text("bus\nvan\ntram\ncar\n")
     with pytest.raises(
         BuildError, match=r"calls class 0 'bus', the ONNX's metadata \(character\) calls it 'Car'"
@@ -193,8 +194,8 @@ def test_what_was_appended_and_where_the_family_is_from_are_in_the_record(tmp_pa
     )
     graphs.write(head_graphs.model_of(heads), tmp_path / "model.onnx")
     origin = clean(ModelFolder(tmp_path), image, tmp_path).origin
-    assert (origin["family"], origin["class_count"], origin["nms_iou_threshold"]) == ("scrfd", 1, None)
-    assert origin["tensors"] == {"boxes": "joined_boxes", "scores": "joined_scores"}
-    assert "out_boxes_8 ['batch', 192, 4]" in origin["why"]
-    assert origin["notes"][0].startswith("the head is in 9 outputs")
-    assert origin["notes"][0].endswith("left out: out_landmarks_8, out_landmarks_16, out_landmarks_32")
+    assert (origin.family, origin.class_count, origin.nms_iou_threshold) == ("scrfd", 1, None)
+    assert origin.tensors == {"boxes": "joined_boxes", "scores": "joined_scores"}
+    assert "out_boxes_8 ['batch', 192, 4]" in origin.why
+    assert origin.notes[0].startswith("the head is in 9 outputs")
+    assert origin.notes[0].endswith("left out: out_landmarks_8, out_landmarks_16, out_landmarks_32")

@@ -64,4 +64,4 @@ def test_suffix_in_capitals_is_an_onnx_too(folder):
     (folder.path / "model.onnx").rename(folder.path / "MODEL.ONNX")
     capital = ModelFolder(folder.path, ("MODEL.ONNX",))
     assert capital.has_onnx
-    assert choose_variant(capital.path, capital.names)[1]["choice"] == "MODEL.ONNX"
+    assert choose_variant(capital.path, capital.names)[1].choice == "MODEL.ONNX"

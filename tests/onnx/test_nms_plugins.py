@@ -102,7 +102,7 @@ def test_what_the_plugin_got_are_the_outputs(model, tmp_path):
     np.testing.assert_allclose(imported.alone[0]["boxes_before_nms"][0], boxes, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(imported.alone[0]["scores_before_nms"][0], scores, atol=1e-5)
     assert "was taken out of the graph" in complete.notes[0]
-    assert family_facts(family, graph_facts(imported.model))["class_count"] == 4
+    assert family_facts(family, graph_facts(imported.model)).class_count == 4
 
 
 @pytest.mark.parametrize(
@@ -137,9 +137,9 @@ def test_family_of_the_graph_with_the_plugin_may_be_named():
 
 def test_overlap_of_the_plugin_is_nvinfers():
     complete = taken_out(model_of())[2]
-    family = family_of({"family": "nms_plugin", "nms_iou_threshold": complete.nms_iou_threshold})
+    family = family_of("nms_plugin", complete.nms_iou_threshold)
     assert class_keys(family, 0.25)["nms-iou-threshold"] == 0.65
-    assert family_of({"family": "nms_plugin"}) is family_named("nms_plugin")
+    assert family_of("nms_plugin", None) is family_named("nms_plugin")
 
 
 @pytest.mark.parametrize(("names", "columns"), [("abc", 3), ("abcd", 4)])

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from dsbench.core.records import as_json
 from dsbench.onnx.export import ExportEndedError, ExportError, export_onnx, loading_folder
 from dsbench.onnx.export_recipes import (
     NEEDS_TRANSFORMERS_5,
@@ -50,7 +51,7 @@ def verdicts(outcomes):
 def test_the_first_right_export_is_taken(export, tmp_path):
     done = export(optimum="right")
     assert done.method == "optimum"
-    facts = done.facts()["attempts"][0]
+    facts = as_json(done.record())["attempts"][0]
     assert facts["opset"] == 17 and facts["verdict"] == "accepted" and facts["nodes"] > 0
     assert "loading" in (tmp_path / "export_optimum.log").read_text()
     assert (tmp_path / "reference.npz").exists()

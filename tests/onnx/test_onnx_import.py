@@ -19,6 +19,7 @@ from dsbench.onnx.importing import graph_size, import_onnx, write_import_referen
 from dsbench.onnx.interface import representable, takes_levels
 from dsbench.onnx.prepare import fold_std, prepare
 from dsbench.pixels.preprocessing import derive_preprocessing
+from inspected import origin_of
 
 SIZE = (graphs.HEIGHT, graphs.WIDTH)
 
@@ -114,9 +115,9 @@ def test_std_of_an_image_in_half_precision_changes_no_answer(pixels, tmp_path):
         {"size": {"height": 64, "width": 96}, "image_mean": [0.0] * 3, "image_std": [0.229, 0.224, 0.225]},
         True,
     )
-    origin = {"notes": [], "dynamic": True, "family": "rt_detr"}
+    origin = origin_of(imported.model, "rt_detr")
     _, facts = prepare(imported.model, preprocessing, tmp_path / "reference.npz", origin)
-    assert facts["max_abs_error"] == {"batch_1": 0.0, "batch_3": 0.0}
+    assert facts.max_abs_error == {"batch_1": 0.0, "batch_3": 0.0}
 
 
 def test_one_channel_is_refused(pixels):

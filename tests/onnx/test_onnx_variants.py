@@ -53,9 +53,9 @@ def test_order_is_fp16_fp32_int8_int4_quantized_then_by_name(tmp_path, names, ch
         graphs.write(graphs.queries(), tmp_path / name)
     file, facts = choose_variant(tmp_path)
     assert file == tmp_path / choice
-    assert facts["choice"] == choice
-    assert {candidate["file"] for candidate in facts["candidates"]} == set(names)
-    assert [c["file"] for c in facts["candidates"] if not c["refused"]] == [choice]
+    assert facts.choice == choice
+    assert {candidate.file for candidate in facts.candidates} == set(names)
+    assert [c.file for c in facts.candidates if not c.refused] == [choice]
 
 
 def test_a_variant_that_tensorrt_cannot_parse_is_passed_over_with_its_operator(tmp_path):
@@ -63,7 +63,7 @@ def test_a_variant_that_tensorrt_cannot_parse_is_passed_over_with_its_operator(t
     graphs.write(graphs.queries(), tmp_path / "model.onnx")
     file, facts = choose_variant(tmp_path)
     assert file.name == "model.onnx"
-    assert facts["candidates"][0]["refused"] == "TensorRT has no DynamicQuantizeLinear"
+    assert facts.candidates[0].refused == "TensorRT has no DynamicQuantizeLinear"
 
 
 @pytest.mark.parametrize(

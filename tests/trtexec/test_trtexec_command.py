@@ -2,6 +2,8 @@ import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.trtexec.command import Profile, benchmark_command, build_command, precision_for, profile_of
+from inspected import inspection_of
+from tiny_graphs import queries
 
 PROFILE = Profile("images", (3, 640, 640), 8)
 
@@ -80,4 +82,4 @@ def test_benchmark_measures_the_same_on_all_versions(version, switches):
 
 def test_profile_of_an_onnx_with_open_height_is_refused():
     with pytest.raises(BuildError, match="H and W must be fixed"):
-        profile_of({"input": {"name": "x", "shape": ["batch", 3, "height", 640]}}, 4)
+        profile_of(inspection_of(queries(size=("height", 640)), "rt_detr"), 4)

@@ -36,18 +36,18 @@ def test_family_goes_from_folder_to_checked_onnx(family, zoo, finished, tmp_path
     )
     preprocessing = folder.preprocessing()
     model, facts = prepare(clean.model, preprocessing, tmp_path / "reference.npz", clean.origin)
-    assert clean.attempts["method"] == method
+    assert clean.attempts.method == method
     assert len(model.graph.node) <= most_nodes
-    assert facts["batch"] == "dynamic"
-    assert set(facts["max_abs_error"]) == {"batch_1", "batch_3"}
-    assert max(facts["max_abs_error"].values()) < 1e-4
-    assert facts["input"]["shape"] == ["batch", 3, preprocessing.height, preprocessing.width]
-    logits, boxes = (output["shape"] for output in facts["outputs"])
+    assert facts.batch == "dynamic"
+    assert set(facts.max_abs_error) == {"batch_1", "batch_3"}
+    assert max(facts.max_abs_error.values()) < 1e-4
+    assert facts.input.shape == ["batch", 3, preprocessing.height, preprocessing.width]
+    logits, boxes = (output.shape for output in facts.outputs)
     assert logits[0] == "batch" and boxes == [*logits[:2], 4]
     assert logits[2] == (2 if prompt else CLASSES.get(family.removesuffix("_shards"), 4))
-    assert (facts["preprocessing"]["folded_std"] is None) == family.startswith(("rt_detr", "d_fine"))
+    assert (facts.preprocessing.folded_std is None) == family.startswith(("rt_detr", "d_fine"))
     if "detr" in family and not family.startswith("rt_detr"):
-        assert not {"CumSum", "Resize"} & set(facts["ops"])
+        assert not {"CumSum", "Resize"} & set(facts.ops)
     with np.load(tmp_path / "reference.npz") as arrays:
         # A comparison says something only where images and queries do not all answer the same.
         assert arrays["b3/logits"].std(axis=(0, 1)).min() > 1e-3
@@ -67,10 +67,10 @@ def test_repairs_are_proven_like_every_export(family, zoo, finished, tmp_path):
         tmp_path / "export.log",
         repair="dynamo",
     )
-    assert [attempt["method"] for attempt in clean.attempts["attempts"]] == ["dynamo"]
+    assert [attempt.method for attempt in clean.attempts.attempts] == ["dynamo"]
     _, facts = prepare(clean.model, folder.preprocessing(), reference, clean.origin, repair="onnxsim")
-    assert max(facts["max_abs_error"].values()) < 1e-4
-    assert facts["repair"] == "onnxsim" and "Repaired with onnxsim" in " ".join(facts["notes"])
+    assert max(facts.max_abs_error.values()) < 1e-4
+    assert facts.repair == "onnxsim" and "Repaired with onnxsim" in " ".join(facts.notes)
 
 
 def test_prompt_without_tokenizer_files_is_refused_with_the_reason(zoo, finished, tmp_path):

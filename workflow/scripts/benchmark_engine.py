@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from dsbench.core.files import copy_whole, read_json
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.machine.toolchain import facts_of
+from dsbench.onnx.inspection import Inspection
 from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.measuring_device import measuring_device
 from dsbench.trtexec.passport import check_passport, machine_facts
 from dsbench.trtexec.run import benchmark_engine, trtexec_version
 
 with explained(snakemake.log[0]):
-    inspect = read_json(snakemake.input.inspect)
+    inspect = read_record(snakemake.input.inspect, Inspection)
     batch = int(snakemake.wildcards.get("batch", 1))
     engine = Path(snakemake.input.engine[0])
     with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:

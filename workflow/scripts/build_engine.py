@@ -3,8 +3,10 @@
 from pathlib import Path
 
 from dsbench.core.files import copy_whole, read_json
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.machine.toolchain import facts_of
+from dsbench.onnx.inspection import Inspection
 from dsbench.trtexec.build_log import read_layers
 from dsbench.trtexec.command import precision_for, profile_of, workspace_mib
 from dsbench.trtexec.measuring_device import measuring_device
@@ -14,7 +16,7 @@ from dsbench.trtexec.run import build_engine, trtexec_version
 with explained(snakemake.log[0]):
     # Refuses another kind of node before anything is built.
     machine_facts(snakemake.input.facts)
-    inspect = read_json(snakemake.input.inspect)
+    inspect = read_record(snakemake.input.inspect, Inspection)
     log, engine = Path(snakemake.log[0]), Path(snakemake.output.engine)
     onnx, timing_cache = Path(snakemake.input.onnx), Path(snakemake.output.timing_cache)
     version = trtexec_version(read_json(snakemake.input.trtexec))

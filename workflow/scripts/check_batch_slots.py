@@ -5,12 +5,13 @@ from pathlib import Path
 
 from dsbench.chain.measured_chain import EngineDecision
 from dsbench.checks.batch_slots import SlotRuns, Tolerance, judge_slots
-from dsbench.core.files import read_json, write_whole
+from dsbench.core.files import write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
 from dsbench.machine.clip import ClipFacts
 from dsbench.machine.toolchain import facts_of
+from dsbench.onnx.inspection import Inspection
 from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.measuring_device import measuring_device
 from dsbench.trtexec.passport import check_passport, machine_facts
@@ -20,7 +21,7 @@ with explained(snakemake.log[0]):
     engine = Path(files.engine[0])
     clip = read_record(files.video, ClipFacts)
     slots = read_record(files.max_bs, EngineDecision).max_bs
-    family = family_named(read_json(files.inspect)["family"])
+    family = family_named(read_record(files.inspect, Inspection).family)
     report_progress(f"playing the short clips alone and in all {slots} batch slots")
     with measuring_device(files.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(files.facts))

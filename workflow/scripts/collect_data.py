@@ -11,7 +11,9 @@ from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, TargetRate
-from dsbench.pixels.preprocessing import preprocessing_of
+from dsbench.onnx.class_names import LabelsOrigin
+from dsbench.onnx.export import ExportAttempts
+from dsbench.onnx.inspection import Inspection
 from dsbench.report.benchmark_data import engines as engine_rows
 from dsbench.report.report_data import check_data
 from dsbench.report.scripts import TITLES, pasted
@@ -22,35 +24,43 @@ from dsbench.trtexec.log import banner_facts
 def model_facts(tree: Path, files) -> dict:
     """Return the report's `model`."""
     onnx = Path(files.onnx)
-    inspect = read_json(files.inspect)
+    inspect = read_record(files.inspect, Inspection)
     config = read_json(files.config)
     provenance = read_json(files.provenance)
-    attempts = read_json(files.attempts)
-    named = read_json(files.labels_origin)
+    attempts = read_record(files.attempts, ExportAttempts)
+    named = read_record(files.labels_origin, LabelsOrigin)
     return {
         "source": provenance["source"],
         "architecture": next(iter(config.get("architectures") or []), None),
         "model_type": config.get("model_type"),
-        "family": inspect["family"],
+        "family": inspect.family,
         "onnx": onnx.relative_to(tree).as_posix(),
         "onnx_bytes": onnx.stat().st_size,
         "onnx_sha256": sha256_of(onnx),
-        "license": provenance["license"] or inspect["license"],
+        "license": provenance["license"] or inspect.license,
         "revision": provenance["revision"],
         "files": [{key: file[key] for key in ("name", "bytes", "sha256")} for file in provenance["files"]],
         "classes": read_labels(Path(files.labels)),
-        "classes_from": named["origin"],
-        "class_notes": named["notes"],
-        "export": {key: attempts[key] for key in ("method", "attempts")}
-        | {key: inspect[key] for key in ("max_abs_error", "tolerance")},
-    } | {key: inspect[key] for key in ("opset", "nodes", "input", "outputs")}
+        "classes_from": named.origin,
+        "class_notes": named.notes,
+        "export": {
+            "method": attempts.method,
+            "attempts": as_json(attempts.attempts),
+            "max_abs_error": inspect.max_abs_error,
+            "tolerance": inspect.tolerance,
+        },
+        "opset": inspect.opset,
+        "nodes": inspect.nodes,
+        "input": as_json(inspect.input),
+        "outputs": as_json(inspect.outputs),
+    }
 
 
 def preprocessing_facts(files, threshold: float | None) -> dict:
     """Return the report's `preprocessing`."""
-    inspect = read_json(files.inspect)
-    family = family_named(inspect["family"])
-    found = preprocessing_of(inspect["preprocessing"])
+    inspect = read_record(files.inspect, Inspection)
+    family = family_named(inspect.family)
+    found = inspect.preprocessing
     return {
         "derived_from": found.derived_from,
         "net_scale_factor": found.net_scale_factor,

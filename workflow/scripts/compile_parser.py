@@ -4,9 +4,11 @@ from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import read_json
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.parser_build import check_symbol, compile_parser
 from dsbench.families.declared import family_named
+from dsbench.onnx.inspection import Inspection
 
 with explained(snakemake.log[0]):
     headers = read_json(snakemake.input.headers)
@@ -20,5 +22,5 @@ with explained(snakemake.log[0]):
         headers["object_bytes"],
         Path(snakemake.log[0]),
     )
-    family = family_named(read_json(snakemake.input.inspect)["family"])
+    family = family_named(read_record(snakemake.input.inspect, Inspection).family)
     check_symbol(library, family.head.parser_symbol)

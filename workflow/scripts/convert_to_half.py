@@ -7,20 +7,24 @@ import numpy as np
 import onnx
 
 from dsbench.boxes.detection_scores import decoder_of
-from dsbench.core.files import read_json, write_whole, written_beside
+from dsbench.core.files import write_whole, written_beside
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.families.declared import family_of
 from dsbench.onnx.batch import declared_batch
 from dsbench.onnx.half_precision import to_half
-from dsbench.pixels.preprocessing import per_channel, preprocessing_of
+from dsbench.onnx.inspection import Inspection
+from dsbench.pixels.preprocessing import per_channel
 
 with explained(snakemake.log[0]):
     files = snakemake.input
-    inspect = read_json(files.inspect)
-    decoder = decoder_of(inspect, Path(files.labels), snakemake.params.threshold)
+    inspect = read_record(files.inspect, Inspection)
+    family = family_of(inspect.family, inspect.nms_iou_threshold)
+    decoder = decoder_of(family, inspect, Path(files.labels), snakemake.params.threshold)
     model = onnx.load(files.onnx)
     with np.load(files.reference) as arrays:
         pixels = arrays["pixels"]
-    folded_std = preprocessing_of(inspect["preprocessing"]).folded_std
+    folded_std = inspect.preprocessing.folded_std
     if folded_std is not None:
         pixels = pixels * per_channel(folded_std)
     batch = declared_batch(model)

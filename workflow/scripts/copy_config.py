@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
-from dsbench.core.files import copy_whole, read_json, write_whole
+from dsbench.core.files import copy_whole, write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.families.detector import read_detector
 from dsbench.onnx.export_recipes import prompt_phrases
+from dsbench.onnx.inspection import Inspection
 from dsbench.onnx.model_onnx import ModelFolder
 
 with explained(snakemake.log[0]):
@@ -22,6 +24,6 @@ with explained(snakemake.log[0]):
     elif config:
         copy_whole(config, output)
     else:
-        inspect = read_json(snakemake.input.inspect)
-        facts = {"model_type": inspect["family"], "architectures": []}
+        inspect = read_record(snakemake.input.inspect, Inspection)
+        facts = {"model_type": inspect.family, "architectures": []}
         write_whole(output, json.dumps(facts, indent=1) + "\n")

@@ -1,11 +1,11 @@
 """Import the source's ONNX, or export its safetensors, and prove that the result answers as the source does."""
 
-import json
 from pathlib import Path
 
 import onnx
 
-from dsbench.core.files import write_whole, written_beside
+from dsbench.core.files import written_beside
+from dsbench.core.records import record_text, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.onnx.model_onnx import ModelFolder, clean_onnx
 from dsbench.tools.tool_run import report_progress
@@ -29,8 +29,8 @@ with explained(snakemake.log[0]):
         log=Path(snakemake.log[0]),
         repair=snakemake.params.repair,
     )
-    Path(snakemake.log[0]).write_text(json.dumps(clean.attempts, indent=1) + "\n")
+    Path(snakemake.log[0]).write_text(record_text(clean.attempts))
     for name in ("attempts", "variants", "origin"):
-        write_whole(snakemake.output[name], json.dumps(getattr(clean, name), indent=1) + "\n")
+        write_record(snakemake.output[name], getattr(clean, name))
     with written_beside(Path(snakemake.output.onnx)) as partial:
         onnx.save(clean.model, partial)

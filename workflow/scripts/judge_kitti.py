@@ -11,19 +11,19 @@ from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, shown_path
+from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import grey_frames
-from dsbench.pixels.preprocessing import preprocessing_of
 
 with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
     frames = read_directory(Path(files.kitti))
     clip = read_record(files.clip, ClipFacts)
-    inspect, own = (read_json(files[name]) for name in ("inspect", "preprocess"))
+    inspect, own = read_record(files.inspect, Inspection), read_json(files.preprocess)
     labels = read_labels(Path(files.labels))
     size = clip.size
     view = View(
         *size,
-        network_px=network_pixels(preprocessing_of(inspect["preprocessing"]), *size),
+        network_px=network_pixels(inspect.preprocessing, *size),
         classes=len(labels),
         grey=lambda numbers: grey_frames(Path(files.video), numbers),
     )

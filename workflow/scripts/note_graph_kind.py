@@ -2,12 +2,14 @@
 
 import json
 
-from dsbench.core.files import read_json, write_whole
+from dsbench.core.files import write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.onnx.inspection import Inspection
 
 with explained(snakemake.log[0]):
-    inspect = read_json(snakemake.input.inspect)
+    inspect = read_record(snakemake.input.inspect, Inspection)
     write_whole(
         snakemake.output[0],
-        json.dumps({name: inspect.get(name) for name in ("batch", "parser_source")}) + "\n",
+        json.dumps({"batch": inspect.batch, "parser_source": inspect.parser_source}) + "\n",
     )

@@ -4,13 +4,15 @@ import json
 from pathlib import Path
 
 from dsbench.checks.tensorrt_parse import parse_with_tensorrt
-from dsbench.core.files import read_json, write_whole
+from dsbench.core.files import write_whole
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.onnx.inspection import Inspection
 from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.command import profile_of
 
 with explained(snakemake.log[0]):
-    inspect = read_json(snakemake.input.inspect)
+    inspect = read_record(snakemake.input.inspect, Inspection)
     found = parse_with_tensorrt(
         Path(snakemake.input.environment).parent / "bin/python",
         Path(snakemake.input.onnx),

@@ -8,21 +8,23 @@ import onnx
 from dsbench.boxes.detection_scores import decoder_of
 from dsbench.checks.preprocess_proof import Model, in_levels, prove, reference_of
 from dsbench.checks.preprocess_verdict import ProofError
-from dsbench.core.files import read_json, write_whole
+from dsbench.core.files import write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.families.declared import family_of
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.compare import session
+from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import middle_frames
-from dsbench.pixels.preprocessing import preprocessing_of
 
 with explained(snakemake.log[0]):
     files = snakemake.input
-    inspect = read_json(files.inspect)
+    inspect = read_record(files.inspect, Inspection)
+    family = family_of(inspect.family, inspect.nms_iou_threshold)
     model = Model(
         session(onnx.load(files.onnx)),
-        preprocessing_of(inspect["preprocessing"]),
-        decoder_of(inspect, Path(files.labels), snakemake.params.threshold),
+        inspect.preprocessing,
+        decoder_of(family, inspect, Path(files.labels), snakemake.params.threshold),
     )
     clip = read_record(files.clip, ClipFacts)
     reference = reference_of(
@@ -32,7 +34,7 @@ with explained(snakemake.log[0]):
         (clip.height, clip.width),
         snakemake.params.preprocessing,
     )
-    if inspect.get("takes_levels"):
+    if inspect.takes_levels:
         reference = in_levels(reference)
     frames = middle_frames(Path(files.video), clip.frames, snakemake.params.frames)
     try:

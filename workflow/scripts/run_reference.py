@@ -5,11 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dsbench.checks.reference_run import detector_of, run_reference
-from dsbench.core.files import read_json, write_whole
+from dsbench.core.files import write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
+from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import spread
 from dsbench.tools.tool_run import report_progress
 
@@ -20,7 +21,7 @@ with explained(snakemake.log[0]):
     found = run_reference(
         Path(snakemake.input.onnx),
         detector_of(
-            read_json(snakemake.input.inspect),
+            read_record(snakemake.input.inspect, Inspection),
             read_labels(Path(snakemake.input.labels)),
             snakemake.params.threshold,
         ),

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 from dsbench.chain.measured_chain import EngineDecision
-from dsbench.core.files import read_json, write_whole
+from dsbench.core.files import write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.nvinfer_config import NvinferFiles, render_nvinfer_config
 from dsbench.families.declared import family_of
 from dsbench.intake.labels import read_labels
-from dsbench.pixels.preprocessing import preprocessing_of
+from dsbench.onnx.inspection import Inspection
 
 with explained(snakemake.log[0]):
-    inspect = read_json(snakemake.input.inspect)
+    inspect = read_record(snakemake.input.inspect, Inspection)
     labels = read_labels(Path(snakemake.input.labels))
     model = Path("models", snakemake.wildcards.model)
     # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
@@ -23,13 +23,13 @@ with explained(snakemake.log[0]):
         engine, batch_size = Path(decision.engine), batch_size or decision.max_bs
     else:
         engine = model / f"benchmarks/engines/{model.name}_dynamic_b{batch_size}.engine"
-        if inspect["batch"] == "static":
+        if inspect.batch == "static":
             onnx = model / f"model/{model.name}_static_b{batch_size}.onnx"
     text = render_nvinfer_config(
-        preprocessing_of(inspect["preprocessing"]),
-        family_of(inspect),
-        inspect["input"]["shape"],
-        inspect["class_count"] or len(labels),
+        inspect.preprocessing,
+        family_of(inspect.family, inspect.nms_iou_threshold),
+        inspect.input.shape,
+        inspect.class_count or len(labels),
         labels,
         NvinferFiles(
             config=Path(snakemake.output[0]),

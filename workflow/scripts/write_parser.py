@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
-from dsbench.core.files import read_json
+from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.parser_build import write_parser_sources
 from dsbench.families.declared import family_named
+from dsbench.onnx.inspection import Inspection
 
 with explained(snakemake.log[0]):
-    inspect = read_json(snakemake.input.inspect)
+    inspect = read_record(snakemake.input.inspect, Inspection)
     write_parser_sources(
-        family_named(inspect["family"]),
-        inspect["tensors"],
-        inspect["settings"],
+        family_named(inspect.family),
+        inspect.tensors,
+        inspect.settings,
         Path(snakemake.input.templates[0]).parent,
         Path(snakemake.output[0]).parent,
     )

@@ -6,6 +6,7 @@ from dsbench.chain.measured_chain import EngineDecision, RunSummary
 from dsbench.core.files import read_json
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.onnx.inspection import Inspection
 from dsbench.report.scripts import Measured, render_scripts, write_scripts
 from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.passport import Passport, passport_of
@@ -13,7 +14,7 @@ from dsbench.trtexec.run import trtexec_version
 
 with explained(snakemake.log[0]):
     measuring = snakemake.params.measuring
-    inspect = read_json(snakemake.input.inspect)
+    inspect = read_record(snakemake.input.inspect, Inspection)
     decision = read_record(snakemake.input.max_bs, EngineDecision)
     run1, run2 = (read_record(snakemake.input[name], RunSummary) for name in ("run1", "run2"))
     passport = read_record(passport_of(Path(snakemake.input.engine[0])), Passport)

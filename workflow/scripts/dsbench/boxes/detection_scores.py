@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dsbench.families.declared import family_of
-from dsbench.families.family import Family, Frame, Setting
+from dsbench.families.family import Family, Frame, HeadFacts, Setting
 from dsbench.intake.labels import read_labels
 from dsbench.pixels.reference_preprocessing import Picture
 
@@ -51,14 +50,13 @@ class Decoder:
         return rows if limit is None else without_overlaps(rows, limit)
 
 
-def decoder_of(inspect: Mapping[str, object], labels: Path, threshold: float | None) -> Decoder:
+def decoder_of(family: Family, head: HeadFacts, labels: Path, threshold: float | None) -> Decoder:
     """Return the decoder of a model; None takes the family's threshold, labels.txt counts where the graph cannot."""
-    family = family_of(inspect)
     return Decoder(
         family,
-        inspect["tensors"],
-        inspect["settings"],
-        inspect["class_count"] or len(read_labels(labels)),
+        head.tensors,
+        head.settings,
+        head.class_count or len(read_labels(labels)),
         family.default_threshold if threshold is None else threshold,
     )
 

@@ -25,6 +25,7 @@ from dsbench.checks.reference_run import (
 from dsbench.core.errors import BuildError
 from dsbench.deepstream.nvinfer_config import class_keys, image_keys
 from dsbench.onnx.compare import answers, session
+from dsbench.onnx.inspection import Inspection
 
 # What nvinfer takes where a key is absent.
 IMAGE_DEFAULTS = {
@@ -187,7 +188,7 @@ class Deployment:
     """
 
     detector: Detector
-    inspect: Mapping[str, object]
+    inspect: Inspection
     nvinfer_config: Path
     onnx_file: Path
     video: Path
@@ -224,8 +225,8 @@ def first_divergence(deployed: Deployment, bound: Bound) -> tuple[Divergence | N
     return next((found for judge in told if (found := judge()) is not None), None), not_told
 
 
-def _export(inspect: Mapping[str, object]) -> Divergence | None:
-    errors, tolerance = inspect["max_abs_error"], inspect["tolerance"]
+def _export(inspect: Inspection) -> Divergence | None:
+    errors, tolerance = inspect.max_abs_error, inspect.tolerance
     over = {batch: error for batch, error in errors.items() if not error <= tolerance}
     if not over:
         return None

@@ -14,8 +14,9 @@ from dsbench.core.errors import BuildError
 from dsbench.families.declared import family_of
 from dsbench.families.family import Family, Frame, Setting
 from dsbench.onnx.compare import answers, session
+from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import NetworkInput, decoded
-from dsbench.pixels.preprocessing import Preprocessing, preprocessing_of
+from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
 from dsembed.deepstream_app.postprocess import Detector as HostDetector
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
@@ -42,14 +43,14 @@ class Detector:
         return np.full(len(self.labels), self.threshold, np.float32)
 
 
-def detector_of(inspect: Mapping[str, object], labels: Sequence[str], threshold: float | None) -> Detector:
+def detector_of(inspect: Inspection, labels: Sequence[str], threshold: float | None) -> Detector:
     """Return the detector; `threshold` None takes the family's."""
-    family = family_of(inspect)
+    family = family_of(inspect.family, inspect.nms_iou_threshold)
     return Detector(
         family=family,
-        preprocessing=preprocessing_of(inspect["preprocessing"]),
-        tensors=inspect["tensors"],
-        settings=inspect["settings"],
+        preprocessing=inspect.preprocessing,
+        tensors=inspect.tensors,
+        settings=inspect.settings,
         labels=labels,
         threshold=family.default_threshold if threshold is None else threshold,
     )

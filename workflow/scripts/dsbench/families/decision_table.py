@@ -1,13 +1,13 @@
 """The decision table: which family an ONNX belongs to by its tensors, and which ones it comes nearest to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dsbench.core.errors import BuildError
 from dsbench.families.declared import LIST, families, family_named
-from dsbench.families.family import Family, Frame
+from dsbench.families.family import Family, Frame, HeadFacts
 from dsbench.families.graph_facts import GraphFacts, shown_dims
 from dsbench.families.graph_refusals import REFUSALS
 from dsbench.families.graph_signs import HALF, LARGEST_SCORE
@@ -247,22 +247,22 @@ def _contradicts(facts: GraphFacts, family: Family) -> str:
     return f"the ONNX ({facts.signature()}) is not of family: {family.name}, as the model's entry says:"
 
 
-def _refuse_other_cells(facts: GraphFacts, family: Family, told: dict) -> None:
+def _refuse_other_cells(facts: GraphFacts, family: Family, told: HeadFacts) -> None:
     """Raise UnknownGraphError where a head with anchors at each cell has another number of them than the image."""
     if family.head.anchors is None or not all(facts.image_size):
         return
-    found = family.head.anchors({role: facts.dims(name) for role, name in told["tensors"].items()})
+    found = family.head.anchors({role: facts.dims(name) for role, name in told.tensors.items()})
     if isinstance(found, int) and found not in anchor_counts(*facts.image_size):
         height, width = facts.image_size
         named = f" ({len(facts.class_names)} are named)" if facts.class_names else ""
         raise UnknownGraphError(
-            f"{_contradicts(facts, family)} {found} anchors with {told['class_count']} classes each{named}, but no"
+            f"{_contradicts(facts, family)} {found} anchors with {told.class_count} classes each{named}, but no"
             f" strides from 4 to 128 give {found} for {width}x{height} pixels; correct family:, the axes may be the"
             " other way round."
         )
 
 
-def _refuse_no_scores(facts: GraphFacts, family: Family, told: dict) -> None:
+def _refuse_no_scores(facts: GraphFacts, family: Family, told: HeadFacts) -> None:
     """Raise UnknownGraphError where the answer, decoded as the family's, has scores that none can be."""
     # Rows that are in no use may hold anything; a head with anchors has none.
     lowest = 0.0 if family.head.anchors is None else -np.inf
@@ -277,9 +277,9 @@ def _refuse_no_scores(facts: GraphFacts, family: Family, told: dict) -> None:
         )
 
 
-def _refuse_no_background(facts: GraphFacts, family: Family, told: dict) -> None:
+def _refuse_no_background(facts: GraphFacts, family: Family, told: HeadFacts) -> None:
     """Raise UnknownGraphError where the last column, the family's background, leads in few queries of the answer."""
-    answer = facts.answers.get(told["tensors"].get("logits"))
+    answer = facts.answers.get(told.tensors.get("logits"))
     if not family.head.background_behind or answer is None:
         return
     leading = int((softmax(answer[0])[:, -1] > HALF).sum())
@@ -294,8 +294,8 @@ def _names(found: tuple[Family, ...] | list[Family], between: str = ", ") -> str
     return between.join(sorted({family.name for family in found}))
 
 
-def family_facts(family: Family, facts: GraphFacts) -> dict:
-    """Return what inspect.json says of the family: its tensors by role, settings, and number of classes.
+def family_facts(family: Family, facts: GraphFacts) -> HeadFacts:
+    """Return what the ONNX has of the family.
 
     `facts` are of the ONNX that nvinfer gets. Raises UnknownGraphError where the tensors are not the family's.
     """
@@ -315,35 +315,37 @@ def family_facts(family: Family, facts: GraphFacts) -> dict:
             f" {', '.join(family.head.roles)} with fixed dims but the batch; correct family: in the"
             " model's entry, or export it so."
         ) from error
-    told = {
-        "tensors": tensors,
-        "settings": settings,
-        "class_count": classes,
-        "background_behind": family.head.background_behind,
-        "parser_source": family.head.parser_source,
-        "parser_symbol": family.head.parser_symbol,
-    }
-    return told | {"largest_class": _largest_class(family, facts, told)}
+    told = HeadFacts(
+        family=family.name,
+        tensors=tensors,
+        settings=settings,
+        class_count=classes,
+        background_behind=family.head.background_behind,
+        parser_source=family.head.parser_source,
+        parser_symbol=family.head.parser_symbol,
+        largest_class=None,
+    )
+    return replace(told, largest_class=_largest_class(family, facts, told))
 
 
-def decoded(family: Family, facts: GraphFacts, told: dict, threshold: float) -> np.ndarray | None:
+def decoded(family: Family, facts: GraphFacts, told: HeadFacts, threshold: float) -> np.ndarray | None:
     """Return the rows [N, 6] that the family's decoder makes of one picture's answer, those above the threshold.
 
     None where the graph was not run, or its tensors have not the shapes that the decoder reads.
     """
-    names = told["tensors"]
+    names = told.tensors
     if not all(facts.image_size) or not set(names.values()) <= facts.answers.keys():
         return None
     height, width = facts.image_size
     tensors = {role: facts.answers[name][0] for role, name in names.items()}
-    thresholds = np.full(told["class_count"] or MOST_CLASSES, threshold)
+    thresholds = np.full(told.class_count or MOST_CLASSES, threshold)
     try:
-        return family.head.decode(Frame(tensors, width, height, thresholds), told["settings"])
+        return family.head.decode(Frame(tensors, width, height, thresholds), told.settings)
     except (IndexError, ValueError):
         return None
 
 
-def _largest_class(family: Family, facts: GraphFacts, told: dict) -> int | None:
+def _largest_class(family: Family, facts: GraphFacts, told: HeadFacts) -> int | None:
     """Return the largest class id among the detections in one picture where the tensors do not tell their number."""
-    found = decoded(family, facts, told, 0.0) if told["class_count"] is None else None
+    found = decoded(family, facts, told, 0.0) if told.class_count is None else None
     return None if found is None or not len(found) else int(found[:, 0].max())

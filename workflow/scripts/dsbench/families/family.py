@@ -49,6 +49,25 @@ class Head:
 
 
 @dataclass(frozen=True)
+class HeadFacts:
+    """What a model's ONNX has of its family, as inspect.json and what comes before it say.
+
+    `tensors` are the outputs' names by role. `class_count` is None where the tensors do not tell it; then
+    `largest_class` is the largest id among one picture's detections. `background_behind` is whether a background
+    class follows the last one.
+    """
+
+    family: str
+    tensors: dict[str, str]
+    settings: dict[str, Setting]
+    class_count: int | None
+    background_behind: bool
+    parser_source: str
+    parser_symbol: str
+    largest_class: int | None
+
+
+@dataclass(frozen=True)
 class PixelRule:
     """What a family's own pipeline does to an 8-bit frame where no preprocessor_config.json says it.
 

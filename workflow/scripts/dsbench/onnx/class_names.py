@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from dsbench.families.detector import id2label_of
+from dsbench.families.family import HeadFacts
 from dsbench.intake.labels import Labels, LabelsError, harmless_label, label_names, read_source_labels
 from dsbench.onnx.export_recipes import phrases_of
 
@@ -85,14 +86,10 @@ class Columns:
     largest_seen: int | None = None
 
     @classmethod
-    def of(cls, inspect: Mapping) -> Self:
-        """Return them as inspect.json, or what becomes of it, has them."""
-        return cls(
-            inspect["class_count"],
-            inspect["settings"].get("first_class", 0),
-            inspect["background_behind"],
-            inspect["largest_class"],
-        )
+    def of(cls, head: HeadFacts) -> Self:
+        """Return them as the ONNX has them."""
+        first = int(head.settings.get("first_class", 0))
+        return cls(head.class_count, first, head.background_behind, head.largest_class)
 
     def fit(self, named: Named) -> bool:
         """Tell whether each name can stand at its column: ids may have gaps, and a background may have a name."""
@@ -101,6 +98,14 @@ class Columns:
         last = named.names[max(named.names)].strip().lower()
         is_background = self.behind and (last in BACKGROUND_NAMES or last in NO_NAMES)
         return named.count == self.count or (is_background and named.count == self.count + 1)
+
+
+@dataclass(frozen=True)
+class LabelsOrigin:
+    """What labels_origin.json says: in words where the class names are from, and notes."""
+
+    origin: str
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ import os
 import re
 import subprocess
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
+from msgspec import UNSET, UnsetType
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import scratch_beside
@@ -48,22 +49,28 @@ class Job:
         return self.scratch / "reference.npz"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """One attempt's line in export_attempts.json; verdict is accepted, failed, wrong or not tried."""
+    """One attempt in export_attempts.json: verdict is accepted, failed, wrong or not tried; UNSET what it lacks."""
 
     method: str
-    opset: int | None
+    opset: int | UnsetType = UNSET
     verdict: str
     reason: str
-    seconds: float | None = None
-    log: str | None = None
-    exported_nodes: int | None = None
-    nodes: int | None = None
+    seconds: float | UnsetType = UNSET
+    log: str | UnsetType = UNSET
+    exported_nodes: int | UnsetType = UNSET
+    nodes: int | UnsetType = UNSET
 
-    def facts(self) -> dict:
-        """Return what is known about the attempt, for JSON."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+
+@dataclass(frozen=True)
+class ExportAttempts:
+    """What export_attempts.json says: the accepted method, every attempt, the repairs, and a prompt's phrases."""
+
+    method: str
+    attempts: list[Outcome]
+    repairs: list[str]
+    prompt_phrases: list[str]
 
 
 def loading_folder(source: Path, recipe: Recipe, destination: Path) -> Path:
@@ -89,7 +96,14 @@ def run_attempt(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, log: P
     onnx_path = job.scratch / f"{attempt.method}.onnx"
     started = time.monotonic()
     status = _run(job, folder, recipe, attempt, onnx_path, log)
-    said = {"seconds": round(time.monotonic() - started, 1), "log": str(log)}
+    outcome = Outcome(
+        method=attempt.method,
+        opset=attempt.opset,
+        verdict="failed",
+        reason=f"exit status {status}: {last_line(log)}",
+        seconds=round(time.monotonic() - started, 1),
+        log=str(log),
+    )
     if status < 0 or NO_MEMORY.search(last_line(log)):
         raise ExportEndedError(
             f"{log}: {attempt.method} ended with {status_name(status)} ({last_line(log)}), which says nothing about"
@@ -97,19 +111,23 @@ def run_attempt(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, log: P
             " cluster) and run the same command again"
         )
     if status == NOT_REGISTERED:
-        return Outcome(attempt.method, attempt.opset, "not tried", last_line(log), **said), None
+        return replace(outcome, verdict="not tried", reason=last_line(log)), None
     if status != 0:
-        reason = f"exit status {status}: {last_line(log)}"
-        return Outcome(attempt.method, attempt.opset, "failed", reason, **said), None
+        return outcome, None
     try:
         exported = onnx.load(onnx_path)
         model = fix_spatial_dims(exported, *job.pixels.shape[2:])
         errors = compare_with_reference(model, job.reference)
     except GraphError as error:
-        return Outcome(attempt.method, attempt.opset, "wrong", str(error), **said), None
-    said |= {"exported_nodes": len(exported.graph.node), "nodes": len(model.graph.node)}
-    reason = f"equals torch at batch 1 and 3 within {max(errors.values()):.2g}"
-    return Outcome(attempt.method, attempt.opset, "accepted", reason, **said), model
+        return replace(outcome, verdict="wrong", reason=str(error)), None
+    accepted = replace(
+        outcome,
+        verdict="accepted",
+        reason=f"equals torch at batch 1 and 3 within {max(errors.values()):.2g}",
+        exported_nodes=len(exported.graph.node),
+        nodes=len(model.graph.node),
+    )
+    return accepted, model
 
 
 def check_environment(python: Path) -> None:
@@ -178,14 +196,9 @@ class Export:
         """The method whose ONNX was accepted."""
         return next(outcome.method for outcome in self.outcomes if outcome.verdict == "accepted")
 
-    def facts(self) -> dict:
+    def record(self) -> ExportAttempts:
         """Return the content of export_attempts.json."""
-        return {
-            "method": self.method,
-            "attempts": [outcome.facts() for outcome in self.outcomes],
-            "repairs": list(self.repairs),
-            "prompt_phrases": self.phrases,
-        }
+        return ExportAttempts(self.method, self.outcomes, list(self.repairs), self.phrases)
 
 
 def export_onnx(
@@ -212,7 +225,10 @@ def export_onnx(
             f"{source}: {model_type} is asked with text, but it has no tokenizer; expected one of"
             f" {', '.join(TOKENIZERS)} beside the weights"
         )
-    outcomes = [Outcome(method, None, "not tried", reason) for method, reason in recipe.skipped.items()]
+    outcomes = [
+        Outcome(method=method, verdict="not tried", reason=reason)
+        for method, reason in recipe.skipped.items()
+    ]
     with scratch_beside(reference) as scratch:
         job = Job(python, source, model_type, phrases, pixels, scratch.resolve())
         folder = loading_folder(source, recipe, job.scratch / model_type)

@@ -15,14 +15,15 @@ from dsbench.families.graph_facts import graph_facts, stated_license
 from dsbench.intake.labels import names_by_key
 from dsbench.onnx.class_names import Columns, NameSources, choose_names
 from dsbench.onnx.compare import GraphError
-from dsbench.onnx.export import export_onnx
+from dsbench.onnx.export import ExportAttempts, export_onnx
 from dsbench.onnx.graph import refuse_dynamo_without_weights
 from dsbench.onnx.head_joining import completed
 from dsbench.onnx.importing import graph_size, import_onnx, write_import_reference
+from dsbench.onnx.inspection import Origin
 from dsbench.onnx.interface import representable, takes_levels
 from dsbench.onnx.source_graph import load_checked
 from dsbench.onnx.trial import judge_before_size
-from dsbench.onnx.variants import choose_variant
+from dsbench.onnx.variants import Variants, choose_variant
 from dsbench.pixels.image_processor import PROCESSOR, PreprocessingError, ProcessorError, read_processor
 from dsbench.pixels.own_pixels import Fields, stated_size
 from dsbench.pixels.preprocessing import Preprocessing, as_levels, derive_preprocessing, source_pixels
@@ -92,9 +93,9 @@ class CleanOnnx:
     """The ONNX with H and W fixed, and what export_attempts.json, variants.json and inspect.json say of it."""
 
     model: onnx.ModelProto
-    attempts: dict
-    variants: dict
-    origin: dict
+    attempts: ExportAttempts
+    variants: Variants
+    origin: Origin
 
 
 def clean_onnx(
@@ -137,27 +138,26 @@ def _exported(folder, python, prompt, repair, image, reference, log) -> CleanOnn
     accepted = next(outcome for outcome in export.outcomes if outcome.verdict == "accepted")
     return CleanOnnx(
         export.model,
-        export.facts(),
-        {"choice": None, "candidates": [], "reason": "the source has no ONNX, its safetensors were exported"},
-        {
-            "family": detector.family.name,
-            **family_facts(detector.family, graph_facts(export.model)),
-            "names": {},
-            "license": None,
-            "why": f"{detector.architecture} in config.json",
-            "origin": f"safetensors, exported with {export.method}",
-            "exported_nodes": accepted.exported_nodes,
-            "dynamic": True,
-            "nms_iou_threshold": None,
-            "notes": [f"The prompt is baked in: {', '.join(export.phrases)}."] if export.phrases else [],
-        },
+        export.record(),
+        Variants(choice=None, candidates=[], reason="the source has no ONNX, its safetensors were exported"),
+        Origin(
+            **vars(family_facts(detector.family, graph_facts(export.model))),
+            names={},
+            license=None,
+            why=f"{detector.architecture} in config.json",
+            origin=f"safetensors, exported with {export.method}",
+            exported_nodes=accepted.exported_nodes,
+            nms_iou_threshold=None,
+            dynamic=True,
+            notes=[f"The prompt is baked in: {', '.join(export.phrases)}."] if export.phrases else [],
+        ),
     )
 
 
 def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Path) -> CleanOnnx:
     detector = folder.detector()
     file, variants = choose_variant(folder.path, folder.names)
-    report_progress(f"{variants['choice']} is taken from {len(variants['candidates'])} ONNX files")
+    report_progress(f"{variants.choice} is taken from {len(variants.candidates)} ONNX files")
     with _named(file):
         source, made_sound = load_checked(file)
         if named is None:
@@ -184,21 +184,20 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     write_import_reference(imported, pixels, reference)
     return CleanOnnx(
         imported.model,
-        {"method": "ready-made ONNX", "attempts": [], "repairs": ["onnxsim"], "prompt_phrases": []},
+        ExportAttempts("ready-made ONNX", attempts=[], repairs=["onnxsim"], prompt_phrases=[]),
         variants,
-        {
-            "family": family.name,
-            **facts,
-            "names": names_by_key(metadata),
-            "license": stated_license(metadata),
-            "why": verdict.why,
-            "origin": f"{variants['choice']}, a ready-made ONNX",
-            "exported_nodes": len(source.graph.node),
-            "dynamic": imported.dynamic,
-            "takes_levels": levels,
-            "nms_iou_threshold": complete.nms_iou_threshold,
-            "notes": [*made_sound, *complete.notes, *imported.notes, *notes],
-        },
+        Origin(
+            **vars(facts),
+            names=names_by_key(metadata),
+            license=stated_license(metadata),
+            why=verdict.why,
+            origin=f"{variants.choice}, a ready-made ONNX",
+            exported_nodes=len(source.graph.node),
+            nms_iou_threshold=complete.nms_iou_threshold,
+            dynamic=imported.dynamic,
+            takes_levels=levels,
+            notes=[*made_sound, *complete.notes, *imported.notes, *notes],
+        ),
     )
 
 

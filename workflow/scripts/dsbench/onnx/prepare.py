@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,6 +21,7 @@ from dsbench.onnx.compare import (
     tolerance_of,
 )
 from dsbench.onnx.graph import ONNXSIM, check, simplified
+from dsbench.onnx.inspection import GraphSummary, Inspection, Origin, Recognised, TensorFacts
 from dsbench.pixels.preprocessing import Preprocessing, as_levels, per_channel
 
 FOLDED = "deepstream_import.folded_std"
@@ -82,24 +84,24 @@ def _insert_mul(graph: gs.Graph, image: gs.Variable, factors: np.ndarray) -> Non
     graph.nodes.append(gs.Node("Mul", "divide_by_std", inputs=[image, factor], outputs=[scaled]))
 
 
-def inspect(model: onnx.ModelProto) -> dict:
-    """Return opset, producer, node count, operators, weights in bytes, and the input and the outputs."""
+def summary_of(model: onnx.ModelProto) -> GraphSummary:
+    """Return what is counted in the model; its first input is the image."""
     standard = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
-    return {
-        "opset": standard[0],
-        "nodes": len(model.graph.node),
-        "producer": model.producer_name,
-        "input": _tensor(model.graph.input[0]),
-        "outputs": [_tensor(value) for value in model.graph.output],
-        "ops": dict(sorted(Counter(node.op_type for node in model.graph.node).items())),
-        "weight_bytes": sum(_weight_bytes(weight) for weight in model.graph.initializer),
-        "onnx_bytes": model.ByteSize(),
-    }
+    return GraphSummary(
+        opset=standard[0],
+        nodes=len(model.graph.node),
+        producer=model.producer_name,
+        input=_tensor(model.graph.input[0]),
+        outputs=[_tensor(value) for value in model.graph.output],
+        ops=dict(sorted(Counter(node.op_type for node in model.graph.node).items())),
+        weight_bytes=sum(_weight_bytes(weight) for weight in model.graph.initializer),
+        onnx_bytes=model.ByteSize(),
+    )
 
 
-def _tensor(value: onnx.ValueInfoProto) -> dict:
+def _tensor(value: onnx.ValueInfoProto) -> TensorFacts:
     dims, dtype = tensor_facts(value)
-    return {"name": value.name, "shape": dims, "dtype": dtype}
+    return TensorFacts(value.name, dims, dtype)
 
 
 def _weight_bytes(weight: onnx.TensorProto) -> int:
@@ -109,24 +111,24 @@ def _weight_bytes(weight: onnx.TensorProto) -> int:
     return count * onnx.helper.tensor_dtype_to_np_dtype(weight.data_type).itemsize
 
 
-def inspection_table(name: str, facts: dict) -> str:
+def inspection_table(name: str, facts: Inspection) -> str:
     """Return inspect.json's content as Markdown."""
-    tensors = [("input", facts["input"]), *(("output", output) for output in facts["outputs"])]
+    tensors = [("input", facts.input), *(("output", output) for output in facts.outputs)]
     rows = [
-        ("Family", f"{facts['family']} ({facts['why']})"),
-        ("From", facts["origin"]),
-        *((kind, f"`{t['name']}` {_shape(t['shape'])} {t['dtype']}") for kind, t in tensors),
-        ("Batch", facts["batch"]),
-        ("Opset", facts["opset"]),
-        ("Nodes", facts["nodes"]),
-        ("Operators", ", ".join(f"{op} {count}" for op, count in _by_count(facts["ops"]))),
-        ("Weights", f"{facts['weight_bytes'] / 2**20:.1f} MiB"),
-        ("File", f"{facts['onnx_bytes'] / 2**20:.1f} MiB"),
+        ("Family", f"{facts.family} ({facts.why})"),
+        ("From", facts.origin),
+        *((kind, f"`{t.name}` {_shape(t.shape)} {t.dtype}") for kind, t in tensors),
+        ("Batch", facts.batch),
+        ("Opset", facts.opset),
+        ("Nodes", facts.nodes),
+        ("Operators", ", ".join(f"{op} {count}" for op, count in _by_count(facts.ops))),
+        ("Weights", f"{facts.weight_bytes / 2**20:.1f} MiB"),
+        ("File", f"{facts.onnx_bytes / 2**20:.1f} MiB"),
         *(
-            (f"Largest difference, {batch.replace('_', ' ')}", f"{error:.3g} (allowed {facts['tolerance']})")
-            for batch, error in facts["max_abs_error"].items()
+            (f"Largest difference, {batch.replace('_', ' ')}", f"{error:.3g} (allowed {facts.tolerance})")
+            for batch, error in facts.max_abs_error.items()
         ),
-        *(("Note", note) for note in facts["notes"]),
+        *(("Note", note) for note in facts.notes),
     ]
     lines = [f"| {key} | {str(value).replace('|', chr(92) + '|')} |" for key, value in rows]
     return "\n".join([f"# {name}", "", "| | |", "|---|---|", *lines]) + "\n"
@@ -140,7 +142,7 @@ def _by_count(ops: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(ops.items(), key=lambda entry: (-entry[1], entry[0]))
 
 
-def write_inspection(path: Path, name: str, facts: dict) -> None:
+def write_inspection(path: Path, name: str, facts: Inspection) -> None:
     """Write the table beside inspect.json."""
     write_whole(path, inspection_table(name, facts))
 
@@ -149,18 +151,16 @@ def prepare(
     model: onnx.ModelProto,
     preprocessing: Preprocessing,
     reference: Path,
-    origin: dict,
+    origin: Origin,
     repair: str | None = None,
-) -> tuple[onnx.ModelProto, dict]:
-    """Return the model nvinfer gets and the content of inspect.json.
+) -> tuple[onnx.ModelProto, Inspection]:
+    """Return the model nvinfer gets and its inspection.
 
-    `origin` is what model_onnx says of the model's family and making; `reference` the source's answers, which
-    the returned model gives too, at batch 1 and, with a dynamic batch, 3.
+    `reference` has the source's answers, which the returned model gives too, at batch 1 and, with a dynamic batch, 3.
     """
-    levels = origin.get("takes_levels", False)
-    if levels:
+    if origin.takes_levels:
         preprocessing = as_levels(preprocessing)
-    notes = [*origin["notes"], *preprocessing.notes]
+    notes = [*origin.notes, *preprocessing.notes]
     undivided, std = model, preprocessing.folded_std
     if std is not None:
         model, place = fold_std(model, std)
@@ -171,16 +171,18 @@ def prepare(
         notes.append(f"Repaired with onnxsim, as the config asks: {before} -> {len(model.graph.node)} nodes.")
     check(model)
     errors = _errors(model, undivided, std, reference)
-    facts = inspect(model) | {
-        **{key: value for key, value in origin.items() if key not in ("dynamic", "notes")},
-        "preprocessing": preprocessing.facts(),
-        "takes_levels": levels,
-        "repair": repair,
-        "batch": "dynamic" if origin["dynamic"] else "static",
-        "max_abs_error": errors,
-        "tolerance": tolerance_of(model),
-        "notes": notes,
-    }
+    recognised = {field.name: getattr(origin, field.name) for field in fields(Recognised)}
+    facts = Inspection(
+        **vars(summary_of(model)),
+        **recognised,
+        preprocessing=preprocessing,
+        takes_levels=origin.takes_levels,
+        repair=repair,
+        batch="dynamic" if origin.dynamic else "static",
+        max_abs_error=errors,
+        tolerance=tolerance_of(model),
+        notes=notes,
+    )
     return model, facts
 
 

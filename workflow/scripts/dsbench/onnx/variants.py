@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
+from msgspec import UNSET, UnsetType
 
 from dsbench.intake.file_choice import different_models, is_part, which_model
 from dsbench.onnx.compare import GraphError
@@ -58,6 +59,16 @@ class Candidate:
     refused: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Variants:
+    """What variants.json says: the order of choice, the file taken, None with a `reason` where none is, and all."""
+
+    order: list[str] | UnsetType = UNSET
+    choice: str | None
+    candidates: list[Candidate]
+    reason: str | UnsetType = UNSET
+
+
 def variant_of(file: Path) -> str:
     """Return which of ORDER the file's name says it is."""
     stem = file.stem.lower()
@@ -77,8 +88,8 @@ def onnx_files(folder: Path, names: tuple[str, ...] | None = None) -> list[Path]
     )
 
 
-def choose_variant(folder: Path, names: tuple[str, ...] | None = None) -> tuple[Path, dict]:
-    """Return the ONNX file to import, and every candidate with its reason, for variants.json.
+def choose_variant(folder: Path, names: tuple[str, ...] | None = None) -> tuple[Path, Variants]:
+    """Return the ONNX file to import, and every candidate with its reason.
 
     Raises VariantError when TensorRT can parse none of them, or several that are no forms of one model.
     """
@@ -97,11 +108,8 @@ def choose_variant(folder: Path, names: tuple[str, ...] | None = None) -> tuple[
             " precision, or a folder with safetensors and no ONNX"
         )
     _refuse_several(folder, chosen, [candidate.file for candidate in candidates])
-    return chosen, {
-        "order": list(ORDER),
-        "choice": chosen.relative_to(folder).as_posix(),
-        "candidates": [asdict(candidate) for candidate in candidates],
-    }
+    choice = chosen.relative_to(folder).as_posix()
+    return chosen, Variants(order=list(ORDER), choice=choice, candidates=candidates)
 
 
 def _refuse_several(folder: Path, chosen: Path, names: list[str]) -> None:

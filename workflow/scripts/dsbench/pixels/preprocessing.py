@@ -1,7 +1,6 @@
 """A model's own preprocessing as the arithmetic that nvinfer has, and real pixels made by it."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -33,17 +32,6 @@ class Preprocessing:
     folded_std: tuple[float, float, float] | None = None
     derived_from: str = PROCESSOR
     assumed: tuple[str, ...] = ()
-
-    def facts(self) -> dict:
-        """Return it as inspect.json holds it."""
-        return asdict(self)
-
-
-def preprocessing_of(facts: Mapping[str, object]) -> Preprocessing:
-    """Return what inspect.json holds."""
-    return Preprocessing(
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
-    )
 
 
 def derive_preprocessing(

@@ -3,9 +3,14 @@
 import os
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dsbench.core.errors import BuildError
 from dsbench.machine.host import output_of
+
+if TYPE_CHECKING:
+    # Every dry run needs this module, and the inspection's own needs OpenCV.
+    from dsbench.onnx.inspection import Inspection
 
 # The first version with --skipInference, without which a build would measure too.
 OLDEST = (8, 6)
@@ -156,14 +161,13 @@ def _precision_flags(version: tuple[int, ...], precision: Precision) -> list[str
     return [] if precision.name == "fp32" else [f"--{precision.name}"]
 
 
-def profile_of(inspect: dict, max_batch: int) -> Profile:
+def profile_of(inspect: "Inspection", max_batch: int) -> Profile:
     """Return the profile for the ONNX whose inspection is `inspect`; H and W must be concrete there."""
-    _, *chw = inspect["input"]["shape"]
-    if not all(isinstance(n, int) for n in chw):
-        raise BuildError(
-            f"input {inspect['input']['name']} has shape {inspect['input']['shape']}, H and W must be fixed"
-        )
-    return Profile(inspect["input"]["name"], tuple(chw), max_batch, inspect.get("batch") == "static")
+    image = inspect.input
+    match image.shape:
+        case [_, int(channels), int(height), int(width)]:
+            return Profile(image.name, (channels, height, width), max_batch, inspect.batch == "static")
+    raise BuildError(f"input {image.name} has shape {image.shape}, H and W must be fixed")
 
 
 # The other half is for weights, activations and the timing of tactics.

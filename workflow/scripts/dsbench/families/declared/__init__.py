@@ -1,6 +1,5 @@
 """The declared families: every module of this package has FAMILIES, and adding one touches that module alone."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -33,7 +32,7 @@ def family_named(name: str) -> Family:
     return found
 
 
-def family_of(inspect: Mapping[str, object]) -> Family:
-    """Return the family of the model that inspect.json describes, with the overlap of its own NMS where it has one."""
-    family, overlap = family_named(inspect["family"]), inspect.get("nms_iou_threshold")
-    return family if overlap is None else replace(family, nms_iou_threshold=overlap)
+def family_of(name: str, nms_iou_threshold: float | None) -> Family:
+    """Return the family of that name for a model whose own NMS has this overlap, None where it has none."""
+    family = family_named(name)
+    return family if nms_iou_threshold is None else replace(family, nms_iou_threshold=nms_iou_threshold)

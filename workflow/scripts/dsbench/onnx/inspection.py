@@ -1,0 +1,75 @@
+"""The records of a model's ONNX: origin.json, before std is folded into it, and inspect.json, which describes it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from msgspec import UnsetType
+
+from dsbench.families.family import HeadFacts
+from dsbench.pixels.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """An input or output; `shape` has a name where an axis is symbolic."""
+
+    name: str
+    shape: list[int | str]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class GraphSummary:
+    """What is counted in an ONNX; `ops` is how often each operator is in it, sizes are in bytes."""
+
+    opset: int
+    nodes: int
+    producer: str
+    input: TensorFacts
+    outputs: list[TensorFacts]
+    ops: dict[str, int]
+    weight_bytes: int
+    onnx_bytes: int
+
+
+@dataclass(frozen=True)
+class Recognised(HeadFacts):
+    """What the ONNX was recognised as, and from what it was made.
+
+    `names` are the class names by id that its metadata has, by the key there; `why` says what told the family, and
+    `origin` how the ONNX came about. `exported_nodes` counts those before any repair. `nms_iou_threshold` is the
+    overlap of the model's own NMS, None where nvinfer's clustering has the family's.
+    """
+
+    names: dict[str, dict[int, str]]
+    license: str | None
+    why: str
+    origin: str
+    exported_nodes: int | UnsetType
+    nms_iou_threshold: float | None
+
+
+@dataclass(frozen=True)
+class Origin(Recognised):
+    """What origin.json says: `dynamic` where the batch is free, `takes_levels` where the image is of bytes."""
+
+    dynamic: bool
+    notes: list[str]
+    takes_levels: bool = False
+
+
+@dataclass(frozen=True)
+class Inspection(Recognised, GraphSummary):
+    """What inspect.json says of the ONNX that nvinfer gets.
+
+    `max_abs_error` is the largest difference from the source's answers at "batch_1" and "batch_3", of which
+    `tolerance` is allowed.
+    """
+
+    preprocessing: Preprocessing
+    takes_levels: bool
+    repair: str | None
+    batch: Literal["dynamic", "static"]
+    max_abs_error: dict[str, float]
+    tolerance: float
+    notes: list[str]
