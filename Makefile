@@ -33,6 +33,7 @@ lint: .venv/test.txt
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 	PYTHONPATH=workflow/scripts:workflow/embedded $(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 
 system:
 	@sh envs/install_system_packages.sh $(WISHED)

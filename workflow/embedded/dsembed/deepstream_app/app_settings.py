@@ -146,7 +146,7 @@ class _Reader:
 
     def _is_enabled(self, group: str) -> bool:
         enable = INTEGER.match(self.keyfile.groups.get(group, {}).get("enable", ""))
-        return bool(enable) and int(enable[1]) != 0
+        return enable is not None and int(enable[1]) != 0
 
     def _refuse_other_stages(self) -> None:
         prefixed = [group for prefix in app_keys.OTHER_STAGE_PREFIXES for group in self._enabled(prefix)]

@@ -102,16 +102,21 @@ class MainLoop:
         next_row_s = time.monotonic() + interval_s if interval_s else None
         while not self._messages:
             timeout_s = None if next_row_s is None else max(0.0, next_row_s - time.monotonic())
-            readers = [self._wake_reader, *([] if stdin is None else [stdin])]
+            readers: list[socket.socket | int] = [self._wake_reader, *([] if stdin is None else [stdin])]
             ready, _, _ = select.select(readers, [], [], timeout_s)
-            if stdin in ready:
+            if stdin is not None and stdin in ready:
                 keys = os.read(stdin, 64).decode(errors="replace")
                 stdin = stdin if keys else None
                 for key in keys.strip():
                     if key == "q":
                         return None
                     on_key(key)
-            if next_row_s is not None and time.monotonic() >= next_row_s and not self._messages:
+            if (
+                interval_s
+                and next_row_s is not None
+                and time.monotonic() >= next_row_s
+                and not self._messages
+            ):
                 on_row()
                 next_row_s += interval_s
         return self._messages.popleft()

@@ -23,6 +23,10 @@ class KittiError(Exception):
     """A directory that is not there or a file that cannot be written."""
 
 
+# Left, top, width, height, confidence, class id.
+KittiRow = tuple[float, float, float, float, float, int]
+
+
 class KittiDump:
     """The files of one `gie-kitti-output-dir`."""
 
@@ -33,11 +37,8 @@ class KittiDump:
         self._directory = directory
         self._labels = labels
 
-    def write(self, stream: int, frame_number: int, detections: Iterable[tuple[float, ...]]) -> None:
-        """Write one frame's file anew, empty without detections; raises KittiError.
-
-        A detection is (left, top, width, height, confidence, class id).
-        """
+    def write(self, stream: int, frame_number: int, detections: Iterable[KittiRow]) -> None:
+        """Write one frame's file anew, empty without detections; raises KittiError."""
         path = self._directory / f"00_{stream:03d}_{frame_number:06d}.txt"
         text = "".join(self._line(*detection) for detection in detections)
         try:

@@ -101,7 +101,7 @@ class Detector:
             raise native.HostError(self._error.value.decode(errors="replace"))
         total = sum(max(0, count) for count in counts)
         memory = (ctypes.c_char * (total * DETECTION.itemsize)).from_address(found)
-        detections = np.frombuffer(memory, DETECTION)
+        detections = np.frombuffer(memoryview(memory), DETECTION)
         frames: list[np.ndarray | None] = []
         start = 0
         for count in counts:

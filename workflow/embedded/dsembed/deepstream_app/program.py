@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 import av
@@ -77,7 +78,8 @@ def main(arguments: list[str], loop: MainLoop) -> int:
 
     Raises BrokenPipeError when nobody reads what it prints.
     """
-    sys.stdout.reconfigure(line_buffering=True)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         command = parse_command_line(arguments)
     except UsageError as error:
@@ -87,7 +89,7 @@ def main(arguments: list[str], loop: MainLoop) -> int:
         print(USAGE, end="")
         return 0
     print(banner())
-    if command.action != "run":
+    if command.config is None:
         print("deepstream-app version 9.1.0\nDeepStreamSDK 9.1.0")
         if command.action == "version-all":
             print(
@@ -158,10 +160,10 @@ def _play(loop: MainLoop, pipeline: Pipeline, meter: PerfMeter | None, settings:
         print(TILER_NOTE)
 
     def print_row() -> None:
-        print(meter.row())
+        if meter:
+            print(meter.row())
 
-    if meter:
-        print_row()
+    print_row()
     print("** INFO: <bus_callback:642>: Pipeline ready\n")
     print("** INFO: <bus_callback:628>: Pipeline running\n")
 

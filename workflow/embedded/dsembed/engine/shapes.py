@@ -68,9 +68,8 @@ def broadcast(given: dict[str, Dims | None], name: str) -> tuple[Profile | None,
         if shapes[target] is None and source:
             shapes[target] = shapes[source]
             warnings.append(f"{source} is being broadcasted to {target} for tensor {name}")
-    if shapes["optShapes"] is None:
-        return None, []
-    return Profile(shapes["minShapes"], shapes["optShapes"], shapes["maxShapes"]), warnings
+    smallest, best, largest = (shapes[key] for key in ("minShapes", "optShapes", "maxShapes"))
+    return (None, []) if best is None else (Profile(smallest or best, best, largest or best), warnings)
 
 
 def check_profile(profile: Profile, name: str, network_dims: Dims) -> None:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import openvino as ov
@@ -40,7 +41,7 @@ def output_difference(
     the nearest row that no better one took, since a detector that picks its best candidates may order them
     otherwise. Of other models every value counts, in place.
     """
-    scales = [max(float(np.abs(array).max()), np.finfo(np.float32).tiny) for array in reference]
+    scales = [max(float(np.abs(array).max()), float(np.finfo(np.float32).tiny)) for array in reference]
     scaled = [
         [array.astype(np.float32) / scale for array, scale in zip(arrays, scales, strict=True)]
         for arrays in (reference, outputs)
@@ -130,7 +131,7 @@ class Tactics:
         images = probe_images(self.engine.input.dims, batch)
         contexts = {}
         for plan in plans:
-            context, growth_bytes = with_memory_growth(lambda plan=plan: self._run_once(batch, plan, images))
+            context, growth_bytes = with_memory_growth(partial(self._run_once, batch, plan, images))
             if self.workspace_bytes is None or growth_bytes <= self.workspace_bytes:
                 contexts[plan] = context
             else:
@@ -140,7 +141,7 @@ class Tactics:
                 )
         if not contexts:
             raise EngineError(
-                f"no plan for batch {batch} fits the workspace of {number(self.workspace_bytes / 2**20)} MiB; "
+                f"no plan for batch {batch} fits the workspace of {number((self.workspace_bytes or 0) / 2**20)} MiB; "
                 "give more by --memPoolSize=workspace:<MiB>M (a value ending in MiB is read as bytes)."
             )
         seconds = time_in_turn(list(contexts.values()), images) if len(contexts) > 1 else [0.0]

@@ -40,7 +40,7 @@ def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
     """
     with _opened(path) as container:
         try:
-            stream = film_of(container)
+            stream = films_of(container)[0]
             # Streams are decoded side by side, so threads within one would only compete with inference.
             stream.codec_context.thread_count = 1
             while True:
@@ -109,9 +109,11 @@ def with_8_bits(frame: av.VideoFrame, codec: str) -> av.VideoFrame:
     cut = av.VideoFrame(frame.width, frame.height, "yuv420p")
     for deep, plane in zip(frame.planes, cut.planes, strict=True):
         rows = np.zeros((plane.height, plane.line_size), np.uint8)
-        samples = np.frombuffer(deep, np.uint16).reshape(deep.height, -1)[:, : plane.width]
+        # PyAV's hints leave out that a plane is a buffer and takes one.
+        levels = np.frombuffer(deep, np.uint16)  # type: ignore[call-overload]
+        samples = levels.reshape(deep.height, -1)[:, : plane.width]
         rows[:, : plane.width] = samples >> (depth - 8)
-        plane.update(rows)
+        plane.update(rows)  # type: ignore[arg-type]
     cut.pts, cut.time_base = frame.pts, frame.time_base
     cut.colorspace, cut.color_range = frame.colorspace, frame.color_range
     return cut

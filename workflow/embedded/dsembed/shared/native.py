@@ -83,14 +83,29 @@ def load_host() -> ctypes.CDLL:
     library = ctypes.CDLL(str(_compiled()))
     library.dsembed_prepare.argtypes = [POINTER(Frame), POINTER(Mux), POINTER(Network), c_void_p]
     library.dsembed_prepare.restype = c_int32
-    library.dsembed_prepare.errcheck = _check_prepared
+    # The hints of ctypes ask for a check that returns a value; what this one raises is all.
+    library.dsembed_prepare.errcheck = _check_prepared  # type: ignore[assignment]
     library.dsembed_detector_new.argtypes = [
-        *[c_char_p, c_char_p, POINTER(Mux), POINTER(Network), POINTER(Layer), c_int32],
-        *[POINTER(ClassRules), c_int32, c_int32, c_char_p, c_int32],
+        c_char_p,
+        c_char_p,
+        POINTER(Mux),
+        POINTER(Network),
+        POINTER(Layer),
+        c_int32,
+        POINTER(ClassRules),
+        c_int32,
+        c_int32,
+        c_char_p,
+        c_int32,
     ]
     library.dsembed_detector_new.restype = c_void_p
     library.dsembed_detector_run.argtypes = [
-        *[c_void_p, POINTER(c_void_p), c_int32, POINTER(c_int32), c_char_p, c_int32]
+        c_void_p,
+        POINTER(c_void_p),
+        c_int32,
+        POINTER(c_int32),
+        c_char_p,
+        c_int32,
     ]
     library.dsembed_detector_run.restype = c_void_p
     library.dsembed_detector_delete.argtypes = [c_void_p]

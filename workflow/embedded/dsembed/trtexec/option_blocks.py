@@ -67,7 +67,7 @@ def _build_shape_lines(options: Options) -> list[str]:
     lines = []
     for name in names:
         smallest, best, largest = (shapes.get(name) for shapes in given)
-        best = best or largest or smallest
+        best = best or largest or smallest or ()
         profile = (smallest or best, best, largest or best)
         lines.append(f"Input build shape (profile 0): {name}={'+'.join(map(dims_text, profile))}")
     return lines

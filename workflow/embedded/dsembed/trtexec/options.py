@@ -117,7 +117,7 @@ def _onnx_path(value: str) -> str:
 
 def _workspace_bytes(value: str) -> float:
     """Return the bytes of `workspace:<size>`: only the last character is a unit, none is MiB."""
-    size_bytes = None
+    size_bytes = 0.0
     for item in value.split(","):
         pool, _, size = item.partition(":")
         if pool in OTHER_POOLS:

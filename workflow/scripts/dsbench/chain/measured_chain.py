@@ -136,7 +136,8 @@ class Doubling:
     def decision(self) -> Decision | None:
         """Return the decision once every batch that belongs to it is measured, else None."""
         batches, peaks = self._measured()
-        return None if peaks[-1] is None else self._decided(batches, peaks)
+        known = [peak for peak in peaks if peak is not None]
+        return self._decided(batches, known) if len(known) == len(batches) else None
 
     def _measured(self) -> tuple[list[int], list[int | None]]:
         """Return the known batches with their PEAK, None for a last one that is to be measured."""

@@ -222,6 +222,9 @@ class BuildLock:
         )
 
 
+NOT_OPEN = -1
+
+
 class DeviceLock:
     """The lock of one device of this host; free again when its owner and all that the owner started have ended."""
 
@@ -230,7 +233,7 @@ class DeviceLock:
         self.path = (directory or lock_directory()) / f"deepstream-import-{name}.lock"
         self.holder: Owner | None = None
         self.dead: Owner | None = None
-        self._descriptor: int | None = None
+        self._descriptor = NOT_OPEN
 
     def take(self, job: str) -> bool:
         """Return whether the lock is ours now; if not, `holder` is who has it, where they say so.
@@ -262,7 +265,7 @@ class DeviceLock:
             _write(self._descriptor, None)
         unlock_descriptor(self._descriptor)
         os.close(self._descriptor)
-        self._descriptor = None
+        self._descriptor = NOT_OPEN
 
     @property
     def descriptor(self) -> int:

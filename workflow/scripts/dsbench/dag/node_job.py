@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO, cast
 
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
@@ -117,7 +118,7 @@ def _submit_and_wait(call: str) -> None:
     )
     number = None
     try:
-        number = process.stdout.readline().split(";")[0].strip()
+        number = cast(IO[str], process.stdout).readline().split(";")[0].strip()
         report_progress(f"  waiting for job {number}; `squeue` says what it waits for itself")
         _, said = process.communicate()
     except KeyboardInterrupt:

@@ -90,7 +90,7 @@ def start_lines(scripts: Sequence[Path]) -> str:
 
 def _held() -> dict[str, int]:
     """Return the number of the share that has each model; a configuration that cannot be read has none."""
-    held = {}
+    held: dict[str, int] = {}
     for file in SHARDS.glob(f"*/{CONFIG}"):
         with suppress(yaml.YAMLError, OSError, ValueError, TypeError, KeyError):
             number = int(file.relative_to(SHARDS).parts[0])

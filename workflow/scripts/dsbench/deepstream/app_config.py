@@ -35,6 +35,9 @@ def uri_in_config(clip: Path, config: Path) -> str:
     return f"file://{quote(os.path.relpath(place, folder))}"
 
 
+# A group's keys with their values.
+Keys = dict[str, object]
+
 ENDLESS = 1
 FAKESINK = 1
 
@@ -65,8 +68,10 @@ def render_app_config(
     since without tiling a stream that no sink asks for is dropped and its end not waited for.
     """
     played = uris or [clip.uri] * streams
-    sources = {f"source{i}": {"enable": 1, "type": 2, "uri": uri} for i, uri in enumerate(played)}
-    groups = {
+    sources: dict[str, Keys] = {
+        f"source{i}": {"enable": 1, "type": 2, "uri": uri} for i, uri in enumerate(played)
+    }
+    groups: dict[str, Keys] = {
         "application": _application(interval_s, kitti_directory),
         "tiled-display": {"enable": 0},
         **sources,
@@ -90,8 +95,8 @@ def render_app_config(
     return "\n".join(_group(name, keys) for name, keys in groups.items())
 
 
-def _application(interval_s: int | None, kitti_directory: Path | None) -> dict[str, object]:
-    application = {"enable-perf-measurement": int(interval_s is not None)}
+def _application(interval_s: int | None, kitti_directory: Path | None) -> Keys:
+    application: Keys = {"enable-perf-measurement": int(interval_s is not None)}
     if interval_s is not None:
         application["perf-measurement-interval-sec"] = interval_s
     if kitti_directory is not None:
@@ -99,6 +104,6 @@ def _application(interval_s: int | None, kitti_directory: Path | None) -> dict[s
     return application
 
 
-def _group(name: str, keys: dict[str, object]) -> str:
+def _group(name: str, keys: Keys) -> str:
     lines = "".join(f"{key}={value}\n" for key, value in keys.items())
     return f"[{name}]\n{lines}"

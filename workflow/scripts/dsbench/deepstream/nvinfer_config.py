@@ -79,7 +79,7 @@ def _remarks(preprocessing: Preprocessing) -> list[str]:
 
 def class_keys(family: Family, threshold: float) -> dict[str, object]:
     """Return the keys of the rules that hold for every class."""
-    keys = {"pre-cluster-threshold": threshold}
+    keys: dict[str, object] = {"pre-cluster-threshold": threshold}
     if family.nms_iou_threshold is not None:
         keys["nms-iou-threshold"] = family.nms_iou_threshold
     return keys
@@ -87,7 +87,7 @@ def class_keys(family: Family, threshold: float) -> dict[str, object]:
 
 def image_keys(preprocessing: Preprocessing) -> dict[str, object]:
     """Return the keys that say how a frame becomes the network's input."""
-    keys = {
+    keys: dict[str, object] = {
         "net-scale-factor": f"{preprocessing.net_scale_factor:.17g}",
         "model-color-format": COLOR_FORMATS[preprocessing.model_color_format],
         "maintain-aspect-ratio": int(preprocessing.maintain_aspect_ratio),

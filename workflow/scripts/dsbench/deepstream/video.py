@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import IO, cast
 
 import av
 import cv2
@@ -172,11 +173,12 @@ def _encode(
             cwd=destination.parent,
         ) as encoder,
     ):
+        pipe = cast(IO[bytes], encoder.stdin)
         for number, frame in enumerate(_progress(chain([first], frames), len(kitti_by_frame))):
             image = frame.to_ndarray(format="bgr24")
             box_space = muxer_size or (image.shape[1], image.shape[0])
             draw_detections(image, kitti_by_frame.get(number, []), box_space, colours)
-            encoder.stdin.write(cv2.cvtColor(image[:height, :width], cv2.COLOR_BGR2YUV_I420))
+            pipe.write(cv2.cvtColor(image[:height, :width], cv2.COLOR_BGR2YUV_I420).data)
             written += 1
     if encoder.returncode != 0:
         raise VideoError(

@@ -279,7 +279,7 @@ def _refuse_no_scores(facts: GraphFacts, family: Family, told: HeadFacts) -> Non
 
 def _refuse_no_background(facts: GraphFacts, family: Family, told: HeadFacts) -> None:
     """Raise UnknownGraphError where the last column, the family's background, leads in few queries of the answer."""
-    answer = facts.answers.get(told.tensors.get("logits"))
+    answer = facts.answers.get(told.tensors.get("logits", ""))
     if not family.head.background_behind or answer is None:
         return
     leading = int((softmax(answer[0])[:, -1] > HALF).sum())

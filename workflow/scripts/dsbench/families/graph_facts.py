@@ -55,8 +55,8 @@ class GraphFacts:
     def image_size(self) -> tuple[int, int]:
         """Height and width of the image input in pixels; 0, 0 where they are symbolic."""
         dims = next((dims for dims, _ in self.inputs.values() if len(dims) == 4), [0, 0, 0, 0])
-        sides = dims[1:3] if has_channels_last(dims) else dims[2:]
-        return tuple(side if isinstance(side, int) else 0 for side in sides)
+        height, width = dims[1:3] if has_channels_last(dims) else dims[2:]
+        return height if isinstance(height, int) else 0, width if isinstance(width, int) else 0
 
     def dims(self, name: str) -> list:
         """Return an output's dims, measured where it was run; empty for an output that is not there."""
@@ -85,7 +85,8 @@ class GraphFacts:
     @property
     def rows(self) -> np.ndarray | None:
         """The answer of the one output for the one picture, None where it was not run."""
-        return self.answers[self.only_name][0] if self.only_name in self.answers else None
+        name = self.only_name
+        return self.answers[name][0] if name is not None and name in self.answers else None
 
     def signature(self) -> str:
         """Return inputs and outputs as one line."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def detection_rows(frame: Frame, classes: np.ndarray, scores: np.ndarray, corner
 
 # Frames are letterboxed in the middle. 0.25 is the confidence that the projects' predict and detect scripts start
 # with; 0.45 the overlap of YOLOv5's, v6's and v7's, at the strict end of the 0.45 to 0.7 in use for later ones.
-YOLO = {
+YOLO: dict[str, Any] = {
     "cluster_mode": 2,
     "default_threshold": 0.25,
     "nms_iou_threshold": 0.45,
@@ -59,9 +60,9 @@ COARSEST_FIRST_STRIDE = 32
 ANCHORS_AT_A_CELL = (1, 2, 3, 5, 9)
 
 
-def only_output(role: str) -> Callable[[GraphFacts], Mapping[str, str | None]]:
+def only_output(role: str) -> Callable[[GraphFacts], Mapping[str, str]]:
     """Return the `tensors` function of a family with one output, which may have any name."""
-    return lambda facts: {role: facts.only_name}
+    return lambda facts: {} if facts.only_name is None else {role: facts.only_name}
 
 
 def classes_beside(dims: Sequence[int | str], axis: int, others: int) -> int | None:
@@ -71,11 +72,12 @@ def classes_beside(dims: Sequence[int | str], axis: int, others: int) -> int | N
     """
     if len(dims) != 3:
         raise ValueError(f"{len(dims)} dims, expected 3")
-    if not isinstance(dims[axis], int):
+    length = dims[axis]
+    if not isinstance(length, int):
         return None
-    if dims[axis] <= others:
-        raise ValueError(f"{dims[axis]} numbers for each anchor, expected more than {others}")
-    return dims[axis] - others
+    if length <= others:
+        raise ValueError(f"{length} numbers for each anchor, expected more than {others}")
+    return length - others
 
 
 def anchor_counts(height: int, width: int) -> set[int]:
@@ -126,7 +128,7 @@ def example_anchors(
 
 # `boxes` is corners (left, top, right, bottom), corners_y_first (top, left, bottom, right) or centres (centre x,
 # centre y, width, height); `fractions` tells fractions of the network from its pixels.
-BOX_SETTINGS = {"boxes": "corners", "fractions": False}
+BOX_SETTINGS: dict[str, Setting] = {"boxes": "corners", "fractions": False}
 FRACTIONS, PIXELS = "fractions", "pixels"
 # A box reaches as far as its largest coordinate. Of a picture's best boxes half reach less far in fractions, though
 # heads that do not clip send single ones to 3; in pixels these would all lie in one corner pixel.

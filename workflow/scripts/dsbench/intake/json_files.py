@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import NoReturn
 
 from dsbench.intake.file_choice import IntakeError, is_safe_name, printable
 from dsbench.intake.foreign_files import what_to_do
@@ -47,7 +48,7 @@ def _without_repeats(pairs: list[tuple[str, object]], name: str) -> dict:
     return found
 
 
-def _refuse_number(text: str, name: str) -> None:
+def _refuse_number(text: str, name: str) -> NoReturn:
     raise IntakeError(f"{name}: holds {text[:40]}, expected finite numbers.")
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import write_whole
@@ -245,7 +246,7 @@ def _yaml(text: str, place: str) -> object:
     raise IntakeError(f"{place}: has {_scalar(root, place)[:80]!r} where the class names are expected.")
 
 
-def _scalar(node: object, place: str) -> str:
+def _scalar(node: Any, place: str) -> str:
     if not isinstance(node.value, str):
         raise IntakeError(f"{place}: a class name is a list or a mapping; expected text.")
     return "" if node.value in ("null", "~") and node.style is None else node.value
@@ -345,16 +346,17 @@ def _numbered(lines: list[str], place: str) -> dict[int, str] | None:
     """Return the names by the ids that stand on the lines, None where there are none; refuse a mixture."""
     written = [line for line in lines if line]
     first = [ID_FIRST.fullmatch(line) for line in written]
-    if all(first):
-        return _distinct([(int(line[1]), line[2].strip()) for line in first], place)
-    if sum(":" in line[0] for line in first if line) > len(written) / 2:
+    numbered = [line for line in first if line]
+    if len(numbered) == len(written):
+        return _distinct([(int(line[1]), line[2].strip()) for line in numbered], place)
+    if sum(":" in line[0] for line in numbered) > len(written) / 2:
         odd = written[first.index(None)]
         raise IntakeError(
             f"{place}: {odd[:40]!r} has no class id before it, as the other lines have; add it."
         )
     for pattern, number, name in ((ID_BEFORE_BLANK, 1, 2), (ID_LAST, 2, 1)):
-        found = [pattern.fullmatch(line) for line in written]
-        if all(found):
+        found = [match for line in written if (match := pattern.fullmatch(line))]
+        if len(found) == len(written):
             named = {int(line[number]): line[name].strip() for line in found}
             first_id = int(found[0][number])
             counts_on = first_id in (0, 1) and list(named) == list(range(first_id, first_id + len(found)))

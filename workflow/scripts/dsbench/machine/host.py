@@ -15,7 +15,8 @@ VECTOR_FLAGS = ("sse4", "avx", "f16c", "fma", "amx", "asimd", "bf16", "i8mm", "s
 
 def driver() -> str | None:
     """Return the version of the GPU driver."""
-    return (nvidia_smi("driver_version") or [None])[0]
+    versions = nvidia_smi("driver_version")
+    return versions[0] if versions else None
 
 
 @cache

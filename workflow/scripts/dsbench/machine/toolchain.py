@@ -63,6 +63,8 @@ class Toolchain:
         if self.runtime.kind == "embedded":
             return embedded_identity(self.project)
         program = shutil.which("trtexec")
+        if program is None:
+            return None
         version = _linked_tensorrt(program) or banner_version(output_of([program, "--help"]) or "")
         return {"version": version} if version else None
 

@@ -28,7 +28,6 @@ from dsembed.shared.decode import (
     PLANAR_FORMATS,
     SourceError,
     decode_frames,
-    film_of,
     films_of,
     frame_view,
     shown_frames,
@@ -156,7 +155,7 @@ def inspect_video(video: Path, shown_as: str) -> ClipFacts:
     with _begun(video) as (container, frames, shown):
         for frame in frames:
             shown.add(frame)
-        stream = film_of(container)
+        stream = films_of(container)[0]
         _refuse_cut_index(shown, stream)
         if len(shown.times) < MIN_FRAMES:
             raise ClipError(
@@ -215,7 +214,8 @@ def frame_rates(
             f"{video}: most frames have the time of the frame before; make it again with {command}"
         )
     usual, span = median_low(intervals), sum(intervals)
-    is_variable = any(abs(interval - usual) > max(JITTER * usual, 1) for interval in intervals)
+    jitter = max(JITTER * usual, Fraction(1))
+    is_variable = any(abs(interval - usual) > jitter for interval in intervals)
     if is_variable:
         average = len(times) / ((span + usual * len(runs)) * time_base)
         needed = _busiest(runs, time_base)
@@ -265,6 +265,10 @@ def _begun(video: Path) -> Iterator[tuple[av.container.InputContainer, Iterator[
         raise ClipError(_unreadable(video, error)) from None
     with container:
         stream = _film(video, container)
+        if stream.time_base is None:
+            raise ClipError(
+                f"{video}: its film states no unit of time, so no frame has a time; name another video"
+            )
         shown = Shown(video, stream.codec_context.name, stream.time_base)
         _refuse_cut_index(shown, stream)
         stream.thread_type = "AUTO"
@@ -305,7 +309,7 @@ def _refuse_text(video: Path) -> None:
         )
 
 
-def _unreadable(video: Path, error: Exception) -> str:
+def _unreadable(video: Path, error: FFmpegError | OSError) -> str:
     if not _is_cut_mp4(video):
         return f"{video}: not a video that can be read ({error.strerror}); name another"
     return (
@@ -359,14 +363,14 @@ def _film(video: Path, container: av.container.InputContainer) -> av.VideoStream
 
 def _turn(frame: av.VideoFrame) -> str:
     """Return how the frame's display matrix turns it, in words; empty where it does not."""
-    for data in frame.side_data:
-        if data.type == Type.DISPLAYMATRIX:
-            a, b, _, c, d, *_ = struct.unpack("9i", bytes(data))
-            if a * d - b * c < 0:
-                return "mirrored"
-            if b or c or a < 0:
-                return f"turned by {-round(frame.rotation) % 360} degrees clockwise"
-    return ""
+    # PyAV takes the type, which its own type hints leave out.
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
+    if matrix is None:
+        return ""
+    a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
+    if a * d - b * c < 0:
+        return "mirrored"
+    return f"turned by {-round(frame.rotation) % 360} degrees clockwise" if b or c or a < 0 else ""
 
 
 def _refuse_cut_index(shown: Shown, stream: av.VideoStream) -> None:

@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.style
@@ -41,7 +42,9 @@ def _bars(axes: Axes, labels: list[str], values: list[float | None], colors: lis
     axes.bar(places, heights, width=0.55, color=colors, zorder=2)
     for place, value in zip(places, values, strict=True):
         note = NOT_MEASURED if value is None else f"{value:,.{_decimals(value)}f}{unit}"
-        style = {"color": GREY, "style": "italic"} if value is None else {"fontweight": "bold"}
+        style: dict[str, Any] = (
+            {"color": GREY, "style": "italic"} if value is None else {"fontweight": "bold"}
+        )
         axes.annotate(
             note, (place, heights[place]), (0, 5), textcoords="offset points", ha="center", zorder=4, **style
         ).set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})
@@ -89,7 +92,7 @@ def _throughput(axes: Axes, data: dict) -> str:
 
 def _stream_rate(axes: Axes, data: dict) -> str:
     runs = _runs(data)
-    values = [run and run["fps_per_stream"] for run in runs]
+    values = [run["fps_per_stream"] if run else None for run in runs]
     _bars(axes, _run_labels(runs), values, [BLUE, GREEN], " FPS")
     _line(axes, data["target_fps"], f"real time: {data['target_fps']:g} FPS per stream", RED)
     axes.set_ylabel("FPS per stream")

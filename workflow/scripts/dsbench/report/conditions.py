@@ -57,8 +57,12 @@ def _trtexec_bound(measurement: Measurement, samples: dict | None) -> tuple[str 
     said = f"computing took {computed_pct:.0f} % of the measured time"
     if computed_pct >= LIMIT_PCT:
         return "compute", said
-    unit, because = _sampled_bound(samples)
-    return (unit, f"{said}; {because}") if unit == "cpu" else (None, f"{said}, nothing else was at its limit")
+    busiest, because = _sampled_bound(samples)
+    return (
+        (busiest, f"{said}; {because}")
+        if busiest == "cpu"
+        else (None, f"{said}, nothing else was at its limit")
+    )
 
 
 def _sampled_bound(samples: dict | None) -> tuple[str | None, str | None]:

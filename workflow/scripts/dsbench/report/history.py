@@ -272,7 +272,7 @@ def _verdict(figure: Figure, parts: tuple[dict, dict], values: list, bases: list
         return NO_DIFFERENCE
     if None in spreads:
         return "not judged: no spread was measured"
-    if is_noise(*bases, tuple(spreads)):
+    if is_noise(bases[0], bases[1], (spreads[0], spreads[1])):
         return NOISE
     return "better" if (values[1] > values[0]) == figure.higher_is_better else "worse"
 

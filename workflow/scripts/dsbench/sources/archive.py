@@ -6,11 +6,12 @@ import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 from dsbench.core.files import CHUNK_BYTES
 from dsbench.intake.file_choice import IntakeError, is_safe_name, refusal_of
@@ -76,7 +77,7 @@ def unpack(archive: Path, folder: Path) -> list[str]:
 class _BoundedReads:
     """A stream that refuses reads no member's data needs: tarfile reads a header of any stated size whole."""
 
-    def __init__(self, stream: BinaryIO, archive: Path) -> None:
+    def __init__(self, stream: BufferedIOBase, archive: Path) -> None:
         self.stream, self.archive = stream, archive
         self.seek, self.tell = stream.seek, stream.tell
 
@@ -95,7 +96,8 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
         return
     with archive.open("rb") if name.endswith(".tar") else gzip.open(archive) as stream:
         bounded = _BoundedReads(stream, archive)
-        with tarfile.open(fileobj=bounded, mode="r:") as opened:
+        # Of what a file can do, tarfile needs here what _BoundedReads has.
+        with tarfile.open(fileobj=bounded, mode="r:") as opened:  # type: ignore[call-overload]
             yield opened
 
 
@@ -103,7 +105,9 @@ def _members(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterat
     """Yield the members; stop at too many, or at more bytes than LARGEST_GROWTH allows, before reading on."""
     allowed = min(LARGEST_TOTAL_BYTES, max(SMALL_ENOUGH_BYTES, LARGEST_GROWTH * archive.stat().st_size))
     total = 0
-    for count, entry in enumerate(opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened):
+    listed = opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened
+    entries = cast(Iterable[zipfile.ZipInfo | tarfile.TarInfo], listed)
+    for count, entry in enumerate(entries):
         if count >= MOST_MEMBERS:
             raise ArchiveError(f"{archive.name}: more than {MOST_MEMBERS} members; this is no model.")
         member = _zip_member(entry) if isinstance(entry, zipfile.ZipInfo) else _tar_member(entry)

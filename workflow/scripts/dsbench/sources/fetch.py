@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from dsbench.core.files import sha256_of
 from dsbench.intake.file_choice import IntakeError
@@ -100,7 +101,7 @@ def _fetch_each(listing: dict, folder: Path, fetch: Callable[[RemoteFile], None]
 
 def _provenance(listing: dict, folder: Path, names: list[str], files: list[RemoteFile]) -> dict:
     stated = {file.name: file for file in files}
-    entries = []
+    entries: list[dict[str, Any]] = []
     for name in sorted(names):
         size = (folder / name).stat().st_size
         known = stated.get(name)

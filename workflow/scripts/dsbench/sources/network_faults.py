@@ -8,7 +8,9 @@ from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import proxy_bypass_environment
+
+# The types of the standard library leave it out.
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import httpx
 

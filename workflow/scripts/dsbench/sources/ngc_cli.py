@@ -29,15 +29,15 @@ def is_installed() -> bool:
 
 def list_model(source: Source) -> dict:
     """Return `revision`, `license` and `files` of an NGC model as `ngc registry model info` states them."""
-    version = source.revision
+    version: object = source.revision
     if version is None:
         version = _first(_info(source.name), "latestVersionIdStr")
     if not isinstance(version, str) or not version:
         raise NgcError(f"{source.name}: ngc names no latest version; add ?version=V to the source.")
-    stated = _first(_info(f"{source.name}:{version}", "--files"), "modelFiles") or []
+    stated = _first(_info(f"{source.name}:{version}", "--files"), "modelFiles")
     files = [
         RemoteFile(str(entry.get("path", "")), entry.get("sizeInBytes"))
-        for entry in stated
+        for entry in (stated if isinstance(stated, list) else [])
         if isinstance(entry, dict)
     ]
     if not files:

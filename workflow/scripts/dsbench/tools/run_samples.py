@@ -90,8 +90,8 @@ class Gpu:
         return None if running is None else list(dict.fromkeys(each.pid for each in [*running, *served]))
 
     def _shared(self, pids: list[int] | None) -> dict:
-        everywhere = self._pids(self._board) if pids is not None and self._part is not self._board else pids
-        if everywhere is None:
+        everywhere = pids if pids is None or self._part is self._board else self._pids(self._board)
+        if pids is None or everywhere is None:
             return {"mps": None, "neighbours": None}
         served = _ask(lambda: pynvml.nvmlDeviceGetMPSComputeRunningProcesses(self._part), missing=[])
         return {

@@ -223,7 +223,7 @@ def _follow(
     stop_when: Callable[[str], bool] | None,
 ) -> None:
     stopping = False
-    for line in process.stdout:
+    for line in process.stdout or ():
         log.write(line)
         sampler.see(line)
         if stop_when is not None and not stopping and stop_when(line):

@@ -149,7 +149,8 @@ def _precision(outputs: list[dict]) -> str:
 
 def check_layers(layers: dict[str, str] | None, precision: Precision, log: Path | str) -> None:
     """Refuse an engine asked for in half precision of which no layer is, and one in float32 of which some are."""
-    halves = [kind for kind in (layers or {}).values() if {"fp16", "bf16"} & set(kind.split("+"))]
+    layers = layers or {}
+    halves = [kind for kind in layers.values() if {"fp16", "bf16"} & set(kind.split("+"))]
     if precision.name == "fp32" and halves:
         raise TrtexecLogError(
             f"{log}: the engine was asked for in fp32, but {len(halves)} of its {len(layers)} layers are in half"

@@ -31,7 +31,7 @@ def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: f
 
     Return the command that worked. The log of a failed attempt stays beside `log`, whose head says what was tried.
     """
-    attempt, tried = 1, {}
+    attempt, tried = 1, dict[str, str]()
     for number in range(1, MOST_ATTEMPTS):
         _kept(log, number).unlink(missing_ok=True)
     while True:
@@ -41,7 +41,7 @@ def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: f
         except ToolFailedError:
             fault = diagnose(log.read_text(errors="replace")) if log.is_file() else None
             changed = None if fault is None else next_command(command, fault)
-            if changed is None or attempt == MOST_ATTEMPTS:
+            if fault is None or changed is None or attempt == MOST_ATTEMPTS:
                 raise
             kept = _kept(log, attempt)
             shutil.copyfile(log, kept)
@@ -134,7 +134,8 @@ def build_engine(
             left.unlink()
     if seed_cache is not None:
         copy_whole(seed_cache, timing_cache)
-    files, layers = map(str, (onnx, partial, timing_cache)), str(layer_info) if layer_info else None
+    layers = str(layer_info) if layer_info else None
+    files = str(onnx), str(partial), str(timing_cache)
     command = build_command(program, version, *files, profile, precision, workspace_mib, layers)
     report_progress(f"building {engine.name}; trtexec's output is in {log}")
     try:

@@ -20,7 +20,9 @@ def _before(family: Family) -> Family:
         name=family.name.replace(IN_GRAPH, PLUGIN) if IN_GRAPH in family.name else f"{family.name}_plugin",
         head=boxes_beside_scores.HEAD,
         tensors=boxes_beside_scores.tensors,
-        example=partial(boxes_beside_scores.example, boxes_beside_scores.SETTINGS | family.settings, False),
+        example=partial(
+            boxes_beside_scores.example, boxes_beside_scores.SETTINGS | dict(family.settings), False
+        ),
         cluster_mode=2,
         nms_iou_threshold=NMS_IOU,
         default_threshold=family.default_threshold,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def example(
     boxes, _, labels = example_detections(random, 500, classes, width, height, settings)
     scores = random.uniform(0, 0.2, (500, classes))
     scores[np.arange(500), labels] += 0.8 * random.uniform(0, 1, 500) ** 8
-    background = np.ones((500, settings["first_column"]))
+    background = np.ones((500, int(settings["first_column"])))
     scores = np.hstack([background, scores])
     return {"boxes": boxes, "scores": scores.T if class_first else scores}
 
@@ -65,12 +66,14 @@ def class_axis(dims: Dims) -> int | str:
 def classes_of_scores(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
     """Return the number of class ids, counting a background only where the labels do."""
     columns = class_axis(dims)
-    return columns - settings["first_column"] + settings["first_class"] if isinstance(columns, int) else None
+    if not isinstance(columns, int):
+        return None
+    return columns - int(settings["first_column"]) + int(settings["first_class"])
 
 
 # Columns before first_column are background; first_class is the id of the first one behind them. top_k is the
 # number of candidates that these families' NMS starts from.
-SETTINGS = BOX_SETTINGS | {"first_column": 0, "first_class": 0, "top_k": 1000}
+SETTINGS: dict[str, Setting] = BOX_SETTINGS | {"first_column": 0, "first_class": 0, "top_k": 1000}
 HEAD = Head(
     parser_source="boxes_beside_scores.cpp",
     parser_symbol="NvDsInferParseCustomBoxesBesideScores",
@@ -112,8 +115,10 @@ def background_is_last(facts: GraphFacts) -> bool:
         return False
     if not softmaxed(facts, found["scores"]):
         return False
-    answer = answered(facts, found["scores"])
-    columns = answer.T if len(answer) == len(answered(facts, found["boxes"])) else answer
+    answer, boxes = (answered(facts, found[role]) for role in ("scores", "boxes"))
+    if answer is None or boxes is None:
+        return False
+    columns = answer.T if len(answer) == len(boxes) else answer
     return columns[0].mean() < columns[-1].mean()
 
 
@@ -161,14 +166,14 @@ def _first_class(facts: GraphFacts) -> Mapping[str, Setting]:
     return {"first_class": 1 if facts.class_count == class_axis(found) else 0}
 
 
-def _family(name: str, settings: Mapping[str, Setting] | None = None, **facts: object) -> Family:
+def _family(name: str, settings: Mapping[str, Setting] | None = None, **facts: Any) -> Family:
     settings = settings or {}
-    defaults = {"cluster_mode": 2, "nms_iou_threshold": 0.7, "default_threshold": 0.25}
+    defaults: dict[str, Any] = {"cluster_mode": 2, "nms_iou_threshold": 0.7, "default_threshold": 0.25}
     return Family(
         name=name,
         head=HEAD,
         tensors=tensors,
-        example=partial(example, SETTINGS | settings, name == "pp_yoloe"),
+        example=partial(example, SETTINGS | dict(settings), name == "pp_yoloe"),
         settings=settings,
         **(defaults | facts),
     )
@@ -177,7 +182,7 @@ def _family(name: str, settings: Mapping[str, Setting] | None = None, **facts: o
 # The same tensors, but each family's own pixels: a wrong scale finds nothing, so the user has to say which it is.
 IN_PIXELS = (Sign(25, "boxes beside scores", lambda f: _matches(f, False, PIXELS, False)),)
 # SSD in torchvision, with the normalisation in its graph.
-SSD = {"nms_iou_threshold": 0.45, "default_threshold": 0.5, "settings_of": _first_class}
+SSD: dict[str, Any] = {"nms_iou_threshold": 0.45, "default_threshold": 0.5, "settings_of": _first_class}
 FAMILIES = (
     _family("boxes_and_scores", signs=IN_PIXELS),
     _family(

@@ -1,6 +1,7 @@
 """Detectors that give each side of a box as a distribution over distances: NanoDet-Plus and PicoDet."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def _from_paddle(facts: GraphFacts) -> bool:
     return "image" in facts.inputs
 
 
-def _family(name: str, **facts: object) -> Family:
+def _family(name: str, **facts: Any) -> Family:
     return Family(
         name=name,
         head=HEAD,

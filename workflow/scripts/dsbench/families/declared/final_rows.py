@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -57,17 +58,17 @@ HEAD = Head(
 
 
 def _tensors(facts: GraphFacts) -> Mapping[str, str]:
-    if not end_to_end(facts):
+    if not end_to_end(facts) or facts.only_name is None:
         raise ValueError("no output of rows of 6")
     return {"rows": facts.only_name}
 
 
-def _family(name: str, settings: Mapping[str, Setting], **facts: object) -> Family:
+def _family(name: str, settings: Mapping[str, Setting], **facts: Any) -> Family:
     return Family(
         name=name,
         head=HEAD,
         tensors=_tensors,
-        example=partial(example, BOX_SETTINGS | settings),
+        example=partial(example, BOX_SETTINGS | dict(settings)),
         settings=settings,
         default_threshold=0.25,
         **facts,

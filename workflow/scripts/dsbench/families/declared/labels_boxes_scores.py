@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def _matches(facts: GraphFacts, form: str, rows: Callable[[GraphFacts], bool]) -
 
 
 def _family(
-    name: str, seen: str, rows: Callable[[GraphFacts], bool], forms: Sequence[str], **facts: object
+    name: str, seen: str, rows: Callable[[GraphFacts], bool], forms: Sequence[str], **facts: Any
 ) -> Iterator[Family]:
     """Yield the families of DeepStream-Yolo's three outputs: its scripts for YOLO wrote centres, others corners."""
     for form in forms:

@@ -1,6 +1,7 @@
 """Detectors with one row for each anchor: box, objectness, classes (YOLOv3, v5, v6, v7, decoded YOLOX)."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _one_class(facts: GraphFacts) -> bool:
     return end_to_end(facts) and _three_for_each_cell(facts)
 
 
-def _family(name: str, **facts: object) -> Family:
+def _family(name: str, **facts: Any) -> Family:
     return Family(name=name, head=HEAD, tensors=only_output("rows"), **(YOLO | facts))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ HEAD = Head(
 )
 
 
-def _family(name: str, architecture: str, **facts: object) -> Family:
+def _family(name: str, architecture: str, **facts: Any) -> Family:
     return Family(
         name=name,
         head=HEAD,
@@ -40,7 +41,7 @@ def _family(name: str, architecture: str, **facts: object) -> Family:
 
 CLIP = PixelRule(mean=(0.48145466, 0.4578275, 0.40821073), std=(0.26862954, 0.26130258, 0.27577711))
 # Neighbouring patches of OWL see the same object.
-OWL = {"cluster_mode": 2, "nms_iou_threshold": 0.3, "default_threshold": 0.1}
+OWL: dict[str, Any] = {"cluster_mode": 2, "nms_iou_threshold": 0.3, "default_threshold": 0.1}
 
 FAMILIES = (
     _family("owlvit", "OwlViTForObjectDetection", pixels=CLIP, **OWL),

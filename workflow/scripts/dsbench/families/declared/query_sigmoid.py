@@ -1,6 +1,7 @@
 """Query detectors with one sigmoid for each class and no background: RT-DETR and its relatives."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -59,8 +60,8 @@ def tensors(facts: GraphFacts) -> dict[str, str]:
     return dict(zip(("logits", "boxes"), next(found, ()), strict=False))
 
 
-def _family(name: str, **facts: object) -> Family:
-    defaults = {"tensors": tensors, "cluster_mode": 4, "default_threshold": 0.5}
+def _family(name: str, **facts: Any) -> Family:
+    defaults: dict[str, Any] = {"tensors": tensors, "cluster_mode": 4, "default_threshold": 0.5}
     return Family(name=name, head=HEAD, example=example, **(defaults | facts))
 
 
@@ -98,9 +99,9 @@ def _rf_detr(facts: GraphFacts) -> bool:
     return boxes[2:] == [4] and len(scores) == 3 and "float" in facts.dtype("labels")
 
 
-FOCAL = {"use_focal_loss": True}
+FOCAL: dict[str, Any] = {"use_focal_loss": True}
 # DETR's image processor; K is the default of its relatives' post-processing.
-DETR_LIKE = {"do_normalize_default": True, "settings": {"top_k": 100}, "pixels": IMAGENET}
+DETR_LIKE: dict[str, Any] = {"do_normalize_default": True, "settings": {"top_k": 100}, "pixels": IMAGENET}
 
 FAMILIES = (
     _family(

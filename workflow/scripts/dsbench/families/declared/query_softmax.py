@@ -1,6 +1,7 @@
 """Query detectors with a softmax over the classes and a background behind them: DETR, YOLOS, Table Transformer."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ HEAD = Head(
 )
 
 
-def _family(name: str, **facts: object) -> Family:
+def _family(name: str, **facts: Any) -> Family:
     return Family(
         name=name,
         head=HEAD,
