@@ -51,13 +51,13 @@ def fetch(text, folder):
 def test_listing_is_recursive_paged_and_pinned_with_hashes(hub, tmp_path):
     hub.repositories["org/model"].files["deep/er/notes.txt"] = b"x"
     listing = list_source(parse_source("org/model"))
-    assert listing["revision"] == COMMIT
-    assert listing["license"] == "apache-2.0"
-    taken = {entry["name"]: entry for entry in listing["files"]}
+    assert listing.revision == COMMIT
+    assert listing.license == "apache-2.0"
+    taken = {entry.name: entry for entry in listing.files}
     assert set(taken) == {"README.md", "config.json", "model.safetensors", "preprocessor_config.json"}
-    assert len(taken["model.safetensors"]["sha256"]) == 64
-    assert len(taken["config.json"]["git_sha1"]) == 40
-    assert [entry["name"] for entry in listing["left"]] == ["deep/er/notes.txt"]
+    assert len(taken["model.safetensors"].sha256) == 64
+    assert len(taken["config.json"].git_sha1) == 40
+    assert [entry.name for entry in listing.left] == ["deep/er/notes.txt"]
 
 
 def test_files_are_those_of_the_commit_and_verified(hub, tmp_path):
@@ -69,9 +69,9 @@ def test_files_are_those_of_the_commit_and_verified(hub, tmp_path):
     folder, provenance = fetch_source(source, listing, tmp_path)
     assert folder == tmp_path / "huggingface/org--model" / COMMIT
     assert (folder / "model.safetensors").read_bytes() == safetensors()
-    assert provenance["revision"] == COMMIT
-    assert provenance["requested_revision"] == "main"
-    assert {len(entry["sha256"]) for entry in provenance["files"]} == {64}
+    assert provenance.revision == COMMIT
+    assert provenance.requested_revision == "main"
+    assert {len(entry.sha256) for entry in provenance.files} == {64}
     assert not [path for path in hub.requests if "/resolve/main/" in path[1]]
 
 
@@ -107,7 +107,7 @@ def test_external_data_of_an_onnx_is_downloaded_with_it(hub, tmp_path):
     )
     folder, provenance = fetch("org/model", tmp_path)
     assert (folder / "onnx/model.onnx_data").read_bytes() == bytes(16)
-    assert "model.safetensors" not in {entry["name"] for entry in provenance["files"]}
+    assert "model.safetensors" not in {entry.name for entry in provenance.files}
 
 
 def test_a_connection_cut_in_the_middle_is_resumed(hub, tmp_path):
@@ -244,8 +244,8 @@ def test_offline_takes_the_hub_clients_own_cache(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     before = len(hub.requests)
     folder, provenance = fetch("org/model", tmp_path)
-    assert provenance["revision"] == COMMIT
-    assert provenance["license"] == "mit"
+    assert provenance.revision == COMMIT
+    assert provenance.license == "mit"
     assert (folder / "model.safetensors").read_bytes() == safetensors()
     assert not (folder / "model.safetensors").is_symlink()
     assert len(hub.requests) == before

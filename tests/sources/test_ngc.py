@@ -68,12 +68,12 @@ def tarred(files):
 def test_latest_version_is_resolved_once_and_written_down(ngc, tmp_path):
     source = parse_source(URL)
     listing = list_source(source)
-    assert listing["revision"] == "v2.6"
+    assert listing.revision == "v2.6"
     ngc.models[NAME]["latest"] = "v3.0"
     folder, provenance = fetch_source(source, listing, tmp_path)
-    assert provenance["revision"] == "v2.6"
+    assert provenance.revision == "v2.6"
     assert folder == tmp_path / "ngc/nvidia--tao--peoplenet/v2.6"
-    assert {entry["name"] for entry in provenance["files"]} == set(FILES)
+    assert {entry.name for entry in provenance.files} == set(FILES)
 
 
 @pytest.mark.parametrize("end", ["?version=v1.0", "/files?version=v1.0"])
@@ -103,7 +103,7 @@ def test_archive_is_unpacked_once_and_its_wrapping_folder_left_out(ngc, tmp_path
     ngc.models[NAME]["versions"]["v2.6"] = {name: content}
     folder, provenance = fetch(URL, tmp_path)
     assert (folder / "resnet34_peoplenet.onnx").read_bytes() == ONNX
-    assert {entry["name"] for entry in provenance["files"]} == set(FILES)
+    assert {entry.name for entry in provenance.files} == set(FILES)
     assert not (folder / "m.etlt").exists()
     assert fetch(URL, tmp_path)[0] == folder
     assert ngc.fetched(name) == 1
@@ -208,7 +208,7 @@ def cli(tmp_path, monkeypatch):
 
 def test_ngc_command_is_used_where_it_is_installed(cli, tmp_path):
     folder, provenance = fetch(URL, tmp_path)
-    assert provenance["revision"] == "v7"
+    assert provenance.revision == "v7"
     assert (folder / "m.onnx").read_bytes() == ONNX
     calls = [json.loads(line) for line in cli.read_text().splitlines()]
     assert calls[-1][:4] == ["registry", "model", "download-version", f"{NAME}:v7"]

@@ -1,17 +1,25 @@
-import json
 import os
 import time
 
 import pytest
 
 from dsbench.core.errors import BuildError
+from dsbench.core.records import write_record
 from dsbench.dag.names import check_targets, model_entry
 from dsbench.intake.file_choice import IntakeError, choose_files
 from dsbench.sources import local_source
 from dsbench.sources.fetch import fetch_source
 from dsbench.sources.listing import choose_remote, list_source
 from dsbench.sources.local_source import choose_local
-from dsbench.sources.source import Source, SourceError, locate, parse_source, read_fetched, write_fetched
+from dsbench.sources.source import (
+    FetchedFile,
+    Source,
+    SourceError,
+    locate,
+    parse_source,
+    read_fetched,
+    write_fetched,
+)
 from small_files import layout, onnx, tensor, write
 
 NGC = "https://catalog.ngc.nvidia.com/orgs/nvidia"
@@ -80,9 +88,9 @@ def test_listing_of_a_folder_has_sizes_and_hashes_and_says_what_stays(tmp_path):
         tmp_path, layout() | {"pytorch_model.bin": b"\x80", "modeling.py": b"import os", "sub/x.json": b"{}"}
     )
     listing = list_source(parse_source(str(tmp_path)))
-    assert [entry["name"] for entry in listing["files"]] == sorted(layout())
-    assert {len(entry["sha256"]) for entry in listing["files"]} == {64}
-    assert {entry["name"] for entry in listing["left"]} == {"pytorch_model.bin", "modeling.py", "sub/x.json"}
+    assert [entry.name for entry in listing.files] == sorted(layout())
+    assert {len(entry.sha256) for entry in listing.files} == {64}
+    assert {entry.name for entry in listing.left} == {"pytorch_model.bin", "modeling.py", "sub/x.json"}
 
 
 def test_pickled_weights_alone_are_refused_and_named(tmp_path):
@@ -99,8 +107,8 @@ def test_folder_is_used_where_it_lies_and_its_licence_read_from_the_card(tmp_pat
     source = parse_source(str(tmp_path / "m"))
     folder, provenance = fetch_source(source, list_source(source), tmp_path / "downloads")
     assert folder == tmp_path / "m"
-    assert provenance["license"] == "mit"
-    assert provenance["revision"] is None
+    assert provenance.license == "mit"
+    assert provenance.revision is None
     assert not (tmp_path / "downloads").exists()
 
 
@@ -167,7 +175,7 @@ def test_an_onnx_that_has_not_changed_since_it_was_listed_is_not_looked_into_aga
     source, listing = parse_source(str(folder)), tmp_path / "source.json"
     taken = ("m.data", "m.onnx")
     assert choose_local(source, listing).taken == taken
-    listing.write_text(json.dumps(list_source(source)))
+    write_record(listing, list_source(source))
     looked_into = []
     monkeypatch.setattr(local_source, "external_names", lambda path: looked_into.append(path) or ["n.data"])
     assert choose_local(source, listing).taken == taken
@@ -188,13 +196,13 @@ def test_what_is_listed_of_another_source_is_not_believed(tmp_path):
     for name, data in (("a", "a.data"), ("b", "b.data")):
         write(tmp_path / name, {"m.onnx": onnx(tensor(external={"location": data})), data: bytes(16)})
     listing = tmp_path / "source.json"
-    listing.write_text(json.dumps(list_source(parse_source(str(tmp_path / "a")))))
+    write_record(listing, list_source(parse_source(str(tmp_path / "a"))))
     assert "b.data" in choose_local(parse_source(str(tmp_path / "b")), listing).taken
 
 
 def test_record_of_fetched_files_notices_that_one_is_gone(tmp_path):
     write(tmp_path, {"config.json": b"{}"})
-    write_fetched(tmp_path / "fetched.json", tmp_path, [{"name": "config.json", "bytes": 2, "sha256": "-"}])
+    write_fetched(tmp_path / "fetched.json", tmp_path, [FetchedFile("config.json", 2, "-")])
     assert read_fetched(tmp_path / "fetched.json").names == ("config.json",)
     (tmp_path / "config.json").write_text("[1]")
     with pytest.raises(BuildError, match=r"config\.json: gone or changed since it was fetched"):

@@ -18,6 +18,7 @@ from dsbench.report.benchmark_data import engines as engine_rows
 from dsbench.report.report_data import check_data
 from dsbench.report.scripts import TITLES, pasted
 from dsbench.report.system_facts import runtime_facts, system_facts, timing
+from dsbench.sources.fetch import Provenance
 from dsbench.trtexec.log import banner_facts
 
 
@@ -26,20 +27,22 @@ def model_facts(tree: Path, files) -> dict:
     onnx = Path(files.onnx)
     inspect = read_record(files.inspect, Inspection)
     config = read_json(files.config)
-    provenance = read_json(files.provenance)
+    provenance = read_record(files.provenance, Provenance)
     attempts = read_record(files.attempts, ExportAttempts)
     named = read_record(files.labels_origin, LabelsOrigin)
     return {
-        "source": provenance["source"],
+        "source": provenance.source,
         "architecture": next(iter(config.get("architectures") or []), None),
         "model_type": config.get("model_type"),
         "family": inspect.family,
         "onnx": onnx.relative_to(tree).as_posix(),
         "onnx_bytes": onnx.stat().st_size,
         "onnx_sha256": sha256_of(onnx),
-        "license": provenance["license"] or inspect.license,
-        "revision": provenance["revision"],
-        "files": [{key: file[key] for key in ("name", "bytes", "sha256")} for file in provenance["files"]],
+        "license": provenance.license or inspect.license,
+        "revision": provenance.revision,
+        "files": [
+            {"name": file.name, "bytes": file.bytes, "sha256": file.sha256} for file in provenance.files
+        ],
         "classes": read_labels(Path(files.labels)),
         "classes_from": named.origin,
         "class_notes": named.notes,

@@ -4,8 +4,10 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from msgspec import UNSET
 
 from dsbench.core.files import sha256_of
 from dsbench.intake.file_choice import IntakeError
@@ -13,30 +15,44 @@ from dsbench.intake.onnx_files import external_names
 from dsbench.sources import hub
 from dsbench.sources.archive import is_archive
 from dsbench.sources.judgement import CONFIG, check_regular, judge_folder, refuse_non_detector
-from dsbench.sources.listing import entry_file, external_files
+from dsbench.sources.listing import external_files
 from dsbench.sources.local_source import local_folder
 from dsbench.sources.ngc_fetch import file_fetcher, unpack_archive
-from dsbench.sources.source import RemoteFile, Source
+from dsbench.sources.source import FetchedFile, RemoteFile, Source, SourceListing
 
 # Their path has the commit, so their age says nothing: fetched again, they make no later step run.
 FETCHED_TIME_S = 946_684_800
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.S)
 
 
-def fetch_source(source: Source, listing: dict, downloads: Path) -> tuple[Path, dict]:
+@dataclass(frozen=True)
+class Provenance:
+    """What provenance.json says: where a source's files come from, and what each of them is."""
+
+    source: str
+    kind: str
+    repository: str | None
+    requested_revision: str | None
+    revision: str | None
+    license: str | None
+    bytes: int
+    files: list[FetchedFile]
+
+
+def fetch_source(source: Source, listing: SourceListing, downloads: Path) -> tuple[Path, Provenance]:
     """Return the folder that holds the listed files, all of them checked, and the content of provenance.json.
 
     A local source was judged as it was listed, so it only has to be unchanged. A remote one lies below `downloads`
     by repository and commit, so that another model or run finds it; a config.json of no detector is refused before
     any weights are fetched.
     """
-    files = [entry_file(entry) for entry in listing["files"]]
+    files = [file.remote for file in listing.files]
     if not source.is_remote:
         folder = local_folder(source)
         names = _unchanged(folder, files)
     else:
         place = f"{source.kind}/{source.name.replace('/', '--')}"
-        folder = downloads / place / _folder_name(listing["revision"])
+        folder = downloads / place / _folder_name(listing.pinned)
         partial = downloads / "partial"
         folder, names = (_fetch_hub if source.kind == "huggingface" else _fetch_ngc)(
             source, listing, folder, partial
@@ -62,29 +78,29 @@ def _unchanged(folder: Path, files: list[RemoteFile]) -> list[str]:
     return [file.name for file in files]
 
 
-def _fetch_hub(source: Source, listing: dict, folder: Path, partial: Path) -> tuple[Path, list[str]]:
+def _fetch_hub(source: Source, listing: SourceListing, folder: Path, partial: Path) -> tuple[Path, list[str]]:
     def fetch(file: RemoteFile) -> None:
-        hub.fetch_repository_file(source.name, listing["revision"], file, folder / file.name, partial)
+        hub.fetch_repository_file(source.name, listing.pinned, file, folder / file.name, partial)
 
     return folder, _fetch_each(listing, folder, fetch)
 
 
-def _fetch_ngc(source: Source, listing: dict, folder: Path, partial: Path) -> tuple[Path, list[str]]:
-    fetch = file_fetcher(source, listing["revision"], folder, partial)
-    names = [entry["name"] for entry in listing["files"]]
+def _fetch_ngc(source: Source, listing: SourceListing, folder: Path, partial: Path) -> tuple[Path, list[str]]:
+    fetch = file_fetcher(source, listing.pinned, folder, partial)
+    names = [file.name for file in listing.files]
     if not all(map(is_archive, names)):
         return folder, _fetch_each(listing, folder, fetch)
     if len(names) != 1:
         raise IntakeError(
             f"{source.name}: has the archives {', '.join(names)}; unpack the one you want and name its folder."
         )
-    fetch(entry_file(listing["files"][0]))
+    fetch(listing.files[0].remote)
     return unpack_archive(folder / names[0], source.name)
 
 
-def _fetch_each(listing: dict, folder: Path, fetch: Callable[[RemoteFile], None]) -> list[str]:
+def _fetch_each(listing: SourceListing, folder: Path, fetch: Callable[[RemoteFile], None]) -> list[str]:
     """Fetch config.json first, then small before large, then the external data that each ONNX names."""
-    files = [entry_file(entry) for entry in listing["files"]]
+    files = [file.remote for file in listing.files]
     names = []
     for file in sorted(files, key=lambda file: (file.name != CONFIG, file.bytes or 0)):
         fetch(file)
@@ -99,21 +115,27 @@ def _fetch_each(listing: dict, folder: Path, fetch: Callable[[RemoteFile], None]
     return sorted(set(names))
 
 
-def _provenance(listing: dict, folder: Path, names: list[str], files: list[RemoteFile]) -> dict:
+def _provenance(
+    listing: SourceListing, folder: Path, names: list[str], files: list[RemoteFile]
+) -> Provenance:
     stated = {file.name: file for file in files}
-    entries: list[dict[str, Any]] = []
+    fetched = []
     for name in sorted(names):
         size = (folder / name).stat().st_size
         known = stated.get(name)
         sha256 = known.sha256 if known and known.sha256 else sha256_of(folder / name)
-        git = {"git_sha1": known.git_sha1} if known and known.git_sha1 else {}
-        entries.append({"name": name, "bytes": size, "sha256": sha256} | git)
-    kept = ("source", "kind", "repository", "requested_revision", "revision")
-    return {key: listing[key] for key in kept} | {
-        "license": listing["license"] or _license_of_card(folder, names),
-        "bytes": sum(entry["bytes"] for entry in entries),
-        "files": entries,
-    }
+        git_sha1 = known.git_sha1 if known and known.git_sha1 else UNSET
+        fetched.append(FetchedFile(name, size, sha256, git_sha1))
+    return Provenance(
+        source=listing.source,
+        kind=listing.kind,
+        repository=listing.repository,
+        requested_revision=listing.requested_revision,
+        revision=listing.revision,
+        license=listing.license or _license_of_card(folder, names),
+        bytes=sum(file.bytes for file in fetched),
+        files=fetched,
+    )
 
 
 def _license_of_card(folder: Path, names: list[str]) -> str | None:

@@ -1,5 +1,6 @@
 """source.json: what a source holds and which of it is taken, with the revision resolved once."""
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from dsbench.intake.file_choice import (
@@ -14,21 +15,15 @@ from dsbench.intake.file_choice import (
 from dsbench.sources import hub, ngc_fetch
 from dsbench.sources.archive import is_archive
 from dsbench.sources.local_source import list_local
-from dsbench.sources.source import RemoteFile, Source
+from dsbench.sources.source import ListedFile, RemoteFile, Source, SourceListing
 
 
-def list_source(source: Source) -> dict:
-    """Return the content of source.json.
-
-    `files` are taken, `left` gives the reason for each that is not (external data of an ONNX is taken once
-    the ONNX has been read), `external` names that of each ONNX on disk. The revision of a remote source is a commit
-    hash or an NGC version.
-    """
+def list_source(source: Source) -> SourceListing:
+    """Return the content of source.json."""
     if not source.is_remote:
         listing = list_local(source)
-        return _document(source, listing, listing["files"], listing["left"]) | {
-            "external": listing["external"]
-        }
+        document = _document(source, listing, listing["files"], listing["left"])
+        return replace(document, external=listing["external"])
     listing = (hub.list_repository if source.kind == "huggingface" else ngc_fetch.list_model)(source)
     choice = choose_remote(source, [file.name for file in listing["files"]])
     taken = [file for file in listing["files"] if file.name in choice.taken]
@@ -61,39 +56,29 @@ def _refuse_several(source: Source, choice: Choice) -> None:
         raise IntakeError(which_model(source.name, rivals, f"{page}/{rivals[0]}"))
 
 
-def _document(source: Source, listing: dict, taken: list[RemoteFile], left: dict[str, str]) -> dict:
+def _document(source: Source, listing: dict, taken: list[RemoteFile], left: dict[str, str]) -> SourceListing:
     sizes = {file.name: file.bytes for file in listing["files"]}
-    return {
-        "source": source.text,
-        "kind": source.kind,
-        "repository": source.name if source.is_remote else None,
-        "requested_revision": source.revision,
-        "revision": listing["revision"],
-        "license": listing["license"],
-        "files": [_entry(file) for file in sorted(taken, key=lambda file: file.name)],
-        "left": [_entry(file) | {"reason": left[file.name]} for file in listing["files"] if file.name in left]
+    return SourceListing(
+        source=source.text,
+        kind=source.kind,
+        repository=source.name if source.is_remote else None,
+        requested_revision=source.revision,
+        revision=listing["revision"],
+        license=listing["license"],
+        files=[ListedFile.of(file) for file in sorted(taken, key=lambda file: file.name)],
+        left=[ListedFile.of(file, left[file.name]) for file in listing["files"] if file.name in left]
         if source.is_remote
-        else [{"name": name, "reason": reason} for name, reason in left.items() if name not in sizes],
-    }
+        else [ListedFile(name, reason=reason) for name, reason in left.items() if name not in sizes],
+    )
 
 
-def _entry(file: RemoteFile) -> dict:
-    entry = {"name": file.name, "bytes": file.bytes, "sha256": file.sha256, "git_sha1": file.git_sha1}
-    return {key: value for key, value in entry.items() if value is not None}
-
-
-def entry_file(entry: dict) -> RemoteFile:
-    """Return the RemoteFile that an entry of source.json describes."""
-    return RemoteFile(entry["name"], entry.get("bytes"), entry.get("sha256"), entry.get("git_sha1"))
-
-
-def external_files(listing: dict, onnx: str, names: list[str]) -> list[RemoteFile]:
+def external_files(listing: SourceListing, onnx: str, names: list[str]) -> list[RemoteFile]:
     """Return the entries of a listing for the external data `names`, which are relative to the ONNX's folder."""
-    entries = {entry["name"]: entry for entry in (*listing["files"], *listing["left"])}
+    entries = {file.name: file for file in (*listing.files, *listing.left)}
     found = []
     for name in names:
         place = (PurePosixPath(onnx).parent / name).as_posix()
         if place not in entries:
             raise IntakeError(f"{onnx}: its external data {place} is not among the source's files.")
-        found.append(entry_file(entries[place]))
+        found.append(entries[place].remote)
     return found

@@ -4,11 +4,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from dsbench.core.files import read_json, read_once, sha256_of
+from msgspec import UNSET
+
+from dsbench.core.files import read_once, sha256_of
+from dsbench.core.records import read_record
 from dsbench.intake.file_choice import Choice, choose_files
 from dsbench.intake.onnx_files import external_names, require_on_disk
 from dsbench.sources.judgement import check_regular, judge_folder
-from dsbench.sources.source import RemoteFile, Source, SourceError
+from dsbench.sources.source import RemoteFile, Source, SourceError, SourceListing
 
 DEEPEST = 2
 MOST_FILES = 20_000
@@ -60,13 +63,13 @@ def external_of(source: Source, taken: Iterable[str], listing: Path | None = Non
 
 def _recorded(source: Source, path: Path, name: str, listing: Path) -> list[str] | None:
     """Return what the listing says of an ONNX, None where that may no longer be true."""
-    document = read_once(read_json, listing)
-    sizes = {file["name"]: file["bytes"] for file in document["files"]}
+    known = read_once(read_record, listing, SourceListing)
+    sizes = {file.name: file.bytes for file in known.files}
     # Unlike mtime, ctime also tells an old file, or a link to one, that was put here since.
     put_here_ns = max(path.stat().st_ctime_ns, path.lstat().st_ctime_ns)
     is_same = put_here_ns < listing.stat().st_mtime_ns and sizes.get(name) == path.stat().st_size
-    if is_same and document["source"] == source.text:
-        return document.get("external", {}).get(name)
+    if is_same and known.source == source.text:
+        return None if known.external is UNSET else known.external.get(name)
     return None
 
 

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from dsbench.core.errors import BuildError
-from dsbench.core.files import git_sha1_of, read_once, sha256_of, write_whole
+from dsbench.core.files import git_sha1_of, read_once, sha256_of
+from dsbench.core.records import write_record
 from dsbench.intake.file_choice import refusal_of
 
 FORMS = (
@@ -245,6 +249,75 @@ class RemoteFile:
         return None
 
 
+@dataclass(frozen=True)
+class ListedFile:
+    """One file in source.json, with what the remote side states of it, and why it is left where it is."""
+
+    name: str
+    bytes: int | UnsetType = UNSET
+    sha256: str | UnsetType = UNSET
+    git_sha1: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, file: RemoteFile, reason: str | UnsetType = UNSET) -> Self:
+        """Return `file` as source.json lists it."""
+        stated = {key: value for key, value in vars(file).items() if value is not None}
+        return cls(**stated, reason=reason)
+
+    @property
+    def remote(self) -> RemoteFile:
+        """The file as the remote side lists it."""
+        stated = {key: value for key, value in vars(self).items() if value is not UNSET and key != "reason"}
+        return RemoteFile(**stated)
+
+
+@dataclass(frozen=True)
+class SourceListing:
+    """What source.json says: which `files` are taken of which revision, and why others are `left`.
+
+    External data of an ONNX is taken once the ONNX has been read; `external` names that of each ONNX on disk. The
+    revision of a remote source is a commit hash or an NGC version.
+    """
+
+    source: str
+    kind: str
+    repository: str | None
+    requested_revision: str | None
+    revision: str | None
+    license: str | None
+    files: list[ListedFile]
+    left: list[ListedFile]
+    external: dict[str, list[str]] | UnsetType = UNSET
+
+    @property
+    def pinned(self) -> str:
+        """The revision of a remote source; raises BuildError where the listing names none."""
+        if self.revision is None:
+            raise BuildError(
+                f"{self.source}: its list of files names no revision; delete its source.json, run again"
+            )
+        return self.revision
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """One checked file of a fetched source; UNSET the Git hash that nobody states."""
+
+    name: str
+    bytes: int
+    sha256: str
+    git_sha1: str | UnsetType = UNSET
+
+
+@dataclass(frozen=True)
+class FetchedRecord:
+    """What the record of a fetched source says: where its files are."""
+
+    folder: str
+    files: list[FetchedFile]
+
+
 AGAIN = "the next call that runs jobs fetches it again."
 
 
@@ -256,19 +329,19 @@ class FetchedSource:
     names: tuple[str, ...]
 
 
-def write_fetched(path: Path, folder: Path, files: list[dict]) -> None:
+def write_fetched(path: Path, folder: Path, files: list[FetchedFile]) -> None:
     """Write the record at `path`; it holds hashes, so that its content changes when a file's does."""
-    write_whole(path, json.dumps({"folder": str(folder), "files": files}, indent=1) + "\n")
+    write_record(path, FetchedRecord(str(folder), files))
 
 
 def read_fetched(path: Path) -> FetchedSource:
     """Return the source recorded at `path`; raise BuildError when a file is gone or has another size."""
     try:
-        record = json.loads(path.read_text())
-        folder = Path(record["folder"])
-        sizes = {entry["name"]: entry["bytes"] for entry in record["files"]}
-    except (ValueError, KeyError, TypeError):
+        record = msgspec.json.decode(path.read_bytes(), type=FetchedRecord)
+    except msgspec.DecodeError:
         raise BuildError(f"{path}: no whole record of a fetched source; {AGAIN}") from None
+    folder = Path(record.folder)
+    sizes = {file.name: file.bytes for file in record.files}
     for name, size_bytes in sizes.items():
         file = folder / name
         if not file.is_file() or file.stat().st_size != size_bytes:
