@@ -5,7 +5,7 @@ import pytest
 from dsbench.core.errors import BuildError
 from dsbench.machine import host
 from dsbench.machine.host import banner_version, nvidia_smi
-from dsbench.machine.runtime import choose_runtime, encoder
+from dsbench.machine.runtime import choose_runtime, encoder, runtime_of
 from dsbench.machine.toolchain import PROBES, Toolchain
 
 PROJECT = Path(__file__).parents[2]
@@ -53,6 +53,11 @@ def test_embedded_can_be_forced(nvidia):
     runtime = choose_runtime("embedded", PROJECT)
     assert runtime.kind == "embedded"
     assert runtime.trtexec.endswith("workflow/embedded/bin/trtexec")
+
+
+def test_a_node_without_trtexec_has_no_such_fact(nvidia):
+    (nvidia / "trtexec").unlink()
+    assert Toolchain(runtime_of("nvidia", PROJECT), PROJECT, str(nvidia / "none")).probe("trtexec") is None
 
 
 def test_nvidia_versions_are_read_from_the_tools(nvidia):

@@ -1,1 +1,1 @@
-"""Errors, whole files, hashes, processes, secret words: what every package may use."""
+"""Errors, whole files, records, hashes, processes, secret words: what every package may use."""
