@@ -10,6 +10,11 @@ from killed_job import FAKE_CONFIG, KilledJob, fake_tools, fresh
 from workflow_run import REPORT, copied, snakemake, traced
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the files that run whole builds, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_locks(tmp_path_factory):
     """Devices that are pretended are no one else's: these tests wait for nobody on this machine."""
