@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from dsbench.boxes.detection_scores import Decoder, above, agreement, without_overlaps
+from dsbench.boxes.clustering import without_overlaps
+from dsbench.boxes.detection_scores import Decoder, above, agreement
 from dsbench.families.declared import families, family_named
 from dsbench.pixels.reference_preprocessing import Picture
 

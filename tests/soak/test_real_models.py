@@ -14,7 +14,7 @@ from drawn_clips import write_clip
 from real_models import MODELS, NO_DETECTORS
 
 from dsbench.boxes.kitti import Detection, read_directory
-from dsbench.checks.gate import precision_recall
+from dsbench.boxes.matching import precision_recall
 from workflow_run import PROJECT, snakemake
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ import yaml
 from drawn_clips import two_things, write_clip
 
 from dsbench.boxes.kitti import Detection, read_directory
-from dsbench.checks.gate import precision_recall
+from dsbench.boxes.matching import precision_recall
 from dsbench.core.files import sha256_of
 from dsbench.pixels.nvinfer_pixels import decoded, rgb_of
 from exported_families import EXPORTED, PROMPTED, run_exporting, write_zoo

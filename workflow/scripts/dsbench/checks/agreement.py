@@ -10,7 +10,7 @@ import onnx
 
 from dsbench.boxes.clustering import on_frame
 from dsbench.boxes.kitti import Detection, Frames
-from dsbench.checks.gate import intersection_over_union, precision_recall
+from dsbench.boxes.matching import as_rows, ious_in_class, precision_recall
 from dsbench.checks.reference_run import (
     Detector,
     EngineRun,
@@ -133,17 +133,20 @@ def agreement(found: Frames, reference: Frames, frame_height: int, iou: float, r
 
 
 def _decided(boxes: Frames, others: Frames, frame_height: int, iou: float) -> dict[int, list[Detection]]:
-    def counts(box: Detection, counterparts: list[Detection]) -> bool:
-        if box.bottom < frame_height - RIM_PX:
-            return True
-        return any(
-            other.label == box.label and intersection_over_union(box, other) >= iou for other in counterparts
-        )
-
     return {
-        number: [box for box in frame if counts(box, others.get(number, []))]
+        number: [
+            box
+            for box, met in zip(frame, _met(frame, others.get(number, []), iou), strict=True)
+            if met or box.bottom < frame_height - RIM_PX
+        ]
         for number, frame in boxes.items()
     }
+
+
+def _met(boxes: Sequence[Detection], others: Sequence[Detection], iou: float) -> np.ndarray:
+    """Return for each box whether one of the others is the same object."""
+    ids: dict[str, int] = {}
+    return (ious_in_class(as_rows(boxes, ids), as_rows(others, ids)) >= iou).any(axis=1)
 
 
 def measured_frames(frames: Frames, reference: Frames, kitti: Path) -> dict[int, list[Detection]]:

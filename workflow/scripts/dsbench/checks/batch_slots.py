@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from dsbench.boxes.kitti import Detection, Frames, read_directory
+from dsbench.boxes.matching import as_rows, best_first, ious_in_class, matches
 from dsbench.checks.agreement import RIM_PX
-from dsbench.checks.gate import intersection_over_union
 from dsbench.core.errors import BuildError
 from dsbench.core.files import written_beside
 from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config, uri_in_config
@@ -151,24 +151,24 @@ class _Judge:
     def _difference(
         self, found: Sequence[Detection], expected: Sequence[Detection], seen: Comparison
     ) -> str | None:
-        free = list(found)
-        for box in sorted(expected, key=lambda box: -box.confidence):
-            candidates = [other for other in free if other.label == box.label]
-            best = max(
-                candidates, key=lambda other, box=box: intersection_over_union(box, other), default=None
-            )
-            if best is None or intersection_over_union(box, best) < self._tolerance.iou:
+        ids: dict[str, int] = {}
+        ranked = best_first(expected)
+        pairs = matches(ious_in_class(as_rows(ranked, ids), as_rows(found, ids)), self._tolerance.iou)
+        for index, box in enumerate(ranked):
+            if index not in pairs:
                 if self._is_certain(box):
                     return f"{_shown(box)} is missing"
                 seen.undecided += 1
                 continue
-            free.remove(best)
-            score = abs(best.confidence - box.confidence)
+            same = found[pairs[index]]
+            score = abs(same.confidence - box.confidence)
             if score > self._tolerance.score:
-                return f"{_shown(best)}, expected a score of {box.confidence:.3f}"
+                return f"{_shown(same)}, expected a score of {box.confidence:.3f}"
             seen.boxes += 1
             seen.score.append(score)
-            seen.corner_px.append(_corner_distance(box, best))
+            seen.corner_px.append(_corner_distance(box, same))
+        taken = set(pairs.values())
+        free = [box for index, box in enumerate(found) if index not in taken]
         extra = next((box for box in free if self._is_certain(box)), None)
         seen.undecided += len(free)
         return None if extra is None else f"{_shown(extra)} is there and should not be"

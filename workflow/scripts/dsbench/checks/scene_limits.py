@@ -9,8 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from dsbench.boxes.detection_scores import ious, without_overlaps
+from dsbench.boxes.clustering import without_overlaps
 from dsbench.boxes.kitti import Detection, Frames
+from dsbench.boxes.matching import CORNERS, as_rows, best_first, ious
 from dsbench.pixels.preprocessing import Preprocessing
 
 # Fewer boxes, or pairs of them, than these in the whole clip are not judged.
@@ -99,12 +100,7 @@ class Boxes:
         self.sample = _spread([rows for rows in self.all.values() if len(rows)])
 
     def _rows(self, found: Sequence[Detection], view: View) -> np.ndarray:
-        rows = np.array(
-            [
-                (self.ids.setdefault(d.label, len(self.ids)), d.left, d.top, d.right, d.bottom, d.confidence)
-                for d in sorted(found, key=lambda d: -d.confidence)
-            ]
-        ).reshape(-1, 6)
+        rows = as_rows(best_first(found), self.ids)
         rows[:, 1:5] = np.clip(rows[:, 1:5], 0, [view.width, view.height] * 2)
         return rows[(rows[:, 3:5] > rows[:, 1:3]).all(axis=1)]
 
@@ -267,7 +263,7 @@ def _persisting(boxes: Boxes, still: dict[Pair, np.ndarray] | None, chance: floa
         before, after = (boxes.all[number] for number in pair)
         if still is not None:
             before = before[still[pair]]
-        same = ious(before, after) >= SAME_OBJECT_IOU
+        same = ious(before[:, CORNERS], after[:, CORNERS]) >= SAME_OBJECT_IOU
         there = same.any(axis=1)
         kept += there.tolist()
         named += (same & (before[:, None, 0] == after[None, :, 0])).any(axis=1)[there].tolist()
