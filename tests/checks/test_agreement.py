@@ -30,12 +30,12 @@ from dsbench.deepstream.nvinfer_config import NvinferFiles, render_nvinfer_confi
 from dsbench.deepstream.parser_build import compile_parser, write_parser_sources
 from dsbench.deepstream.run import dump_kitti
 from dsbench.families.declared import family_named
-from dsbench.pixels.nvinfer_pixels import spread
+from dsbench.pixels.nvinfer_pixels import evenly_spread
 from dsbench.pixels.preprocessing import Preprocessing
-from dsembed.engine.builder import FP32, BuildConfig, build_engine
+from dsembed.engine.builder import FP32, BuildConfig, build_engine_file
 from dsembed.engine.engine_file import write_engine_file
 from dsembed.engine.network import parse_network
-from dsembed.engine.shapes import Profile
+from dsembed.engine.shapes import ShapeRange
 from dsembed.shared.log_writer import LogWriter
 from tiny_graphs import HEIGHT, WIDTH, queries
 
@@ -95,9 +95,9 @@ def write_clip(path):
 
 def write_engine(model, path):
     network = parse_network(model)
-    shapes = Profile(*[(batch, 3, HEIGHT, WIDTH) for batch in (1, 2, 2)])
+    shapes = ShapeRange(*[(batch, 3, HEIGHT, WIDTH) for batch in (1, 2, 2)])
     config = BuildConfig(shapes, FP32, workspace_bytes=None, timing_cache=None)
-    write_engine_file(path, build_engine(network, config, LogWriter("test", "test")))
+    write_engine_file(path, build_engine_file(network, config, LogWriter("test", "test")))
 
 
 @dataclass
@@ -154,7 +154,7 @@ class Tree:
             onnx_file=self.root / "tiny.onnx",
             video=self.root / "clip.mp4",
             size=(SIDE, SIDE),
-            numbers=spread(FRAMES, 5),
+            numbers=evenly_spread(FRAMES, 5),
             is_embedded=True,
         )
 
@@ -336,6 +336,6 @@ def test_a_dump_without_a_frame_of_the_reference_is_refused(tree):
 
 
 def test_frames_are_spread_over_the_whole_clip():
-    assert list(spread(300, 100))[:3] == [0, 3, 6]
-    assert len(spread(1442, 100)) <= 100 and spread(1442, 100)[-1] > 1400
-    assert list(spread(5, 100)) == [0, 1, 2, 3, 4]
+    assert list(evenly_spread(300, 100))[:3] == [0, 3, 6]
+    assert len(evenly_spread(1442, 100)) <= 100 and evenly_spread(1442, 100)[-1] > 1400
+    assert list(evenly_spread(5, 100)) == [0, 1, 2, 3, 4]

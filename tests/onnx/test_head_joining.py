@@ -8,7 +8,7 @@ import pytest
 
 import tiny_graphs as graphs
 from dsbench.families.decision_table import UnknownGraphError, family_facts
-from dsbench.families.family import Frame
+from dsbench.families.family import FrameTensors
 from dsbench.families.graph_facts import graph_facts
 from dsbench.families.reference_decoders import detection_rows, sigmoid, softmax
 from dsbench.onnx.head_joining import HeadsError, completed
@@ -170,7 +170,7 @@ def in_numbers(heads, decode, answer, thresholds):
     found = [decode(*cell) for cell in rows_of(heads, answer, first)]
     boxes, scores = np.array([box for box, _ in found]), np.array([scores for _, scores in found])
     height, width = heads.size
-    frame = Frame({}, width, height, thresholds)
+    frame = FrameTensors({}, width, height, thresholds)
     return detection_rows(frame, scores.argmax(axis=1), scores.max(axis=1), boxes)
 
 
@@ -180,7 +180,7 @@ def by_family(family, facts, imported, index, size, thresholds):
         role: imported.alone[index][name][0].astype(np.float64) for role, name in facts["tensors"].items()
     }
     height, width = size
-    return family.head.decode(Frame(tensors, width, height, thresholds), facts["settings"])
+    return family.head.decode(FrameTensors(tensors, width, height, thresholds), facts["settings"])
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])

@@ -12,7 +12,7 @@ from drawn_clips import two_things, write_clip
 from dsbench.boxes.kitti import Detection, read_directory
 from dsbench.boxes.matching import precision_recall
 from dsbench.core.files import sha256_of
-from dsbench.pixels.nvinfer_pixels import decoded, rgb_of
+from dsbench.pixels.nvinfer_pixels import decoded_frames, rgb_of
 from exported_families import EXPORTED, PROMPTED, run_exporting, write_zoo
 from workflow_run import PROJECT, snakemake
 
@@ -47,7 +47,7 @@ def clip():
 def scene(clip):
     """The frames as they are decoded, and what is in them, for the program that trains."""
     frames, boxes = two_things()
-    seen = [rgb_of(frame) for _, frame in decoded(clip, range(len(frames)))]
+    seen = [rgb_of(frame) for _, frame in decoded_frames(clip, range(len(frames)))]
     np.savez(SOAK / "scene.npz", frames=np.stack(seen), boxes=boxes, phrases=THINGS, threshold=THRESHOLD)
     return SOAK / "scene.npz"
 

@@ -8,12 +8,12 @@ from dsbench.checks.reference_run import detector_of, run_reference
 from dsbench.core.files import read_json, write_whole
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
-from dsbench.pixels.nvinfer_pixels import spread
+from dsbench.pixels.nvinfer_pixels import evenly_spread
 from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     clip = read_json(snakemake.input.clip)
-    numbers = spread(clip["frames"], snakemake.params.frames)
+    numbers = evenly_spread(clip["frames"], snakemake.params.frames)
     report_progress(f"reference run: {len(numbers)} of {clip['frames']} frames in ONNX Runtime")
     found = run_reference(
         Path(snakemake.input.onnx),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dsbench.core.files import read_json
 from dsbench.dag.rule_script import explained
-from dsbench.report.scripts import Measured, render_scripts, write_scripts
+from dsbench.report.scripts import ScriptValues, render_scripts, write_scripts
 from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.passport import passport_of
 from dsbench.trtexec.run import trtexec_version
@@ -15,7 +15,7 @@ with explained(snakemake.log[0]):
     decided = {name: read_json(snakemake.input[name]) for name in ("max_bs", "run1", "run2")}
     passport = read_json(passport_of(Path(snakemake.input.engine[0])))
     scripts = render_scripts(
-        Measured(
+        ScriptValues(
             model=snakemake.wildcards.model,
             trtexec=snakemake.params.programs["trtexec"],
             trtexec_version=trtexec_version(read_json(snakemake.input.trtexec)),

@@ -14,7 +14,7 @@ class ShapeError(Exception):
 
 
 @dataclass(frozen=True)
-class Profile:
+class ShapeRange:
     """Smallest, optimal and largest shape of the one input, each with its batch first."""
 
     min: Dims
@@ -55,7 +55,7 @@ def shape_of(name: str, shapes: dict[str, Dims], place: str) -> Dims | None:
     return next(iter(shapes.values()), None)
 
 
-def broadcast(given: dict[str, Dims | None], name: str) -> tuple[Profile | None, list[str]]:
+def broadcast(given: dict[str, Dims | None], name: str) -> tuple[ShapeRange | None, list[str]]:
     """Fill the missing ones of minShapes, optShapes, maxShapes from the given ones; return them and the warnings."""
     shapes, warnings = dict(given), []
     sources = {
@@ -70,10 +70,10 @@ def broadcast(given: dict[str, Dims | None], name: str) -> tuple[Profile | None,
             warnings.append(f"{source} is being broadcasted to {target} for tensor {name}")
     if shapes["optShapes"] is None:
         return None, []
-    return Profile(shapes["minShapes"], shapes["optShapes"], shapes["maxShapes"]), warnings
+    return ShapeRange(shapes["minShapes"], shapes["optShapes"], shapes["maxShapes"]), warnings
 
 
-def check_profile(profile: Profile, name: str, network_dims: Dims) -> None:
+def check_profile(profile: ShapeRange, name: str, network_dims: Dims) -> None:
     """Raise ShapeError unless only the batch varies and all dims fit `network_dims`, where -1 is dynamic."""
     for dims in (profile.min, profile.opt, profile.max):
         check_dims(dims, name, network_dims)

@@ -9,7 +9,7 @@ import numpy as np
 from dsbench.boxes.clustering import without_overlaps
 from dsbench.boxes.matching import SCORE, ious_in_class, matches
 from dsbench.families.declared import family_of
-from dsbench.families.family import Family, Frame, Setting
+from dsbench.families.family import Family, FrameTensors, Setting
 from dsbench.intake.labels import read_labels
 from dsbench.pixels.reference_preprocessing import Picture
 
@@ -44,7 +44,7 @@ class Decoder:
         """
         thresholds = np.full(self.classes, self.threshold * LOWER_THRESHOLD)
         tensors = {role: outputs[name][0].astype(np.float64) for role, name in self.tensors.items()}
-        found = self.family.head.decode(Frame(tensors, size[1], size[0], thresholds), self.settings)
+        found = self.family.head.decode(FrameTensors(tensors, size[1], size[0], thresholds), self.settings)
         found = found[:MOST_OBJECTS]
         corners = np.hstack([found[:, 1:3], found[:, 1:3] + found[:, 3:5]])
         rows = np.column_stack([found[:, 0], picture.to_frame(corners, frame[1], frame[0]), found[:, 5]])
@@ -65,7 +65,9 @@ def decoder_of(inspect: Mapping[str, object], labels: Path, threshold: float | N
     )
 
 
-def agreement(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> float | None:
+def mean_agreement(
+    wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float
+) -> float | None:
     """Return 0..1: the mean over all objects that either run has, None where there is none.
 
     An object that both have, in one class and at an IoU of at least 0.5, counts IoU x (1 - difference of the

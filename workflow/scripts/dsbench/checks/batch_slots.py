@@ -16,7 +16,7 @@ from dsbench.core.errors import BuildError
 from dsbench.core.files import written_beside
 from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config, uri_in_config
 from dsbench.deepstream.run import dump_kitti
-from dsbench.pixels.nvinfer_pixels import decoded, spread
+from dsbench.pixels.nvinfer_pixels import decoded_frames, evenly_spread
 
 FRAMES_PER_S = 30
 CODEC = "libx264"
@@ -26,7 +26,10 @@ OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1"}
 
 def write_slot_clips(video: Path, total: int, frames: int, clip: Path, mirrored: Path) -> None:
     """Write at most `frames` of the video's `total` frames, from all over it, to `clip`; mirrored to the other."""
-    pictures = [_even(frame.to_ndarray(format="rgb24")) for _, frame in decoded(video, spread(total, frames))]
+    pictures = [
+        _even(frame.to_ndarray(format="rgb24"))
+        for _, frame in decoded_frames(video, evenly_spread(total, frames))
+    ]
     with written_beside(clip) as partial:
         _encode(pictures, partial)
     with written_beside(mirrored) as partial:

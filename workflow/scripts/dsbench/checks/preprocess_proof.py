@@ -8,7 +8,7 @@ import av
 import numpy as np
 import onnxruntime
 
-from dsbench.boxes.detection_scores import Decoder, above, agreement
+from dsbench.boxes.detection_scores import Decoder, above, mean_agreement
 from dsbench.checks.preprocess_verdict import FAMILY, judge_rows
 from dsbench.deepstream.nvinfer_config import image_keys
 from dsbench.families.family import Family
@@ -199,7 +199,7 @@ def _difference(tensors: Sequence[np.ndarray], wanted: Sequence[ReferencePixels]
 def _detected(target: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> dict:
     scores = above(found, threshold)
     return {
-        "agreement": agreement(target, found, threshold),
+        "agreement": mean_agreement(target, found, threshold),
         "detections": len(scores),
         "confidence": float(scores.sum()),
     }

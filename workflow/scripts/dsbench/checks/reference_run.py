@@ -12,12 +12,12 @@ from dsbench.boxes.clustering import CLASS, HEIGHT, LEFT, SCORE, TOP, WIDTH, Pla
 from dsbench.boxes.kitti import Detection
 from dsbench.core.errors import BuildError
 from dsbench.families.declared import family_of
-from dsbench.families.family import Family, Frame, Setting
+from dsbench.families.family import Family, FrameTensors, Setting
 from dsbench.onnx.compare import answers, session
-from dsbench.pixels.nvinfer_pixels import NetworkInput, decoded
+from dsbench.pixels.nvinfer_pixels import NetworkInput, decoded_frames
 from dsbench.pixels.preprocessing import Preprocessing, preprocessing_of
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
-from dsembed.deepstream_app.postprocess import Detector as HostDetector
+from dsembed.deepstream_app.postprocess import Postprocessor
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
 from dsembed.shared.native import HostError
 
@@ -60,13 +60,13 @@ def pictures(
 ) -> Iterator[tuple[int, np.ndarray, Placement]]:
     """Yield number, tensor [1, 3, H, W] and place of these frames of a clip of `size` (width, height)."""
     network = NetworkInput(detector.preprocessing, *size)
-    for number, frame in decoded(video, numbers):
+    for number, frame in decoded_frames(video, numbers):
         yield number, network.tensor(frame), network.place()
 
 
 def decoded_rows(detector: Detector, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return what the reference decoder finds in one frame's `outputs` [1, ...]: rows in network pixels."""
-    frame = Frame(
+    frame = FrameTensors(
         tensors={role: outputs[name][0].astype(np.float64) for role, name in detector.tensors.items()},
         width=detector.preprocessing.width,
         height=detector.preprocessing.height,
@@ -180,7 +180,7 @@ class ParserRun:
             for name, value in outputs.items()
         ]
         try:
-            self._host = HostDetector(network.host, rules, network.mux, network.network, bindings)
+            self._host = Postprocessor(network.host, rules, network.mux, network.network, bindings)
         except HostError as error:
             raise ParserFaultError(f"{symbol} cannot be used: {error}") from error
 

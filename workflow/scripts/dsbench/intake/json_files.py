@@ -82,7 +82,7 @@ def read_json_file(path: Path, largest_bytes: int = LARGEST_JSON_BYTES) -> objec
     return parse_json(path.read_bytes(), path.name, what_to_do(path, "fetch it again", is_text=True))
 
 
-def check_config(path: Path) -> None:
+def check_model_config(path: Path) -> None:
     """Refuse a config.json that names code of its own or sizes no detector has."""
     config = _object(path)
     for place, key, value in _settings(config, ""):

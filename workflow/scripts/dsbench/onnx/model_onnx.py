@@ -173,8 +173,8 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     with _named(file):
         complete = completed(source, pixels, class_names, named)
         imported = import_onnx(complete.model, pixels, class_names=class_names)
-        verdict = complete.verdict(imported.facts, named, detector and detector.family)
-        family, notes = _settled(detector, verdict.family, named)
+        recognised = complete.recognised(imported.facts, named, detector and detector.family)
+        family, notes = _settled(detector, recognised.family, named)
         facts = family_facts(
             family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])
         )
@@ -191,7 +191,7 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
             **facts,
             "names": names_by_key(metadata),
             "license": stated_license(metadata),
-            "why": verdict.why,
+            "why": recognised.why,
             "origin": f"{variants['choice']}, a ready-made ONNX",
             "exported_nodes": len(source.graph.node),
             "dynamic": imported.dynamic,
