@@ -190,7 +190,7 @@ def test_joined_head_is_decoded_as_published(case, batch):
     source, pixels = model_of(heads, batch), pixels_of(heads.size)
     complete = completed(source, pixels, {}, named)
     imported = import_onnx(complete.model, pixels)
-    family = complete.verdict(imported.facts, None, None).family
+    family = complete.recognised(imported.facts, None, None).family
     assert family.name == name
     facts = family_facts(family, graph_facts(imported.model, None, imported.alone[0]))
     classes = facts["class_count"]
@@ -307,7 +307,7 @@ def test_levels_of_no_published_layout_stay_refused(heads):
     assert complete.model is source
     imported = import_onnx(complete.model, pixels)
     with pytest.raises(UnknownGraphError, match="not decoded"):
-        complete.verdict(imported.facts, None, None)
+        complete.recognised(imported.facts, None, None)
 
 
 def test_half_precision_outputs_are_decoded_in_float32():
@@ -375,7 +375,7 @@ def test_ssd_is_decoded_with_the_anchors_beside_it(y_first):
     source, pixels = ssd(grid_anchors(), y_first=y_first), pixels_of(NETWORK)
     complete = completed(source, pixels, {})
     imported = import_onnx(complete.model, pixels)
-    assert complete.verdict(imported.facts, None, None).family.name == "ssd_decoded_pixels"
+    assert complete.recognised(imported.facts, None, None).family.name == "ssd_decoded_pixels"
     answer = source_answers(source, pixels)[0][0]
     deltas = answer["out_boxes_8"][0][:, [1, 0, 3, 2] if y_first else [0, 1, 2, 3]]
     for anchor, delta, box in zip(grid_anchors(), deltas, imported.alone[0]["joined_boxes"][0], strict=True):

@@ -195,7 +195,7 @@ def test_every_version_of_trtexec_reaches_the_report(unmeasured, version):
         ),
         (
             {"FAKE_KITTI": ""},
-            "No stage that can be judged here diverges, which leaves engine precision or how the runtime decodes",
+            "No stage that can be checked here diverges, which leaves engine precision or how the runtime decodes",
         ),
     ],
 )

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from dsbench.checks.reference_run import detector_of, run_reference
+from dsbench.checks.reference_run import reference_model, run_reference
 from dsbench.core.files import read_json, write_whole
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
@@ -17,7 +17,7 @@ with explained(snakemake.log[0]):
     report_progress(f"reference run: {len(numbers)} of {clip['frames']} frames in ONNX Runtime")
     found = run_reference(
         Path(snakemake.input.onnx),
-        detector_of(
+        reference_model(
             read_json(snakemake.input.inspect),
             read_labels(Path(snakemake.input.labels)),
             snakemake.params.threshold,

@@ -1,6 +1,6 @@
 """Whether a frame's boxes depend on its slot in the batch or on what is in the other slots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from dsbench.boxes.kitti import Detection, Frames, read_directory
 from dsbench.boxes.matching import as_rows, best_first, ious_in_class, matches
 from dsbench.checks.agreement import RIM_PX
-from dsbench.core.errors import BuildError
+from dsbench.checks.verdict import Verdict
 from dsbench.core.files import written_beside
 from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config, uri_in_config
 from dsbench.deepstream.run import dump_kitti
@@ -54,10 +54,10 @@ def _encode(pictures: Sequence[np.ndarray], file: Path) -> None:
 
 
 MIXED = ("clip", "mirrored clip")
-
-
-class BatchSlotError(BuildError):
-    """Boxes that are another slot's, or that differ from slot to slot."""
+LEAK_UNSEEN = (
+    "The short clip and its mirror image give the same boxes in every frame, so a leak from one batch slot "
+    "into another could not be seen; name a video with objects that are not symmetrical."
+)
 
 
 @dataclass(frozen=True)
@@ -98,35 +98,40 @@ class Comparison:
         }
 
 
-def judge_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> dict[str, object]:
-    """Return what the runs showed; raise BatchSlotError naming slot, frame and difference where they differ."""
-    judge = _Judge(frame_height, tolerance)
-    visible = judge.frames_that_differ(dumps.alone, dumps.mirrored_alone)
-    if not visible:
-        raise BatchSlotError(
-            "The short clip and its mirror image give the same boxes in every frame, so a leak from one batch slot "
-            "into another could not be seen; name a video with objects that are not symmetrical."
-        )
+def check_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> Verdict:
+    """Return whether every slot gives the boxes that it should; the reason names slot, frame and difference."""
+    slots = _Slots(frame_height, tolerance)
+    visible = slots.frames_that_differ(dumps.alone, dumps.mirrored_alone)
     same, mixed = Comparison(), Comparison()
-    for slot, found in enumerate(dumps.same[1:], 1):
-        judge.compare(found, dumps.same[0], f"The same video in every batch slot: slot {slot}", same)
-    for slot, found in enumerate(dumps.mixed):
-        alone = (dumps.alone, dumps.mirrored_alone)[slot % 2]
-        place = f"Different videos in the batch slots: slot {slot}, with the {MIXED[slot % 2]},"
-        judge.compare(found, alone, place, mixed)
-    return {
+    fault = slots.first_fault(_runs(dumps, same, mixed)) if visible else LEAK_UNSEEN
+    numbers = {
         "slots": len(dumps.same),
         "frames": len(dumps.alone),
         "frames_that_differ": visible,
         "iou": tolerance.iou,
         "score": tolerance.score,
-        "passed": True,
+        "passed": fault is None,
         "same_video": same.numbers(),
         "different_videos": mixed.numbers(),
     }
+    return Verdict(numbers, fault)
 
 
-class _Judge:
+def _runs(dumps: SlotDumps, same: Comparison, mixed: Comparison) -> Iterator[tuple]:
+    """Yield each slot's boxes, those expected, the slot in words, and where the comparison is counted."""
+    for slot, found in enumerate(dumps.same[1:], 1):
+        yield found, dumps.same[0], f"The same video in every batch slot: slot {slot}", same
+    for slot, found in enumerate(dumps.mixed):
+        alone = (dumps.alone, dumps.mirrored_alone)[slot % 2]
+        yield (
+            found,
+            alone,
+            f"Different videos in the batch slots: slot {slot}, with the {MIXED[slot % 2]},",
+            mixed,
+        )
+
+
+class _Slots:
     def __init__(self, frame_height: int, tolerance: Tolerance):
         self._last_row = frame_height - RIM_PX
         self._tolerance = tolerance
@@ -136,20 +141,25 @@ class _Judge:
         pairs = [(one[number], other[number]) for number in one.keys() & other.keys()]
         return sum(1 for found, expected in pairs if self._difference(found, expected, Comparison()))
 
-    def compare(self, found: Frames, expected: Frames, place: str, seen: Comparison) -> None:
-        """Add one slot's boxes to `seen`; raise BatchSlotError at the first frame that differs."""
+    def first_fault(self, runs: Iterable[tuple]) -> str | None:
+        """Return what is wrong with the first slot that differs, None where none does."""
+        return next((fault for run in runs if (fault := self._fault(*run))), None)
+
+    def _fault(self, found: Frames, expected: Frames, place: str, seen: Comparison) -> str | None:
+        """Add one slot's boxes to `seen` and return in which frame they differ, and how."""
         if found.keys() != expected.keys():
-            raise BatchSlotError(
+            return (
                 f"{place} has {len(found)} frames, expected {len(expected)}; look into the run's log for a stream"
                 " that ended early."
             )
         for number, boxes in found.items():
             difference = self._difference(boxes, expected[number], seen)
             if difference:
-                raise BatchSlotError(
+                return (
                     f"{place} frame {number}: {difference}. The engine or the parser mixes the images of a batch; "
                     "export the model with a batch dimension that nothing reduces, reshapes or bakes in."
                 )
+        return None
 
     def _difference(
         self, found: Sequence[Detection], expected: Sequence[Detection], seen: Comparison

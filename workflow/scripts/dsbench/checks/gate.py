@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dsbench.boxes.kitti import Detection, Frames, count_per_class
 from dsbench.boxes.matching import CORNERS, as_rows, ious, matches, precision_recall
 from dsbench.checks.scene_limits import View, scene_checks
-from dsbench.core.errors import BuildError
+from dsbench.checks.verdict import Verdict
 
 # Fewer boxes than these, in the reference's frames or in the truth, tell nothing.
 ENOUGH_BOXES, ENOUGH_TRUTH = 10, 20
@@ -18,27 +18,18 @@ MISNAMED_RECALL = 0.3
 SHOWN_NAMES = 3
 
 
-class GateError(BuildError):
-    """A single-stream run whose detections do not allow multi-stream runs; `result` holds what was found."""
-
-    def __init__(self, message: str, result: dict[str, object]):
-        super().__init__(message)
-        self.result = result
-
-
-def judge(
+def check_dump(
     frames: Frames,
     required_ratio: float = 0.9,
     expected_frames: int | None = None,
     own: Mapping[str, object] | None = None,
     view: View | None = None,
-) -> dict[str, object]:
-    """Return the counts of a dump that passes: enough of its frames have a detection, and none that no scene has.
+) -> Verdict:
+    """Return whether enough of a dump's frames have a detection, and none that no scene has, with the counts.
 
     `frames` come from `kitti.read_directory`; `expected_frames` is the number of frames in the video, where it is
     known. `own` is preprocess.json, which says what the model finds with its own preprocessing; with `view` the boxes
-    are judged against the frames, and `checks` says how. Raises GateError with the same counts, what was found and
-    the likely cause.
+    are compared with the frames, and `checks` says how. The reason says what was found and the likely cause.
     """
     detections = [detection for frame in frames.values() for detection in frame]
     with_detection = sum(1 for frame in frames.values() if frame)
@@ -54,12 +45,10 @@ def judge(
     fault = _dump_fault(result, sum(map(_implausible, detections)), expected_frames)
     if fault is None and view is not None:
         checks = scene_checks(frames, view)
-        result["checks"] = [check.facts() for check in checks]
-        fault = next((check.fault for check in checks if check.fault), None)
+        result["checks"] = [check.numbers for check in checks]
+        fault = next((check.reason for check in checks if not check.passed), None)
     fault = fault or _few_fault(result, frames, own) or _own_fault(frames, own)
-    if fault is not None:
-        raise GateError(fault, result)
-    return result | {"passed": True}
+    return Verdict(result | {"passed": fault is None}, fault)
 
 
 def _dump_fault(result: dict[str, object], implausible: int, expected_frames: int | None) -> str | None:
@@ -162,12 +151,12 @@ def _implausible(detection: Detection) -> bool:
     return not all(map(math.isfinite, corners)) or inside_out or not 0.0 <= detection.confidence <= 1.0
 
 
-def judge_truth(
+def check_truth(
     detections: Frames, truth: Frames, labels: Collection[str], required_recall: float
-) -> dict[str, object]:
-    """Return `precision_recall` and how much of the truth of the model's own classes is found, None for too little.
+) -> Verdict:
+    """Return whether `required_recall` of the truth of the model's own classes is found, with `precision_recall`.
 
-    Raises GateError where that is less than `required_recall`, with whether the names or the boxes are wrong.
+    `known_recall` is None, and passes, for too little truth. The reason says whether the names or the boxes are wrong.
     """
     rates = precision_recall(detections, truth)
     known = [row for row in rates["per_class"] if row["label"] in labels]
@@ -179,12 +168,12 @@ def judge_truth(
         "known_recall": found / objects if objects >= ENOUGH_TRUTH else None,
     }
     if result["known_recall"] is None or result["known_recall"] >= required_recall:
-        return result
-    raise GateError(
+        return Verdict(result)
+    return Verdict(
+        result,
         f"{found} of {objects} objects that the clip's ground truth has of the model's classes are found"
         f" ({found / objects:.2%}, gate.required_recall asks for {required_recall:.0%}). "
         f"{_misnamed(detections, truth, labels, rates['iou'])}",
-        result,
     )
 
 

@@ -26,7 +26,7 @@ NVINFER_NMS_IOU = 0.3
 
 
 @dataclass(frozen=True)
-class Detector:
+class ReferenceModel:
     """What inspect.json, labels.txt and the config say of one model; `tensors` are its outputs' names by role."""
 
     family: Family
@@ -42,10 +42,12 @@ class Detector:
         return np.full(len(self.labels), self.threshold, np.float32)
 
 
-def detector_of(inspect: Mapping[str, object], labels: Sequence[str], threshold: float | None) -> Detector:
-    """Return the detector; `threshold` None takes the family's."""
+def reference_model(
+    inspect: Mapping[str, object], labels: Sequence[str], threshold: float | None
+) -> ReferenceModel:
+    """Return the model; `threshold` None takes the family's."""
     family = family_of(inspect)
-    return Detector(
+    return ReferenceModel(
         family=family,
         preprocessing=preprocessing_of(inspect["preprocessing"]),
         tensors=inspect["tensors"],
@@ -56,37 +58,37 @@ def detector_of(inspect: Mapping[str, object], labels: Sequence[str], threshold:
 
 
 def pictures(
-    detector: Detector, video: Path, size: tuple[int, int], numbers: Sequence[int]
+    model: ReferenceModel, video: Path, size: tuple[int, int], numbers: Sequence[int]
 ) -> Iterator[tuple[int, np.ndarray, Placement]]:
     """Yield number, tensor [1, 3, H, W] and place of these frames of a clip of `size` (width, height)."""
-    network = NetworkInput(detector.preprocessing, *size)
+    network = NetworkInput(model.preprocessing, *size)
     for number, frame in decoded_frames(video, numbers):
         yield number, network.tensor(frame), network.place()
 
 
-def decoded_rows(detector: Detector, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def decoded_rows(model: ReferenceModel, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return what the reference decoder finds in one frame's `outputs` [1, ...]: rows in network pixels."""
     frame = FrameTensors(
-        tensors={role: outputs[name][0].astype(np.float64) for role, name in detector.tensors.items()},
-        width=detector.preprocessing.width,
-        height=detector.preprocessing.height,
-        thresholds=detector.thresholds,
+        tensors={role: outputs[name][0].astype(np.float64) for role, name in model.tensors.items()},
+        width=model.preprocessing.width,
+        height=model.preprocessing.height,
+        thresholds=model.thresholds,
     )
-    return detector.family.head.decode(frame, detector.settings)
+    return model.family.head.decode(frame, model.settings)
 
 
 def reference_boxes(
-    detector: Detector, outputs: Mapping[str, np.ndarray], place: Placement
+    model: ReferenceModel, outputs: Mapping[str, np.ndarray], place: Placement
 ) -> list[Detection]:
     """Return one frame's boxes as a KITTI dump has them."""
-    nms_iou = detector.family.nms_iou_threshold
+    nms_iou = model.family.nms_iou_threshold
     rows = cluster(
-        decoded_rows(detector, outputs),
-        detector.family.cluster_mode,
-        detector.thresholds,
+        decoded_rows(model, outputs),
+        model.family.cluster_mode,
+        model.thresholds,
         NVINFER_NMS_IOU if nms_iou is None else nms_iou,
     )
-    return detections(on_frame(rows, place), detector.labels)
+    return detections(on_frame(rows, place), model.labels)
 
 
 def detections(rows: np.ndarray, labels: Sequence[str]) -> list[Detection]:
@@ -105,13 +107,13 @@ def detections(rows: np.ndarray, labels: Sequence[str]) -> list[Detection]:
 
 
 def run_reference(
-    onnx_file: Path, detector: Detector, video: Path, size: tuple[int, int], numbers: Sequence[int]
+    onnx_file: Path, model: ReferenceModel, video: Path, size: tuple[int, int], numbers: Sequence[int]
 ) -> dict[int, list[Detection]]:
     """Return the reference boxes of these frames by number."""
     runner = session(onnx.load(onnx_file))
     return {
-        number: reference_boxes(detector, answers(runner, pixels), place)
-        for number, pixels, place in pictures(detector, video, size, numbers)
+        number: reference_boxes(model, answers(runner, pixels), place)
+        for number, pixels, place in pictures(model, video, size, numbers)
     }
 
 
@@ -168,13 +170,13 @@ class ParserRun:
         self,
         library: Path,
         symbol: str,
-        detector: Detector,
+        model: ReferenceModel,
         size: tuple[int, int],
         outputs: Mapping[str, np.ndarray],
     ):
-        network = NetworkInput(detector.preprocessing, *size)
-        keep_all = ClassAttributes(detector.threshold, 0.0, 1.0, -1, *[0] * 6)
-        rules = ParserRules(library.resolve(), symbol, (keep_all,) * len(detector.labels))
+        network = NetworkInput(model.preprocessing, *size)
+        keep_all = ClassAttributes(model.threshold, 0.0, 1.0, -1, *[0] * 6)
+        rules = ParserRules(library.resolve(), symbol, (keep_all,) * len(model.labels))
         bindings = [
             Binding(name, value.shape[1:], TYPE_NAMES.get(value.dtype.name, value.dtype.name))
             for name, value in outputs.items()

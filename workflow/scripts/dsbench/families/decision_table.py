@@ -185,16 +185,16 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
     return only_one(candidates, facts)
 
 
-def only_one(candidates: list[Recognition], facts: GraphFacts) -> Recognition:
+def only_one(found: list[Recognition], facts: GraphFacts) -> Recognition:
     """Return the one candidate; raise UnknownGraphError naming the families where there are several."""
-    if len(candidates) > 1:
+    if len(found) > 1:
         given = f" and the {len(facts.class_names)} class names" if facts.class_names else ""
         raise UnknownGraphError(
-            f"the ONNX ({facts.signature()}) may be {_names([v.family for v in candidates], ' or ')}: its tensors{given}"
-            f" do not tell{_spare_column(facts, candidates)}; name one with family: in the model's entry, or its classes"
+            f"the ONNX ({facts.signature()}) may be {_names([v.family for v in found], ' or ')}: its tensors{given}"
+            f" do not tell{_spare_column(facts, found)}; name one with family: in the model's entry, or its classes"
             " with labels: there."
         )
-    return candidates[0]
+    return found[0]
 
 
 def _spare_column(facts: GraphFacts, candidates: list[Recognition]) -> str:
