@@ -167,14 +167,14 @@ def test_names_that_are_shifted_are_told_from_boxes_that_are_wrong():
         check_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0.05).required()
 
 
-def test_a_model_of_other_classes_or_a_truth_of_few_objects_is_not_judged():
+def test_a_model_of_other_classes_or_a_truth_of_few_objects_is_not_checked():
     elsewhere = moved(renamed(TRUTH, dict.fromkeys(NAMES, "letter")), 2000)
     assert check_truth(elsewhere, TRUTH, ["letter"], 0.05).required()["known_recall"] is None
     few = {0: TRUTH[0]}
     assert check_truth({0: []}, few, NAMES, 0.05).required()["known_recall"] is None
 
 
-def test_a_model_of_one_of_the_classes_is_judged_by_that_one():
+def test_a_model_of_one_of_the_classes_is_checked_by_that_one():
     people = {number: [one for one in found if one.label == "person"] for number, found in TRUTH.items()}
     more = {number: found * 3 for number, found in TRUTH.items()}
     assert check_truth(people, more, ["person", "dog"], 0.05).required()["known_recall"] == pytest.approx(

@@ -270,7 +270,7 @@ def row(keys, **values):
     return {"keys": keys, "same_as_derived": False, "confidence": 8.0} | defaults | values
 
 
-def judged(derived, other, origin="preprocessor_config.json", reference_detections=10):
+def checked(derived, other, origin="preprocessor_config.json", reference_detections=10):
     rows = [row(AS_DERIVED, **derived), row("model-color-format=1", **{"mean_difference": 30.0} | other)]
     return check_rows(rows, origin, frames=[1, 2], reference_detections=reference_detections).required()
 
@@ -279,37 +279,37 @@ def judged(derived, other, origin="preprocessor_config.json", reference_detectio
     ("derived", "passes", "stops"), [(0.97, 0.98, 1.0), (0.9, 0.92, 0.95), (0.5, 0.62, 0.63)]
 )
 def test_agreement_better_than_chance_stops_and_says_by_how_much(derived, passes, stops):
-    assert judged({"agreement": derived}, {"agreement": passes})["passed"]
+    assert checked({"agreement": derived}, {"agreement": passes})["passed"]
     says = f"to {derived:.3f} of 1, with model-color-format=1 to {stops:.3f}. Write the settings"
     with pytest.raises(CheckError, match=says):
-        judged({"agreement": derived}, {"agreement": stops})
+        checked({"agreement": derived}, {"agreement": stops})
 
 
 def test_a_rival_with_quite_other_pixels_does_not_win_by_chance():
     rival = {"agreement": 0.802, "mean_difference": 128.0}
-    assert judged({"agreement": 0.679}, rival)["passed"]
+    assert checked({"agreement": 0.679}, rival)["passed"]
     with pytest.raises(CheckError, match=r"to 0\.679 of 1, with model-color-format=1 to 0\.802"):
-        judged({"agreement": 0.679}, rival | {"mean_difference": 6.0})
+        checked({"agreement": 0.679}, rival | {"mean_difference": 6.0})
 
 
-def test_too_few_objects_do_not_judge_and_it_is_said():
-    result = judged({"agreement": 0.5}, {"agreement": 1.0}, reference_detections=7)
+def test_too_few_objects_decide_nothing_and_it_is_said():
+    result = checked({"agreement": 0.5}, {"agreement": 1.0}, reference_detections=7)
     assert result["passed"] and not result["told_by_detections"]
     assert "the model detects 7 objects in its 2 frames" in result["notes"][0]
     assert "8 are needed" in result["notes"][0]
     with pytest.raises(CheckError, match="is wrong: as derived the pixels differ"):
-        judged({"mean_difference": 20.0}, {}, reference_detections=1)
+        checked({"mean_difference": 20.0}, {}, reference_detections=1)
 
 
 def test_pixels_that_only_another_filter_explains_pass_and_more_do_not():
-    assert judged({"mean_difference": 2.0}, {"mean_difference": 1.7})["passed"]
+    assert checked({"mean_difference": 2.0}, {"mean_difference": 1.7})["passed"]
     with pytest.raises(CheckError, match=r"by 20\.0 levels of 256 on average, at most 12 are expected"):
-        judged({"mean_difference": 20.0}, {})
+        checked({"mean_difference": 20.0}, {})
 
 
 def test_same_arithmetic_is_never_better():
     same = {"same_as_derived": True, "agreement": 0.99, "mean_difference": 0.1}
-    assert judged({}, same)["passed"]
+    assert checked({}, same)["passed"]
 
 
 def test_without_image_processor_silence_stops_only_where_another_setting_finds_many():
@@ -317,10 +317,10 @@ def test_without_image_processor_silence_stops_only_where_another_setting_finds_
     with pytest.raises(
         CheckError, match=r"finds nothing in 2 frames, with model-color-format=1 the model finds 9"
     ):
-        judged(silent, {"detections": 9, "agreement": 0.0}, "family", 0)
-    result = judged(silent, {"detections": 1, "confidence": 0.6, "agreement": 0.0}, "family", 0)
+        checked(silent, {"detections": 9, "agreement": 0.0}, "family", 0)
+    result = checked(silent, {"detections": 1, "confidence": 0.6, "agreement": 0.0}, "family", 0)
     assert "With model-color-format=1 the model reports more: 1 objects" in result["warnings"][0]
-    assert judged(silent, {"detections": 9, "agreement": 0.0}, reference_detections=0)["warnings"] == []
+    assert checked(silent, {"detections": 9, "agreement": 0.0}, reference_detections=0)["warnings"] == []
 
 
 def test_alternatives_change_one_setting_each_and_offsets_follow_the_channels():

@@ -147,7 +147,7 @@ LARGEST_HEADER_BYTES = 25_000_000
 
 def check_safetensors(path: Path) -> None:
     """Raise IntakeError unless the library finds the file sound: a header within it, tensors that fill the rest."""
-    # Only where weights are judged, not wherever the DAG is made.
+    # Only where weights are checked, not wherever the DAG is made.
     from safetensors import SafetensorError, safe_open
 
     with path.open("rb") as stream:

@@ -21,7 +21,7 @@ from dsbench.onnx.head_joining import completed
 from dsbench.onnx.importing import graph_size, import_onnx, write_import_reference
 from dsbench.onnx.interface import representable, takes_levels
 from dsbench.onnx.source_graph import load_checked
-from dsbench.onnx.trial import judge_before_size
+from dsbench.onnx.trial import refuse_before_size
 from dsbench.onnx.variants import choose_variant
 from dsbench.pixels.image_processor import PROCESSOR, PreprocessingError, ProcessorError, read_processor
 from dsbench.pixels.own_pixels import Fields, stated_size
@@ -161,7 +161,7 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     with _named(file):
         source, made_sound = load_checked(file)
         if named is None:
-            judge_before_size(source)
+            refuse_before_size(source)
         # Metadata has the size of the export, which free sides need not keep.
         size = graph_size(source, in_metadata=not all(stated_size(folder.block)))
         _refuse_text_inputs(source)
@@ -178,7 +178,7 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
         facts = family_facts(
             family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])
         )
-        # Judged before anything is made of the ONNX, since names are among what tells its family.
+        # Recognised before anything is made of the ONNX, since names are among what tells its family.
         if class_names:
             choose_names(folder.name_sources(metadata), Columns.of(facts))
     write_import_reference(imported, pixels, reference)

@@ -52,10 +52,10 @@ class FreeImage:
         return [self.batch, *sides, self.channels] if self.is_last else [self.batch, self.channels, *sides]
 
 
-def judge_before_size(model: onnx.ModelProto) -> None:
+def refuse_before_size(model: onnx.ModelProto) -> None:
     """Raise UnknownGraphError where names, dims, metadata or answers show that the model is no object detector.
 
-    One whose image has three channels and a size is not run here: it is judged by its answers at that size.
+    One whose image has three channels and a size is not run here: it is told by its answers at that size.
     """
     facts = graph_facts(model)
     refuse_no_detector(facts)

@@ -9,8 +9,8 @@ from dsbench.intake.onnx_files import external_names
 from dsbench.sources import ngc, ngc_cli
 from dsbench.sources.archive import unpack
 from dsbench.sources.download import DownloadError
-from dsbench.sources.judgement import check_regular
 from dsbench.sources.source import RemoteFile, Source
+from dsbench.sources.source_files import check_regular
 from dsbench.tools.tool_run import report_progress
 
 

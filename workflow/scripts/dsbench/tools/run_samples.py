@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from threading import Event, Thread
 
+from dsbench.core.errors import MIB_BYTES
 from dsbench.core.process_identity import session_of
 
 try:
@@ -25,7 +26,6 @@ THROTTLES = {
     0x40: "thermal slowdown by the hardware",
     0x80: "power brake",
 }
-MIB_BYTES = 1 << 20
 # It computes for the processes it serves, and is none of them.
 MPS_SERVER = "nvidia-cuda-mps-server"
 

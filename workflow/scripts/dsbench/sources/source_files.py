@@ -1,4 +1,4 @@
-"""Judge the files of a source before any library loads them."""
+"""Check the files of a source before any library loads them."""
 
 import os
 import stat
@@ -57,7 +57,7 @@ def refuse_non_detector(folder: Path, names: Iterable[str]) -> None:
             read_detector(folder / CONFIG)
 
 
-def judge_folder(folder: Path, names: Iterable[str]) -> None:
+def check_source_files(folder: Path, names: Iterable[str]) -> None:
     """Raise BuildError when the files `names` below `folder` are of no detector to build, unsafe or unsound."""
     names = tuple(names)
     refuse_non_detector(folder, names)
