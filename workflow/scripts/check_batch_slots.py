@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dsbench.checks.batch_slots import SlotRuns, Tolerance, check_slots
+from dsbench.checks.batch_slots import SlotRuns, Tolerance, check_batch_slots
 from dsbench.core.files import read_json, write_whole
 from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
@@ -34,5 +34,5 @@ with explained(snakemake.log[0]):
         )
         dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
     threshold = family.default_threshold if params.threshold is None else params.threshold
-    verdict = check_slots(dumps, video["height"], Tolerance(threshold=threshold, **params.tolerance))
+    verdict = check_batch_slots(dumps, video["height"], Tolerance(threshold=threshold, **params.tolerance))
     write_whole(snakemake.output.verdict, json.dumps(verdict.required(), indent=1) + "\n")

@@ -98,7 +98,7 @@ class Comparison:
         }
 
 
-def check_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> Verdict:
+def check_batch_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> Verdict:
     """Return whether every slot gives the boxes that it should; the reason names slot, frame and difference."""
     slots = _Slots(frame_height, tolerance)
     visible = slots.frames_that_differ(dumps.alone, dumps.mirrored_alone)
