@@ -19,7 +19,7 @@ report: .venv/workflow.txt system
 	@echo "The report is $(REPORT)"
 
 test: .venv/test.txt system lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 soak: .venv/test.txt system
 	$(BIN)/python -m pytest tests/soak

@@ -21,7 +21,7 @@ sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests/support"
 
 from dsbench.deepstream.parser_build import compile_parser, write_parser_sources  # noqa: E402
 from dsbench.families.declared import families  # noqa: E402
-from dsbench.families.family import Family, Frame  # noqa: E402
+from dsbench.families.family import Family, FrameTensors  # noqa: E402
 from parser_calls import case, layer  # noqa: E402
 
 SIZE = (640, 640)
@@ -134,7 +134,7 @@ def _timed(family, subject, driver, library, tensors, scores, classes) -> tuple[
         capture_output=True,
     ).stdout
     parser_ns, plain_ns, objects = map(int, answer.split())
-    frame = Frame({r: a.astype(np.float64) for r, a in tensors.items()}, *SIZE, thresholds)
+    frame = FrameTensors({r: a.astype(np.float64) for r, a in tensors.items()}, *SIZE, thresholds)
     expected = len(family.head.decode(frame, family.all_settings()))
     if objects != expected:
         raise SystemExit(f"{family.head.parser_source}: {objects} objects, the reference has {expected}")

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dsbench.boxes.matching import ious, matches
+
 RECALLS = np.linspace(0, 1, 101)
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 
@@ -22,24 +24,10 @@ class Found:
     true_boxes: np.ndarray
 
 
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of every box of `a` [N, 4] with every box of `b` [M, 4]: [N, M]."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(1) for boxes in (a, b)]
-    return shared / np.maximum(areas[0][:, None] + areas[1][None] - shared, 1e-9)
-
-
-def hits(overlap: np.ndarray, least_iou: float) -> np.ndarray:
-    """Return for detections in falling order of score (rows) whether each is the first on a true box (columns)."""
-    free = np.ones(overlap.shape[1], bool)
-    hit = np.zeros(len(overlap), bool)
-    for row, values in enumerate(overlap):
-        usable = np.where(free, values, -1.0)
-        if len(usable) and usable.max() >= least_iou:
-            free[usable.argmax()], hit[row] = False, True
-    return hit
+def hits(boxes: np.ndarray, true_boxes: np.ndarray, least_iou: float) -> np.ndarray:
+    """Return for boxes in falling order of score whether each is the first on a true box."""
+    found = matches(ious(boxes, true_boxes), least_iou)
+    return np.isin(np.arange(len(boxes)), list(found))
 
 
 def average_precision(images: list[Found], label: int, least_iou: float) -> float:
@@ -51,7 +39,7 @@ def average_precision(images: list[Found], label: int, least_iou: float) -> floa
         true = image.true_boxes[image.true_labels == label]
         total += len(true)
         scores.append(image.scores[mine])
-        correct.append(hits(iou(image.boxes[mine], true), least_iou))
+        correct.append(hits(image.boxes[mine], true, least_iou))
     if not total:
         return float("nan")
     order = np.argsort(-np.concatenate(scores), kind="stable")
@@ -73,5 +61,5 @@ def precision_recall(images: list[Found], least_iou: float, least_score: float) 
             mine = np.flatnonzero(kept & (image.labels == label))
             mine = mine[np.argsort(-image.scores[mine], kind="stable")]
             true = image.true_boxes[image.true_labels == label]
-            good += int(hits(iou(image.boxes[mine], true), least_iou).sum())
+            good += int(hits(image.boxes[mine], true, least_iou).sum())
     return good / detected, good / total

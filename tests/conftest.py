@@ -10,6 +10,11 @@ from killed_job import FAKE_CONFIG, KilledJob, fake_tools, fresh
 from workflow_run import REPORT, copied, snakemake, traced
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the files that run whole builds, so that no worker is left with one of them at the end."""
+    items.sort(key=lambda item: "workflow" not in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_locks(tmp_path_factory):
     """Devices that are pretended are no one else's: these tests wait for nobody on this machine."""
@@ -68,16 +73,27 @@ def zoo(finished, made_once):
     )
 
 
+@pytest.fixture(scope="session")
+def beside(finished, tmp_path_factory):
+    """Return a function that makes a folder beside the finished job, from where paths to the project are the same."""
+
+    def folder(name):
+        own = tmp_path_factory.mktemp(name)
+        return finished.parent / f"{os.environ.get('PYTEST_XDIST_WORKER', 'only')}_{own.name}"
+
+    return folder
+
+
 @pytest.fixture
-def tree(finished, tmp_path_factory):
+def tree(finished, beside):
     """A copy of the finished main job that a test may change; the export environment is not copied."""
-    return copied(finished, tmp_path_factory.mktemp("copy"))
+    return copied(finished, beside("copy"))
 
 
 @pytest.fixture
-def killable(finished, tmp_path_factory):
-    """The main job after its export, to be killed; a sibling of the finished one, so that paths in both are alike."""
-    directory = finished.with_name(tmp_path_factory.mktemp("killed").name)
+def killable(finished, beside):
+    """The main job after its export, to be killed."""
+    directory = beside("killed")
     directory.mkdir()
     fresh(finished, directory)
     yield KilledJob(

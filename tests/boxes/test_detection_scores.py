@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from dsbench.boxes.detection_scores import Decoder, above, agreement, without_overlaps
+from dsbench.boxes.clustering import without_overlaps
+from dsbench.boxes.detection_scores import Decoder, above, mean_agreement
 from dsbench.families.declared import families, family_named
 from dsbench.pixels.reference_preprocessing import Picture
 
@@ -32,13 +33,13 @@ def rows(*boxes):
     ],
 )
 def test_agreement_is_one_for_the_same_objects_and_less_for_every_difference(wanted, found, expected):
-    assert agreement([rows(*wanted)], [rows(*found)], 0.5) == (
+    assert mean_agreement([rows(*wanted)], [rows(*found)], 0.5) == (
         expected if expected is None else pytest.approx(expected)
     )
 
 
 def test_frames_are_matched_one_by_one():
-    assert agreement([rows(CAR), rows()], [rows(), rows(CAR)], 0.5) == 0.0
+    assert mean_agreement([rows(CAR), rows()], [rows(), rows(CAR)], 0.5) == 0.0
 
 
 def test_overlaps_are_dropped_in_each_class_alone_and_the_best_is_kept():

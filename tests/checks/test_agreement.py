@@ -13,16 +13,15 @@ import pytest
 
 from dsbench.boxes.kitti import Detection, read_directory
 from dsbench.checks.agreement import (
-    AgreementError,
     Bound,
     Deployment,
-    KeyDifference,
-    agreement,
-    clustering_difference,
+    check_agreement,
+    check_clustering_keys,
+    check_deployment,
     first_divergence,
-    require_agreement,
 )
-from dsbench.checks.reference_run import detector_of, run_reference
+from dsbench.checks.reference_run import reference_model, run_reference
+from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError
 from dsbench.deepstream.app_config import Clip, render_app_config
 from dsbench.deepstream.nvinfer_config import NvinferFiles, render_nvinfer_config
@@ -30,12 +29,12 @@ from dsbench.deepstream.parser_build import compile_parser, write_parser_sources
 from dsbench.deepstream.run import dump_kitti
 from dsbench.families.declared import family_named
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.nvinfer_pixels import spread
+from dsbench.pixels.nvinfer_pixels import evenly_spread
 from dsbench.pixels.preprocessing import Preprocessing
-from dsembed.engine.builder import FP32, BuildConfig, build_engine
+from dsembed.engine.builder import FP32, BuildConfig, build_engine_file
 from dsembed.engine.engine_file import write_engine_file
 from dsembed.engine.network import parse_network
-from dsembed.engine.shapes import Profile
+from dsembed.engine.shapes import ShapeRange
 from dsembed.shared.log_writer import LogWriter
 from inspected import inspection_of
 from tiny_graphs import HEIGHT, WIDTH, queries
@@ -96,9 +95,9 @@ def write_clip(path):
 
 def write_engine(model, path):
     network = parse_network(model)
-    shapes = Profile(*[(batch, 3, HEIGHT, WIDTH) for batch in (1, 2, 2)])
+    shapes = ShapeRange(*[(batch, 3, HEIGHT, WIDTH) for batch in (1, 2, 2)])
     config = BuildConfig(shapes, FP32, workspace_bytes=None, timing_cache=None)
-    write_engine_file(path, build_engine(network, config, LogWriter("test", "test")))
+    write_engine_file(path, build_engine_file(network, config, LogWriter("test", "test")))
 
 
 @dataclass
@@ -133,7 +132,7 @@ class Tree:
         assert old in text
         self.config.write_text(text.replace(old, new))
 
-    def judge(self, **changes):
+    def check(self, **changes):
         """Play the clip through the embedded deepstream-app and return the agreement with the reference."""
         video = (self.root / "clip.mp4").resolve()
         clip = Clip(video.as_uri(), SIDE, SIDE)
@@ -143,19 +142,19 @@ class Tree:
         dump_kitti(str(APP), self.root / "app.txt", kitti, 60, self.root / "app.log", {})
         deployed = replace(self.deployment(), **changes)
         reference = run_reference(
-            self.root / "tiny.onnx", deployed.detector, video, (SIDE, SIDE), deployed.numbers
+            self.root / "tiny.onnx", deployed.model, video, (SIDE, SIDE), deployed.numbers
         )
-        return require_agreement(kitti, read_directory(kitti), reference, deployed, BOUND)
+        return check_deployment(kitti, read_directory(kitti), reference, deployed, BOUND).required()
 
     def deployment(self):
         return Deployment(
-            detector=detector_of(self.inspect, LABELS, None),
+            model=reference_model(self.inspect, LABELS, None),
             inspect=self.inspect,
             nvinfer_config=self.config,
             onnx_file=self.root / "tiny.onnx",
             video=self.root / "clip.mp4",
             size=(SIDE, SIDE),
-            numbers=spread(FRAMES, 5),
+            numbers=evenly_spread(FRAMES, 5),
             is_embedded=True,
         )
 
@@ -188,7 +187,7 @@ def tree(made, tmp_path, monkeypatch):
 
 
 def test_the_derived_deployment_agrees(tree):
-    result = tree.judge()
+    result = tree.check()
     assert result["passed"] and result["frames"] == 5
     assert (result["precision"], result["recall"]) == (1.0, 1.0)
     assert result["mean_iou"] > 0.999
@@ -221,16 +220,16 @@ def test_the_derived_deployment_agrees(tree):
 )
 def test_a_wrong_key_is_caught_and_its_stage_named(tree, old, new, stage):
     tree.change(old, new)
-    with pytest.raises(AgreementError, match=f"first stage that diverges is {stage}.*delete .*infer.txt"):
-        tree.judge()
+    with pytest.raises(CheckError, match=f"first stage that diverges is {stage}.*delete .*infer.txt"):
+        tree.check()
 
 
 def test_a_softmax_where_a_sigmoid_belongs_is_the_parsers_fault(tree):
     (tree.root / "parser/parser.cpp").write_text(SOFTMAX)
     compile_parser(tree.root / "parser", None, 28, tree.root / "make.log")
-    with pytest.raises(AgreementError, match=r"stage that diverges is parser: NvDs.*recall 0") as caught:
-        tree.judge()
-    assert caught.value.result["passed"] is False
+    with pytest.raises(CheckError, match=r"stage that diverges is parser: NvDs.*recall 0") as caught:
+        tree.check()
+    assert caught.value.numbers["passed"] is False
 
 
 def test_a_parser_that_refuses_the_tensors_is_named(tree):
@@ -240,62 +239,59 @@ def test_a_parser_that_refuses_the_tensors_is_named(tree):
     )
     compile_parser(tree.root / "parser", None, 28, tree.root / "make.log")
     divergence, not_told = first_divergence(tree.deployment(), BOUND)
-    assert (divergence.stage, not_told) == ("parser", [])
-    assert divergence.found.endswith("it refuses the model's tensors")
+    stage, verdict = divergence
+    assert (stage, not_told) == ("parser", [])
+    assert "given the reference's tensors: it refuses the model's tensors, expected" in verdict.reason
 
 
 def test_an_engine_of_another_model_is_the_engines_fault(tree):
     onnx.save(queries(seed=4), tree.root / "other.onnx")
     write_engine(tree.root / "other.onnx", tree.root / "tiny.engine")
-    with pytest.raises(AgreementError, match=r"is engine precision: the boxes of tiny\.engine, which"):
-        tree.judge()
+    with pytest.raises(CheckError, match=r"is engine precision: the boxes of tiny\.engine, which"):
+        tree.check()
 
 
 def test_an_export_beyond_its_tolerance_is_named_first(tree):
     tree.inspect = replace(tree.inspect, max_abs_error={"batch_1": 1e-5, "batch_3": 0.5})
     tree.change("cluster-mode=4", "cluster-mode=2")
-    with pytest.raises(
-        AgreementError, match=r"is export: the ONNX differs from its source by 0\.5 at batch 3"
-    ):
-        tree.judge()
+    with pytest.raises(CheckError, match=r"is export: the ONNX differs from its source by 0\.5 at batch 3"):
+        tree.check()
 
 
 def test_boxes_of_other_frames_leave_the_runtimes_own_decoding(tree):
-    tree.judge()
+    tree.check()
     dumped = read_directory(tree.root / "kitti")
     shifted = {number: dumped[(number + 1) % FRAMES] for number in dumped}
     reference = {number: dumped[number] for number in tree.deployment().numbers}
-    with pytest.raises(
-        AgreementError, match="diverges, which leaves how the runtime decodes and scales frames;"
-    ):
-        require_agreement(tree.root / "kitti", shifted, reference, tree.deployment(), BOUND)
+    with pytest.raises(CheckError, match="diverges, which leaves how the runtime decodes and scales frames;"):
+        check_deployment(tree.root / "kitti", shifted, reference, tree.deployment(), BOUND).required()
 
 
 def test_an_engine_that_cannot_be_run_here_is_not_told(tree):
     tree.change("cluster-mode=4", "cluster-mode=2")
-    with pytest.raises(
-        AgreementError, match=r"is clustering: .* Not told on this runtime: engine precision\."
-    ):
-        tree.judge(is_embedded=False)
+    with pytest.raises(CheckError, match=r"is clustering: .* Not told on this runtime: engine precision\."):
+        tree.check(is_embedded=False)
 
 
 @pytest.mark.parametrize(
     ("keys", "found"),
     [
-        ({"cluster-mode": "2", "pre-cluster-threshold": "0.1", "nms-iou-threshold": "0.30"}, None),
-        ({"cluster-mode": "2", "pre-cluster-threshold": "0.1"}, None),
+        ({"cluster-mode": "2", "pre-cluster-threshold": "0.1", "nms-iou-threshold": "0.30"}, ()),
+        ({"cluster-mode": "2", "pre-cluster-threshold": "0.1"}, ()),
         (
             {"cluster-mode": "2", "pre-cluster-threshold": "0.1", "nms-iou-threshold": "0.45"},
-            KeyDifference("nms-iou-threshold", "0.45", "0.3"),
+            ("nms-iou-threshold", "0.45", "0.3"),
         ),
-        ({"cluster-mode": "2"}, KeyDifference("pre-cluster-threshold", "0.2", "0.1")),
-        ({}, KeyDifference("cluster-mode", "0", "2")),
-        ({"cluster-mode": "nms"}, KeyDifference("cluster-mode", "nms", "2")),
+        ({"cluster-mode": "2"}, ("pre-cluster-threshold", "0.2", "0.1")),
+        ({}, ("cluster-mode", "0", "2")),
+        ({"cluster-mode": "nms"}, ("cluster-mode", "nms", "2")),
     ],
 )
 def test_clustering_keys_are_compared_as_nvinfer_reads_them(made, keys, found):
-    detector = detector_of(replace(made.inspect, family="owlv2"), LABELS, None)
-    assert clustering_difference(keys, detector) == found
+    model = reference_model(replace(made.inspect, family="owlv2"), LABELS, None)
+    verdict = check_clustering_keys(keys, model)
+    assert tuple(verdict.numbers.values()) == found
+    assert verdict.passed == (found == ())
 
 
 def box(left=0.0, bottom=20.0, label="car"):
@@ -305,30 +301,30 @@ def box(left=0.0, bottom=20.0, label="car"):
 def test_rates_are_of_the_dump_against_the_reference():
     found = {0: [box(), box(200.0)], 1: []}
     reference = {0: [box()], 1: [box(), box(90.0)]}
-    result = agreement(found, reference, 100, 0.9, 0.3)
+    result = check_agreement(found, reference, 100, Bound(0.9, 0.3)).numbers
     assert (result["precision"], result["recall"]) == (1 / 2, 1 / 3)
     assert result["passed"]
-    assert not agreement(found, reference, 100, 0.9, 0.4)["passed"]
+    assert not check_agreement(found, reference, 100, Bound(0.9, 0.4)).numbers["passed"]
 
 
 def test_nothing_on_both_sides_proves_nothing():
-    assert not agreement({0: []}, {0: []}, 100, 0.9, 0.9)["passed"]
+    assert not check_agreement({0: []}, {0: []}, 100, Bound(0.9, 0.9)).numbers["passed"]
 
 
 def test_a_box_on_the_last_row_counts_only_with_its_counterpart():
     touching, inside = box(bottom=100.0), box(200.0)
-    result = agreement({0: [touching, inside]}, {0: [inside]}, 100, 0.9, 0.9)
+    result = check_agreement({0: [touching, inside]}, {0: [inside]}, 100, Bound(0.9, 0.9)).numbers
     assert (result["precision"], result["recall"], result["undecided"]) == (1.0, 1.0, 1)
-    both = agreement({0: [touching]}, {0: [touching]}, 100, 0.9, 0.9)
+    both = check_agreement({0: [touching]}, {0: [touching]}, 100, Bound(0.9, 0.9)).numbers
     assert (both["true_positives"], both["undecided"]) == (1, 0)
 
 
 def test_a_dump_without_a_frame_of_the_reference_is_refused(tree):
     with pytest.raises(BuildError, match="has no frame 3, which the reference run has"):
-        require_agreement(tree.root, {0: []}, {0: [], 3: []}, tree.deployment(), BOUND)
+        check_deployment(tree.root, {0: []}, {0: [], 3: []}, tree.deployment(), BOUND).required()
 
 
 def test_frames_are_spread_over_the_whole_clip():
-    assert list(spread(300, 100))[:3] == [0, 3, 6]
-    assert len(spread(1442, 100)) <= 100 and spread(1442, 100)[-1] > 1400
-    assert list(spread(5, 100)) == [0, 1, 2, 3, 4]
+    assert list(evenly_spread(300, 100))[:3] == [0, 3, 6]
+    assert len(evenly_spread(1442, 100)) <= 100 and evenly_spread(1442, 100)[-1] > 1400
+    assert list(evenly_spread(5, 100)) == [0, 1, 2, 3, 4]

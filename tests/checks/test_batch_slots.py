@@ -11,13 +11,13 @@ from test_agreement import APP, FRAMES, SIDE, make_tree, write_engine
 
 from dsbench.boxes.kitti import Detection
 from dsbench.checks.batch_slots import (
-    BatchSlotError,
     SlotDumps,
     SlotRuns,
     Tolerance,
-    judge_slots,
+    check_batch_slots,
     write_slot_clips,
 )
+from dsbench.checks.verdict import CheckError
 from dsbench.families.declared import family_named
 from dsbench.machine.video import save_frame
 from dsembed.engine import tactics
@@ -54,7 +54,7 @@ def play(root: Path, folder: Path):
 
 def test_slots_of_a_sound_model_are_alike_and_a_leaking_one_is_named(tree, tmp_path, monkeypatch):
     monkeypatch.setitem(os.environ, "DSEMBED_PYTHON", sys.executable)
-    result = judge_slots(play(tree, tmp_path / "sound"), SIDE, TOLERANCE)
+    result = check_batch_slots(play(tree, tmp_path / "sound"), SIDE, TOLERANCE).required()
     assert (result["slots"], result["frames"], result["frames_that_differ"]) == (2, 3, 3)
     assert result["same_video"]["boxes"] > 20 and result["different_videos"]["boxes"] > 40
     onnx.save(queries(leak=True), tree / "leak.onnx")
@@ -62,9 +62,9 @@ def test_slots_of_a_sound_model_are_alike_and_a_leaking_one_is_named(tree, tmp_p
     monkeypatch.setattr(tactics, "candidates", lambda *asked: [whole_batch(*asked)])
     write_engine(tree / "leak.onnx", tree / "tiny.engine")
     with pytest.raises(
-        BatchSlotError, match=r"^Different videos in the batch slots: slot 0, with the clip, frame 0: "
+        CheckError, match=r"^Different videos in the batch slots: slot 0, with the clip, frame 0: "
     ):
-        judge_slots(play(tree, tmp_path / "leak"), SIDE, TOLERANCE)
+        check_batch_slots(play(tree, tmp_path / "leak"), SIDE, TOLERANCE).required()
 
 
 def test_the_mirrored_clip_shows_the_clips_frames_from_the_other_side(tree, tmp_path):
@@ -87,7 +87,7 @@ def dumps(**changes):
 
 
 def test_equal_slots_pass():
-    result = judge_slots(dumps(), 100, TOLERANCE)
+    result = check_batch_slots(dumps(), 100, TOLERANCE).required()
     assert result["passed"]
     assert (result["same_video"]["boxes"], result["different_videos"]["boxes"]) == (4, 6)
 
@@ -102,22 +102,24 @@ def test_equal_slots_pass():
 )
 def test_slot_frame_and_difference_are_named(frame, says):
     clip = dumps().alone
-    with pytest.raises(BatchSlotError, match=f"^The same video in every batch slot: {says}"):
-        judge_slots(dumps(same=[clip, clip, {0: clip[0], 1: frame}]), 100, TOLERANCE)
+    with pytest.raises(CheckError, match=f"^The same video in every batch slot: {says}"):
+        check_batch_slots(dumps(same=[clip, clip, {0: clip[0], 1: frame}]), 100, TOLERANCE).required()
 
 
 @pytest.mark.parametrize("extra", [box(50.0, 0.54), box(50.0, 0.9, 100.0)])
 def test_a_box_near_the_threshold_or_on_the_last_row_may_come_and_go(extra):
     clip = dumps().alone
-    result = judge_slots(dumps(same=[clip, {0: clip[0], 1: [*clip[1], extra]}]), 100, TOLERANCE)
+    result = check_batch_slots(
+        dumps(same=[clip, {0: clip[0], 1: [*clip[1], extra]}]), 100, TOLERANCE
+    ).required()
     assert result["same_video"]["undecided"] == 1
 
 
 def test_a_stream_that_ended_early_is_named():
-    with pytest.raises(BatchSlotError, match="slot 1 has 1 frames, expected 2"):
-        judge_slots(dumps(same=[dumps().alone, {0: [box()]}]), 100, TOLERANCE)
+    with pytest.raises(CheckError, match="slot 1 has 1 frames, expected 2"):
+        check_batch_slots(dumps(same=[dumps().alone, {0: [box()]}]), 100, TOLERANCE).required()
 
 
 def test_clips_with_the_same_boxes_could_hide_a_leak():
-    with pytest.raises(BatchSlotError, match="could not be seen; name a video"):
-        judge_slots(dumps(mirrored_alone=dumps().alone), 100, TOLERANCE)
+    with pytest.raises(CheckError, match="could not be seen; name a video"):
+        check_batch_slots(dumps(mirrored_alone=dumps().alone), 100, TOLERANCE).required()

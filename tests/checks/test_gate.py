@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from dsbench.boxes.kitti import Detection
-from dsbench.checks.gate import GateError, intersection_over_union, judge, judge_truth, precision_recall
+from dsbench.checks.gate import check_dump, check_truth
+from dsbench.checks.verdict import CheckError
 
 
 def box(label="car", left=0.0, top=0.0, right=10.0, bottom=10.0, confidence=0.9):
@@ -12,7 +13,7 @@ def box(label="car", left=0.0, top=0.0, right=10.0, bottom=10.0, confidence=0.9)
 
 def test_gate_passes_at_the_required_ratio_and_counts():
     frames = {number: [box(), box("dog")] if number else [] for number in range(10)}
-    assert judge(frames, 0.9, expected_frames=10) == {
+    assert check_dump(frames, 0.9, expected_frames=10).required() == {
         "frames": 10,
         "frames_with_detection": 9,
         "ratio": 0.9,
@@ -37,16 +38,16 @@ def test_gate_passes_at_the_required_ratio_and_counts():
     ],
 )
 def test_gate_stops_with_what_was_found_and_the_likely_cause(frames, expected_frames, reason):
-    with pytest.raises(GateError, match=reason) as error:
-        judge(frames, 0.9, expected_frames)
-    assert error.value.result["passed"] is False
-    assert error.value.result["frames"] == len(frames)
+    with pytest.raises(CheckError, match=reason) as error:
+        check_dump(frames, 0.9, expected_frames).required()
+    assert error.value.numbers["passed"] is False
+    assert error.value.numbers["frames"] == len(frames)
 
 
 def test_ratio_of_no_frame_is_unknown_not_zero():
-    with pytest.raises(GateError) as error:
-        judge({})
-    assert error.value.result["ratio"] is None
+    with pytest.raises(CheckError) as error:
+        check_dump({}).required()
+    assert error.value.numbers["ratio"] is None
 
 
 def own(*counts, best=0.9, reference="preprocessor_config.json"):
@@ -100,82 +101,29 @@ HALF = {number: [box()] * (number % 2) for number in range(10)}
     ],
 )
 def test_a_clip_without_objects_is_told_from_a_runtime_that_loses_them(frames, itself, reason):
-    with pytest.raises(GateError, match=reason):
-        judge(frames, 0.9, own=itself)
+    with pytest.raises(CheckError, match=reason):
+        check_dump(frames, 0.9, own=itself).required()
 
 
 def test_objects_that_the_model_itself_does_not_find_are_stopped():
     crowded = {number: [box()] * 53 for number in range(10)}
     with pytest.raises(
-        GateError, match=r"reports 265 objects in 5 frames in which the model itself, .* finds none"
+        CheckError, match=r"reports 265 objects in 5 frames in which the model itself, .* finds none"
     ):
-        judge(crowded, own=own(0, 0, 0, 0, 0, best=None))
-    with pytest.raises(GateError, match=r"finds 20: they are not the model's\."):
-        judge(crowded, own=own(4, 4, 4, 4, 4))
+        check_dump(crowded, own=own(0, 0, 0, 0, 0, best=None)).required()
+    with pytest.raises(CheckError, match=r"finds 20: they are not the model's\."):
+        check_dump(crowded, own=own(4, 4, 4, 4, 4)).required()
 
 
 @pytest.mark.parametrize("counts", [(50, 50, 50, 50, 50), (10, 0, 10, 10, 10), (900, 900, 900, 900, 900)])
 def test_objects_that_the_model_finds_too_pass(counts):
-    assert judge({number: [box()] * 53 for number in range(10)}, own=own(*counts))["passed"]
+    assert check_dump({number: [box()] * 53 for number in range(10)}, own=own(*counts)).required()["passed"]
 
 
 def test_one_object_at_the_threshold_passes_where_the_model_itself_just_misses_it():
-    assert judge({number: [box()] for number in range(10)}, own=own(0, 0, 0, 0, 0, best=0.49))["passed"]
-
-
-def test_perfect_detections_have_precision_and_recall_of_one():
-    frames = {0: [box(), box("dog")], 1: []}
-    result = precision_recall(frames, frames)
-    assert (result["precision"], result["recall"], result["mean_iou"]) == (1.0, 1.0, 1.0)
-    assert (result["true_positives"], result["false_positives"], result["false_negatives"]) == (2, 0, 0)
-
-
-def test_missed_extra_and_misnamed_objects_are_counted_per_class():
-    truth = {0: [box("car"), box("dog", left=100, right=110), box("cat", left=200, right=210)]}
-    found = {0: [box("car", right=9.0), box("cat", left=100, right=110), box("car", left=50, right=60)]}
-    result = precision_recall(found, truth)
-    assert (result["true_positives"], result["false_positives"], result["false_negatives"]) == (1, 2, 2)
-    assert result["mean_iou"] == pytest.approx(0.9)
-    by_label = {row["label"]: row for row in result["per_class"]}
-    assert (by_label["car"]["precision"], by_label["car"]["recall"]) == (0.5, 1.0)
-    assert (by_label["dog"]["precision"], by_label["dog"]["recall"]) == (None, 0.0)
-    assert (by_label["cat"]["precision"], by_label["cat"]["recall"]) == (0.0, 0.0)
-
-
-def test_second_detection_of_one_object_is_false_and_the_confident_one_matches():
-    truth = {0: [box()]}
-    found = {0: [box(right=6.0, confidence=0.5), box(right=9.0, confidence=0.8)]}
-    result = precision_recall(found, truth)
-    assert (result["true_positives"], result["false_positives"]) == (1, 1)
-    assert result["mean_iou"] == pytest.approx(0.9)
-
-
-def test_overlap_below_the_bound_does_not_match():
-    assert precision_recall({0: [box(right=4.0)]}, {0: [box()]}, iou=0.5)["true_positives"] == 0
-    assert precision_recall({0: [box(right=5.0)]}, {0: [box()]}, iou=0.5)["true_positives"] == 1
-
-
-def test_nothing_found_and_nothing_there_is_unknown():
-    result = precision_recall({0: []}, {0: []})
-    assert (result["precision"], result["recall"], result["mean_iou"]) == (None, None, None)
-
-
-def test_truth_of_another_video_is_refused():
-    with pytest.raises(GateError, match="1 frames and the ground truth of 2"):
-        precision_recall({0: []}, {0: [], 1: []})
-
-
-@pytest.mark.parametrize(
-    ("other", "expected"),
-    [
-        (box(), 1.0),
-        (box(left=5, right=15), 1 / 3),
-        (box(left=10, right=20), 0.0),
-        (box(left=5, right=5), 0.0),
-    ],
-)
-def test_intersection_over_union(other, expected):
-    assert intersection_over_union(box(), other) == pytest.approx(expected)
+    assert check_dump(
+        {number: [box()] for number in range(10)}, own=own(0, 0, 0, 0, 0, best=0.49)
+    ).required()["passed"]
 
 
 NAMES = ("car", "person", "bicycle", "road_sign")
@@ -199,40 +147,42 @@ def moved(frames, by):
 
 
 def test_truth_that_is_found_passes_also_in_small_part():
-    assert judge_truth(TRUTH, TRUTH, NAMES, 0.05)["known_recall"] == 1.0
+    assert check_truth(TRUTH, TRUTH, NAMES, 0.05).required()["known_recall"] == 1.0
     weak = {number: found if number == 0 else [] for number, found in TRUTH.items()}
-    result = judge_truth(weak, TRUTH, NAMES, 0.05)
+    result = check_truth(weak, TRUTH, NAMES, 0.05).required()
     assert (result["known_recall"], result["known_objects"], result["required_recall"]) == (0.1, 40, 0.05)
 
 
 def test_names_that_are_shifted_are_told_from_boxes_that_are_wrong():
     shifted = renamed(TRUTH, dict(zip(NAMES, [*NAMES[1:], "class_4"], strict=True)))
-    with pytest.raises(GateError) as error:
-        judge_truth(shifted, TRUTH, [*NAMES, "class_4"], 0.05)
+    with pytest.raises(CheckError) as error:
+        check_truth(shifted, TRUTH, [*NAMES, "class_4"], 0.05).required()
     assert "0 of 40 objects" in str(error.value)
     assert "100% have a box under another name (car as person, person as bicycle," in str(error.value)
     assert "class names are shifted" in str(error.value)
-    assert error.value.result["known_recall"] == 0
+    assert error.value.numbers["known_recall"] == 0
     with pytest.raises(
-        GateError, match="0% have a box under any name: the boxes do not lie where the objects"
+        CheckError, match="0% have a box under any name: the boxes do not lie where the objects"
     ):
-        judge_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0.05)
+        check_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0.05).required()
 
 
-def test_a_model_of_other_classes_or_a_truth_of_few_objects_is_not_judged():
+def test_a_model_of_other_classes_or_a_truth_of_few_objects_is_not_checked():
     elsewhere = moved(renamed(TRUTH, dict.fromkeys(NAMES, "letter")), 2000)
-    assert judge_truth(elsewhere, TRUTH, ["letter"], 0.05)["known_recall"] is None
+    assert check_truth(elsewhere, TRUTH, ["letter"], 0.05).required()["known_recall"] is None
     few = {0: TRUTH[0]}
-    assert judge_truth({0: []}, few, NAMES, 0.05)["known_recall"] is None
+    assert check_truth({0: []}, few, NAMES, 0.05).required()["known_recall"] is None
 
 
-def test_a_model_of_one_of_the_classes_is_judged_by_that_one():
+def test_a_model_of_one_of_the_classes_is_checked_by_that_one():
     people = {number: [one for one in found if one.label == "person"] for number, found in TRUTH.items()}
     more = {number: found * 3 for number, found in TRUTH.items()}
-    assert judge_truth(people, more, ["person", "dog"], 0.05)["known_recall"] == pytest.approx(1 / 3)
-    with pytest.raises(GateError, match="0 of 30 objects"):
-        judge_truth(moved(people, 2000), more, ["person", "dog"], 0.05)
+    assert check_truth(people, more, ["person", "dog"], 0.05).required()["known_recall"] == pytest.approx(
+        1 / 3
+    )
+    with pytest.raises(CheckError, match="0 of 30 objects"):
+        check_truth(moved(people, 2000), more, ["person", "dog"], 0.05).required()
 
 
 def test_no_recall_is_asked_for_where_the_config_says_so():
-    assert judge_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0)["known_recall"] == 0
+    assert check_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0).required()["known_recall"] == 0

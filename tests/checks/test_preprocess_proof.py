@@ -10,8 +10,16 @@ import pytest
 from onnx import helper
 
 from dsbench.boxes.detection_scores import Decoder
-from dsbench.checks.preprocess_proof import AS_DERIVED, Model, alternatives, in_levels, prove, reference_of
-from dsbench.checks.preprocess_verdict import ProofError, judge_rows
+from dsbench.checks.preprocess_proof import (
+    AS_DERIVED,
+    Model,
+    alternatives,
+    in_levels,
+    prove_preprocessing,
+    reference_of,
+)
+from dsbench.checks.preprocess_verdict import check_rows
+from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError
 from dsbench.families.declared import family_named
 from dsbench.families.family import PixelRule
@@ -99,7 +107,9 @@ def derived_from(config):
 
 @pytest.mark.parametrize("config", [PLAIN, NORMALISED, PADDED], ids=["plain", "normalised", "padded"])
 def test_right_preprocessing_passes_and_is_the_closest_and_the_best(tmp_path, frames, config):
-    result = prove(model_with(derived_from(config)), processor(tmp_path, config), frames)
+    result = prove_preprocessing(
+        model_with(derived_from(config)), processor(tmp_path, config), frames
+    ).required()
     assert result["passed"] and result["told_by_detections"]
     assert result["reference"] == "preprocessor_config.json"
     assert result["frames"] == [2, 7]
@@ -130,14 +140,14 @@ def test_right_preprocessing_passes_and_is_the_closest_and_the_best(tmp_path, fr
 )
 def test_wrong_preprocessing_is_caught_and_the_right_one_is_named(tmp_path, frames, config, wrong, named):
     model = model_with(replace(derived_from(config), **wrong))
-    with pytest.raises(ProofError, match="The derived preprocessing is wrong: as derived") as caught:
-        prove(model, processor(tmp_path, config), frames)
+    with pytest.raises(CheckError, match="The derived preprocessing is wrong: as derived") as caught:
+        prove_preprocessing(model, processor(tmp_path, config), frames).required()
     assert f"with {named} by " in str(caught.value)
-    rows = {row["keys"]: row for row in caught.value.result["alternatives"]}
+    rows = {row["keys"]: row for row in caught.value.numbers["alternatives"]}
     # What the model detects says the same as the pixels.
     assert max(rows.values(), key=lambda row: row["agreement"])["keys"] == named
     assert rows[named]["agreement"] > rows[AS_DERIVED]["agreement"] + 0.02
-    assert not caught.value.result["passed"]
+    assert not caught.value.numbers["passed"]
 
 
 def test_std_in_the_graph_is_divided_by_on_both_sides(tmp_path, frames):
@@ -145,13 +155,15 @@ def test_std_in_the_graph_is_divided_by_on_both_sides(tmp_path, frames):
     folded, _ = fold_std(colour_detector(), config["image_std"])
     preprocessing = derived_from(config)
     assert preprocessing.folded_std is not None
-    result = prove(model_with(preprocessing, folded), processor(tmp_path, config), frames)
+    result = prove_preprocessing(
+        model_with(preprocessing, folded), processor(tmp_path, config), frames
+    ).required()
     assert result["alternatives"][0]["mean_difference"] < 3
     assert result["alternatives"][0]["agreement"] > 0.9
-    with pytest.raises(ProofError, match="is wrong"):
-        prove(
+    with pytest.raises(CheckError, match="is wrong"):
+        prove_preprocessing(
             model_with(replace(preprocessing, folded_std=None), folded), processor(tmp_path, config), frames
-        )
+        ).required()
 
 
 def test_padding_that_changes_no_pixel_is_the_same_not_better(tmp_path, frames):
@@ -167,7 +179,7 @@ def test_padding_that_changes_no_pixel_is_the_same_not_better(tmp_path, frames):
     boxes = next(weight for weight in graph.graph.initializer if weight.name == "boxes")
     boxes.CopyFrom(constant("boxes", np.random.default_rng(0).uniform(0.3, 0.7, (1, 60, 4)), np.float32))
     reference = reference_of(path, family, (96, 160), FRAME)
-    result = prove(model_with(derived_from(config), graph), reference, frames)
+    result = prove_preprocessing(model_with(derived_from(config), graph), reference, frames).required()
     same = [row["keys"] for row in result["alternatives"] if row["same_as_derived"]]
     assert same == [
         "maintain-aspect-ratio=1, symmetric-padding=0",
@@ -176,7 +188,9 @@ def test_padding_that_changes_no_pixel_is_the_same_not_better(tmp_path, frames):
 
 
 def test_clip_without_objects_tells_nothing_by_detections_and_says_so(tmp_path, grey_frames):
-    result = prove(model_with(derived_from(PLAIN)), processor(tmp_path, PLAIN), grey_frames)
+    result = prove_preprocessing(
+        model_with(derived_from(PLAIN)), processor(tmp_path, PLAIN), grey_frames
+    ).required()
     assert result["passed"] and not result["told_by_detections"]
     assert [note for note in result["notes"] if note.startswith("Not told by this clip")]
     assert result["alternatives"][0]["agreement"] is None
@@ -186,7 +200,7 @@ def test_clip_without_objects_tells_nothing_by_detections_and_says_so(tmp_path, 
 def test_size_that_the_processor_would_not_give_is_noted(tmp_path, frames):
     config = PLAIN | {"size": {"shortest_edge": 48, "longest_edge": 96}}
     preprocessing = replace(derived_from(config), height=SIDE, width=SIDE)
-    result = prove(model_with(preprocessing), processor(tmp_path, config), frames)
+    result = prove_preprocessing(model_with(preprocessing), processor(tmp_path, config), frames).required()
     assert (
         "makes 48x80 (height x width) of this clip's frames, the network is fixed at 96x96"
         in result["notes"][0]
@@ -198,7 +212,7 @@ def test_without_image_processor_the_familys_rule_is_the_reference(frames, paddi
     family = replace(family_named("rt_detr"), pixels=PixelRule(padding=padding))
     preprocessing = derive_preprocessing(None, None, family.pixels, graph_size=(SIDE, SIDE))
     reference = reference_of(None, family, (SIDE, SIDE), FRAME)
-    result = prove(model_with(preprocessing), reference, frames)
+    result = prove_preprocessing(model_with(preprocessing), reference, frames).required()
     assert result["passed"]
     assert result["reference"] == "family"
     assert result["alternatives"][0]["mean_difference"] < 3
@@ -206,18 +220,20 @@ def test_without_image_processor_the_familys_rule_is_the_reference(frames, paddi
     assert [warning.split(" the model ")[0].removeprefix("With ") for warning in result["warnings"]] == [
         row["keys"] for row in others if row["confidence"] > 2 * derived["confidence"]
     ]
-    with pytest.raises(ProofError, match=r"with model-color-format=0 by .* There is no preprocessor_config"):
-        prove(model_with(replace(preprocessing, model_color_format="BGR")), reference, frames)
+    with pytest.raises(CheckError, match=r"with model-color-format=0 by .* There is no preprocessor_config"):
+        prove_preprocessing(
+            model_with(replace(preprocessing, model_color_format="BGR")), reference, frames
+        ).required()
 
 
 def test_flipped_channels_are_proven_and_unflipped_ones_are_caught(tmp_path, frames):
     config = NORMALISED | {"image_processor_type": "RTDetrImageProcessor", "do_flip_channel_order": True}
     preprocessing, reference = derived_from(config), processor(tmp_path, config)
-    result = prove(model_with(preprocessing), reference, frames)
+    result = prove_preprocessing(model_with(preprocessing), reference, frames).required()
     assert result["passed"] and result["alternatives"][0]["mean_difference"] < 3
     unflipped = replace(preprocessing, model_color_format="RGB", offsets=preprocessing.offsets[::-1])
-    with pytest.raises(ProofError, match=r"with model-color-format=1, offsets=103\.53;116\.28;123\.675 by "):
-        prove(model_with(unflipped), reference, frames)
+    with pytest.raises(CheckError, match=r"with model-color-format=1, offsets=103\.53;116\.28;123\.675 by "):
+        prove_preprocessing(model_with(unflipped), reference, frames).required()
 
 
 def test_what_the_entry_states_is_the_reference_and_its_advice_is_to_correct_it(frames):
@@ -225,13 +241,15 @@ def test_what_the_entry_states_is_the_reference_and_its_advice_is_to_correct_it(
     block = {"color": "RGB", "resize": "letterbox", "placement": "centre", "fill": 114}
     preprocessing = derive_preprocessing(None, None, family.pixels, block, (SIDE, SIDE))
     reference = reference_of(None, family, (SIDE, SIDE), FRAME, block)
-    result = prove(model_with(preprocessing), reference, frames)
+    result = prove_preprocessing(model_with(preprocessing), reference, frames).required()
     assert result["passed"] and result["reference"] == "preprocessing: in the config"
     assert result["alternatives"][0]["mean_difference"] < 3
     with pytest.raises(
-        ProofError, match=r"with model-color-format=0 by .* Correct preprocessing: in the model's"
+        CheckError, match=r"with model-color-format=0 by .* Correct preprocessing: in the model's"
     ):
-        prove(model_with(replace(preprocessing, model_color_format="BGR")), reference, frames)
+        prove_preprocessing(
+            model_with(replace(preprocessing, model_color_format="BGR")), reference, frames
+        ).required()
 
 
 @pytest.mark.parametrize("name", ["yolo_v8", "yolox", "nanodet"])
@@ -242,7 +260,7 @@ def test_file_with_only_a_size_is_proven_against_the_familys_rule(tmp_path, fram
     preprocessing = derive_preprocessing(SIZE, family.normalizes, family.pixels)
     reference = reference_of(path, family, (SIDE, SIDE), FRAME)
     folded, _ = fold_std(colour_detector(), preprocessing.folded_std or (1, 1, 1))
-    result = prove(model_with(preprocessing, folded), reference, frames)
+    result = prove_preprocessing(model_with(preprocessing, folded), reference, frames).required()
     assert result["passed"] and result["reference"] == "preprocessor_config.json"
     assert result["alternatives"][0]["mean_difference"] < 3
 
@@ -252,57 +270,57 @@ def row(keys, **values):
     return {"keys": keys, "same_as_derived": False, "confidence": 8.0} | defaults | values
 
 
-def judged(derived, other, origin="preprocessor_config.json", reference_detections=10):
+def checked(derived, other, origin="preprocessor_config.json", reference_detections=10):
     rows = [row(AS_DERIVED, **derived), row("model-color-format=1", **{"mean_difference": 30.0} | other)]
-    return judge_rows(rows, origin, frames=[1, 2], reference_detections=reference_detections)
+    return check_rows(rows, origin, frames=[1, 2], reference_detections=reference_detections).required()
 
 
 @pytest.mark.parametrize(
     ("derived", "passes", "stops"), [(0.97, 0.98, 1.0), (0.9, 0.92, 0.95), (0.5, 0.62, 0.63)]
 )
 def test_agreement_better_than_chance_stops_and_says_by_how_much(derived, passes, stops):
-    assert judged({"agreement": derived}, {"agreement": passes})["passed"]
+    assert checked({"agreement": derived}, {"agreement": passes})["passed"]
     says = f"to {derived:.3f} of 1, with model-color-format=1 to {stops:.3f}. Write the settings"
-    with pytest.raises(ProofError, match=says):
-        judged({"agreement": derived}, {"agreement": stops})
+    with pytest.raises(CheckError, match=says):
+        checked({"agreement": derived}, {"agreement": stops})
 
 
 def test_a_rival_with_quite_other_pixels_does_not_win_by_chance():
     rival = {"agreement": 0.802, "mean_difference": 128.0}
-    assert judged({"agreement": 0.679}, rival)["passed"]
-    with pytest.raises(ProofError, match=r"to 0\.679 of 1, with model-color-format=1 to 0\.802"):
-        judged({"agreement": 0.679}, rival | {"mean_difference": 6.0})
+    assert checked({"agreement": 0.679}, rival)["passed"]
+    with pytest.raises(CheckError, match=r"to 0\.679 of 1, with model-color-format=1 to 0\.802"):
+        checked({"agreement": 0.679}, rival | {"mean_difference": 6.0})
 
 
-def test_too_few_objects_do_not_judge_and_it_is_said():
-    result = judged({"agreement": 0.5}, {"agreement": 1.0}, reference_detections=7)
+def test_too_few_objects_decide_nothing_and_it_is_said():
+    result = checked({"agreement": 0.5}, {"agreement": 1.0}, reference_detections=7)
     assert result["passed"] and not result["told_by_detections"]
     assert "the model detects 7 objects in its 2 frames" in result["notes"][0]
     assert "8 are needed" in result["notes"][0]
-    with pytest.raises(ProofError, match="is wrong: as derived the pixels differ"):
-        judged({"mean_difference": 20.0}, {}, reference_detections=1)
+    with pytest.raises(CheckError, match="is wrong: as derived the pixels differ"):
+        checked({"mean_difference": 20.0}, {}, reference_detections=1)
 
 
 def test_pixels_that_only_another_filter_explains_pass_and_more_do_not():
-    assert judged({"mean_difference": 2.0}, {"mean_difference": 1.7})["passed"]
-    with pytest.raises(ProofError, match=r"by 20\.0 levels of 256 on average, at most 12 are expected"):
-        judged({"mean_difference": 20.0}, {})
+    assert checked({"mean_difference": 2.0}, {"mean_difference": 1.7})["passed"]
+    with pytest.raises(CheckError, match=r"by 20\.0 levels of 256 on average, at most 12 are expected"):
+        checked({"mean_difference": 20.0}, {})
 
 
 def test_same_arithmetic_is_never_better():
     same = {"same_as_derived": True, "agreement": 0.99, "mean_difference": 0.1}
-    assert judged({}, same)["passed"]
+    assert checked({}, same)["passed"]
 
 
 def test_without_image_processor_silence_stops_only_where_another_setting_finds_many():
     silent = {"detections": 0, "confidence": 0.0, "agreement": None}
     with pytest.raises(
-        ProofError, match=r"finds nothing in 2 frames, with model-color-format=1 the model finds 9"
+        CheckError, match=r"finds nothing in 2 frames, with model-color-format=1 the model finds 9"
     ):
-        judged(silent, {"detections": 9, "agreement": 0.0}, "family", 0)
-    result = judged(silent, {"detections": 1, "confidence": 0.6, "agreement": 0.0}, "family", 0)
+        checked(silent, {"detections": 9, "agreement": 0.0}, "family", 0)
+    result = checked(silent, {"detections": 1, "confidence": 0.6, "agreement": 0.0}, "family", 0)
     assert "With model-color-format=1 the model reports more: 1 objects" in result["warnings"][0]
-    assert judged(silent, {"detections": 9, "agreement": 0.0}, reference_detections=0)["warnings"] == []
+    assert checked(silent, {"detections": 9, "agreement": 0.0}, reference_detections=0)["warnings"] == []
 
 
 def test_alternatives_change_one_setting_each_and_offsets_follow_the_channels():

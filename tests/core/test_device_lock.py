@@ -23,7 +23,7 @@ NOBODY = "65534"
 def directory(tmp_path_factory):
     """A folder as /tmp is: all users may write, none may remove another's file."""
     folder = tmp_path_factory.mktemp("locks")
-    for parent in (folder.parent, folder.parent.parent):
+    for parent in list(folder.parents)[:3]:
         parent.chmod(0o755)
     folder.chmod(0o1777)
     return folder

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dsembed.deepstream_app.main_loop import PerfMeter
-from dsembed.deepstream_app.pipeline import KittiDump, KittiError
+from dsembed.deepstream_app.pipeline import KittiDump, KittiDumpError
 from dsembed.deepstream_app.streammux import StreamMux
 
 
@@ -63,7 +63,7 @@ def test_kitti_right_is_the_float32_sum(tmp_path):
 
 
 def test_kitti_directory_must_exist(tmp_path):
-    with pytest.raises(KittiError, match="no such directory, make it first"):
+    with pytest.raises(KittiDumpError, match="no such directory, make it first"):
         KittiDump(tmp_path / "none", ())
 
 

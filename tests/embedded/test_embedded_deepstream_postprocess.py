@@ -8,7 +8,7 @@ import pytest
 
 from dsembed.deepstream_app.app_settings import MuxSettings
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
-from dsembed.deepstream_app.postprocess import DETECTION, Detector, mux_struct, network_struct
+from dsembed.deepstream_app.postprocess import DETECTION, Postprocessor, mux_struct, network_struct
 from dsembed.engine.engine import Binding
 from dsembed.shared import native
 from dsembed.shared.declared_keys import RefusedError
@@ -96,7 +96,7 @@ def detector(host, library, symbol="ParseRows", filtered_out=frozenset(), aspect
         offsets=(0, 0, 0),
     )
     network = network_struct(settings, MUX, (3, 320, 320))
-    return Detector(host, settings, mux_struct(MUX), network, OUTPUTS)
+    return Postprocessor(host, settings, mux_struct(MUX), network, OUTPUTS)
 
 
 def random_rows(frames: int, seed: int = 0) -> np.ndarray:
@@ -109,7 +109,7 @@ def random_rows(frames: int, seed: int = 0) -> np.ndarray:
     return np.concatenate([classes, corners, sizes, confidences], axis=2).astype(F32)
 
 
-def run(some: Detector, rows: np.ndarray) -> list[list[tuple]]:
+def run(some: Postprocessor, rows: np.ndarray) -> list[list[tuple]]:
     frames = some.run([np.zeros(len(rows), np.int64), rows])
     return [None if frame is None else frame.tolist() for frame in frames]
 

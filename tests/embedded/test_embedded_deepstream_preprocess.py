@@ -11,7 +11,7 @@ import pytest
 from dsembed.deepstream_app.app_settings import MuxSettings
 from dsembed.deepstream_app.postprocess import mux_struct, network_struct
 from dsembed.shared import native
-from dsembed.shared.decode import SourceError, decode_frames, frame_view
+from dsembed.shared.decode import DecodeError, decode_frames, frame_view
 
 F32 = np.float32
 SETTINGS = {
@@ -210,7 +210,7 @@ def test_colour_matrix_is_the_flagged_one_else_by_height(tmp_path, colour_space,
 
 def test_other_pixel_formats_are_refused(tmp_path):
     frame = next(decode_frames(clip(tmp_path / "a.mp4", None, 64, "yuv444p"), loop=False))
-    with pytest.raises(SourceError, match="pixel format yuv444p is not supported"):
+    with pytest.raises(DecodeError, match="pixel format yuv444p is not supported"):
         frame_view(frame)
 
 
@@ -224,7 +224,7 @@ def test_file_that_is_no_video_is_refused(tmp_path, content):
     path = tmp_path / "a.mp4"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SourceError, match=r"a\.mp4: "):
+    with pytest.raises(DecodeError, match=r"a\.mp4: "):
         next(decode_frames(path, loop=False))
 
 

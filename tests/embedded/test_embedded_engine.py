@@ -4,11 +4,11 @@ import openvino as ov
 import pytest
 from onnx import TensorProto, helper
 
-from dsembed.engine.builder import FP32, BuildConfig, build_engine
+from dsembed.engine.builder import FP32, BuildConfig, build_engine_file
 from dsembed.engine.engine import Engine, EngineError, ExecutionContext, Plan
 from dsembed.engine.engine_file import write_engine_file
-from dsembed.engine.network import output_shapes, parse_network
-from dsembed.engine.shapes import Profile
+from dsembed.engine.network import output_dims, parse_network
+from dsembed.engine.shapes import ShapeRange
 from dsembed.shared.log_writer import LogWriter
 from embedded_models import SIDE, rewritten, write_engine, write_onnx
 
@@ -164,9 +164,9 @@ def test_failed_write_leaves_neither_engine_nor_remains(engine_path, tmp_path):
 def test_model_that_cannot_be_batched_is_refused(tmp_path, changes, message):
     shape = (1, 3, SIDE, SIDE)
     with pytest.raises(EngineError, match=message):
-        build_engine(
+        build_engine_file(
             parse_network(write_onnx(tmp_path / "odd.onnx", **changes)),
-            BuildConfig(Profile(shape, shape, shape), FP32, None, None),
+            BuildConfig(ShapeRange(shape, shape, shape), FP32, None, None),
             LogWriter("test", "test"),
         )
 
@@ -183,4 +183,4 @@ def test_model_that_fixes_its_batch_inside_is_refused(tmp_path):
     model.ir_version = 8
     onnx.save(model, path)
     with pytest.raises(EngineError, match="does not run with an input of"):
-        output_shapes(parse_network(path), (2, 3, SIDE, SIDE))
+        output_dims(parse_network(path), (2, 3, SIDE, SIDE))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from dsembed.engine.engine import EngineError
-from dsembed.shared.log_writer import number
+from dsembed.shared.log_writer import cpp_text
 from dsembed.trtexec.inference import RunLength, without_warm_up
 from dsembed.trtexec.performance import (
     Query,
@@ -72,7 +72,7 @@ def test_throughput_counts_queries_over_first_h2d_to_last_d2h():
     ("value", "text"), [(3.14159265, "3.14159"), (0, "0"), (2.0, "2"), (9.53674e-05, "9.53674e-05")]
 )
 def test_numbers_are_written_as_cpp_streams_write_them(value, text):
-    assert number(value) == text
+    assert cpp_text(value) == text
 
 
 def test_trace_leaves_out_the_unfinished_group_and_the_middle():

@@ -1,8 +1,8 @@
 import pytest
 
 from dsembed.engine.shapes import (
-    Profile,
     ShapeError,
+    ShapeRange,
     broadcast,
     check_dims,
     check_profile,
@@ -74,12 +74,12 @@ def test_dims_that_do_not_fit_the_network_are_refused(dims):
 
 def test_only_the_batch_may_vary():
     with pytest.raises(ShapeError, match="varies in more than its batch"):
-        check_profile(Profile((1, 3, 8, 8), (1, 3, 8, 8), (1, 3, 16, 16)), "x", (-1, 3, -1, -1))
+        check_profile(ShapeRange((1, 3, 8, 8), (1, 3, 8, 8), (1, 3, 16, 16)), "x", (-1, 3, -1, -1))
 
 
 def test_min_opt_max_must_not_fall():
     with pytest.raises(ShapeError, match="min <= opt <= max"):
-        check_profile(Profile((4, 3), (2, 3), (8, 3)), "x", (-1, 3))
+        check_profile(ShapeRange((4, 3), (2, 3), (8, 3)), "x", (-1, 3))
 
 
 def test_tensor_that_two_patterns_name_is_refused():

@@ -13,7 +13,7 @@ from dsbench.checks.reference_run import ParserRules
 from dsbench.pixels.nvinfer_pixels import NetworkInput
 from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
-from dsembed.deepstream_app.postprocess import Detector
+from dsembed.deepstream_app.postprocess import Postprocessor
 from dsembed.engine.engine import Binding
 from dsembed.shared.native import PARSER_INCLUDE_DIR
 
@@ -59,7 +59,7 @@ class Host:
         network = NetworkInput(preprocessing(self.padding), *self.size)
         classes = tuple(ClassAttributes(t, 0.0, self.nms_iou, -1, *[0] * 6) for t in THRESHOLDS)
         rules = ParserRules(self.library, "ParseRows", classes, nms=self.nms)
-        detector = Detector(network.host, rules, network.mux, network.network, OUTPUTS)
+        detector = Postprocessor(network.host, rules, network.mux, network.network, OUTPUTS)
         found = detector.run([np.zeros(len(frames), np.int64), frames])
         rows = [[(b[5], *b.tolist()[:5]) for b in frame] for frame in found]
         detector.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dsbench.families.declared import family_named
-from dsbench.families.family import Frame
+from dsbench.families.family import FrameTensors
 from parser_calls import build, case, layer
 
 SIZE = (640, 480)
@@ -53,7 +53,7 @@ def test_both_axis_orders_give_the_best_objects_in_order(plain, boxes, classes, 
     family, parser = plain
     corners, scores = random_frame(boxes, classes, dtype)
     thresholds = np.linspace(0.3, 0.6, classes).astype(np.float32)
-    frame = Frame({"boxes": corners.astype(float), "scores": scores.astype(float)}, *SIZE, thresholds)
+    frame = FrameTensors({"boxes": corners.astype(float), "scores": scores.astype(float)}, *SIZE, thresholds)
     expected = family.head.decode(frame, family.all_settings())
     assert boxes < 2 or len(expected) == 50
     for written in (scores, scores.T):

@@ -5,7 +5,7 @@ import pytest
 
 from dsbench.families.decision_table import UnknownGraphError, family_facts, recognise
 from dsbench.families.declared import family_named
-from dsbench.families.family import Frame
+from dsbench.families.family import FrameTensors
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import ends_in_angle, rows_are_final
 from dsbench.families.reference_decoders import classes_beside, grid_cells
@@ -240,7 +240,7 @@ def test_reference_places_cells_stride_by_stride_and_line_by_line():
     """A network of 64 x 32: 8 x 4 cells of stride 8, then 4 x 2 of 16, then 2 x 1 of 32."""
     rows = np.zeros((42, 6))
     rows[[11, 38, 41], 4:] = [[0.9, 1.0], [0.8, 1.0], [0.7, 1.0]]
-    frame = Frame({"rows": rows}, 64, 32, np.array([0.25], np.float32))
+    frame = FrameTensors({"rows": rows}, 64, 32, np.array([0.25], np.float32))
     found = family_named("yolox_raw").head.decode(frame, {})
     # Centres (3, 1) x 8, (2, 1) x 16, (1, 0) x 32; sides are exp(0) x stride, cut at the network's edge.
     expected = [[0, 20, 4, 8, 8, 0.9], [0, 24, 8, 16, 16, 0.8], [0, 16, 0, 32, 16, 0.7]]
@@ -253,7 +253,7 @@ def test_reference_measures_distances_from_the_family_s_point_of_the_cell(family
     rows = np.full((57, 33), -99.0)
     # Column 1, line 1 of stride 16; left, top, right, bottom are the bins 1, 0, 2 and 3.
     rows[45, [0, 1 + 1, 9 + 0, 17 + 2, 25 + 3]] = [0.9, 99, 99, 99, 99]
-    frame = Frame({"rows": rows}, 60, 40, np.array([0.25], np.float32))
+    frame = FrameTensors({"rows": rows}, 60, 40, np.array([0.25], np.float32))
     family = family_named(family)
     point = (1 + offset) * 16
     found = family.head.decode(frame, family.all_settings())

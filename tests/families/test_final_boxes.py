@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dsbench.families.family import Frame
+from dsbench.families.family import FrameTensors
 from dsbench.families.reference_decoders import (
     may_be_corners,
     pixel_corners,
@@ -12,7 +12,7 @@ from dsbench.families.reference_decoders import (
     whole_count,
 )
 
-FRAME = Frame({}, 200, 100, np.zeros(1))
+FRAME = FrameTensors({}, 200, 100, np.zeros(1))
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_softmax_without_a_majority_is_no_object_though_it_beats_the_background(
 
 
 @pytest.mark.parametrize(("name", "background"), [("detr", 1), ("owlvit", 0)])
-def test_one_object_for_each_query_judged_by_the_threshold_of_its_best_class(parsers, name, background):
+def test_one_object_for_each_query_kept_by_the_threshold_of_its_best_class(parsers, name, background):
     logits = np.array([[3.0, 4.0, -9.0], [4.0, 3.0, -9.0], [5.0, 5.0, -9.0]])
     found = detected(
         parsers[name], logits, thresholds=[0.99, *[0.4] * (2 - background)], background=background

@@ -16,7 +16,7 @@ import pytest
 
 from dsbench.deepstream.parser_build import compile_parser, write_parser_sources
 from dsbench.families.declared import family_named
-from dsbench.families.family import Frame
+from dsbench.families.family import FrameTensors
 from dsbench.families.graph_facts import graph_facts
 from dsbench.onnx.compare import answers, session
 from dsbench.onnx.export import loading_folder
@@ -25,7 +25,7 @@ from dsbench.onnx.model_onnx import ModelFolder
 from dsbench.pixels.preprocessing import source_pixels
 from dsembed.deepstream_app.app_settings import MuxSettings
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
-from dsembed.deepstream_app.postprocess import Detector, mux_struct, network_struct
+from dsembed.deepstream_app.postprocess import Postprocessor, mux_struct, network_struct
 from dsembed.engine.engine import Binding
 from dsembed.shared import native
 from exported_families import EXPORTED, PHRASES, PROMPTED, run_exporting
@@ -179,7 +179,7 @@ def clustered(host, library, case, outputs, threshold):
         Binding(name, array.shape[1:], "fp16" if array.dtype == np.float16 else "fp32")
         for name, array in outputs.items()
     ]
-    detector = Detector(
+    detector = Postprocessor(
         host, settings, mux_struct(mux), network_struct(settings, mux, (3, height, width)), bindings
     )
     found = detector.run([np.ascontiguousarray(array) for array in outputs.values()])
@@ -200,7 +200,7 @@ def decoded(family, case, outputs, image, threshold):
     """Return one image's rows as the reference decoder of `family` gives them."""
     height, width = case.size
     tensors = {role: outputs[name][image].astype(np.float64) for role, name in case.tensors.items()}
-    frame = Frame(tensors, width, height, np.full(class_count(case), threshold))
+    frame = FrameTensors(tensors, width, height, np.full(class_count(case), threshold))
     rows = family.head.decode(frame, family.all_settings())
     rows[:, 3:5] += rows[:, 1:3]
     return rows

@@ -10,9 +10,9 @@ import zipfile
 import pytest
 
 from dsbench.core.errors import BuildError
-from dsbench.sources.judgement import check_folder
 from dsbench.sources.local_source import choose_local
 from dsbench.sources.source import parse_source
+from dsbench.sources.source_files import check_folder
 from small_files import layout, onnx, tensor, write
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 167000000\n"

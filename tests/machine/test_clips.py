@@ -15,7 +15,7 @@ from dsbench.core.errors import BuildError, refuse_braces
 from dsbench.deepstream.video import count_frames, record_overlay
 from dsbench.machine.clip import ClipError, choose_video, remade
 from dsbench.machine.video import frame_rates, inspect_video, look_at
-from dsbench.pixels.nvinfer_pixels import decoded, middle_frames
+from dsbench.pixels.nvinfer_pixels import decoded_frames, middle_frames
 from dsembed.shared.decode import decode_frames, frame_view
 
 PLAYED = {
@@ -50,9 +50,9 @@ def test_all_count_the_frames_that_are_shown(tmp_path, make, frames, packets):
     facts = inspect_video(clip, "clip")
     assert (facts.frames, facts.packets) == (frames, packets)
     assert len(list(decode_frames(clip, loop=False))) == frames
-    assert [number for number, _ in decoded(clip, range(frames))] == list(range(frames))
+    assert [number for number, _ in decoded_frames(clip, range(frames))] == list(range(frames))
     with pytest.raises(BuildError, match=f"ended before frame {frames}"):
-        list(decoded(clip, [frames]))
+        list(decoded_frames(clip, [frames]))
     assert len(middle_frames(clip, frames, 5)) == 5
     write_slot_clips(clip, frames, 20, tmp_path / "slot.mp4", tmp_path / "mirrored.mp4")
     assert count_frames(tmp_path / "mirrored.mp4") == len(range(0, frames, -(-frames // 20)))

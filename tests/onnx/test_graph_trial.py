@@ -8,7 +8,7 @@ import tiny_graphs as graphs
 from dsbench.core.errors import BuildError
 from dsbench.families.decision_table import UnknownGraphError
 from dsbench.onnx.model_onnx import ModelFolder, clean_onnx
-from dsbench.onnx.trial import judge_before_size
+from dsbench.onnx.trial import refuse_before_size
 
 
 def net(nodes, output, weights=(), image=("n", 3, "h", "w"), stride=8, channels=6, kind=TensorProto.FLOAT):
@@ -91,7 +91,7 @@ OTHERS = {
 @pytest.mark.parametrize(("model", "says"), OTHERS.values(), ids=OTHERS)
 def test_a_net_for_something_else_is_told_by_its_outputs(model, says, tmp_path):
     with pytest.raises(UnknownGraphError, match=f"is no object detector: .*{says}"):
-        judge_before_size(model)
+        refuse_before_size(model)
     graphs.write(model, tmp_path / "model.onnx")
     with pytest.raises(BuildError, match=r"model\.onnx: the ONNX \(.*\) is no object detector: ") as error:
         clean_onnx(
@@ -114,7 +114,7 @@ def test_a_net_for_something_else_is_told_by_its_outputs(model, says, tmp_path):
     ids=["queries", "cells", "grey cells", "coarse grid"],
 )
 def test_what_may_be_a_detector_is_asked_for_size_or_channels(model, says, tmp_path):
-    judge_before_size(model)
+    refuse_before_size(model)
     graphs.write(model, tmp_path / "model.onnx")
     with pytest.raises(BuildError, match=says):
         clean_onnx(
@@ -124,4 +124,4 @@ def test_what_may_be_a_detector_is_asked_for_size_or_channels(model, says, tmp_p
 
 def test_a_detector_of_a_fixed_size_is_not_run_for_it(monkeypatch):
     monkeypatch.setattr("dsbench.onnx.trial.session", lambda model: pytest.fail("it was run"))
-    judge_before_size(graphs.queries())
+    refuse_before_size(graphs.queries())

@@ -8,7 +8,7 @@ import pytest
 
 import tiny_graphs as graphs
 from dsbench.families.decision_table import UnknownGraphError, family_facts
-from dsbench.families.family import Frame
+from dsbench.families.family import FrameTensors
 from dsbench.families.graph_facts import graph_facts
 from dsbench.families.reference_decoders import detection_rows, sigmoid, softmax
 from dsbench.onnx.head_joining import HeadsError, completed
@@ -170,7 +170,7 @@ def in_numbers(heads, decode, answer, thresholds):
     found = [decode(*cell) for cell in rows_of(heads, answer, first)]
     boxes, scores = np.array([box for box, _ in found]), np.array([scores for _, scores in found])
     height, width = heads.size
-    frame = Frame({}, width, height, thresholds)
+    frame = FrameTensors({}, width, height, thresholds)
     return detection_rows(frame, scores.argmax(axis=1), scores.max(axis=1), boxes)
 
 
@@ -180,7 +180,7 @@ def by_family(family, facts, imported, index, size, thresholds):
         role: imported.alone[index][name][0].astype(np.float64) for role, name in facts.tensors.items()
     }
     height, width = size
-    return family.head.decode(Frame(tensors, width, height, thresholds), facts.settings)
+    return family.head.decode(FrameTensors(tensors, width, height, thresholds), facts.settings)
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])
@@ -190,7 +190,7 @@ def test_joined_head_is_decoded_as_published(case, batch):
     source, pixels = model_of(heads, batch), pixels_of(heads.size)
     complete = completed(source, pixels, {}, named)
     imported = import_onnx(complete.model, pixels)
-    family = complete.verdict(imported.facts, None, None).family
+    family = complete.recognised(imported.facts, None, None).family
     assert family.name == name
     facts = family_facts(family, graph_facts(imported.model, None, imported.alone[0]))
     classes = facts.class_count
@@ -307,7 +307,7 @@ def test_levels_of_no_published_layout_stay_refused(heads):
     assert complete.model is source
     imported = import_onnx(complete.model, pixels)
     with pytest.raises(UnknownGraphError, match="not decoded"):
-        complete.verdict(imported.facts, None, None)
+        complete.recognised(imported.facts, None, None)
 
 
 def test_half_precision_outputs_are_decoded_in_float32():
@@ -375,7 +375,7 @@ def test_ssd_is_decoded_with_the_anchors_beside_it(y_first):
     source, pixels = ssd(grid_anchors(), y_first=y_first), pixels_of(NETWORK)
     complete = completed(source, pixels, {})
     imported = import_onnx(complete.model, pixels)
-    assert complete.verdict(imported.facts, None, None).family.name == "ssd_decoded_pixels"
+    assert complete.recognised(imported.facts, None, None).family.name == "ssd_decoded_pixels"
     answer = source_answers(source, pixels)[0][0]
     deltas = answer["out_boxes_8"][0][:, [1, 0, 3, 2] if y_first else [0, 1, 2, 3]]
     for anchor, delta, box in zip(grid_anchors(), deltas, imported.alone[0]["joined_boxes"][0], strict=True):

@@ -172,7 +172,7 @@ def test_names_and_a_family_that_the_onnx_contradicts_stop_its_import(tmp_path, 
     assert str(caught.value).startswith(f"{tmp_path / 'model.onnx'}: ")
 
 
-def test_names_of_the_metadata_are_judged_beside_those_of_a_file(tmp_path, image):
+def test_names_of_the_metadata_are_checked_beside_those_of_a_file(tmp_path, image):
     model = graphs.queries()
     entry = model.metadata_props.add()
     entry.key, entry.value = "character", "Car\nbus\nVAN\ntram\n"

@@ -71,7 +71,7 @@ def taken_out(model, names=()):
     """Return what was made of the graph: its import, its family, and what was done."""
     complete = completed(model, pixels(), dict(enumerate(names)))
     imported = import_onnx(complete.model, pixels())
-    return imported, complete.verdict(imported.facts, None, None).family, complete
+    return imported, complete.recognised(imported.facts, None, None).family, complete
 
 
 def wanted():
@@ -132,7 +132,7 @@ def test_axis_order_that_nothing_tells_is_asked_for():
 def test_family_of_the_graph_with_the_plugin_may_be_named():
     complete = completed(model_of(), pixels(), {}, "nms_in_graph")
     imported = import_onnx(complete.model, pixels())
-    assert complete.verdict(imported.facts, "nms_in_graph", None).family.name == "nms_plugin"
+    assert complete.recognised(imported.facts, "nms_in_graph", None).family.name == "nms_plugin"
 
 
 def test_overlap_of_the_plugin_is_nvinfers():

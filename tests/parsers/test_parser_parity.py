@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dsbench.families.declared import families
-from dsbench.families.family import Frame
+from dsbench.families.family import FrameTensors
 from parser_calls import build, case, layer, tensors_of
 
 SIZES = [(640, 640), (320, 192), (416, 416)]
@@ -48,7 +48,7 @@ def test_objects_are_those_of_the_reference(parser, dtype):
             answers, said = compiled.run(cases)
             assert said == []
             for tensors, (accepted, objects) in zip(frames, answers, strict=True):
-                frame = Frame({r: a.astype(np.float64) for r, a in tensors.items()}, *size, thresholds)
+                frame = FrameTensors({r: a.astype(np.float64) for r, a in tensors.items()}, *size, thresholds)
                 expected = family.head.decode(frame, family.all_settings())
                 assert accepted
                 assert_same_rows(objects, expected)

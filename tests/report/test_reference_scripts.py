@@ -2,7 +2,7 @@ import subprocess
 
 import pytest
 
-from dsbench.report.scripts import Measured, pasted, render_scripts, write_scripts
+from dsbench.report.scripts import ScriptValues, pasted, render_scripts, write_scripts
 from dsbench.trtexec.command import Profile
 
 FLAGS = [
@@ -23,7 +23,7 @@ def scripts():
 
 
 def measured(static=False):
-    return Measured(
+    return ScriptValues(
         model="det",
         trtexec="bin dir/trtexec",
         trtexec_version=(10, 16, 0),

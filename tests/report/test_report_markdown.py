@@ -104,7 +104,7 @@ def test_the_derivation_shows_the_numbers_of_every_step(data):
     assert "min(floor(177.42 / 30), 8) = 5 real-time streams" in report
 
 
-def test_what_the_gate_judged_is_shown(data):
+def test_what_the_gate_checked_is_shown(data):
     report = render_markdown(data)
     assert "| Longer side of 9 in 10 boxes, network pixels | 101.60 | at least 1.5 |" in report
     assert "the same boxes, levels | too few to tell | under 8 |" in report

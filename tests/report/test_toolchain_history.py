@@ -119,7 +119,7 @@ def test_small_differences_are_called_noise_and_large_ones_by_their_direction(da
     assert small["Agreement with the reference, precision"] == "no difference"
 
 
-def test_streams_are_judged_by_the_rate_they_are_rounded_from(data):
+def test_streams_are_compared_by_the_rate_they_are_rounded_from(data):
     barely = later(data, 1.01)
     barely["peak_gpu_streams"] = 7
     row = next(r for r in difference(data, barely)["rows"] if r["title"] == "PEAK_GPU_STREAMS")
@@ -133,10 +133,10 @@ def test_what_cannot_be_compared_says_why(data):
     other["deepstream"]["run2"]["cov_pct"] = None
     other["deepstream"]["run2"]["streams"] = 9
     found = difference(data, other)
-    assert verdicts(found)["trtexec, latency in ms at MAX_BS"] == "not judged: another batch"
+    assert verdicts(found)["trtexec, latency in ms at MAX_BS"] == "not compared: another batch"
     assert verdicts(found)["trtexec, images/s at MAX_BS"] == "better"
-    assert verdicts(found)["DeepStream, total FPS of run 1"] == "not judged: disturbed now"
-    assert verdicts(found)["DeepStream, total FPS of run 2"] == "not judged: no spread was measured"
+    assert verdicts(found)["DeepStream, total FPS of run 1"] == "not compared: disturbed now"
+    assert verdicts(found)["DeepStream, total FPS of run 2"] == "not compared: no spread was measured"
     assert "DeepStream, total FPS of run 2 (streams 5, now 9)" in [row["title"] for row in found["rows"]]
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from dsembed.engine.builder import FP32, BuildConfig, build_engine
+from dsembed.engine.builder import FP32, BuildConfig, build_engine_file
 from dsembed.engine.engine_file import CHECKSUM_BYTES, PREFIX, write_engine_file
 from dsembed.engine.network import parse_network
-from dsembed.engine.shapes import Profile
+from dsembed.engine.shapes import ShapeRange
 from dsembed.shared.log_writer import LogWriter
 
 SIDE = 16
@@ -50,9 +50,9 @@ def write_engine(
     """Write the engine of the tiny model for the given batches."""
     network = parse_network(write_onnx(folder / "tiny.onnx"))
     shapes = [(batch, 3, SIDE, SIDE) for batch in (min_batch, opt_batch, max_batch)]
-    config = BuildConfig(Profile(*shapes), precision, workspace_bytes=None, timing_cache=None)
+    config = BuildConfig(ShapeRange(*shapes), precision, workspace_bytes=None, timing_cache=None)
     path = folder / "tiny.engine"
-    write_engine_file(path, build_engine(network, config, LogWriter("test", "test")))
+    write_engine_file(path, build_engine_file(network, config, LogWriter("test", "test")))
     return path
 
 

@@ -97,7 +97,7 @@ def test_job_whose_caller_died_before_it_began_does_not_begin(tmp_path):
     assert "the snakemake call that started this job is gone" in done.stderr
 
 
-def test_caller_on_another_machine_is_not_judged(monkeypatch):
+def test_caller_on_another_machine_is_left_alone(monkeypatch):
     elsewhere = ProcessIdentity(**(vars(ProcessIdentity.own()) | {"host": "node7"}))
     assert elsewhere.is_alive() is None
     assert ProcessIdentity.own().is_alive() is True

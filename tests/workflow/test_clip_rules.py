@@ -9,7 +9,6 @@ import pytest
 import clip_kinds as kinds
 from workflow_run import PROJECT, REPORT, planned, snakemake
 
-GATE = "models/rtdetr/validation/gate.json"
 KITTI_CONFIG = "models/rtdetr/config/deepstream_app_kitti_rtdetr.txt"
 
 

@@ -60,16 +60,16 @@ class Build:
 
 
 @pytest.fixture(scope="module")
-def measured(finished, tmp_path_factory):
+def measured(finished, beside):
     """The finished main job measured by the fakes, at the numbers above; never changed by a test."""
-    directory = copied(finished, tmp_path_factory.mktemp("measured"))
+    directory = copied(finished, beside("measured"))
     Build(directory, finished / "models/rtdetr/samples/kitti_output").run(REPORT)
     return directory
 
 
 @pytest.fixture
-def build(measured, finished, tmp_path_factory):
-    directory = copied(measured, tmp_path_factory.mktemp("copy"))
+def build(measured, finished, beside):
+    directory = copied(measured, beside("copy"))
     return Build(directory, finished / "models/rtdetr/samples/kitti_output")
 
 
@@ -195,7 +195,7 @@ def test_every_version_of_trtexec_reaches_the_report(unmeasured, version):
         ),
         (
             {"FAKE_KITTI": ""},
-            "No stage that can be judged here diverges, which leaves engine precision or how the runtime decodes",
+            "No stage that can be checked here diverges, which leaves engine precision or how the runtime decodes",
         ),
     ],
 )

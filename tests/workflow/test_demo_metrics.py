@@ -1,12 +1,6 @@
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.append(str(Path(__file__).parents[2] / "demo"))
-
-from metrics import Found, average_precision, hits, iou, precision_recall
+from metrics import Found, average_precision, hits, precision_recall
 
 SQUARE, SHIFTED, FAR = [0, 0, 10, 10], [5, 0, 15, 10], [50, 50, 60, 60]
 
@@ -21,12 +15,13 @@ def found(labels, scores, boxes, true_labels, true_boxes):
     )
 
 
-def test_iou_of_half_shifted_squares_is_a_third():
-    assert iou(np.array([SQUARE], float), np.array([SHIFTED, FAR], float))[0] == pytest.approx([1 / 3, 0])
-
-
-def test_a_true_box_is_found_once():
-    assert hits(np.array([[0.9], [0.8]]), 0.5).tolist() == [True, False]
+def test_a_true_box_is_found_once_and_by_the_better_scored_detection():
+    assert hits(np.array([SHIFTED, SQUARE, SQUARE, FAR]), np.array([SQUARE]), 0.3).tolist() == [
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_perfect_detections_have_precision_one_at_every_recall():

@@ -42,9 +42,9 @@ def dry(command):
 
 
 @pytest.fixture(scope="module")
-def checkout(finished, tmp_path_factory):
+def checkout(finished, beside):
     """A checkout of this project in which the main job is done, and this machine is recorded as Slurm's GPU node."""
-    folder = copied(finished, tmp_path_factory.mktemp("checkout"))
+    folder = copied(finished, beside("checkout"))
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=PROJECT,

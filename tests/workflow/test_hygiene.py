@@ -1,5 +1,6 @@
 """What keeps the project one project: README, rules and configuration agree."""
 
+import ast
 import re
 import tomllib
 from collections import Counter
@@ -44,6 +45,19 @@ def test_configuration_fits_its_schema_and_every_key_is_described():
             assert "additionalProperties" in node, place
 
     described(schema, "")
+
+
+def test_a_public_name_of_the_library_or_the_runtime_means_one_thing():
+    # The start of a program, and what each declaration of families gives under the same name.
+    shared = {"main", "decode", "example", "tensors"}
+    names = Counter(
+        node.name
+        for file in MODULES
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert len(names) > 400
+    assert {name for name, count in names.items() if count > 1} <= shared
 
 
 def test_architecture_lists_the_packages_in_the_linters_order_with_their_own_sentences():

@@ -237,7 +237,9 @@ def test_lone_onnx_with_external_data_and_labels_is_taken_where_it_lies(tmp_path
         ({"size": {"height": 320, "width": 320}, "do_resize": False}, "do_resize is false"),
     ],
 )
-def test_preprocessing_of_safetensors_is_judged_before_the_export_environment(tmp_path, hub, processor, says):
+def test_preprocessing_of_safetensors_is_checked_before_the_export_environment(
+    tmp_path, hub, processor, says
+):
     hub.repositories["org/model"] = Repository(layout(preprocessor_config__json=processor))
     done = run(tmp_path, hub, COPIED)
     assert done.returncode != 0

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from dsbench.chain.measured_chain import EngineDecision
-from dsbench.checks.batch_slots import SlotRuns, Tolerance, judge_slots
+from dsbench.checks.batch_slots import SlotRuns, Tolerance, check_batch_slots
 from dsbench.core.files import write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
@@ -38,5 +38,5 @@ with explained(snakemake.log[0]):
         )
         dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
     threshold = family.default_threshold if params.threshold is None else params.threshold
-    result = judge_slots(dumps, clip.height, Tolerance(threshold=threshold, **params.tolerance))
-    write_whole(snakemake.output.verdict, json.dumps(result, indent=1) + "\n")
+    verdict = check_batch_slots(dumps, clip.height, Tolerance(threshold=threshold, **params.tolerance))
+    write_whole(snakemake.output.verdict, json.dumps(verdict.required(), indent=1) + "\n")

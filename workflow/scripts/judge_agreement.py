@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 from dsbench.boxes.kitti import Detection, read_directory
-from dsbench.checks.agreement import Bound, Deployment, require_agreement
-from dsbench.checks.reference_run import detector_of
+from dsbench.checks.agreement import Bound, Deployment, check_deployment
+from dsbench.checks.reference_run import reference_model
 from dsbench.core.files import read_json, write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
@@ -21,7 +21,7 @@ with explained(snakemake.log[0]):
     run = read_json(files.reference)
     reference = {int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()}
     deployed = Deployment(
-        detector=detector_of(inspect, read_labels(Path(files.labels)), snakemake.params.threshold),
+        model=reference_model(inspect, read_labels(Path(files.labels)), snakemake.params.threshold),
         inspect=inspect,
         nvinfer_config=Path(files.nvinfer),
         onnx_file=Path(files.onnx),
@@ -31,9 +31,9 @@ with explained(snakemake.log[0]):
         is_embedded=snakemake.params.is_embedded,
     )
     bound = Bound(snakemake.params.iou, snakemake.params.required)
-    result = require_agreement(
+    result = check_deployment(
         Path(files.kitti), read_directory(Path(files.kitti)), reference, deployed, bound
-    )
+    ).required()
     report_progress(
         f"  precision {result['precision']:.3f}, recall {result['recall']:.3f} at IoU {bound.iou:g}"
     )

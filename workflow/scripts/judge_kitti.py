@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
-from dsbench.checks.gate import GateError, judge, judge_truth
+from dsbench.checks.gate import check_dump, check_truth
 from dsbench.checks.scene_limits import View, network_pixels
 from dsbench.core.files import read_json, write_whole
 from dsbench.core.records import read_record
@@ -27,14 +27,10 @@ with explained(snakemake.log[0]):
         classes=len(labels),
         grey=lambda numbers: grey_frames(Path(files.video), numbers),
     )
-    try:
-        result = judge(frames, params.required_ratio, clip.frames, own, view)
-        truth = Path(params.truth["folder"]) if params.truth else None
-        result["ground_truth"] = truth and {
-            "file": shown_path(truth, Path(params.project)),
-            **judge_truth(frames, read_directory(truth), labels, params.required_recall),
-        }
-    except GateError as error:
-        Path(snakemake.log[0]).write_text(json.dumps(error.result, indent=1) + "\n")
-        raise
+    result = check_dump(frames, params.required_ratio, clip.frames, own, view).required()
+    truth = Path(params.truth["folder"]) if params.truth else None
+    result["ground_truth"] = truth and {
+        "file": shown_path(truth, Path(params.project)),
+        **check_truth(frames, read_directory(truth), labels, params.required_recall).required(),
+    }
     write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")

@@ -13,11 +13,11 @@ from dsbench.trtexec.command import profile_of
 
 with explained(snakemake.log[0]):
     inspect = read_record(snakemake.input.inspect, Inspection)
-    found = parse_with_tensorrt(
+    verdict = parse_with_tensorrt(
         Path(snakemake.input.environment).parent / "bin/python",
         Path(snakemake.input.onnx),
         profile_of(inspect, snakemake.params.batch),
         Path(snakemake.log[0]),
     )
-    report_progress(found["verdict"])
-    write_whole(snakemake.output[0], json.dumps(found, indent=1) + "\n")
+    report_progress(verdict.numbers["verdict"])
+    write_whole(snakemake.output[0], json.dumps(verdict.numbers, indent=1) + "\n")

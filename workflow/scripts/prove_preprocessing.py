@@ -6,8 +6,7 @@ from pathlib import Path
 import onnx
 
 from dsbench.boxes.detection_scores import decoder_of
-from dsbench.checks.preprocess_proof import Model, in_levels, prove, reference_of
-from dsbench.checks.preprocess_verdict import ProofError
+from dsbench.checks.preprocess_proof import Model, in_levels, prove_preprocessing, reference_of
 from dsbench.core.files import write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
@@ -37,9 +36,5 @@ with explained(snakemake.log[0]):
     if inspect.takes_levels:
         reference = in_levels(reference)
     frames = middle_frames(Path(files.video), clip.frames, snakemake.params.frames)
-    try:
-        result = prove(model, reference, frames)
-    except ProofError as error:
-        Path(snakemake.log[0]).write_text(json.dumps(error.result, indent=1) + "\n")
-        raise
-    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")
+    verdict = prove_preprocessing(model, reference, frames)
+    write_whole(snakemake.output[0], json.dumps(verdict.required(), indent=1) + "\n")

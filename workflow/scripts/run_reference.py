@@ -4,23 +4,23 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from dsbench.checks.reference_run import detector_of, run_reference
+from dsbench.checks.reference_run import reference_model, run_reference
 from dsbench.core.files import write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.nvinfer_pixels import spread
+from dsbench.pixels.nvinfer_pixels import evenly_spread
 from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     clip = read_record(snakemake.input.clip, ClipFacts)
-    numbers = spread(clip.frames, snakemake.params.frames)
+    numbers = evenly_spread(clip.frames, snakemake.params.frames)
     report_progress(f"reference run: {len(numbers)} of {clip.frames} frames in ONNX Runtime")
     found = run_reference(
         Path(snakemake.input.onnx),
-        detector_of(
+        reference_model(
             read_record(snakemake.input.inspect, Inspection),
             read_labels(Path(snakemake.input.labels)),
             snakemake.params.threshold,

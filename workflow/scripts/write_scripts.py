@@ -7,7 +7,7 @@ from dsbench.core.files import read_json
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.onnx.inspection import Inspection
-from dsbench.report.scripts import Measured, render_scripts, write_scripts
+from dsbench.report.scripts import ScriptValues, render_scripts, write_scripts
 from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.passport import Passport, passport_of
 from dsbench.trtexec.run import trtexec_version
@@ -19,7 +19,7 @@ with explained(snakemake.log[0]):
     run1, run2 = (read_record(snakemake.input[name], RunSummary) for name in ("run1", "run2"))
     passport = read_record(passport_of(Path(snakemake.input.engine[0])), Passport)
     scripts = render_scripts(
-        Measured(
+        ScriptValues(
             model=snakemake.wildcards.model,
             trtexec=snakemake.params.programs["trtexec"],
             trtexec_version=trtexec_version(read_json(snakemake.input.trtexec)),

@@ -13,13 +13,13 @@ from dsembed.deepstream_app.main_loop import PerfMeter
 from dsembed.deepstream_app.primary_gie import PrimaryGie
 from dsembed.deepstream_app.streammux import Batch, StreamMux
 from dsembed.engine.engine import EngineError
-from dsembed.shared.decode import SourceError, decode_frames, frame_view
+from dsembed.shared.decode import DecodeError, decode_frames, frame_view
 from dsembed.shared.native import HostError
 
 LINE = "%s 0.0 0 0.0 %f %f %f %f 0.0 0.0 0.0 0.0 0.0 0.0 0.0 %f\n"
 
 
-class KittiError(Exception):
+class KittiDumpError(Exception):
     """A directory that is not there or a file that cannot be written."""
 
 
@@ -33,7 +33,7 @@ class KittiDump:
     def __init__(self, directory: Path, labels: Sequence[str]):
         """Take `labels` by class id; raises KittiError if the directory does not exist."""
         if not directory.is_dir():
-            raise KittiError(f"gie-kitti-output-dir={directory}: no such directory, make it first")
+            raise KittiDumpError(f"gie-kitti-output-dir={directory}: no such directory, make it first")
         self._directory = directory
         self._labels = labels
 
@@ -44,7 +44,7 @@ class KittiDump:
         try:
             path.write_text(text, encoding="utf-8", errors="surrogateescape")
         except OSError as error:
-            raise KittiError(f"{path}: {error.strerror}") from error
+            raise KittiDumpError(f"{path}: {error.strerror}") from error
 
     def _line(
         self, left: float, top: float, width: float, height: float, confidence: float, class_id: int
@@ -112,7 +112,7 @@ class Pipeline:
 
     def _decode(self, number: int, path: Path) -> None:
         gie, mux = self._gie, self._mux
-        with self._failing(f"src_elem{number}", SourceError.headline):
+        with self._failing(f"src_elem{number}", DecodeError.headline):
             for frame in decode_frames(path, self._file_loop):
                 view = frame_view(frame)
                 row = mux.claim(number)
@@ -162,9 +162,9 @@ class Pipeline:
     def _failing(self, element: str, message: str) -> Iterator[None]:
         try:
             yield
-        except SourceError as error:
+        except DecodeError as error:
             self._fail(element, error.headline, str(error))
-        except (EngineError, HostError, KittiError) as error:
+        except (EngineError, HostError, KittiDumpError) as error:
             self._fail(element, message, str(error))
         except Exception:  # whatever else ends a thread must not pass for the end of its stream
             self._fail(element, message, traceback.format_exc())

@@ -57,7 +57,7 @@ def network_struct(settings: NvinferSettings, mux: MuxSettings, dims: Sequence[i
     )
 
 
-class Detector:
+class Postprocessor:
     """The custom parser with nvinfer's filters and clustering after it."""
 
     def __init__(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dsembed.deepstream_app.app_settings import MuxSettings
 from dsembed.deepstream_app.nvinfer_settings import NvinferSettings
-from dsembed.deepstream_app.postprocess import Detector, mux_struct, network_struct
+from dsembed.deepstream_app.postprocess import Postprocessor, mux_struct, network_struct
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
 from dsembed.shared import native
 from dsembed.shared.declared_keys import RefusedError
@@ -70,7 +70,7 @@ class PrimaryGie:
     settings: NvinferSettings
     input_dims: tuple[int, ...]
     context: ExecutionContext
-    detector: Detector
+    detector: Postprocessor
     host: CDLL
     mux: native.Mux
     network: native.Network
@@ -96,7 +96,7 @@ def start_primary_gie(settings: NvinferSettings, mux: MuxSettings, streams: int,
         log.context("ERROR", "initialize", 0, str(error))
         raise GieError(str(error)) from error
     try:
-        detector = Detector(host, settings, mux_surface, network, engine.outputs)
+        detector = Postprocessor(host, settings, mux_surface, network, engine.outputs)
     except native.HostError as error:
         log.context("ERROR", "initialize", 0, f"custom parser cannot be used: {error}")
         raise GieError(str(error)) from error

@@ -11,7 +11,7 @@ import openvino
 from dsembed.deepstream_app.app_settings import AppSettings, read_app_settings
 from dsembed.deepstream_app.main_loop import Eos, Failed, Interrupted, MainLoop, Message, PerfMeter
 from dsembed.deepstream_app.nvinfer_settings import NvinferSettings, read_nvinfer_settings
-from dsembed.deepstream_app.pipeline import SLOTS, KittiDump, KittiError, Pipeline
+from dsembed.deepstream_app.pipeline import SLOTS, KittiDump, KittiDumpError, Pipeline
 from dsembed.deepstream_app.primary_gie import GieError, element_error, start_primary_gie
 from dsembed.shared.cpu import this_cpu
 from dsembed.shared.declared_keys import RefusedError
@@ -110,7 +110,7 @@ def _run(config: Path, loop: MainLoop) -> int:
         settings = read_app_settings(config, print)
         nvinfer = _read_nvinfer(settings)
         kitti = KittiDump(settings.kitti_dir, nvinfer.labels) if settings.kitti_dir else None
-    except (KeyFileError, RefusedError, KittiError) as error:
+    except (KeyFileError, RefusedError, KittiDumpError) as error:
         print(f"** ERROR: <parse_config_file:0>: {error}")
         print(f"** ERROR: <main:691>: Failed to parse config file '{config}'")
         return FAILURE

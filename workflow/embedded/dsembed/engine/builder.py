@@ -16,11 +16,11 @@ import openvino as ov
 from dsembed import RUNTIME_VERSION
 from dsembed.engine.engine import Engine, Plan, whole_batch
 from dsembed.engine.engine_file import EngineError, EngineFile
-from dsembed.engine.network import Network, Tensor, output_shapes, serialize
-from dsembed.engine.shapes import Profile
+from dsembed.engine.network import ParsedNetwork, Tensor, output_dims, serialize
+from dsembed.engine.shapes import ShapeRange
 from dsembed.engine.tactics import Tactics, usable_precisions
 from dsembed.shared.cpu import this_cpu
-from dsembed.shared.log_writer import LogWriter, number
+from dsembed.shared.log_writer import LogWriter, cpp_text
 
 FORMAT = "dsembed timing cache 1"
 
@@ -75,13 +75,13 @@ FP32, FP16, STRONGLY_TYPED = "FP32", "FP32+FP16", "Strongly Typed"  # as trtexec
 class BuildConfig:
     """What a build is asked for: `precision` as trtexec prints it, `workspace_bytes` None for no limit."""
 
-    profile: Profile
+    profile: ShapeRange
     precision: str
     workspace_bytes: float | None
     timing_cache: Path | None
 
 
-def build_engine(network: Network, config: BuildConfig, log: LogWriter) -> EngineFile:
+def build_engine_file(network: ParsedNetwork, config: BuildConfig, log: LogWriter) -> EngineFile:
     """Return the engine of `network`; raises EngineError if no plan for it is exact enough or fits the workspace."""
     xml, weights = serialize(network.model)
     batches = {"min": config.profile.min[0], "opt": config.profile.opt[0], "max": config.profile.max[0]}
@@ -148,12 +148,12 @@ def _log_plans(chosen: dict, opt_batch: str, precisions: tuple[str, ...], log: L
     if len(precisions) > 1:
         log.info(
             f"[TRT] embedded: fastest of {', '.join(precisions)} within tolerance; outputs differ from f32 by at most "
-            f"{number(chosen['difference'])} of an output's largest value (query detectors: in the best-scored "
+            f"{cpp_text(chosen['difference'])} of an output's largest value (query detectors: in the best-scored "
             "tenth of the rows)"
         )
 
 
-def _allowed_precisions(precision: str, network: Network) -> tuple[str, ...]:
+def _allowed_precisions(precision: str, network: ParsedNetwork) -> tuple[str, ...]:
     """Return the types that convolutions may compute in; f32 always may, it is exact for narrower types too."""
     if precision == FP16:
         return usable_precisions()
@@ -166,9 +166,9 @@ def _binding(tensor: Tensor, dims: tuple[int, ...]) -> dict:
     return {"name": tensor.name, "dims": dims[1:], "dtype": tensor.dtype}
 
 
-def _output_bindings(network: Network, profile: Profile) -> list[dict]:
+def _output_bindings(network: ParsedNetwork, profile: ShapeRange) -> list[dict]:
     batch = profile.opt[0] if network.input.dims[0] != -1 else 2  # 2: a dimension of 1 need not be the batch
-    shapes = output_shapes(network, (batch, *profile.opt[1:]))
+    shapes = output_dims(network, (batch, *profile.opt[1:]))
     for tensor, dims in zip(network.outputs, shapes, strict=True):
         if -1 in dims or dims[0] != batch:
             raise EngineError(

@@ -28,7 +28,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Network:
+class ParsedNetwork:
     """A parsed ONNX model: `facts` from its file, `has_half_weights` if it holds float16 constants."""
 
     model: ov.Model
@@ -43,7 +43,7 @@ class Network:
         return -1 in self.input.dims
 
 
-def parse_network(path: Path) -> Network:
+def parse_network(path: Path) -> ParsedNetwork:
     """Return the network in the ONNX file `path`; raises EngineError if it cannot be read or run here."""
     try:
         content = path.read_bytes()
@@ -63,7 +63,7 @@ def parse_network(path: Path) -> Network:
         raise EngineError(
             f"{path}: inputs {found}; the embedded runtime takes one fp32 image input, export the model without others."
         )
-    return Network(
+    return ParsedNetwork(
         model=model,
         input=inputs[0],
         outputs=_outputs(model, proto, path),
@@ -99,7 +99,7 @@ def serialize(model: ov.Model) -> tuple[bytes, bytes]:
         return xml.read_bytes(), weights.read_bytes()
 
 
-def output_shapes(network: Network, input_dims: tuple[int, ...]) -> list[tuple[int, ...]]:
+def output_dims(network: ParsedNetwork, input_dims: tuple[int, ...]) -> list[tuple[int, ...]]:
     """Return each output's dims, -1 where still open, for an input of `input_dims`."""
     model = network.model.clone()
     if network.is_dynamic:

@@ -14,7 +14,7 @@ class ShapeError(Exception):
 
 
 @dataclass(frozen=True)
-class Profile:
+class ShapeRange:
     """Smallest, optimal and largest shape of the one input, each with its batch first."""
 
     min: Dims
@@ -55,7 +55,7 @@ def shape_of(name: str, shapes: dict[str, Dims], place: str) -> Dims | None:
     return next(iter(shapes.values()), None)
 
 
-def broadcast(given: dict[str, Dims | None], name: str) -> tuple[Profile | None, list[str]]:
+def broadcast(given: dict[str, Dims | None], name: str) -> tuple[ShapeRange | None, list[str]]:
     """Fill the missing ones of minShapes, optShapes, maxShapes from the given ones; return them and the warnings."""
     shapes, warnings = dict(given), []
     sources = {
@@ -69,10 +69,10 @@ def broadcast(given: dict[str, Dims | None], name: str) -> tuple[Profile | None,
             shapes[target] = shapes[source]
             warnings.append(f"{source} is being broadcasted to {target} for tensor {name}")
     smallest, best, largest = (shapes[key] for key in ("minShapes", "optShapes", "maxShapes"))
-    return (None, []) if best is None else (Profile(smallest or best, best, largest or best), warnings)
+    return (None, []) if best is None else (ShapeRange(smallest or best, best, largest or best), warnings)
 
 
-def check_profile(profile: Profile, name: str, network_dims: Dims) -> None:
+def check_profile(profile: ShapeRange, name: str, network_dims: Dims) -> None:
     """Raise ShapeError unless only the batch varies and all dims fit `network_dims`, where -1 is dynamic."""
     for dims in (profile.min, profile.opt, profile.max):
         check_dims(dims, name, network_dims)

@@ -14,7 +14,7 @@ import openvino as ov
 from dsembed.engine.engine import PRECISIONS, Engine, ExecutionContext, Plan, candidates, whole_batch
 from dsembed.engine.engine_file import EngineError
 from dsembed.shared.cpu import with_memory_growth
-from dsembed.shared.log_writer import LogWriter, number
+from dsembed.shared.log_writer import LogWriter, cpp_text
 
 # Of an output's range: an edge of a box moves by less than one pixel of a 320-pixel image.
 TOLERANCE = 1 / 320
@@ -110,13 +110,13 @@ class Tactics:
         for plan in self._fastest(batch, [whole_batch(batch, self.cores, compute) for compute in precisions]):
             difference = output_difference(names, reference, self._probe(plan.compute))
             self.log.verbose(
-                f"[TRT] embedded: compute {plan.compute} differs from f32 by at most {number(difference)} of an "
+                f"[TRT] embedded: compute {plan.compute} differs from f32 by at most {cpp_text(difference)} of an "
                 "output's largest value (query detectors: in the best-scored tenth of the rows)"
             )
             if difference <= TOLERANCE:
                 return plan.compute, difference
         raise EngineError(
-            f"none of {', '.join(precisions)} keeps the outputs within {number(TOLERANCE)} of the largest f32 value; "
+            f"none of {', '.join(precisions)} keeps the outputs within {cpp_text(TOLERANCE)} of the largest f32 value; "
             "build without --fp16 and --stronglyTyped."
         )
 
@@ -141,13 +141,13 @@ class Tactics:
                 )
         if not contexts:
             raise EngineError(
-                f"no plan for batch {batch} fits the workspace of {number((self.workspace_bytes or 0) / 2**20)} MiB; "
+                f"no plan for batch {batch} fits the workspace of {cpp_text((self.workspace_bytes or 0) / 2**20)} MiB; "
                 "give more by --memPoolSize=workspace:<MiB>M (a value ending in MiB is read as bytes)."
             )
         seconds = time_in_turn(list(contexts.values()), images) if len(contexts) > 1 else [0.0]
         timed = sorted(zip(seconds, contexts, strict=True), key=lambda pair: pair[0])
         for query_s, plan in timed if len(timed) > 1 else ():
-            self.log.verbose(f"[TRT] embedded: batch {batch}, {plan}: {number(query_s * 1000)} ms")
+            self.log.verbose(f"[TRT] embedded: batch {batch}, {plan}: {cpp_text(query_s * 1000)} ms")
         return [plan for _, plan in timed]
 
     def _run_once(self, batch: int, plan: Plan, images: np.ndarray) -> ExecutionContext:

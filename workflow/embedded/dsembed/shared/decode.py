@@ -20,13 +20,13 @@ FULL_RANGE = 2
 TALLEST_BT601 = 576
 
 
-class SourceError(Exception):
+class DecodeError(Exception):
     """A file that cannot be read or decoded; `headline` is what GStreamer says first."""
 
     headline = "Internal data stream error."
 
 
-class OpenError(SourceError):
+class OpenError(DecodeError):
     """A file that cannot be opened as a video."""
 
     headline = "Could not open resource for reading."
@@ -36,7 +36,7 @@ def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
     """Yield the pictures of the file's film in display order with 8 bits, from the start again if `loop`.
 
     They are those that DeepStream shows: neither turned by a display matrix nor what an edit list cuts off.
-    Raises OpenError for a file that is no video, SourceError for one that breaks off or has no picture.
+    Raises OpenError for a file that is no video, DecodeError for one that breaks off or has no picture.
     """
     with _opened(path) as container:
         try:
@@ -49,12 +49,12 @@ def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
                     count += 1
                     yield with_8_bits(frame, stream.codec_context.name)
                 if count == 0:
-                    raise SourceError(f"{path}: no picture could be decoded")
+                    raise DecodeError(f"{path}: no picture could be decoded")
                 if not loop:
                     return
                 container.seek(0)
         except (FFmpegError, OSError) as error:
-            raise SourceError(
+            raise DecodeError(
                 f"{path}: {error.strerror}, expected a video file that FFmpeg can decode"
             ) from error
 
@@ -120,7 +120,7 @@ def with_8_bits(frame: av.VideoFrame, codec: str) -> av.VideoFrame:
 
 
 def frame_view(frame: av.VideoFrame) -> Frame:
-    """Return the planes of `frame`, valid while it lives; raises SourceError for other than 8-bit 4:2:0."""
+    """Return the planes of `frame`, valid while it lives; raises DecodeError for other than 8-bit 4:2:0."""
     planes = frame.planes
     name = frame.format.name
     if name in PLANAR_FORMATS:
@@ -132,7 +132,7 @@ def frame_view(frame: av.VideoFrame) -> Frame:
             2,
         )
     else:
-        raise SourceError(f"pixel format {name} is not supported, convert the video to 8-bit 4:2:0 (yuv420p)")
+        raise DecodeError(f"pixel format {name} is not supported, convert the video to 8-bit 4:2:0 (yuv420p)")
     height = frame.height
     return Frame(
         planes[0].buffer_ptr,
@@ -152,7 +152,7 @@ def _is_bt709(colour_space: int, height: int) -> bool:
     if colour_space == UNSPECIFIED:
         return height > TALLEST_BT601
     if colour_space != BT709 and colour_space not in BT601:
-        raise SourceError(
+        raise DecodeError(
             f"colour matrix {colour_space} (AVColorSpace) is not supported, only BT.601 and BT.709"
         )
     return colour_space == BT709

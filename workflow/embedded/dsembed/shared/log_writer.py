@@ -43,7 +43,7 @@ class LogWriter:
         print(_line("E", text), file=sys.stderr, flush=True)
 
 
-def number(value: float) -> str:
+def cpp_text(value: float) -> str:
     """Return `value` as a C++ stream writes it: six significant digits, no trailing zeros."""
     return f"{value:g}"
 

@@ -6,12 +6,12 @@ import resource
 import time
 from pathlib import Path
 
-from dsembed.engine.builder import BuildConfig, build_engine
+from dsembed.engine.builder import BuildConfig, build_engine_file
 from dsembed.engine.engine import Engine
 from dsembed.engine.engine_file import EngineError, EngineFile, write_engine_file
-from dsembed.engine.network import Network, parse_network
-from dsembed.engine.shapes import Profile, ShapeError, broadcast, check_profile, dims_text, shape_of
-from dsembed.shared.log_writer import LogWriter, number
+from dsembed.engine.network import ParsedNetwork, parse_network
+from dsembed.engine.shapes import ShapeError, ShapeRange, broadcast, check_profile, dims_text, shape_of
+from dsembed.shared.log_writer import LogWriter, cpp_text
 from dsembed.trtexec.failure import Failure
 from dsembed.trtexec.option_blocks import MIB_BYTES, precision_of
 from dsembed.trtexec.options import Options
@@ -30,7 +30,7 @@ def build(options: Options, log: LogWriter) -> Engine:
         ) from error
     start_s = time.perf_counter()
     try:
-        file = build_engine(network, _config(options, profile), log)
+        file = build_engine_file(network, _config(options, profile), log)
     except EngineError as error:
         raise Failure(f"[TRT] {error}", "Building engine failed", *SET_UP_FAILED) from error
     _log_build(file, time.perf_counter() - start_s, log)
@@ -45,7 +45,7 @@ def load(options: Options, log: LogWriter) -> Engine:
     return _deserialize(path, log)
 
 
-def _parse(path: Path, log: LogWriter) -> Network:
+def _parse(path: Path, log: LogWriter) -> ParsedNetwork:
     log.info("Start parsing network model.")
     start_s = time.perf_counter()
     try:
@@ -53,7 +53,7 @@ def _parse(path: Path, log: LogWriter) -> Network:
     except EngineError as error:
         log.error(f"[TRT] {error}")
         log.error("Failed to parse onnx file")
-        log.info(f"Finished parsing network model. Parse time: {number(time.perf_counter() - start_s)}")
+        log.info(f"Finished parsing network model. Parse time: {cpp_text(time.perf_counter() - start_s)}")
         raise Failure("Parsing model failed", *SET_UP_FAILED) from error
     log.infos(
         (
@@ -63,11 +63,11 @@ def _parse(path: Path, log: LogWriter) -> Network:
             f"[TRT] Producer name:    {network.facts['producer']}",
         )
     )
-    log.info(f"Finished parsing network model. Parse time: {number(time.perf_counter() - start_s)}")
+    log.info(f"Finished parsing network model. Parse time: {cpp_text(time.perf_counter() - start_s)}")
     return network
 
 
-def _profile(options: Options, network: Network, log: LogWriter) -> Profile:
+def _profile(options: Options, network: ParsedNetwork, log: LogWriter) -> ShapeRange:
     """Return the profile given, or the model's own dimensions where it is static or nothing is given."""
     name, dims = network.input.name, network.input.dims
     given = {
@@ -84,7 +84,7 @@ def _profile(options: Options, network: Network, log: LogWriter) -> Profile:
                 "Static model does not take explicit shapes since the shape of inference tensors will be "
                 "determined by the model itself"
             )
-        return Profile(dims, dims, dims)
+        return ShapeRange(dims, dims, dims)
     profile, warnings = broadcast(shapes, name)
     for warning in warnings:
         log.warning(warning)
@@ -94,7 +94,7 @@ def _profile(options: Options, network: Network, log: LogWriter) -> Profile:
             f"Dynamic dimensions required for input: {name}, but no shapes were provided. "
             f"Automatically overriding shape to: {dims_text(fixed)}"
         )
-        profile = Profile(fixed, fixed, fixed)
+        profile = ShapeRange(fixed, fixed, fixed)
     check_profile(profile, name, dims)
     log.info(
         f"Set shape of input tensor {name} for optimization profile 0 to: MIN={dims_text(profile.min)} "
@@ -103,7 +103,7 @@ def _profile(options: Options, network: Network, log: LogWriter) -> Profile:
     return profile
 
 
-def _config(options: Options, profile: Profile) -> BuildConfig:
+def _config(options: Options, profile: ShapeRange) -> BuildConfig:
     cache = Path(options.timing_cache_file) if options.timing_cache_file else None
     return BuildConfig(profile, precision_of(options), options.workspace_bytes, cache)
 
@@ -114,7 +114,7 @@ def _log_build(file: EngineFile, build_s: float, log: LogWriter) -> None:
         (
             f"[TRT] Detected 1 inputs and {len(file.header['outputs'])} output network tensors.",
             f"[TRT] Total Weights Memory: {len(file.weights)} bytes",
-            f"[TRT] Engine generation completed in {number(build_s)} seconds.",
+            f"[TRT] Engine generation completed in {cpp_text(build_s)} seconds.",
             f"[TRT] [MemUsageStats] Peak memory usage during Engine building and serialization: CPU: {peak_mib} MiB",
         )
     )
@@ -131,8 +131,8 @@ def _save(file: EngineFile, options: Options, log: LogWriter, start_s: float) ->
                 "Saving engine to file failed.",
                 *SET_UP_FAILED,
             ) from error
-    log.info(f"Created engine with size: {number(file.size_bytes / MIB_BYTES)} MiB")
-    log.info(f"Engine built in {number(time.perf_counter() - start_s)} sec.")
+    log.info(f"Created engine with size: {cpp_text(file.size_bytes / MIB_BYTES)} MiB")
+    log.info(f"Engine built in {cpp_text(time.perf_counter() - start_s)} sec.")
     if options.save_engine:
         return _deserialize(Path(options.save_engine), log)
     return Engine.from_file(Path(options.onnx), file)
@@ -145,5 +145,5 @@ def _deserialize(path: Path, log: LogWriter) -> Engine:
     except EngineError as error:
         raise Failure(f"[TRT] {error}", "Engine deserialization failed", "Inference set up failed") from error
     log.info(f"[TRT] Loaded engine size: {path.stat().st_size // MIB_BYTES} MiB")
-    log.info(f"Engine deserialized in {number(time.perf_counter() - start_s)} sec.")
+    log.info(f"Engine deserialized in {cpp_text(time.perf_counter() - start_s)} sec.")
     return engine

@@ -39,7 +39,7 @@ def random_images(binding: Binding, batch: int) -> np.ndarray:
     return np.random.default_rng(0).uniform(-1, 1, (batch, *binding.dims)).astype(np.float32)
 
 
-class Measurement:
+class RepeatedInference:
     """Runs one batch of `images` again and again on `inference_streams` streams of `context`."""
 
     def __init__(

@@ -7,11 +7,11 @@ from pathlib import Path
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
 from dsembed.engine.shapes import ShapeError, check_dims, dims_text, shape_of
 from dsembed.shared.cpu import Cpu, with_memory_growth
-from dsembed.shared.log_writer import LogWriter, number
+from dsembed.shared.log_writer import LogWriter, cpp_text
 from dsembed.trtexec.failure import Failure
 from dsembed.trtexec.inference import (
     IN_FLIGHT,
-    Measurement,
+    RepeatedInference,
     RunLength,
     plan_for_streams,
     random_images,
@@ -52,11 +52,11 @@ def measure(engine: Engine, options: Options, cpu: Cpu, log: LogWriter) -> None:
         raise Failure(str(error), "Inference set up failed") from error
     if warning := engine.core_count_warning():
         log.warning(f"* {warning}")  # the asterisk marks a performance warning, for the reader of the log too
-    log.info(f"Created execution context with device memory size: {number(growth_bytes / MIB_BYTES)} MiB")
+    log.info(f"Created execution context with device memory size: {cpp_text(growth_bytes / MIB_BYTES)} MiB")
     log.info(f"[TRT] embedded: plan {plan} for batch {batch}")
     _log_bindings(engine, batch, log)
     images = random_images(engine.input, batch)
-    measurement = Measurement(context, images, options.inf_streams, not options.no_data_transfers)
+    measurement = RepeatedInference(context, images, options.inf_streams, not options.no_data_transfers)
     log.info("Starting inference")
     try:
         queries = measurement.run(RunLength(options.iterations, options.duration_s, options.warm_up_ms))
@@ -106,8 +106,8 @@ def _binding_line(kind: str, binding: Binding, batch: int) -> str:
 
 
 def _report(kept: list[Query], warm_up_queries: int, options: Options, log: LogWriter) -> None:
-    log.info(f"Warmup completed {warm_up_queries} queries over {number(options.warm_up_ms)} ms")
-    log.info(f"Timing trace has {len(kept)} queries over {number(walltime_s(kept))} s")
+    log.info(f"Warmup completed {warm_up_queries} queries over {cpp_text(options.warm_up_ms)} ms")
+    log.info(f"Timing trace has {len(kept)} queries over {cpp_text(walltime_s(kept))} s")
     log.infos(("", "=== Trace details ===", f"Trace averages of {options.avg_runs} runs:"))
     log.infos(trace_lines(kept, options.avg_runs))
     log.infos(("", "=== Performance summary ==="))

@@ -7,7 +7,7 @@ import os
 from dsembed.engine.builder import FP16, FP32, STRONGLY_TYPED
 from dsembed.engine.shapes import Dims, dims_text
 from dsembed.shared.cpu import Cpu
-from dsembed.shared.log_writer import number
+from dsembed.shared.log_writer import cpp_text
 from dsembed.trtexec.options import Options
 
 MIB_BYTES = 2**20
@@ -42,7 +42,7 @@ def block_lines(options: Options, cpu: Cpu) -> list[str]:
 def _build_lines(options: Options) -> list[str]:
     workspace = "default"
     if options.workspace_bytes is not None:
-        workspace = f"{number(options.workspace_bytes / MIB_BYTES)} MiB"
+        workspace = f"{cpp_text(options.workspace_bytes / MIB_BYTES)} MiB"
     return [
         "=== Build Options ===",
         f"Memory Pools: workspace: {workspace}, dlaSRAM: default, dlaLocalDRAM: default, "
@@ -79,7 +79,7 @@ def _inference_lines(options: Options) -> list[str]:
         "Batch: Explicit",
         *_inference_shape_lines(options.shapes or ({} if options.load_engine else options.opt_shapes)),
         f"Iterations: {options.iterations}",
-        f"Duration: {number(options.duration_s)}s (+ {number(options.warm_up_ms)}ms warm up)",
+        f"Duration: {cpp_text(options.duration_s)}s (+ {cpp_text(options.warm_up_ms)}ms warm up)",
         f"Inference Streams: {options.inf_streams}",
         f"Data transfers: {_enabled(not options.no_data_transfers)}",
         "Spin-wait: Disabled",
@@ -97,7 +97,7 @@ def _reporting_lines(options: Options) -> list[str]:
         "=== Reporting Options ===",
         f"Verbose: {_enabled(options.verbose)}",
         f"Averages: {options.avg_runs} inferences",
-        f"Percentiles: {','.join(map(number, options.percentiles))}",
+        f"Percentiles: {','.join(map(cpp_text, options.percentiles))}",
         f"Export timing to JSON file: {options.export_times}",
     ]
 

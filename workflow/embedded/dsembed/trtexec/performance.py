@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dsembed.shared.log_writer import number
+from dsembed.shared.log_writer import cpp_text
 
 LARGEST_GROUPS_LISTED = 200
 UNSTABLE_COV_PERCENT = 2.5
@@ -74,9 +74,9 @@ def statistics_text(values_ms: Iterable[float], percentiles: Sequence[float]) ->
         ("max", ascending[-1]),
         ("mean", statistics.fmean(ascending)),
         ("median", statistics.median(ascending)),
-        *((f"percentile({number(percent)}%)", percentile(ascending, percent)) for percent in percentiles),
+        *((f"percentile({cpp_text(percent)}%)", percentile(ascending, percent)) for percent in percentiles),
     ]
-    return ", ".join(f"{name} = {number(value)} ms" for name, value in figures)
+    return ", ".join(f"{name} = {cpp_text(value)} ms" for name, value in figures)
 
 
 def trace_lines(queries: Sequence[Query], group_size: int) -> list[str]:
@@ -105,10 +105,10 @@ def summary_lines(queries: Sequence[Query], percentiles: Sequence[float]) -> lis
         "D2H Latency": [query.d2h_ms for query in queries],
     }
     return [
-        f"Throughput: {number(len(queries) / duration_s)} qps",
+        f"Throughput: {cpp_text(len(queries) / duration_s)} qps",
         *(f"{name}: {statistics_text(values_ms, percentiles)}" for name, values_ms in rows.items()),
-        f"Total Host Walltime: {number(duration_s)} s",
-        f"Total GPU Compute Time: {number(math.fsum(rows['GPU Compute Time']) / 1000)} s",
+        f"Total Host Walltime: {cpp_text(duration_s)} s",
+        f"Total GPU Compute Time: {cpp_text(math.fsum(rows['GPU Compute Time']) / 1000)} s",
     ]
 
 
@@ -135,7 +135,7 @@ def summary_warnings(queries: Sequence[Query], inference_streams: int) -> list[s
     cov = cov_percent(compute_ms)
     if cov > UNSTABLE_COV_PERCENT:
         warnings += [
-            f"* GPU compute time is unstable, with coefficient of variance = {number(cov)}%.",
+            f"* GPU compute time is unstable, with coefficient of variance = {cpp_text(cov)}%.",
             "  Keeping other load off this machine and its CPU clock fixed may improve the stability.",
         ]
     if inference_streams > 1:
@@ -166,7 +166,7 @@ def _export_object(query: Query) -> str:
         "d2hMs": query.d2h_ms,
         "latencyMs": query.latency_ms,
     }
-    return "{ " + ", ".join(f"{json.dumps(name)} : {number(value)}" for name, value in times.items()) + " }"
+    return "{ " + ", ".join(f"{json.dumps(name)} : {cpp_text(value)}" for name, value in times.items()) + " }"
 
 
 def _average_line(group: Sequence[Query]) -> str:
@@ -174,6 +174,6 @@ def _average_line(group: Sequence[Query]) -> str:
     latency_ms = statistics.fmean(query.latency_ms for query in group)
     enqueue_ms = statistics.fmean(query.enqueue_ms for query in group)
     return (
-        f"Average on {len(group)} runs - GPU latency: {number(compute_ms)} ms - "
-        f"Host latency: {number(latency_ms)} ms (enqueue {number(enqueue_ms)} ms)"
+        f"Average on {len(group)} runs - GPU latency: {cpp_text(compute_ms)} ms - "
+        f"Host latency: {cpp_text(latency_ms)} ms (enqueue {cpp_text(enqueue_ms)} ms)"
     )

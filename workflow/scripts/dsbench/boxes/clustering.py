@@ -1,9 +1,10 @@
-"""nvinfer's clustering and its way from network pixels to the frame, in NumPy and in nvinfer's float32 and order."""
+"""Which of overlapping boxes stay, and nvinfer's way from network pixels to the frame in its float32 and order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from dsbench.boxes.matching import ious_in_class
 from dsbench.pixels.nvinfer_pixels import Placement
 
 NMS, NO_CLUSTERING = 2, 4
@@ -25,22 +26,36 @@ def cluster(rows: np.ndarray, mode: int, thresholds: Sequence[float], nms_iou: f
         of_class = rows[rows[:, CLASS] == class_id]
         # Written so that a score that is no number stays, as it does in nvinfer.
         of_class = of_class[~(of_class[:, SCORE] < np.float32(threshold))]
-        kept.append(_suppressed(of_class, np.float32(nms_iou)) if mode == NMS else of_class)
+        kept.append(_nms(of_class, np.float32(nms_iou)) if mode == NMS else of_class)
     return np.concatenate([np.empty((0, 6), np.float32), *kept])
 
 
-def _suppressed(rows: np.ndarray, nms_iou: np.float32) -> np.ndarray:
-    left = rows[np.argsort(-rows[:, SCORE], kind="stable")]
-    kept = []
-    while len(left):
-        best, left = left[0], left[1:]
-        kept.append(best)
-        left = left[~(_overlaps(best, left) > nms_iou)]
-    return np.asarray([row for row in kept if row[SCORE] > 0], np.float32).reshape(-1, 6)
+def without_overlaps(rows: np.ndarray, limit: float) -> np.ndarray:
+    """Return the rows that overlap no better one that stays, of their class, by more than the IoU `limit`.
+
+    A row is class, left, top, right, bottom, score; the best come first.
+    """
+    overlaps = ious_in_class(rows, rows)
+    return rows[_staying(len(rows), limit, overlaps.__getitem__)]
 
 
-def _overlaps(row: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the IoU of one row with each other one, 0 where neither has an area."""
+def _nms(rows: np.ndarray, nms_iou: np.float32) -> np.ndarray:
+    ranked = rows[np.argsort(-rows[:, SCORE], kind="stable")]
+    stays = _staying(len(ranked), nms_iou, lambda index: _nvinfer_ious(ranked[index], ranked))
+    return ranked[stays & (ranked[:, SCORE] > 0)]
+
+
+def _staying(count: int, limit: float, overlaps_of: Callable[[int], np.ndarray]) -> np.ndarray:
+    """Return for each of `count` boxes, best first, whether none that stays before it overlaps it by more."""
+    stays = np.ones(count, bool)
+    for index in range(count):
+        if stays[index]:
+            stays[index + 1 :] &= ~(overlaps_of(index)[index + 1 :] > limit)
+    return stays
+
+
+def _nvinfer_ious(row: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the IoU of one row with each other one, computed as nvinfer does; 0 where neither has an area."""
     shared = np.ones(len(others), np.float32)
     for start, size in ((LEFT, WIDTH), (TOP, HEIGHT)):
         end = np.minimum(row[start] + row[size], others[:, start] + others[:, size])

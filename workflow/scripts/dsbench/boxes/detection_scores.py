@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dsbench.families.family import Family, Frame, HeadFacts, Setting
+from dsbench.boxes.clustering import without_overlaps
+from dsbench.boxes.matching import SCORE, ious_in_class, matches
+from dsbench.families.family import Family, FrameTensors, HeadFacts, Setting
 from dsbench.intake.labels import read_labels
 from dsbench.pixels.reference_preprocessing import Picture
 
@@ -41,7 +43,7 @@ class Decoder:
         """
         thresholds = np.full(self.classes, self.threshold * LOWER_THRESHOLD)
         tensors = {role: outputs[name][0].astype(np.float64) for role, name in self.tensors.items()}
-        found = self.family.head.decode(Frame(tensors, size[1], size[0], thresholds), self.settings)
+        found = self.family.head.decode(FrameTensors(tensors, size[1], size[0], thresholds), self.settings)
         found = found[:MOST_OBJECTS]
         corners = np.hstack([found[:, 1:3], found[:, 1:3] + found[:, 3:5]])
         rows = np.column_stack([found[:, 0], picture.to_frame(corners, frame[1], frame[0]), found[:, 5]])
@@ -61,25 +63,9 @@ def decoder_of(family: Family, head: HeadFacts, labels: Path, threshold: float |
     )
 
 
-def without_overlaps(rows: np.ndarray, limit: float) -> np.ndarray:
-    """Return the rows that overlap no better one of their class by more than the IoU `limit`."""
-    kept: list[int] = []
-    overlaps = ious(rows, rows) * (rows[:, None, 0] == rows[None, :, 0])
-    for index in range(len(rows)):
-        if not (overlaps[index, kept] > limit).any():
-            kept.append(index)
-    return rows[kept]
-
-
-def ious(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the IoU [len(a), len(b)] of the rows' boxes."""
-    low, high = np.maximum(a[:, None, 1:3], b[None, :, 1:3]), np.minimum(a[:, None, 3:5], b[None, :, 3:5])
-    shared = np.clip(high - low, 0, None).prod(axis=2)
-    areas = [(rows[:, 3:5] - rows[:, 1:3]).prod(axis=1) for rows in (a, b)]
-    return shared / (areas[0][:, None] + areas[1][None] - shared)
-
-
-def agreement(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> float | None:
+def mean_agreement(
+    wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float
+) -> float | None:
     """Return 0..1: the mean over all objects that either run has, None where there is none.
 
     An object that both have, in one class and at an IoU of at least 0.5, counts IoU x (1 - difference of the
@@ -90,22 +76,18 @@ def agreement(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], thresho
 
 
 def _values(wanted: np.ndarray, found: np.ndarray, threshold: float) -> list[float]:
-    overlaps = ious(wanted, found) * (wanted[:, None, 0] == found[None, :, 0])
-    free = np.ones(len(found), bool)
-    values = []
-    for row, overlap in zip(wanted, overlaps * 1.0, strict=True):
-        overlap[~free] = 0
-        best = int(overlap.argmax()) if len(overlap) else -1
-        if best >= 0 and overlap[best] >= SAME_OBJECT_IOU:
-            free[best] = False
-            if max(row[5], found[best, 5]) > threshold:
-                values.append(overlap[best] * (1 - abs(row[5] - found[best, 5])))
-        elif row[5] > threshold:
-            values.append(0.0)
-    return values + [0.0] * int((found[free, 5] > threshold).sum())
+    overlaps = ious_in_class(wanted, found)
+    pairs = matches(overlaps, SAME_OBJECT_IOU)
+    values = [
+        overlaps[row, column] * (1 - abs(wanted[row, SCORE] - found[column, SCORE]))
+        for row, column in pairs.items()
+        if max(wanted[row, SCORE], found[column, SCORE]) > threshold
+    ]
+    alone = [np.delete(wanted, list(pairs), axis=0), np.delete(found, list(pairs.values()), axis=0)]
+    return values + [0.0] * len(above(alone, threshold))
 
 
 def above(frames: Sequence[np.ndarray], threshold: float) -> np.ndarray:
     """Return the scores above the threshold, of all frames."""
-    scores = np.concatenate([rows[:, 5] for rows in frames])
+    scores = np.concatenate([rows[:, SCORE] for rows in frames])
     return scores[scores > threshold]

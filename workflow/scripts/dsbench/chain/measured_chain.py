@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsbench.core.errors import BuildError
+from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.files import read_once
 from dsbench.deepstream.log import StreamRun, read_run
 from dsbench.tools.run_samples import summary_of
@@ -48,7 +48,6 @@ BINDING = re.compile(
     r"\] (?:Input|Output) binding for \S+ with dimensions ([0-9x]+) (?:and type (\w+) )?is created"
 )
 TYPE_BYTES = {"fp16": 2, "bf16": 2, "int64": 8, "int8": 1, "uint8": 1, "bool": 1}
-MIB_BYTES = 1 << 20
 
 
 def memory_stop(text: str) -> str | None:

@@ -1,1 +1,1 @@
-"""Every verdict: gate, agreement, batch slots, preprocessing, TensorRT's parser."""
+"""Every check, each with a verdict: gate, agreement, batch slots, preprocessing, TensorRT's parser."""

@@ -1,6 +1,6 @@
 """Whether a frame's boxes depend on its slot in the batch or on what is in the other slots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -10,13 +10,13 @@ import av
 import numpy as np
 
 from dsbench.boxes.kitti import Detection, Frames, read_directory
+from dsbench.boxes.matching import as_rows, best_first, ious_in_class, matches
 from dsbench.checks.agreement import RIM_PX
-from dsbench.checks.gate import intersection_over_union
-from dsbench.core.errors import BuildError
+from dsbench.checks.verdict import Verdict
 from dsbench.core.files import written_beside
 from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config, uri_in_config
 from dsbench.deepstream.run import dump_kitti
-from dsbench.pixels.nvinfer_pixels import decoded, spread
+from dsbench.pixels.nvinfer_pixels import decoded_frames, evenly_spread
 
 FRAMES_PER_S = 30
 CODEC = "libx264"
@@ -26,7 +26,10 @@ OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1"}
 
 def write_slot_clips(video: Path, total: int, frames: int, clip: Path, mirrored: Path) -> None:
     """Write at most `frames` of the video's `total` frames, from all over it, to `clip`; mirrored to the other."""
-    pictures = [_even(frame.to_ndarray(format="rgb24")) for _, frame in decoded(video, spread(total, frames))]
+    pictures = [
+        _even(frame.to_ndarray(format="rgb24"))
+        for _, frame in decoded_frames(video, evenly_spread(total, frames))
+    ]
     with written_beside(clip) as partial:
         _encode(pictures, partial)
     with written_beside(mirrored) as partial:
@@ -51,10 +54,10 @@ def _encode(pictures: Sequence[np.ndarray], file: Path) -> None:
 
 
 MIXED = ("clip", "mirrored clip")
-
-
-class BatchSlotError(BuildError):
-    """Boxes that are another slot's, or that differ from slot to slot."""
+LEAK_UNSEEN = (
+    "The short clip and its mirror image give the same boxes in every frame, so a leak from one batch slot "
+    "into another could not be seen; name a video with objects that are not symmetrical."
+)
 
 
 @dataclass(frozen=True)
@@ -95,35 +98,40 @@ class Comparison:
         }
 
 
-def judge_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> dict[str, object]:
-    """Return what the runs showed; raise BatchSlotError naming slot, frame and difference where they differ."""
-    judge = _Judge(frame_height, tolerance)
-    visible = judge.frames_that_differ(dumps.alone, dumps.mirrored_alone)
-    if not visible:
-        raise BatchSlotError(
-            "The short clip and its mirror image give the same boxes in every frame, so a leak from one batch slot "
-            "into another could not be seen; name a video with objects that are not symmetrical."
-        )
+def check_batch_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> Verdict:
+    """Return whether every slot gives the boxes that it should; the reason names slot, frame and difference."""
+    slots = _Slots(frame_height, tolerance)
+    visible = slots.frames_that_differ(dumps.alone, dumps.mirrored_alone)
     same, mixed = Comparison(), Comparison()
-    for slot, found in enumerate(dumps.same[1:], 1):
-        judge.compare(found, dumps.same[0], f"The same video in every batch slot: slot {slot}", same)
-    for slot, found in enumerate(dumps.mixed):
-        alone = (dumps.alone, dumps.mirrored_alone)[slot % 2]
-        place = f"Different videos in the batch slots: slot {slot}, with the {MIXED[slot % 2]},"
-        judge.compare(found, alone, place, mixed)
-    return {
+    fault = slots.first_fault(_runs(dumps, same, mixed)) if visible else LEAK_UNSEEN
+    numbers = {
         "slots": len(dumps.same),
         "frames": len(dumps.alone),
         "frames_that_differ": visible,
         "iou": tolerance.iou,
         "score": tolerance.score,
-        "passed": True,
+        "passed": fault is None,
         "same_video": same.numbers(),
         "different_videos": mixed.numbers(),
     }
+    return Verdict(numbers, fault)
 
 
-class _Judge:
+def _runs(dumps: SlotDumps, same: Comparison, mixed: Comparison) -> Iterator[tuple]:
+    """Yield each slot's boxes, those expected, the slot in words, and where the comparison is counted."""
+    for slot, found in enumerate(dumps.same[1:], 1):
+        yield found, dumps.same[0], f"The same video in every batch slot: slot {slot}", same
+    for slot, found in enumerate(dumps.mixed):
+        alone = (dumps.alone, dumps.mirrored_alone)[slot % 2]
+        yield (
+            found,
+            alone,
+            f"Different videos in the batch slots: slot {slot}, with the {MIXED[slot % 2]},",
+            mixed,
+        )
+
+
+class _Slots:
     def __init__(self, frame_height: int, tolerance: Tolerance):
         self._last_row = frame_height - RIM_PX
         self._tolerance = tolerance
@@ -133,42 +141,47 @@ class _Judge:
         pairs = [(one[number], other[number]) for number in one.keys() & other.keys()]
         return sum(1 for found, expected in pairs if self._difference(found, expected, Comparison()))
 
-    def compare(self, found: Frames, expected: Frames, place: str, seen: Comparison) -> None:
-        """Add one slot's boxes to `seen`; raise BatchSlotError at the first frame that differs."""
+    def first_fault(self, runs: Iterable[tuple]) -> str | None:
+        """Return what is wrong with the first slot that differs, None where none does."""
+        return next((fault for run in runs if (fault := self._fault(*run))), None)
+
+    def _fault(self, found: Frames, expected: Frames, place: str, seen: Comparison) -> str | None:
+        """Add one slot's boxes to `seen` and return in which frame they differ, and how."""
         if found.keys() != expected.keys():
-            raise BatchSlotError(
+            return (
                 f"{place} has {len(found)} frames, expected {len(expected)}; look into the run's log for a stream"
                 " that ended early."
             )
         for number, boxes in found.items():
             difference = self._difference(boxes, expected[number], seen)
             if difference:
-                raise BatchSlotError(
+                return (
                     f"{place} frame {number}: {difference}. The engine or the parser mixes the images of a batch; "
                     "export the model with a batch dimension that nothing reduces, reshapes or bakes in."
                 )
+        return None
 
     def _difference(
         self, found: Sequence[Detection], expected: Sequence[Detection], seen: Comparison
     ) -> str | None:
-        free = list(found)
-        for box in sorted(expected, key=lambda box: -box.confidence):
-            candidates = [other for other in free if other.label == box.label]
-            best = max(
-                candidates, key=lambda other, box=box: intersection_over_union(box, other), default=None
-            )
-            if best is None or intersection_over_union(box, best) < self._tolerance.iou:
+        ids: dict[str, int] = {}
+        ranked = best_first(expected)
+        pairs = matches(ious_in_class(as_rows(ranked, ids), as_rows(found, ids)), self._tolerance.iou)
+        for index, box in enumerate(ranked):
+            if index not in pairs:
                 if self._is_certain(box):
                     return f"{_shown(box)} is missing"
                 seen.undecided += 1
                 continue
-            free.remove(best)
-            score = abs(best.confidence - box.confidence)
+            same = found[pairs[index]]
+            score = abs(same.confidence - box.confidence)
             if score > self._tolerance.score:
-                return f"{_shown(best)}, expected a score of {box.confidence:.3f}"
+                return f"{_shown(same)}, expected a score of {box.confidence:.3f}"
             seen.boxes += 1
             seen.score.append(score)
-            seen.corner_px.append(_corner_distance(box, best))
+            seen.corner_px.append(_corner_distance(box, same))
+        taken = set(pairs.values())
+        free = [box for index, box in enumerate(found) if index not in taken]
         extra = next((box for box in free if self._is_certain(box)), None)
         seen.undecided += len(free)
         return None if extra is None else f"{_shown(extra)} is there and should not be"

@@ -3,11 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from dsbench.boxes.kitti import Detection, Frames, count_per_class
+from dsbench.boxes.matching import CORNERS, as_rows, ious, matches, precision_recall
 from dsbench.checks.scene_limits import View, scene_checks
-from dsbench.core.errors import BuildError
+from dsbench.checks.verdict import Verdict
 
 # Fewer boxes than these, in the reference's frames or in the truth, tell nothing.
 ENOUGH_BOXES, ENOUGH_TRUTH = 10, 20
@@ -18,27 +18,18 @@ MISNAMED_RECALL = 0.3
 SHOWN_NAMES = 3
 
 
-class GateError(BuildError):
-    """A single-stream run whose detections do not allow multi-stream runs; `result` holds what was found."""
-
-    def __init__(self, message: str, result: dict[str, object]):
-        super().__init__(message)
-        self.result = result
-
-
-def judge(
+def check_dump(
     frames: Frames,
     required_ratio: float = 0.9,
     expected_frames: int | None = None,
     own: Mapping[str, object] | None = None,
     view: View | None = None,
-) -> dict[str, object]:
-    """Return the counts of a dump that passes: enough of its frames have a detection, and none that no scene has.
+) -> Verdict:
+    """Return whether enough of a dump's frames have a detection, and none that no scene has, with the counts.
 
     `frames` come from `kitti.read_directory`; `expected_frames` is the number of frames in the video, where it is
     known. `own` is preprocess.json, which says what the model finds with its own preprocessing; with `view` the boxes
-    are judged against the frames, and `checks` says how. Raises GateError with the same counts, what was found and
-    the likely cause.
+    are compared with the frames, and `checks` says how. The reason says what was found and the likely cause.
     """
     detections = [detection for frame in frames.values() for detection in frame]
     with_detection = sum(1 for frame in frames.values() if frame)
@@ -54,12 +45,10 @@ def judge(
     fault = _dump_fault(result, sum(map(_implausible, detections)), expected_frames)
     if fault is None and view is not None:
         checks = scene_checks(frames, view)
-        result["checks"] = [check.facts() for check in checks]
-        fault = next((check.fault for check in checks if check.fault), None)
+        result["checks"] = [check.numbers for check in checks]
+        fault = next((check.reason for check in checks if not check.passed), None)
     fault = fault or _few_fault(result, frames, own) or _own_fault(frames, own)
-    if fault is not None:
-        raise GateError(fault, result)
-    return result | {"passed": True}
+    return Verdict(result | {"passed": fault is None}, fault)
 
 
 def _dump_fault(result: dict[str, object], implausible: int, expected_frames: int | None) -> str | None:
@@ -162,64 +151,12 @@ def _implausible(detection: Detection) -> bool:
     return not all(map(math.isfinite, corners)) or inside_out or not 0.0 <= detection.confidence <= 1.0
 
 
-@dataclass
-class _Tally:
-    """Matches of one class: their IoU, detections without a truth, truths without a detection."""
-
-    ious: list[float] = field(default_factory=list)
-    false_positives: int = 0
-    false_negatives: int = 0
-
-    def numbers(self) -> dict[str, object]:
-        matched = len(self.ious)
-        detected, existing = matched + self.false_positives, matched + self.false_negatives
-        return {
-            "true_positives": matched,
-            "false_positives": self.false_positives,
-            "false_negatives": self.false_negatives,
-            "precision": matched / detected if detected else None,
-            "recall": matched / existing if existing else None,
-            "mean_iou": sum(self.ious) / matched if matched else None,
-        }
-
-
-def precision_recall(detections: Frames, truth: Frames, iou: float = 0.5) -> dict[str, object]:
-    """Return precision, recall and mean IoU of `detections` against `truth`, in all and per class.
-
-    In every frame and class, detections in order of falling confidence take the free truth of highest IoU, if
-    it is at least `iou` (the greedy matching of PASCAL VOC). What cannot be computed is None.
-    """
-    if detections.keys() != truth.keys():
-        result = {"frames": len(detections), "truth_frames": len(truth)}
-        raise GateError(
-            f"The detections are of {len(detections)} frames and the ground truth of {len(truth)}, not the "
-            "same ones; compare a dump with the truth of the same video.",
-            result,
-        )
-    tallies: dict[str, _Tally] = {}
-    for frame, found in detections.items():
-        for label in {box.label for box in found} | {box.label for box in truth[frame]}:
-            _match(
-                sorted((box for box in found if box.label == label), key=lambda box: -box.confidence),
-                [box for box in truth[frame] if box.label == label],
-                iou,
-                tallies.setdefault(label, _Tally()),
-            )
-    total = _Tally()
-    for tally in tallies.values():
-        total.ious += tally.ious
-        total.false_positives += tally.false_positives
-        total.false_negatives += tally.false_negatives
-    per_class = [{"label": label, **tally.numbers()} for label, tally in sorted(tallies.items())]
-    return {"iou": iou, **total.numbers(), "per_class": per_class}
-
-
-def judge_truth(
+def check_truth(
     detections: Frames, truth: Frames, labels: Collection[str], required_recall: float
-) -> dict[str, object]:
-    """Return `precision_recall` and how much of the truth of the model's own classes is found, None for too little.
+) -> Verdict:
+    """Return whether `required_recall` of the truth of the model's own classes is found, with `precision_recall`.
 
-    Raises GateError where that is less than `required_recall`, with whether the names or the boxes are wrong.
+    `known_recall` is None, and passes, for too little truth. The reason says whether the names or the boxes are wrong.
     """
     rates = precision_recall(detections, truth)
     known = [row for row in rates["per_class"] if row["label"] in labels]
@@ -231,12 +168,12 @@ def judge_truth(
         "known_recall": found / objects if objects >= ENOUGH_TRUTH else None,
     }
     if result["known_recall"] is None or result["known_recall"] >= required_recall:
-        return result
-    raise GateError(
+        return Verdict(result)
+    return Verdict(
+        result,
         f"{found} of {objects} objects that the clip's ground truth has of the model's classes are found"
         f" ({found / objects:.2%}, gate.required_recall asks for {required_recall:.0%}). "
         f"{_misnamed(detections, truth, labels, rates['iou'])}",
-        result,
     )
 
 
@@ -268,27 +205,7 @@ def _misnamed(detections: Frames, truth: Frames, labels: Collection[str], iou: f
 
 
 def _name_there(box: Detection, found: Sequence[Detection], iou: float) -> str | None:
-    best = max(found, key=lambda other: intersection_over_union(box, other), default=None)
-    return best.label if best is not None and intersection_over_union(box, best) >= iou else None
-
-
-def _match(found: Sequence[Detection], truth: Sequence[Detection], iou: float, tally: _Tally) -> None:
-    free = list(truth)
-    for box in found:
-        overlaps = [intersection_over_union(box, other) for other in free]
-        best = max(range(len(free)), key=overlaps.__getitem__, default=None)
-        if best is None or overlaps[best] < iou:
-            tally.false_positives += 1
-        else:
-            tally.ious.append(overlaps[best])
-            del free[best]
-    tally.false_negatives += len(free)
-
-
-def intersection_over_union(a: Detection, b: Detection) -> float:
-    """Return the IoU of two boxes, 0 when they do not touch or have no area."""
-    width = min(a.right, b.right) - max(a.left, b.left)
-    height = min(a.bottom, b.bottom) - max(a.top, b.top)
-    shared = max(width, 0.0) * max(height, 0.0)
-    area = (a.right - a.left) * (a.bottom - a.top) + (b.right - b.left) * (b.bottom - b.top)
-    return shared / (area - shared) if shared > 0.0 else 0.0
+    ids: dict[str, int] = {}
+    overlaps = ious(*(as_rows(boxes, ids)[:, CORNERS] for boxes in ([box], found)))
+    best = matches(overlaps, iou).get(0)
+    return None if best is None else found[best].label

@@ -8,8 +8,9 @@ import av
 import numpy as np
 import onnxruntime
 
-from dsbench.boxes.detection_scores import Decoder, above, agreement
-from dsbench.checks.preprocess_verdict import FAMILY, judge_rows
+from dsbench.boxes.detection_scores import Decoder, above, mean_agreement
+from dsbench.checks.preprocess_verdict import FAMILY, check_rows
+from dsbench.checks.verdict import Verdict
 from dsbench.deepstream.nvinfer_config import image_keys
 from dsbench.families.family import Family
 from dsbench.onnx.compare import answers
@@ -135,8 +136,10 @@ def in_levels(reference: Reference) -> Reference:
     return replace(reference, pixels=levels)
 
 
-def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.VideoFrame]]) -> dict:
-    """Return the content of preprocess.json; raises ProofError where another preprocessing fits better.
+def prove_preprocessing(
+    model: Model, reference: Reference, frames: Sequence[tuple[int, av.VideoFrame]]
+) -> Verdict:
+    """Return whether no other preprocessing fits better, with the content of preprocess.json.
 
     Differences are in levels, of which an 8-bit channel has 256. `reference_counts` are the objects in each frame that
     the model finds with its own preprocessing.
@@ -165,13 +168,15 @@ def prove(model: Model, reference: Reference, frames: Sequence[tuple[int, av.Vid
             | _detected(target, found, model.decoder.threshold)
         )
     counts = [len(above([rows], model.decoder.threshold)) for rows in target]
-    return judge_rows(
+    verdict = check_rows(
         rows,
         reference.origin,
         frames=[index for index, _ in frames],
         reference_detections=sum(counts),
         notes=_size_note(reference, model.size),
-    ) | {"reference_counts": counts, "reference_best_score": _best_score(target)}
+    )
+    found = {"reference_counts": counts, "reference_best_score": _best_score(target)}
+    return replace(verdict, numbers=verdict.numbers | found)
 
 
 def _best_score(frames: Sequence[np.ndarray]) -> float | None:
@@ -199,7 +204,7 @@ def _difference(tensors: Sequence[np.ndarray], wanted: Sequence[ReferencePixels]
 def _detected(target: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> dict:
     scores = above(found, threshold)
     return {
-        "agreement": agreement(target, found, threshold),
+        "agreement": mean_agreement(target, found, threshold),
         "detections": len(scores),
         "confidence": float(scores.sum()),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dsbench.core.errors import BuildError
+from dsbench.checks.verdict import Verdict
 from dsbench.pixels.image_processor import PROCESSOR
 from dsbench.pixels.own_pixels import STATED
 
@@ -29,26 +29,18 @@ MANY_PER_FRAME = 1
 FAMILY = "family"
 
 
-class ProofError(BuildError):
-    """A derived preprocessing that another one beats; `result` holds what was measured."""
-
-    def __init__(self, message: str, result: dict):
-        super().__init__(message)
-        self.result = result
-
-
-def judge_rows(
+def check_rows(
     rows: Sequence[dict],
     origin: str,
     *,
     frames: Sequence[int],
     reference_detections: int,
     notes: Sequence[str] = (),
-) -> dict:
+) -> Verdict:
     """Return preprocess.json's content from one row for each way, the derived one first.
 
-    `origin` of the reference is preprocessor_config.json, preprocessing: in the config, or family. Raises ProofError
-    where another way fits the reference better, or where without an image processor another finds many objects and
+    `origin` of the reference is preprocessor_config.json, preprocessing: in the config, or family. The derived way does
+    not pass where another fits the reference better, or where without an image processor another finds many objects and
     the derived none. Objects are compared where the reference has enough of them, and only with ways of comparably
     near pixels.
     """
@@ -71,9 +63,7 @@ def judge_rows(
         or (_agreement_fault(rows[0], others) if told else None)
         or _silence_fault(rows[0], others, len(frames), origin)
     )
-    if fault is not None:
-        raise ProofError(f"{fault} {_advice(origin)}", result)
-    return result | {"passed": True}
+    return Verdict(result | {"passed": fault is None}, fault and f"{fault} {_advice(origin)}")
 
 
 def _pixel_fault(derived: dict, others: Sequence[dict]) -> str | None:

@@ -12,13 +12,13 @@ from dsbench.boxes.clustering import CLASS, HEIGHT, LEFT, SCORE, TOP, WIDTH, Pla
 from dsbench.boxes.kitti import Detection
 from dsbench.core.errors import BuildError
 from dsbench.families.declared import family_of
-from dsbench.families.family import Family, Frame, Setting
+from dsbench.families.family import Family, FrameTensors, Setting
 from dsbench.onnx.compare import answers, session
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.nvinfer_pixels import NetworkInput, decoded
+from dsbench.pixels.nvinfer_pixels import NetworkInput, decoded_frames
 from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
-from dsembed.deepstream_app.postprocess import Detector as HostDetector
+from dsembed.deepstream_app.postprocess import Postprocessor
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
 from dsembed.shared.native import HostError
 
@@ -27,7 +27,7 @@ NVINFER_NMS_IOU = 0.3
 
 
 @dataclass(frozen=True)
-class Detector:
+class ReferenceModel:
     """What inspect.json, labels.txt and the config say of one model; `tensors` are its outputs' names by role."""
 
     family: Family
@@ -43,10 +43,10 @@ class Detector:
         return np.full(len(self.labels), self.threshold, np.float32)
 
 
-def detector_of(inspect: Inspection, labels: Sequence[str], threshold: float | None) -> Detector:
-    """Return the detector; `threshold` None takes the family's."""
+def reference_model(inspect: Inspection, labels: Sequence[str], threshold: float | None) -> ReferenceModel:
+    """Return the model; `threshold` None takes the family's."""
     family = family_of(inspect.family, inspect.nms_iou_threshold)
-    return Detector(
+    return ReferenceModel(
         family=family,
         preprocessing=inspect.preprocessing,
         tensors=inspect.tensors,
@@ -57,37 +57,37 @@ def detector_of(inspect: Inspection, labels: Sequence[str], threshold: float | N
 
 
 def pictures(
-    detector: Detector, video: Path, size: tuple[int, int], numbers: Sequence[int]
+    model: ReferenceModel, video: Path, size: tuple[int, int], numbers: Sequence[int]
 ) -> Iterator[tuple[int, np.ndarray, Placement]]:
     """Yield number, tensor [1, 3, H, W] and place of these frames of a clip of `size` (width, height)."""
-    network = NetworkInput(detector.preprocessing, *size)
-    for number, frame in decoded(video, numbers):
+    network = NetworkInput(model.preprocessing, *size)
+    for number, frame in decoded_frames(video, numbers):
         yield number, network.tensor(frame), network.place()
 
 
-def decoded_rows(detector: Detector, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def decoded_rows(model: ReferenceModel, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return what the reference decoder finds in one frame's `outputs` [1, ...]: rows in network pixels."""
-    frame = Frame(
-        tensors={role: outputs[name][0].astype(np.float64) for role, name in detector.tensors.items()},
-        width=detector.preprocessing.width,
-        height=detector.preprocessing.height,
-        thresholds=detector.thresholds,
+    frame = FrameTensors(
+        tensors={role: outputs[name][0].astype(np.float64) for role, name in model.tensors.items()},
+        width=model.preprocessing.width,
+        height=model.preprocessing.height,
+        thresholds=model.thresholds,
     )
-    return detector.family.head.decode(frame, detector.settings)
+    return model.family.head.decode(frame, model.settings)
 
 
 def reference_boxes(
-    detector: Detector, outputs: Mapping[str, np.ndarray], place: Placement
+    model: ReferenceModel, outputs: Mapping[str, np.ndarray], place: Placement
 ) -> list[Detection]:
     """Return one frame's boxes as a KITTI dump has them."""
-    nms_iou = detector.family.nms_iou_threshold
+    nms_iou = model.family.nms_iou_threshold
     rows = cluster(
-        decoded_rows(detector, outputs),
-        detector.family.cluster_mode,
-        detector.thresholds,
+        decoded_rows(model, outputs),
+        model.family.cluster_mode,
+        model.thresholds,
         NVINFER_NMS_IOU if nms_iou is None else nms_iou,
     )
-    return detections(on_frame(rows, place), detector.labels)
+    return detections(on_frame(rows, place), model.labels)
 
 
 def detections(rows: np.ndarray, labels: Sequence[str]) -> list[Detection]:
@@ -106,13 +106,13 @@ def detections(rows: np.ndarray, labels: Sequence[str]) -> list[Detection]:
 
 
 def run_reference(
-    onnx_file: Path, detector: Detector, video: Path, size: tuple[int, int], numbers: Sequence[int]
+    onnx_file: Path, model: ReferenceModel, video: Path, size: tuple[int, int], numbers: Sequence[int]
 ) -> dict[int, list[Detection]]:
     """Return the reference boxes of these frames by number."""
     runner = session(onnx.load(onnx_file))
     return {
-        number: reference_boxes(detector, answers(runner, pixels), place)
-        for number, pixels, place in pictures(detector, video, size, numbers)
+        number: reference_boxes(model, answers(runner, pixels), place)
+        for number, pixels, place in pictures(model, video, size, numbers)
     }
 
 
@@ -169,19 +169,19 @@ class ParserRun:
         self,
         library: Path,
         symbol: str,
-        detector: Detector,
+        model: ReferenceModel,
         size: tuple[int, int],
         outputs: Mapping[str, np.ndarray],
     ):
-        network = NetworkInput(detector.preprocessing, *size)
-        keep_all = ClassAttributes(detector.threshold, 0.0, 1.0, -1, *[0] * 6)
-        rules = ParserRules(library.resolve(), symbol, (keep_all,) * len(detector.labels))
+        network = NetworkInput(model.preprocessing, *size)
+        keep_all = ClassAttributes(model.threshold, 0.0, 1.0, -1, *[0] * 6)
+        rules = ParserRules(library.resolve(), symbol, (keep_all,) * len(model.labels))
         bindings = [
             Binding(name, value.shape[1:], TYPE_NAMES.get(value.dtype.name, value.dtype.name))
             for name, value in outputs.items()
         ]
         try:
-            self._host = HostDetector(network.host, rules, network.mux, network.network, bindings)
+            self._host = Postprocessor(network.host, rules, network.mux, network.network, bindings)
         except HostError as error:
             raise ParserFaultError(f"{symbol} cannot be used: {error}") from error
 

@@ -9,11 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from dsbench.boxes.detection_scores import ious, without_overlaps
+from dsbench.boxes.clustering import without_overlaps
 from dsbench.boxes.kitti import Detection, Frames
+from dsbench.boxes.matching import CORNERS, as_rows, best_first, ious
+from dsbench.checks.verdict import Verdict
 from dsbench.pixels.preprocessing import Preprocessing
 
-# Fewer boxes, or pairs of them, than these in the whole clip are not judged.
+# Fewer boxes, or pairs of them, than these in the whole clip are not checked.
 ENOUGH_BOXES, ENOUGH_PAIRS = 20, 100
 # Frames that are looked at, spread over the clip, each with the one behind it.
 SAMPLED_FRAMES = 100
@@ -70,26 +72,7 @@ def network_pixels(preprocessing: Preprocessing, width: int, height: int) -> tup
     return (max(ratios), max(ratios)) if preprocessing.maintain_aspect_ratio else ratios
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing that was judged: what was found (None: too little to tell), the limit, and what is wrong, if it is."""
-
-    name: str
-    found: float | None
-    required: str
-    fault: str | None = None
-
-    def facts(self) -> dict[str, object]:
-        """Return it as gate.json holds it."""
-        return {
-            "check": self.name,
-            "found": self.found,
-            "required": self.required,
-            "passed": None if self.found is None else self.fault is None,
-        }
-
-
-class Boxes:
+class BoxTable:
     """A dump's boxes as rows of class, left, top, right, bottom, score, best first, by frame number."""
 
     def __init__(self, frames: Frames, view: View):
@@ -99,12 +82,7 @@ class Boxes:
         self.sample = _spread([rows for rows in self.all.values() if len(rows)])
 
     def _rows(self, found: Sequence[Detection], view: View) -> np.ndarray:
-        rows = np.array(
-            [
-                (self.ids.setdefault(d.label, len(self.ids)), d.left, d.top, d.right, d.bottom, d.confidence)
-                for d in sorted(found, key=lambda d: -d.confidence)
-            ]
-        ).reshape(-1, 6)
+        rows = as_rows(best_first(found), self.ids)
         rows[:, 1:5] = np.clip(rows[:, 1:5], 0, [view.width, view.height] * 2)
         return rows[(rows[:, 3:5] > rows[:, 1:3]).all(axis=1)]
 
@@ -113,9 +91,9 @@ def _spread(every: list) -> list:
     return every[:: max(1, -(-len(every) // SAMPLED_FRAMES))]
 
 
-def scene_checks(frames: Frames, view: View) -> list[Check]:
-    """Return what was judged, in the order in which a fault explains the ones behind it."""
-    boxes = Boxes(frames, view)
+def scene_checks(frames: Frames, view: View) -> list[Verdict]:
+    """Return a verdict of each check, in the order in which a fault explains the ones behind it."""
+    boxes = BoxTable(frames, view)
     if sum(map(len, boxes.all.values())) < ENOUGH_BOXES:
         return []
     return [
@@ -129,7 +107,13 @@ def scene_checks(frames: Frames, view: View) -> list[Check]:
     ]
 
 
-def _size(boxes: Boxes, view: View) -> Check:
+def _verdict(name: str, found: float | None, required: str, fault: str | None = None) -> Verdict:
+    """Return a check's verdict as gate.json holds it; `found` is None where there is too little to tell."""
+    passed = None if found is None else fault is None
+    return Verdict({"check": name, "found": found, "required": required, "passed": passed}, fault)
+
+
+def _size(boxes: BoxTable, view: View) -> Verdict:
     every = np.vstack(list(boxes.all.values()))
     sides = ((every[:, 3:5] - every[:, 1:3]) / view.network_px).max(axis=1)
     found = float(np.quantile(sides, SMALL_QUANTILE))
@@ -142,13 +126,13 @@ def _size(boxes: Boxes, view: View) -> Check:
             f" to {right:.0f}, {bottom:.0f} in a frame of {view.width} x {view.height}: no detector sees so small an"
             f" object. Most often boxes as fractions are read as pixels; {RIGHT_FAMILY}"
         )
-    return Check(
+    return _verdict(
         "Longer side of 9 in 10 boxes, network pixels", found, f"at least {SMALLEST_SIDE_PX:g}", fault
     )
 
 
-def _one_point(boxes: Boxes, view: View) -> Check:
-    """Judge frames with many boxes that are not one object: whether all of them lie over one point."""
+def _one_point(boxes: BoxTable, view: View) -> Verdict:
+    """Check frames with many boxes that are not one object: whether all of them lie over one point."""
     piled = total = 0
     for rows in boxes.sample:
         distinct = without_overlaps(_nameless(rows), DISTINCT_IOU)
@@ -163,7 +147,7 @@ def _one_point(boxes: Boxes, view: View) -> Check:
             f"In {found:.0%} of the frames with many boxes all of them lie over one point, though they are different."
             f" The decoder leaves out where each box is: it reads offsets or sizes as boxes; {RIGHT_FAMILY}"
         )
-    return Check("Frames with all of many boxes over one point", found, f"at most {MOST_PILED:g}", fault)
+    return _verdict("Frames with all of many boxes over one point", found, f"at most {MOST_PILED:g}", fault)
 
 
 def _in_one_corner(rows: np.ndarray, view: View) -> bool:
@@ -171,7 +155,7 @@ def _in_one_corner(rows: np.ndarray, view: View) -> bool:
     return all((at_start[:, axis].all() or at_end[:, axis].all()) for axis in (0, 1))
 
 
-def _boxes_of_a_place(boxes: Boxes) -> Check:
+def _boxes_of_a_place(boxes: BoxTable) -> Verdict:
     count = sum(map(len, boxes.sample))
     found = count / sum(len(without_overlaps(rows, SAME_PLACE_IOU)) for rows in boxes.sample)
     fault = None
@@ -181,10 +165,10 @@ def _boxes_of_a_place(boxes: Boxes) -> Check:
             " them. The model has no NMS, but its family takes the boxes as final (cluster-mode=4), or the decoder"
             f" reads boxes that are all alike; {RIGHT_FAMILY}"
         )
-    return Check("Boxes of a class in one place", found, f"at most {MOST_BOXES_PER_PLACE:g}", fault)
+    return _verdict("Boxes of a class in one place", found, f"at most {MOST_BOXES_PER_PLACE:g}", fault)
 
 
-def _names_of_a_place(boxes: Boxes, view: View) -> Check:
+def _names_of_a_place(boxes: BoxTable, view: View) -> Verdict:
     names = places = 0
     for rows in boxes.sample:
         names += len(without_overlaps(rows, SAME_PLACE_IOU))
@@ -197,10 +181,10 @@ def _names_of_a_place(boxes: Boxes, view: View) -> Check:
             f"One place has {found:.1f} of {view.classes} class names on average. The scores are none: they are numbers"
             f" of another tensor, or already have the sigmoid that the decoder applies; {RIGHT_FAMILY}"
         )
-    return Check("Class names in one place", found, f"at most {limit:.3g}", fault)
+    return _verdict("Class names in one place", found, f"at most {limit:.3g}", fault)
 
 
-def _coverage(boxes: Boxes, view: View) -> Check:
+def _coverage(boxes: BoxTable, view: View) -> Verdict:
     areas = []
     for rows in boxes.sample:
         distinct = without_overlaps(_nameless(rows), DISTINCT_IOU)
@@ -214,11 +198,11 @@ def _coverage(boxes: Boxes, view: View) -> Check:
             " The model is sure of everything: most often the pixels are in another range than it was trained with"
             " (net-scale-factor, offsets), else the decoder applies no or the wrong score."
         )
-    return Check("Area of a frame's different boxes, frames", found, f"at most {MOST_COVERAGE:g}", fault)
+    return _verdict("Area of a frame's different boxes, frames", found, f"at most {MOST_COVERAGE:g}", fault)
 
 
-def _change(boxes: Boxes, view: View) -> Check:
-    """Judge a dump with the same boxes in every frame by how much the picture in them changes.
+def _change(boxes: BoxTable, view: View) -> Verdict:
+    """Check a dump with the same boxes in every frame by how much the picture in them changes.
 
     A box that the frame cuts off on all sides is asked for nothing: what fills the frame is always there.
     """
@@ -234,7 +218,7 @@ def _change(boxes: Boxes, view: View) -> Check:
         or not len(free)
         or not all(_same_rows(first, rows) for rows in boxes.all.values())
     ):
-        return Check(name, None, required)
+        return _verdict(name, None, required)
     pictures = iter(view.grey(set(numbers[:: -(-len(numbers) // ENOUGH_FRAMES)])))
     _, reference = next(pictures)
     found = max(float(np.mean(_differences(reference, grey, free))) for _, grey in pictures)
@@ -245,36 +229,36 @@ def _change(boxes: Boxes, view: View) -> Check:
             f" {found:.0f} levels of 256. The outputs do not depend on the frame: the network gets no pixels"
             " (net-scale-factor, offsets), or the decoder reads a tensor that is constant."
         )
-    return Check(name, found, required, fault)
+    return _verdict(name, found, required, fault)
 
 
-def _persistence(boxes: Boxes, view: View) -> list[Check]:
-    """Judge whether a picture that stays the same from one frame to the next keeps its boxes, and these their names.
+def _persistence(boxes: BoxTable, view: View) -> list[Verdict]:
+    """Check whether a picture that stays the same from one frame to the next keeps its boxes, and these their names.
 
     The pictures are read only where the boxes alone do not pass: what moves, or another picture, excuses them.
     """
     rows = np.vstack([row for row in boxes.all.values() if len(row)])
     chance = float(((np.bincount(rows[:, 0].astype(int)) / len(rows)) ** 2).sum())
     checks = _persisting(boxes, None, chance)
-    if any(check.fault for check in checks):
+    if not all(check.passed for check in checks):
         checks = _persisting(boxes, _still(boxes, view), chance)
     return checks
 
 
-def _persisting(boxes: Boxes, still: dict[Pair, np.ndarray] | None, chance: float) -> list[Check]:
+def _persisting(boxes: BoxTable, still: dict[Pair, np.ndarray] | None, chance: float) -> list[Verdict]:
     kept, named = [], []
     for pair in boxes.pairs:
         before, after = (boxes.all[number] for number in pair)
         if still is not None:
             before = before[still[pair]]
-        same = ious(before, after) >= SAME_OBJECT_IOU
+        same = ious(before[:, CORNERS], after[:, CORNERS]) >= SAME_OBJECT_IOU
         there = same.any(axis=1)
         kept += there.tolist()
         named += (same & (before[:, None, 0] == after[None, :, 0])).any(axis=1)[there].tolist()
     return [_kept(kept), _named(named, chance)]
 
 
-def _kept(kept: Sequence[bool]) -> Check:
+def _kept(kept: Sequence[bool]) -> Verdict:
     found = float(np.mean(kept)) if len(kept) >= ENOUGH_PAIRS else None
     fault = None
     if found is not None and found < LEAST_KEPT:
@@ -283,10 +267,10 @@ def _kept(kept: Sequence[bool]) -> Check:
             " they are no objects. Most often the pixels are in another range than the model was trained with"
             " (net-scale-factor, offsets), else the decoder reads the wrong tensor."
         )
-    return Check("Boxes that are there again in the next frame", found, f"at least {LEAST_KEPT:g}", fault)
+    return _verdict("Boxes that are there again in the next frame", found, f"at least {LEAST_KEPT:g}", fault)
 
 
-def _named(named: Sequence[bool], chance: float) -> Check:
+def _named(named: Sequence[bool], chance: float) -> Verdict:
     found = float(np.mean(named)) - chance if len(named) >= ENOUGH_PAIRS and chance <= MOST_CHANCE else None
     fault = None
     if found is not None and found < ABOVE_CHANCE:
@@ -296,10 +280,10 @@ def _named(named: Sequence[bool], chance: float) -> Check:
             f" them from the wrong tensor or column; {RIGHT_FAMILY}"
         )
     name = "Boxes that keep their class in the next frame, above chance"
-    return Check(name, found, f"at least {ABOVE_CHANCE:g}", fault)
+    return _verdict(name, found, f"at least {ABOVE_CHANCE:g}", fault)
 
 
-def _still(boxes: Boxes, view: View) -> dict[Pair, np.ndarray]:
+def _still(boxes: BoxTable, view: View) -> dict[Pair, np.ndarray]:
     """Return for each pair of frames which boxes of the first have the same picture in the second."""
     wanted, still = dict(boxes.pairs), {}
     last: tuple[int, np.ndarray] | None = None

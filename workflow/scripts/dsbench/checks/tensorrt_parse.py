@@ -6,14 +6,15 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from dsbench.checks.verdict import Verdict
 from dsbench.core.errors import BuildError
 from dsbench.trtexec.command import Profile
 
 TIMEOUT_S = 3600
 
 
-def parse_with_tensorrt(python: Path, onnx: Path, profile: Profile, log: Path) -> dict:
-    """Return TensorRT's verdict on `onnx` with the profile's min 1, opt = max = its batch, and one sentence of it.
+def parse_with_tensorrt(python: Path, onnx: Path, profile: Profile, log: Path) -> Verdict:
+    """Return whether TensorRT builds `onnx` with the profile's min 1, opt = max = its batch, and what it says.
 
     `python` is the one that has tensorrt-rtx. Raises BuildError where TensorRT ends without a verdict.
     """
@@ -32,10 +33,12 @@ def parse_with_tensorrt(python: Path, onnx: Path, profile: Profile, log: Path) -
                 f"{log}: TensorRT's parser ended with status {status} and no verdict on {onnx}; its last lines say why"
             )
         found = json.loads(result.read_text())
-    return {"onnx": str(onnx), "profile": shapes} | found | {"verdict": verdict(found)}
+    sentence = _sentence(found)
+    numbers = {"onnx": str(onnx), "profile": shapes} | found | {"verdict": sentence}
+    return Verdict(numbers, None if found["builds"] else sentence)
 
 
-def verdict(found: dict) -> str:
+def _sentence(found: dict) -> str:
     """Return in one sentence what TensorRT says to the graph."""
     if not found["accepted"]:
         nodes = [f"{each['operator']} ({each['node']}): {each['reason']}" for each in found["refused"]]

@@ -1,4 +1,4 @@
-"""Locks that no killed owner leaves behind, and the clock of the file system that they are judged by."""
+"""Locks that no killed owner leaves behind, and the clock of the file system by which their age is told."""
 
 import atexit
 import contextlib

@@ -1,5 +1,6 @@
 """What every rule script shares: a failure becomes one sentence, on the terminal and in the rule's log."""
 
+import json
 import os
 import sys
 import tempfile
@@ -8,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError, storage_sentence
 from dsbench.tools.core_share import keep_to_share
 from dsbench.tools.doctor import diagnose
@@ -25,6 +27,7 @@ def explained(log: str) -> Iterator[None]:
     """Turn a failure into its sentence and exit status 1; the job ends with the call that started it.
 
     Failures are a BuildError and a disk that is full or cannot be written; any other is a fault of the build itself.
+    The log keeps the numbers of a check that did not pass.
     """
     end_with_caller()
     keep_to_share(measures=False)
@@ -35,6 +38,10 @@ def explained(log: str) -> Iterator[None]:
         # What an earlier call left there would explain this one's failure.
         path.write_text("")
         yield
+    except CheckError as error:
+        with suppress(OSError), path.open("a") as stream:
+            stream.write(json.dumps(error.numbers, indent=1) + "\n")
+        _refuse(_with_cause(error, path), path)
     except BuildError as error:
         _refuse(_with_cause(error, path), path)
     except OSError as error:

@@ -23,7 +23,7 @@ from dsbench.core.files import scratch_beside, written_beside
 from dsbench.deepstream.app_config import Clip
 from dsbench.deepstream.log import check_engine_used
 from dsbench.machine.runtime import NVENC, SUFFIXES, THEORA
-from dsbench.machine.video import SourceError, decode_frames
+from dsbench.machine.video import DecodeError, decode_frames
 from dsbench.tools.tool_run import run_tool
 
 ENCODERS = {
@@ -116,7 +116,7 @@ def record_overlay(
         try:
             written = _encode(video, frames_per_s, kitti_by_frame, encoded, log, muxer_size)
             found = count_frames(encoded)
-        except SourceError as error:
+        except DecodeError as error:
             raise VideoError(f"{error}; name another video.") from error
         except (av.error.FFmpegError, OSError) as error:
             raise VideoError(f"{video}: {error}; GStreamer's words are in {log}.") from error

@@ -7,7 +7,7 @@ import numpy as np
 
 from dsbench.core.errors import BuildError
 from dsbench.families.declared import LIST, families, family_named
-from dsbench.families.family import Family, Frame, HeadFacts
+from dsbench.families.family import Family, FrameTensors, HeadFacts
 from dsbench.families.graph_facts import GraphFacts, shown_dims
 from dsbench.families.graph_refusals import REFUSALS
 from dsbench.families.graph_signs import HALF, LARGEST_SCORE
@@ -147,14 +147,14 @@ class UnknownGraphError(BuildError):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Recognition:
     """The family and what gave it away."""
 
     family: Family
     why: str
 
 
-def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None = None) -> Verdict:
+def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None = None) -> Recognition:
     """Return the family of the first row of the table that matches, or the family `named` in the config.
 
     `hint` is config.json's. Where several families match in the same row, one that shares its head is taken, since
@@ -166,7 +166,7 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
     if named is not None:
         return _as_named(facts, family_named(named))
     found = [
-        (sign.rank, Verdict(family, f"{sign.seen}: {facts.signature()}"))
+        (sign.rank, Recognition(family, f"{sign.seen}: {facts.signature()}"))
         for family in families()
         for sign in family.signs
         if sign.matches(facts)
@@ -178,27 +178,28 @@ def recognise(facts: GraphFacts, named: str | None = None, hint: Family | None =
     for row in refused:
         if row.rank == first:
             raise UnknownGraphError(row.sentence(facts))
-    verdicts = [verdict for rank, verdict in found if rank == first]
-    if hint is not None and len(verdicts) > 1:
-        verdicts = [verdict for verdict in verdicts if verdict.family.head is hint.head][:1] or verdicts
-    return only_one(verdicts, facts)
+    candidates = [candidate for rank, candidate in found if rank == first]
+    if hint is not None and len(candidates) > 1:
+        alike = [candidate for candidate in candidates if candidate.family.head is hint.head]
+        candidates = alike[:1] or candidates
+    return only_one(candidates, facts)
 
 
-def only_one(verdicts: list[Verdict], facts: GraphFacts) -> Verdict:
-    """Return the one verdict; raise UnknownGraphError naming the families where there are several."""
-    if len(verdicts) > 1:
+def only_one(found: list[Recognition], facts: GraphFacts) -> Recognition:
+    """Return the one candidate; raise UnknownGraphError naming the families where there are several."""
+    if len(found) > 1:
         given = f" and the {len(facts.class_names)} class names" if facts.class_names else ""
         raise UnknownGraphError(
-            f"the ONNX ({facts.signature()}) may be {_names([v.family for v in verdicts], ' or ')}: its tensors{given}"
-            f" do not tell{_spare_column(facts, verdicts)}; name one with family: in the model's entry, or its classes"
+            f"the ONNX ({facts.signature()}) may be {_names([v.family for v in found], ' or ')}: its tensors{given}"
+            f" do not tell{_spare_column(facts, found)}; name one with family: in the model's entry, or its classes"
             " with labels: there."
         )
-    return verdicts[0]
+    return found[0]
 
 
-def _spare_column(facts: GraphFacts, verdicts: list[Verdict]) -> str:
+def _spare_column(facts: GraphFacts, candidates: list[Recognition]) -> str:
     """Return what a column more than names may be, where the families differ in whether it is a class."""
-    columns = {verdict.family.head.background_behind for verdict in verdicts}
+    columns = {candidate.family.head.background_behind for candidate in candidates}
     if not facts.class_names or len(columns) == 1:
         return ""
     return (
@@ -228,9 +229,9 @@ def _unknown(facts: GraphFacts) -> str:
     )
 
 
-def _as_named(facts: GraphFacts, family: Family) -> Verdict:
+def _as_named(facts: GraphFacts, family: Family) -> Recognition:
     """Return the family that the config names; raise UnknownGraphError where the graph contradicts it."""
-    verdict = Verdict(family, f"family: {family.name} in the config")
+    candidate = Recognition(family, f"family: {family.name} in the config")
     task = facts.metadata.get("task", "detect")
     if task != "detect":
         raise UnknownGraphError(
@@ -240,7 +241,7 @@ def _as_named(facts: GraphFacts, family: Family) -> Verdict:
     _refuse_other_cells(facts, family, told)
     _refuse_no_scores(facts, family, told)
     _refuse_no_background(facts, family, told)
-    return verdict
+    return candidate
 
 
 def _contradicts(facts: GraphFacts, family: Family) -> str:
@@ -340,7 +341,7 @@ def decoded(family: Family, facts: GraphFacts, told: HeadFacts, threshold: float
     tensors = {role: facts.answers[name][0] for role, name in names.items()}
     thresholds = np.full(told.class_count or MOST_CLASSES, threshold)
     try:
-        return family.head.decode(Frame(tensors, width, height, thresholds), told.settings)
+        return family.head.decode(FrameTensors(tensors, width, height, thresholds), told.settings)
     except (IndexError, ValueError):
         return None
 

@@ -9,11 +9,11 @@ from dsbench.families.graph_facts import GraphFacts
 
 Setting = bool | int | float | str
 # Dims of each tensor by role, batch first, a name where symbolic.
-Dims = Mapping[str, Sequence[int | str]]
+RoleDims = Mapping[str, Sequence[int | str]]
 
 
 @dataclass(frozen=True)
-class Frame:
+class FrameTensors:
     """One frame's output tensors by role, without the batch axis, and what a parser is told beside them.
 
     `thresholds` has one score per class; `width` and `height` are the network's, in pixels.
@@ -41,11 +41,11 @@ class Head:
     parser_source: str
     parser_symbol: str
     roles: tuple[str, ...]
-    decode: Callable[[Frame, Mapping[str, Setting]], np.ndarray]
-    classes: Callable[[Dims, Mapping[str, Setting]], int | None]
+    decode: Callable[[FrameTensors, Mapping[str, Setting]], np.ndarray]
+    classes: Callable[[RoleDims, Mapping[str, Setting]], int | None]
     settings: Mapping[str, Setting] = field(default_factory=dict)
     background_behind: bool = False
-    anchors: Callable[[Dims], int | str] | None = None
+    anchors: Callable[[RoleDims], int | str] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.families.family import Frame, PixelRule, Setting
+from dsbench.families.family import FrameTensors, PixelRule, Setting
 from dsbench.families.graph_facts import STRIDES, GraphFacts
 
 
@@ -28,7 +28,9 @@ def corners_of_centres(boxes: np.ndarray) -> np.ndarray:
     return np.hstack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2])
 
 
-def detection_rows(frame: Frame, classes: np.ndarray, scores: np.ndarray, corners: np.ndarray) -> np.ndarray:
+def detection_rows(
+    frame: FrameTensors, classes: np.ndarray, scores: np.ndarray, corners: np.ndarray
+) -> np.ndarray:
     """Return a decoder's rows: those above their class's threshold, clipped to the network, best first.
 
     `corners` are left, top, right, bottom in network pixels. Equal scores keep their order; what is not finite,
@@ -142,7 +144,7 @@ Y_FIRST = [1, 0, 3, 2]
 MOST = 0.8
 
 
-def pixel_corners(frame: Frame, boxes: np.ndarray, settings: Mapping[str, Setting]) -> np.ndarray:
+def pixel_corners(frame: FrameTensors, boxes: np.ndarray, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return left, top, right, bottom in network pixels of boxes [N, 4] that are written as the settings say."""
     boxes = np.asarray(boxes, np.float64)
     if settings["boxes"] == "centres":

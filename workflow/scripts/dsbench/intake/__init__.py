@@ -1,1 +1,1 @@
-"""Files from outside, judged by their bytes before any library loads them."""
+"""Files from outside, checked by their bytes before any library loads them."""

@@ -83,7 +83,7 @@ def read_json_file(path: Path, largest_bytes: int = LARGEST_JSON_BYTES) -> objec
     return parse_json(path.read_bytes(), path.name, what_to_do(path, "fetch it again", is_text=True))
 
 
-def check_config(path: Path) -> None:
+def check_model_config(path: Path) -> None:
     """Refuse a config.json that names code of its own or sizes no detector has."""
     config = _object(path)
     for place, key, value in _settings(config, ""):
@@ -148,7 +148,7 @@ LARGEST_HEADER_BYTES = 25_000_000
 
 def check_safetensors(path: Path) -> None:
     """Raise IntakeError unless the library finds the file sound: a header within it, tensors that fill the rest."""
-    # Only where weights are judged, not wherever the DAG is made.
+    # Only where weights are checked, not wherever the DAG is made.
     from safetensors import SafetensorError, safe_open
 
     with path.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""An ONNX and the files its tensors lie in, judged by their bytes before any ONNX library may load them."""
+"""An ONNX and the files its tensors lie in, checked by their bytes before any ONNX library may load them."""
 
 import math
 import os
@@ -69,7 +69,7 @@ def read_external(path: Path) -> list[External]:
         del data
         if not model.HasField("graph"):
             raise IntakeError(f"{path.name}: no ONNX model (it has no graph); {what_to_do(path)}.")
-        return _judged(model)
+        return _external_tensors(model)
     except DecodeError as error:
         reason = str(error).rpartition(": ")[2]
         raise IntakeError(f"{path.name}: no sound ONNX ({reason}); {what_to_do(path)}.") from None
@@ -90,7 +90,7 @@ def _bounded_memory(more_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
-def _judged(model) -> list[External]:
+def _external_tensors(model) -> list[External]:
     from onnx import TensorProto, TensorShapeProto
 
     external, tensor_bytes = [], 0

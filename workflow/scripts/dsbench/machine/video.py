@@ -26,7 +26,7 @@ from dsembed.shared.decode import (
     DEEP_FORMATS,
     INTERLEAVED_FORMAT,
     PLANAR_FORMATS,
-    SourceError,
+    DecodeError,
     decode_frames,
     films_of,
     frame_view,
@@ -132,7 +132,7 @@ class Shown:
             )
         try:
             frame_view(with_8_bits(frame, codec))
-        except SourceError as error:
+        except DecodeError as error:
             command = self.encoded("bt709", "scale=out_color_matrix=bt709", more="-colorspace bt709 ")
             raise ClipError(f"{video}: {error}; convert it with {command} {NAME_IT}") from None
 

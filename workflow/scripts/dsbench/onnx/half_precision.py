@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-from dsbench.boxes.detection_scores import Decoder, above, agreement
+from dsbench.boxes.detection_scores import Decoder, above, mean_agreement
 from dsbench.onnx.compare import GraphError, answers, largest_difference, session
 from dsbench.onnx.graph import check
 from dsbench.pixels.reference_preprocessing import Picture
@@ -172,7 +172,7 @@ def compare(
     result = {"max_difference": difference if np.isfinite(difference) else None}
     for threshold in (decoder.threshold, decoder.threshold * FAINT):
         sides = [_rows(outputs, replace(decoder, threshold=threshold), size) for outputs in (wanted, found)]
-        score = agreement(*sides, threshold)
+        score = mean_agreement(*sides, threshold)
         if score is not None:
             return result | {
                 "told_by": "detections",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 
-from dsbench.families.decision_table import Verdict, only_one, recognise
+from dsbench.families.decision_table import Recognition, only_one, recognise
 from dsbench.families.declared import families, family_named
 from dsbench.families.declared.before_nms import BEFORE, families_before_nms
 from dsbench.families.family import Family
@@ -162,14 +162,16 @@ class Completed:
     has_plugin: bool = False
     nms_iou_threshold: float | None = None
 
-    def verdict(self, facts: GraphFacts, named: str | None, hint: Family | None) -> Verdict:
+    def recognised(self, facts: GraphFacts, named: str | None, hint: Family | None) -> Recognition:
         """Return the family of the imported graph with these facts; see graph_families.recognise."""
         if self.has_plugin:
             named = BEFORE[named].name if named in BEFORE else named
         if named is not None or not (self.has_plugin or self.joined):
             return recognise(facts, named, hint)
         found = [self.joined] if self.joined else families_before_nms(self.came, facts)
-        return only_one([Verdict(family, f"{self.seen}: {self.came.signature()}") for family in found], facts)
+        return only_one(
+            [Recognition(family, f"{self.seen}: {self.came.signature()}") for family in found], facts
+        )
 
 
 def completed(

@@ -33,7 +33,7 @@ from dsbench.onnx.interface import (
 from dsbench.onnx.source_graph import upgraded
 
 # A picture [3, H, W] and a batch to that many answers for it, by output.
-Ask = Callable[[np.ndarray, int], dict[str, np.ndarray]]
+AskBatch = Callable[[np.ndarray, int], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def source_answers(model: onnx.ModelProto, pixels: np.ndarray) -> tuple[list[dic
     ], batch
 
 
-def _batch_that_runs(ask: Ask, picture: np.ndarray, batches: list[int]) -> int:
+def _batch_that_runs(ask: AskBatch, picture: np.ndarray, batches: list[int]) -> int:
     """Return the first batch at which every output has a row for each image, else the first that runs."""
     first, fault = None, None
     rows: set[int] = set(batches)

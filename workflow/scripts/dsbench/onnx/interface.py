@@ -8,6 +8,7 @@ from onnx import helper
 from dsbench.families.graph_facts import has_channels_last
 from dsbench.onnx.batch import batch_of
 from dsbench.onnx.compare import GraphError
+from dsbench.pixels.own_pixels import LARGEST_LEVEL
 
 # How each type of image is called in a graph; nvinfer feeds float32.
 IMAGE_TYPES = tuple(np.dtype(kind) for kind in (np.float32, np.float16, np.float64, np.uint8))
@@ -16,7 +17,6 @@ CAST_OUTPUTS = tuple(
 )
 CHANNELS = 3
 TO_CHANNELS_LAST = (0, 2, 3, 1)
-LARGEST_LEVEL = 255
 MOVES = ("Transpose", "Identity", "Squeeze", "Unsqueeze", "Reshape")
 
 

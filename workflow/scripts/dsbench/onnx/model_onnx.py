@@ -22,7 +22,7 @@ from dsbench.onnx.importing import graph_size, import_onnx, write_import_referen
 from dsbench.onnx.inspection import Origin
 from dsbench.onnx.interface import representable, takes_levels
 from dsbench.onnx.source_graph import load_checked
-from dsbench.onnx.trial import judge_before_size
+from dsbench.onnx.trial import refuse_before_size
 from dsbench.onnx.variants import Variants, choose_variant
 from dsbench.pixels.image_processor import PROCESSOR, PreprocessingError, ProcessorError, read_processor
 from dsbench.pixels.own_pixels import Fields, stated_size
@@ -161,7 +161,7 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     with _named(file):
         source, made_sound = load_checked(file)
         if named is None:
-            judge_before_size(source)
+            refuse_before_size(source)
         # Metadata has the size of the export, which free sides need not keep.
         size = graph_size(source, in_metadata=not all(stated_size(folder.block)))
         _refuse_text_inputs(source)
@@ -173,12 +173,12 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     with _named(file):
         complete = completed(source, pixels, class_names, named)
         imported = import_onnx(complete.model, pixels, class_names=class_names)
-        verdict = complete.verdict(imported.facts, named, detector and detector.family)
-        family, notes = _settled(detector, verdict.family, named)
+        recognised = complete.recognised(imported.facts, named, detector and detector.family)
+        family, notes = _settled(detector, recognised.family, named)
         facts = family_facts(
             family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])
         )
-        # Judged before anything is made of the ONNX, since names are among what tells its family.
+        # Recognised before anything is made of the ONNX, since names are among what tells its family.
         if class_names:
             choose_names(folder.name_sources(metadata), Columns.of(facts))
     write_import_reference(imported, pixels, reference)
@@ -190,7 +190,7 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
             **vars(facts),
             names=names_by_key(metadata),
             license=stated_license(metadata),
-            why=verdict.why,
+            why=recognised.why,
             origin=f"{variants.choice}, a ready-made ONNX",
             exported_nodes=len(source.graph.node),
             nms_iou_threshold=complete.nms_iou_threshold,

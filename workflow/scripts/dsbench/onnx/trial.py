@@ -18,7 +18,7 @@ HEIGHTS, WIDTH = (320, 48, 32, 64), 320
 BRIGHTEST = {"uint8": 255}
 
 # Height and width in pixels to the outputs by name, None where the graph does not run at that size.
-Ask = Callable[[int, int], dict[str, np.ndarray] | None]
+AskAtSize = Callable[[int, int], dict[str, np.ndarray] | None]
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class FreeImage:
         return [self.batch, *sides, self.channels] if self.is_last else [self.batch, self.channels, *sides]
 
 
-def judge_before_size(model: onnx.ModelProto) -> None:
+def refuse_before_size(model: onnx.ModelProto) -> None:
     """Raise UnknownGraphError where names, dims, metadata or answers show that the model is no object detector.
 
-    One whose image has three channels and a size is not run here: it is judged by its answers at that size.
+    One whose image has three channels and a size is not run here: it is told by its answers at that size.
     """
     facts = graph_facts(model)
     refuse_no_detector(facts)
@@ -79,7 +79,7 @@ def judge_before_size(model: onnx.ModelProto) -> None:
         )
 
 
-def _asker(model: onnx.ModelProto, image: FreeImage) -> Ask:
+def _asker(model: onnx.ModelProto, image: FreeImage) -> AskAtSize:
     runner = session(model)
     names = [output.name for output in runner.get_outputs()]
 
@@ -96,7 +96,7 @@ def _asker(model: onnx.ModelProto, image: FreeImage) -> Ask:
     return ask
 
 
-def _reads_lines(ask: Ask, answers: dict[str, np.ndarray], height: int, image: FreeImage) -> bool:
+def _reads_lines(ask: AskAtSize, answers: dict[str, np.ndarray], height: int, image: FreeImage) -> bool:
     """Tell one table of rows whose number follows the width of the image and not its height."""
     shapes = [value.shape for value in answers.values()]
     if image.width or len(shapes) != 1 or len(shapes[0]) != 3:

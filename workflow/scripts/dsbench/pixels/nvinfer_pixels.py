@@ -9,7 +9,7 @@ import numpy as np
 
 from dsbench.core.errors import BuildError
 from dsbench.machine.video import (  # before dsembed, which it makes importable
-    SourceError,
+    DecodeError,
     decode_frames,
     frame_view,
 )
@@ -92,12 +92,12 @@ class NetworkInput:
         tensor = np.empty((1, *self.dims), np.float32)
         try:
             self.host.dsembed_prepare(frame_view(frame), self.mux, self.network, tensor.ctypes.data)
-        except (native.HostError, SourceError) as error:
+        except (native.HostError, DecodeError) as error:
             raise BuildError(str(error)) from error
         return tensor
 
 
-def decoded(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+def decoded_frames(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, av.VideoFrame]]:
     """Yield the frames of these numbers in order; raise BuildError where the clip ends before the last."""
     last = max(numbers)
     try:
@@ -106,20 +106,20 @@ def decoded(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, av.Vid
                 yield number, frame
             if number == last:
                 return
-    except SourceError as error:
+    except DecodeError as error:
         raise BuildError(f"{error}; name another video") from error
     raise BuildError(f"{video}: ended before frame {last}; the clip has changed since it was inspected.")
 
 
 def grey_frames(video: Path, numbers: Collection[int]) -> Iterator[tuple[int, np.ndarray]]:
     """Yield number and levels, uint8 [height, width], of these frames in order."""
-    for number, frame in decoded(video, numbers):
+    for number, frame in decoded_frames(video, numbers):
         yield number, frame.to_ndarray(format="gray")
 
 
 def middle_frames(video: Path, total: int, count: int) -> list[tuple[int, av.VideoFrame]]:
     """Return the middle frame of each of `count` parts of a video of `total` frames, with its number."""
-    return list(decoded(video, {(2 * part + 1) * total // (2 * count) for part in range(count)}))
+    return list(decoded_frames(video, {(2 * part + 1) * total // (2 * count) for part in range(count)}))
 
 
 def rgb_of(frame: av.VideoFrame) -> np.ndarray:
@@ -128,6 +128,6 @@ def rgb_of(frame: av.VideoFrame) -> np.ndarray:
     return frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
 
 
-def spread(total: int, most: int) -> range:
+def evenly_spread(total: int, most: int) -> range:
     """Return at most `most` of `total` frame numbers, evenly over all of them from 0 on."""
     return range(0, total, -(-total // most))

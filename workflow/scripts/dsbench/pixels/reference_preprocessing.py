@@ -8,10 +8,9 @@ import numpy as np
 from PIL import Image
 
 from dsbench.families.family import PixelRule
-from dsbench.pixels.image_processor import YOLOS_MULTIPLE, processor_type
+from dsbench.pixels.image_processor import PIL_BILINEAR, YOLOS_MULTIPLE, processor_type
 
 GREY = 0.5
-PIL_BILINEAR = 2
 
 
 @dataclass(frozen=True)

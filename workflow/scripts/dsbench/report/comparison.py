@@ -4,13 +4,13 @@ from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.report.report_data import read_data
+from dsbench.report.text import NOT_MEASURED
 
 CLASSES = Path("classes")
 HEAD = (
     *("model", "{place}", "runtime", "MAX_BS", "images/s", "p99 ms", "PEAK streams"),
     *("real-time streams", "FPS/stream", "agreement", "measured"),
 )
-NOT_MEASURED = "not measured"
 # What the folders of a directory are called, and how one comes to be.
 PLACES = {
     "classes": ("class", "build one with --config gpu_class=NAME"),

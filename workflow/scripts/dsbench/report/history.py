@@ -134,7 +134,7 @@ NOISE = "inside the noise"
 class Figure:
     """A row of the table: which figure, how it is read, with which spread, and what it may not differ in.
 
-    `part` is the part of an entry's figures it is of; `judged` is the value that noise is judged by, where the shown
+    `part` is the part of an entry's figures it is of; `compared` is the value whose noise is known, where the shown
     one is rounded down from it.
     """
 
@@ -144,7 +144,7 @@ class Figure:
     value: Callable
     spread: Callable
     higher_is_better: bool = True
-    judged: Callable | None = None
+    compared: Callable | None = None
     size: str | None = None
     is_of_size: bool = False
 
@@ -201,7 +201,7 @@ def _streams(title: str, part: str, name: str, rate: str, spread: Callable) -> F
         0,
         lambda _, entry: entry["figures"][name],
         lambda measured, entry: of_target(spread(measured), entry),
-        judged=lambda measured, entry: of_target(measured[rate], entry),
+        compared=lambda measured, entry: of_target(measured[rate], entry),
     )
 
 
@@ -245,8 +245,8 @@ def _row(figure: Figure, before: dict, now: dict) -> dict | None:
     sizes = "" if figure.size is None else f" ({_sizes(figure, old, new)})"
     values = [figure.value(part, entry) for part, entry in ((old, before), (new, now))]
     spreads = [figure.spread(part, entry) for part, entry in ((old, before), (new, now))]
-    judged = figure.judged or figure.value
-    bases = [judged(part, entry) for part, entry in ((old, before), (new, now))]
+    compared = figure.compared or figure.value
+    bases = [compared(part, entry) for part, entry in ((old, before), (new, now))]
     return {
         "title": f"{figure.title}{sizes}",
         "decimals": figure.decimals,
@@ -266,18 +266,18 @@ def _sizes(figure: Figure, old: dict, new: dict) -> str:
 
 def _verdict(figure: Figure, parts: tuple[dict, dict], values: list, bases: list, spreads: list) -> str:
     """Return better, worse, or why that cannot be said."""
-    if unjudged := _unjudged(figure, parts, values):
-        return f"not judged: {unjudged}"
+    if why := _not_comparable(figure, parts, values):
+        return f"not compared: {why}"
     if values[0] == values[1]:
         return NO_DIFFERENCE
     if None in spreads:
-        return "not judged: no spread was measured"
+        return "not compared: no spread was measured"
     if is_noise(bases[0], bases[1], (spreads[0], spreads[1])):
         return NOISE
     return "better" if (values[1] > values[0]) == figure.higher_is_better else "worse"
 
 
-def _unjudged(figure: Figure, parts: tuple[dict, dict], values: list) -> str | None:
+def _not_comparable(figure: Figure, parts: tuple[dict, dict], values: list) -> str | None:
     if None in values:
         return "not measured in both"
     if figure.is_of_size and figure.size and parts[0][figure.size] != parts[1][figure.size]:

@@ -30,7 +30,7 @@ OPEN_INPUT = 'keys=$(mktemp -d) && mkfifo "$keys/keys" && exec 3<>"$keys/keys" &
 
 
 @dataclass(frozen=True)
-class Measured:
+class ScriptValues:
     """What was measured, for which the scripts are written; times in s and ms, paths from the working directory.
 
     `build_flags` are those that built the engine of MAX_BS.
@@ -50,7 +50,7 @@ class Measured:
     run2_config: str
 
 
-def render_scripts(m: Measured) -> dict[str, str]:
+def render_scripts(m: ScriptValues) -> dict[str, str]:
     """Return the text of each script by name; every script runs from anywhere."""
     tree, most = f"models/{m.model}", m.profile.max_batch
     engines = f"{tree}/benchmarks/engines/{m.model}_dynamic_b"
@@ -80,7 +80,7 @@ def _by_hand(flags: Sequence[str], scratch: str) -> list[str]:
     ]
 
 
-def _benchmark(m: Measured, engine: str, batch: int) -> list[str]:
+def _benchmark(m: ScriptValues, engine: str, batch: int) -> list[str]:
     return benchmark_command(
         m.trtexec, m.trtexec_version, engine, m.profile, batch, m.duration_s, m.warm_up_ms
     )

@@ -1,1 +1,1 @@
-"""List, fetch and judge a source: a hub, NGC, a folder."""
+"""List, fetch and check a source: a hub, NGC, a folder."""

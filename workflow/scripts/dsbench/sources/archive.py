@@ -48,7 +48,7 @@ def is_archive(name: str) -> bool:
 def unpack(archive: Path, folder: Path) -> list[str]:
     """Unpack `archive` into the new `folder`; return the names of the files, those never taken left out.
 
-    All members are judged before the first is written. Raises ArchiveError and leaves no `folder`.
+    All members are checked before the first is written. Raises ArchiveError and leaves no `folder`.
     """
     try:
         folder.mkdir(parents=True)

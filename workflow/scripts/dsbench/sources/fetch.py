@@ -14,11 +14,11 @@ from dsbench.intake.file_choice import IntakeError
 from dsbench.intake.onnx_files import external_names
 from dsbench.sources import hub
 from dsbench.sources.archive import is_archive
-from dsbench.sources.judgement import CONFIG, check_regular, judge_folder, refuse_non_detector
 from dsbench.sources.listing import external_files
 from dsbench.sources.local_source import local_folder
 from dsbench.sources.ngc_fetch import file_fetcher, unpack_archive
 from dsbench.sources.source import FetchedFile, RemoteFile, Source, SourceListing
+from dsbench.sources.source_files import CONFIG, check_regular, check_source_files, refuse_non_detector
 
 # Their path has the commit, so their age says nothing: fetched again, they make no later step run.
 FETCHED_TIME_S = 946_684_800
@@ -42,7 +42,7 @@ class Provenance:
 def fetch_source(source: Source, listing: SourceListing, downloads: Path) -> tuple[Path, Provenance]:
     """Return the folder that holds the listed files, all of them checked, and the content of provenance.json.
 
-    A local source was judged as it was listed, so it only has to be unchanged. A remote one lies below `downloads`
+    A local source was checked as it was listed, so it only has to be unchanged. A remote one lies below `downloads`
     by repository and commit, so that another model or run finds it; a config.json of no detector is refused before
     any weights are fetched.
     """
@@ -57,7 +57,7 @@ def fetch_source(source: Source, listing: SourceListing, downloads: Path) -> tup
         folder, names = (_fetch_hub if source.kind == "huggingface" else _fetch_ngc)(
             source, listing, folder, partial
         )
-        judge_folder(folder, names)
+        check_source_files(folder, names)
         for name in names:
             os.utime(folder / name, (FETCHED_TIME_S, FETCHED_TIME_S))
     return folder, _provenance(listing, folder, names, files)

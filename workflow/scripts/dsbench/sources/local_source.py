@@ -10,8 +10,8 @@ from dsbench.core.files import read_once, sha256_of
 from dsbench.core.records import read_record
 from dsbench.intake.file_choice import Choice, choose_files
 from dsbench.intake.onnx_files import external_names, require_on_disk
-from dsbench.sources.judgement import check_regular, judge_folder
 from dsbench.sources.source import RemoteFile, Source, SourceError, SourceListing
+from dsbench.sources.source_files import check_regular, check_source_files
 
 DEEPEST = 2
 MOST_FILES = 20_000
@@ -87,10 +87,10 @@ def _names_below(folder: Path) -> list[str]:
 def list_local(source: Source) -> dict:
     """Return `files` (RemoteFile with SHA-256, of those taken), `external` of each ONNX, `left`, and None for the rest.
 
-    The files are there already, so they are judged before anything is written.
+    The files are there already, so they are checked before anything is written.
     """
     folder, choice = local_folder(source), choose_local(source)
-    judge_folder(folder, choice.taken)
+    check_source_files(folder, choice.taken)
     files = []
     for name in choice.taken:
         files.append(RemoteFile(name, (folder / name).stat().st_size, sha256_of(folder / name)))

@@ -42,7 +42,7 @@ def authentication_url() -> str:
     return os.environ.get("NGC_AUTHN_URL", "https://authn.nvidia.com").rstrip("/")
 
 
-def list_model(source: Source) -> dict:
+def list_by_api(source: Source) -> dict:
     """Return `revision` (the version), `license` and `files` (RemoteFile) of an NGC model as they are now."""
     with _session(source.name) as client:
         version = source.revision or _latest_version(client, source.name)

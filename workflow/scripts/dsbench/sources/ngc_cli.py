@@ -27,7 +27,7 @@ def is_installed() -> bool:
     return shutil.which("ngc") is not None
 
 
-def list_model(source: Source) -> dict:
+def list_by_cli(source: Source) -> dict:
     """Return `revision`, `license` and `files` of an NGC model as `ngc registry model info` states them."""
     version: object = source.revision
     if version is None:

@@ -9,8 +9,8 @@ from dsbench.intake.onnx_files import external_names
 from dsbench.sources import ngc, ngc_cli
 from dsbench.sources.archive import unpack
 from dsbench.sources.download import DownloadError
-from dsbench.sources.judgement import check_regular
 from dsbench.sources.source import RemoteFile, Source
+from dsbench.sources.source_files import check_regular
 from dsbench.tools.tool_run import report_progress
 
 
@@ -18,10 +18,10 @@ def list_model(source: Source) -> dict:
     """Return `revision` (the version), `license` and `files` (RemoteFile) of an NGC model as they are now."""
     if ngc_cli.is_installed():
         try:
-            return ngc_cli.list_model(source)
+            return ngc_cli.list_by_cli(source)
         except ngc_cli.NoOrganisationError as error:
             _tell(error)
-    return ngc.list_model(source)
+    return ngc.list_by_api(source)
 
 
 def _tell(error: ngc_cli.NoOrganisationError) -> None:

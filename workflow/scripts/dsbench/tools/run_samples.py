@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from threading import Event, Thread
 
+from dsbench.core.errors import MIB_BYTES
 from dsbench.core.process_identity import session_of
 
 try:
@@ -25,12 +26,11 @@ THROTTLES = {
     0x40: "thermal slowdown by the hardware",
     0x80: "power brake",
 }
-MIB_BYTES = 1 << 20
 # It computes for the processes it serves, and is none of them.
 MPS_SERVER = "nvidia-cuda-mps-server"
 
 
-class Gpu:
+class GpuSampler:
     """The GPU that CUDA takes first, seen through NVML; a value it does not tell is None.
 
     On a GPU that MIG divides, memory and processes are the instance's that CUDA takes, the rest is the whole GPU's.
@@ -109,7 +109,7 @@ class Gpu:
         return {pid: name for pid, name in names.items() if not name.endswith(MPS_SERVER)}
 
 
-def open_gpu() -> Gpu | None:
+def open_gpu() -> GpuSampler | None:
     """Return the GPU a CUDA program started now would take first; None where NVML or a GPU is missing."""
     if pynvml is None or _ask(pynvml.nvmlInit, missing=False) is False:
         return None
@@ -121,7 +121,7 @@ def open_gpu() -> Gpu | None:
     else:
         # CUDA counts from the fastest GPU on, NVML by bus: this number may be another GPU's.
         handle = None
-    return None if handle is None else Gpu(*_board_and_instance(handle))
+    return None if handle is None else GpuSampler(*_board_and_instance(handle))
 
 
 def _board_and_instance(handle) -> tuple:

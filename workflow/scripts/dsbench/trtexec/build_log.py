@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsbench.core.errors import MIB_BYTES
 from dsbench.trtexec.command import Precision, Profile
 from dsbench.trtexec.log import LINE, TrtexecLogError, check_verdict
 
@@ -16,7 +17,6 @@ PEAK_CPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*CPU:? (\d
 PEAK_GPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*GPU:? (\d+) MiB")
 # The log prints sizes with six digits.
 SIZE_TOLERANCE = 1e-4
-MIB_BYTES = 2**20
 
 
 @dataclass(frozen=True)

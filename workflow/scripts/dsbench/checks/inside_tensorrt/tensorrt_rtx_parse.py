@@ -29,7 +29,7 @@ class Messages(trt.ILogger):
             kept[severity].append(message)
 
 
-def judge(onnx: str, name: str, shapes: list[list[int]] | None) -> dict:
+def parse_and_build(onnx: str, name: str, shapes: list[list[int]] | None) -> dict:
     """Return whether the parser accepts `onnx` and the builder builds it with the profile min, opt, max `shapes`.
 
     `refused` are the nodes the parser has no layer for; `builds` is None where the parser refuses already.
@@ -70,7 +70,7 @@ def _builds(builder: trt.Builder, network, name: str, shapes: list[list[int]] | 
 def main() -> int:
     """Run the job."""
     job = json.loads(Path(sys.argv[1]).read_text())
-    Path(job["result"]).write_text(json.dumps(judge(job["onnx"], job["input"], job["shapes"])))
+    Path(job["result"]).write_text(json.dumps(parse_and_build(job["onnx"], job["input"], job["shapes"])))
     return 0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dsbench.families.family import Dims, Family, Frame, Head, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, RoleDims, Setting, Sign
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import dense, dense_p6, scores, ultralytics
 from dsbench.families.reference_decoders import (
@@ -18,7 +18,7 @@ from dsbench.families.reference_decoders import (
 )
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return each anchor's best class, as Ultralytics' post-processing has them before it clusters."""
     anchors = frame.tensors["channels"].T
     scores = anchors[:, 4:]
@@ -27,7 +27,7 @@ def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
     )
 
 
-def channels_behind_the_box(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def channels_behind_the_box(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the number of channels less the box's four."""
     return classes_beside(dims["channels"], 1, 4)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dsbench.families.family import Dims, Family, Frame, Head, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, RoleDims, Setting, Sign
 from dsbench.families.graph_signs import grid_signs, one_score
 from dsbench.families.reference_decoders import (
     YOLO,
@@ -17,14 +17,14 @@ from dsbench.families.reference_decoders import (
 )
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return each anchor's best class, as Ultralytics' post-processing has them before it clusters."""
     rows = frame.tensors["rows"]
     scores = rows[:, 4:]
     return detection_rows(frame, scores.argmax(axis=1), scores.max(axis=1), corners_of_centres(rows[:, :4]))
 
 
-def columns_behind_the_box(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def columns_behind_the_box(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the number of columns less the box's four."""
     return classes_beside(dims["rows"], 2, 4)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from dsbench.families.declared.scored_boxes_labels import RTMDET_PIXELS
-from dsbench.families.family import Dims, Family, Frame, Head, PixelRule, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, RoleDims, Setting, Sign
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import scores as are_scores
 from dsbench.families.reference_decoders import (
@@ -25,7 +25,7 @@ from dsbench.families.reference_decoders import (
 BOXES, SCORES = ("box",), ("score", "conf", "cls", "class")
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the best top_k of all (box, class) scores, which the families' own NMS would then take up."""
     boxes, scores = frame.tensors["boxes"], frame.tensors["scores"]
     scores = scores if len(scores) == len(boxes) else scores.T
@@ -55,7 +55,7 @@ def example(
     return {"boxes": boxes, "scores": scores.T if class_first else scores}
 
 
-def class_axis(dims: Dims) -> int | str:
+def class_axis(dims: RoleDims) -> int | str:
     """Return the length of the scores' axis that is not the boxes'."""
     boxes, (_, first, second) = dims["boxes"][1], dims["scores"]
     if boxes not in (first, second):
@@ -63,7 +63,7 @@ def class_axis(dims: Dims) -> int | str:
     return second if first == boxes else first
 
 
-def classes_of_scores(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def classes_of_scores(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the number of class ids, counting a background only where the labels do."""
     columns = class_axis(dims)
     if not isinstance(columns, int):

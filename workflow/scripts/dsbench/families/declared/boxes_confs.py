@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dsbench.families.family import Dims, Family, Frame, Head, Setting, Sign, named
+from dsbench.families.family import Family, FrameTensors, Head, RoleDims, Setting, Sign, named
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.reference_decoders import (
     classes_beside,
@@ -17,14 +17,14 @@ from dsbench.families.reference_decoders import (
 ANCHORS_OF_A_CELL = 3
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return each anchor's best class, as pytorch-YOLOv4's post_processing has them before it clusters."""
     scores = frame.tensors["confs"]
     corners = frame.tensors["boxes"][:, 0] * ([frame.width, frame.height] * 2)
     return detection_rows(frame, scores.argmax(axis=1), scores.max(axis=1), corners)
 
 
-def columns_of_confs(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def columns_of_confs(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the last dim of the confidences; raise ValueError where the boxes are not [B, N, 1, 4]."""
     if list(dims["boxes"][2:]) != [1, 4]:
         raise ValueError(f"boxes are {dims['boxes']}, expected [B, N, 1, 4]")

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from dsbench.families.family import Family, Frame, Head, PixelRule, Setting, Sign, named
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, Setting, Sign, named
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.reference_decoders import (
     BOX_SETTINGS,
@@ -23,7 +23,7 @@ from dsbench.families.reference_decoders import (
 TENSORFLOW = ("tf", "keras", "tensorflow")
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the counted detections as they are, less those that are no known class."""
     boxes, scores, labels = (frame.tensors[role] for role in ("boxes", "scores", "labels"))
     count = whole_count(frame.tensors["count"][0], len(boxes))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dsbench.families.family import Family, Frame, Head, PixelRule, Setting, Sign, named
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, Setting, Sign, named
 from dsbench.families.reference_decoders import (
     BOX_SETTINGS,
     detection_rows,
@@ -17,7 +17,7 @@ from dsbench.families.reference_decoders import (
 COLUMNS = 7
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the counted rows as they are, less those that are no known class."""
     rows = frame.tensors["rows"].reshape(-1, COLUMNS)
     rows = rows[: whole_count(frame.tensors["count"].ravel()[0], len(rows))]

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dsbench.families.family import Dims, Family, Frame, Head, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, RoleDims, Setting, Sign
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.reference_decoders import detection_rows
 
 STRIDE = 16
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the box of every cell and class, as NVIDIA's own decoding places it before its clustering."""
     coverage, boxes = frame.tensors["coverage"], frame.tensors["boxes"]
     classes, rows, columns = coverage.shape
@@ -32,7 +32,7 @@ def example(random: np.random.Generator, classes: int, width: int, height: int) 
     return {"coverage": coverage, "boxes": random.uniform(-0.2, 3, (4 * classes, rows, columns))}
 
 
-def planes_of_coverage(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def planes_of_coverage(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the number of coverage's planes where it is known."""
     return dims["coverage"][1] if isinstance(dims["coverage"][1], int) else None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.families.family import Dims, Family, Frame, Head, PixelRule, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, RoleDims, Setting, Sign
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import DISTANCE_BINS, column, dense, distance_cells, scores
 from dsbench.families.reference_decoders import (
@@ -21,7 +21,7 @@ STRIDES = (8, 16, 32, 64)
 BINS_OF_A_SIDE = DISTANCE_BINS // 4
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return each cell's best class; a side is the expected bin x stride away from the cell's point.
 
     The point is (column + cell_offset, row + cell_offset) x stride: NanoDet-Plus has an offset of 0
@@ -38,7 +38,7 @@ def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
     return detection_rows(frame, scores.argmax(axis=1), scores.max(axis=1), corners)
 
 
-def columns_before_the_bins(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def columns_before_the_bins(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the number of columns less the four sides' bins."""
     return classes_beside(dims["rows"], 2, DISTANCE_BINS)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.families.family import Family, Frame, Head, PixelRule, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, Setting, Sign
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import (
     column,
@@ -32,7 +32,7 @@ from dsbench.families.reference_decoders import (
 ROWS = range(100, 1001)
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the rows as they are, less those that are no known class."""
     rows = frame.tensors["rows"]
     corners = pixel_corners(frame, rows[:, :4], settings)

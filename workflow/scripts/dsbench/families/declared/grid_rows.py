@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from dsbench.families.declared.objectness_rows import columns_behind_objectness
-from dsbench.families.family import Family, Frame, Head, PixelRule, Setting
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, Setting
 from dsbench.families.graph_signs import grid_signs
 from dsbench.families.reference_decoders import (
     YOLO,
@@ -17,7 +17,7 @@ from dsbench.families.reference_decoders import (
 )
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return each cell's best class, scored by objectness x class, as YOLOX has them before it clusters.
 
     A centre is (offset + cell) x stride, a side exp(value) x stride; rows are those of stride 8, 16, 32, each

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.families.family import Family, Frame, Head, PixelRule, Setting, Sign, named
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, Setting, Sign, named
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import dense_p6, integers
 from dsbench.families.graph_signs import scores as are_scores
@@ -23,7 +23,7 @@ from dsbench.families.reference_decoders import (
 )
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the detections as they are, less those that are no known class."""
     corners = pixel_corners(frame, frame.tensors["boxes"], settings)
     labels, scores = (np.ravel(frame.tensors[role]) for role in ("labels", "scores"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.families.family import Dims, Family, Frame, Head, PixelRule, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, RoleDims, Setting, Sign
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import dense, dense_p6, end_to_end, five_and_classes, grid_signs
 from dsbench.families.reference_decoders import (
@@ -21,14 +21,14 @@ from dsbench.families.reference_decoders import (
 ANCHORS_OF_A_CELL = 3
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return each row's best class, scored by objectness x class, as YOLOv5 has them before it clusters."""
     rows = frame.tensors["rows"]
     scores = rows[:, 4:5] * rows[:, 5:]
     return detection_rows(frame, scores.argmax(axis=1), scores.max(axis=1), corners_of_centres(rows[:, :4]))
 
 
-def columns_behind_objectness(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def columns_behind_objectness(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the number of columns less the box's four and the objectness."""
     return classes_beside(dims["rows"], 2, 5)
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from dsbench.families.declared.query_sigmoid import IMAGENET, columns_of_logits, example
-from dsbench.families.family import Family, Frame, Head, PixelRule, Setting, named
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, Setting, named
 from dsbench.families.reference_decoders import corners_of_centres, detection_rows, sigmoid
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return each query's best phrase, as transformers' OwlViTProcessor does."""
     scores = sigmoid(frame.tensors["logits"])
     corners = corners_of_centres(frame.tensors["boxes"]) * ([frame.width, frame.height] * 2)

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from dsbench.families.family import Dims, Family, Frame, Head, PixelRule, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, RoleDims, Setting, Sign
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import background, queries
 from dsbench.families.reference_decoders import corners_of_centres, detection_rows, sigmoid
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the best top_k of all (query, class) scores, as transformers' RTDetrImageProcessor does."""
     logits, boxes = frame.tensors["logits"], frame.tensors["boxes"]
     scores = sigmoid(logits)
@@ -23,7 +23,7 @@ def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
     return detection_rows(frame, label, scores[best], corners)
 
 
-def columns_of_logits(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def columns_of_logits(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the last dim of the logits where it is a number."""
     return dims["logits"][2] if isinstance(dims["logits"][2], int) else None
 

@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 
 from dsbench.families.declared.query_sigmoid import IMAGENET, background_in_front, nvidia_queries, tensors
-from dsbench.families.family import Dims, Family, Frame, Head, Setting, Sign
+from dsbench.families.family import Family, FrameTensors, Head, RoleDims, Setting, Sign
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.graph_signs import background, queries
 from dsbench.families.reference_decoders import corners_of_centres, detection_rows, softmax
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return each query's best class but the background, as transformers' DetrImageProcessor does."""
     scores = softmax(frame.tensors["logits"])[:, :-1]
     corners = corners_of_centres(frame.tensors["boxes"]) * ([frame.width, frame.height] * 2)
     return detection_rows(frame, scores.argmax(axis=1), scores.max(axis=1), corners)
 
 
-def columns_but_background(dims: Dims, settings: Mapping[str, Setting]) -> int | None:
+def columns_but_background(dims: RoleDims, settings: Mapping[str, Setting]) -> int | None:
     """Return the last dim of the logits less the background's column."""
     return dims["logits"][2] - 1 if isinstance(dims["logits"][2], int) else None
 

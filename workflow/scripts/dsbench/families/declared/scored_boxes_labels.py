@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dsbench.families.family import Family, Frame, Head, PixelRule, Setting, Sign, named
+from dsbench.families.family import Family, FrameTensors, Head, PixelRule, Setting, Sign, named
 from dsbench.families.graph_facts import GraphFacts
 from dsbench.families.reference_decoders import (
     BOX_SETTINGS,
@@ -16,7 +16,7 @@ from dsbench.families.reference_decoders import (
 )
 
 
-def decode(frame: Frame, settings: Mapping[str, Setting]) -> np.ndarray:
+def decode(frame: FrameTensors, settings: Mapping[str, Setting]) -> np.ndarray:
     """Return the detections as they are, less those that are no known class."""
     rows = frame.tensors["rows"]
     corners = pixel_corners(frame, rows[:, :4], settings)

@@ -1,4 +1,4 @@
-"""Judge the files of a source before any library loads them."""
+"""Check the files of a source before any library loads them."""
 
 import os
 import stat
@@ -8,8 +8,8 @@ from pathlib import Path
 from dsbench.families.detector import read_detector
 from dsbench.intake.file_choice import IntakeError
 from dsbench.intake.json_files import (
-    check_config,
     check_index,
+    check_model_config,
     check_preprocessor,
     check_safetensors,
     read_json_file,
@@ -57,7 +57,7 @@ def refuse_non_detector(folder: Path, names: Iterable[str]) -> None:
             read_detector(folder / CONFIG)
 
 
-def judge_folder(folder: Path, names: Iterable[str]) -> None:
+def check_source_files(folder: Path, names: Iterable[str]) -> None:
     """Raise BuildError when the files `names` below `folder` are of no detector to build, unsafe or unsound."""
     names = tuple(names)
     refuse_non_detector(folder, names)
@@ -66,7 +66,7 @@ def judge_folder(folder: Path, names: Iterable[str]) -> None:
 
 def _check_file(path: Path, name: str, files: set[str]) -> None:
     if name == CONFIG:
-        check_config(path)
+        check_model_config(path)
     elif name == "preprocessor_config.json":
         check_preprocessor(path)
     elif name == INDEX:

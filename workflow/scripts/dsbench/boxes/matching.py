@@ -1,0 +1,98 @@
+"""Boxes against boxes: their overlap, which belongs to which, and precision and recall that follow."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from dsbench.boxes.kitti import Detection, Frames, KittiError
+
+# The columns of a row: a class, corners, a score.
+CLASS, CORNERS, SCORE = 0, slice(1, 5), 5
+
+
+def as_rows(detections: Sequence[Detection], ids: dict[str, int]) -> np.ndarray:
+    """Return float64 [N, 6] class, left, top, right, bottom, score; `ids` numbers the labels and takes up new ones."""
+    rows = [
+        (ids.setdefault(box.label, len(ids)), box.left, box.top, box.right, box.bottom, box.confidence)
+        for box in detections
+    ]
+    return np.array(rows, np.float64).reshape(-1, 6)
+
+
+def ious(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the IoU [N, M] of corners [N, 4] and [M, 4], 0 where two boxes share no area."""
+    low = np.maximum(one[:, None, :2], other[None, :, :2])
+    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=2)
+    areas = [(corners[:, 2:] - corners[:, :2]).prod(axis=1) for corners in (one, other)]
+    either = areas[0][:, None] + areas[1][None] - shared
+    return np.divide(shared, either, out=np.zeros(shared.shape), where=shared > 0)
+
+
+def ious_in_class(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the IoU [N, M] of rows, 0 for two boxes of different classes."""
+    same = one[:, None, CLASS] == other[None, :, CLASS]
+    return np.where(same, ious(one[:, CORNERS], other[:, CORNERS]), 0)
+
+
+def matches(overlaps: np.ndarray, least_iou: float) -> dict[int, int]:
+    """Return the column of each row that gets one: in the rows' order, the free one of largest overlap.
+
+    This is the greedy matching of PASCAL VOC where the rows are in falling order of score. `least_iou` is above 0.
+    """
+    left, found = np.array(overlaps, np.float64), {}
+    if not left.shape[1]:
+        return found
+    for row, values in enumerate(left):
+        best = int(values.argmax())
+        if values[best] >= least_iou:
+            found[row] = best
+            left[:, best] = -1
+    return found
+
+
+def best_first(detections: Sequence[Detection]) -> list[Detection]:
+    """Return the detections in falling order of confidence."""
+    return sorted(detections, key=lambda box: -box.confidence)
+
+
+def precision_recall(detections: Frames, truth: Frames, iou: float = 0.5) -> dict[str, object]:
+    """Return precision, recall and mean IoU of `detections` against `truth`, in all and per class.
+
+    In every frame and class, detections in order of falling confidence take the free truth of highest IoU, if
+    it is at least `iou`. What cannot be computed is None. Raises KittiError where the frames are not the same.
+    """
+    if detections.keys() != truth.keys():
+        raise KittiError(
+            f"The detections are of {len(detections)} frames and the ground truth of {len(truth)}, not the "
+            "same ones; compare a dump with the truth of the same video."
+        )
+    matched: dict[str, list[float]] = defaultdict(list)
+    for number, found in detections.items():
+        ids: dict[str, int] = {}
+        ranked = best_first(found)
+        overlaps = ious_in_class(as_rows(ranked, ids), as_rows(truth[number], ids))
+        for row, column in matches(overlaps, iou).items():
+            matched[ranked[row].label].append(float(overlaps[row, column]))
+    detected, existing = (
+        Counter(box.label for boxes in frames.values() for box in boxes) for frames in (detections, truth)
+    )
+    per_class = [
+        {"label": label, **_rates(matched[label], detected[label], existing[label])}
+        for label in sorted(detected | existing)
+    ]
+    every = [overlap for label in sorted(matched) for overlap in matched[label]]
+    return {"iou": iou, **_rates(every, detected.total(), existing.total()), "per_class": per_class}
+
+
+def _rates(overlaps: Sequence[float], detected: int, existing: int) -> dict[str, object]:
+    matched = len(overlaps)
+    return {
+        "true_positives": matched,
+        "false_positives": detected - matched,
+        "false_negatives": existing - matched,
+        "precision": matched / detected if detected else None,
+        "recall": matched / existing if existing else None,
+        "mean_iou": sum(overlaps) / matched if matched else None,
+    }
