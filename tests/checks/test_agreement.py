@@ -181,7 +181,7 @@ def made(tmp_path_factory):
 def tree(made, tmp_path, monkeypatch):
     monkeypatch.setitem(os.environ, "DSEMBED_PYTHON", sys.executable)
     shutil.copytree(made.root, tmp_path / "tree")
-    copy = Tree(tmp_path / "tree", made.family, dict(made.inspect))
+    copy = Tree(tmp_path / "tree", made.family, made.inspect)
     copy.write_config()
     return copy
 

@@ -6,7 +6,7 @@ from dsbench.families.decision_table import family_facts
 from dsbench.families.declared import family_named
 from dsbench.families.graph_facts import graph_facts
 from dsbench.onnx.inspection import Inspection, Origin, Recognised
-from dsbench.onnx.prepare import summary_of
+from dsbench.onnx.prepare import graph_summary
 
 MADE = {"names": {}, "license": None, "why": "a test", "origin": "a test", "exported_nodes": 1}
 
@@ -21,7 +21,7 @@ def inspection_of(model, family, preprocessing=None):
     """Return the inspection of a model that answers as its source does."""
     origin = origin_of(model, family)
     return Inspection(
-        **vars(summary_of(model)),
+        **vars(graph_summary(model)),
         **{field.name: getattr(origin, field.name) for field in fields(Recognised)},
         preprocessing=preprocessing,
         takes_levels=False,

@@ -84,7 +84,7 @@ def _insert_mul(graph: gs.Graph, image: gs.Variable, factors: np.ndarray) -> Non
     graph.nodes.append(gs.Node("Mul", "divide_by_std", inputs=[image, factor], outputs=[scaled]))
 
 
-def summary_of(model: onnx.ModelProto) -> GraphSummary:
+def graph_summary(model: onnx.ModelProto) -> GraphSummary:
     """Return what is counted in the model; its first input is the image."""
     standard = [entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")]
     return GraphSummary(
@@ -173,7 +173,7 @@ def prepare(
     errors = _errors(model, undivided, std, reference)
     recognised = {field.name: getattr(origin, field.name) for field in fields(Recognised)}
     facts = Inspection(
-        **vars(summary_of(model)),
+        **vars(graph_summary(model)),
         **recognised,
         preprocessing=preprocessing,
         takes_levels=origin.takes_levels,

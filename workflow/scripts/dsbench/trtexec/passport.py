@@ -37,7 +37,7 @@ class HashedFile:
 
 
 @dataclass(frozen=True)
-class EngineFile:
+class BuiltEngine:
     """An engine by its name, its size and its content."""
 
     file: str
@@ -69,7 +69,7 @@ class Passport:
     `machine` has the toolchain's facts by name, `layers` the precision of each layer.
     """
 
-    engine: EngineFile
+    engine: BuiltEngine
     onnx: HashedFile
     gpu: str | None
     compute_capability: str | None
@@ -120,7 +120,7 @@ def make_passport(
     """Return the passport of `engine`."""
     first_gpu = [part.strip() for part in (machine.get("gpu") or [""])[0].split(",")]
     return Passport(
-        engine=EngineFile(str(engine), engine.stat().st_size, sha256_of(engine)),
+        engine=BuiltEngine(str(engine), engine.stat().st_size, sha256_of(engine)),
         onnx=HashedFile(str(onnx), sha256_of(onnx)),
         gpu=first_gpu[0] or None,
         compute_capability=first_gpu[1] if len(first_gpu) > 1 else None,
