@@ -188,6 +188,7 @@ def _row(job, dag, needs: list[int]) -> dict:
         "wildcards": dict(job.wildcards.items()),
         "input": [str(file) for file in job.input],
         "output": [str(file) for file in job.output],
+        "log": str(job.log[0]) if job.log else None,
         "benchmark": str(job.benchmark) if job.benchmark else None,
         "params": {name: repr(value) for name, value in job.params.items()},
         "needs": needs,
