@@ -5,7 +5,8 @@ from onnx import TensorProto, helper
 
 from dsbench.onnx.compare import GraphError, compare_with_reference
 from dsbench.onnx.graph import fix_spatial_dims
-from dsbench.onnx.prepare import inspect
+from dsbench.onnx.inspection import TensorFacts
+from dsbench.onnx.prepare import graph_summary
 
 
 def model(leak=False):
@@ -40,10 +41,10 @@ def means(pixels):
 
 
 def test_only_the_batch_stays_open():
-    facts = inspect(fix_spatial_dims(model(), 8, 8))
-    assert facts["input"] == {"name": "pixel_values", "shape": ["batch", 3, 8, 8], "dtype": "float32"}
-    assert facts["outputs"][0]["shape"] == ["batch", 1, 3]
-    assert facts["opset"] == 17
+    facts = graph_summary(fix_spatial_dims(model(), 8, 8))
+    assert facts.input == TensorFacts("pixel_values", ["batch", 3, 8, 8], "float32")
+    assert facts.outputs[0].shape == ["batch", 1, 3]
+    assert facts.opset == 17
 
 
 def test_equal_answers_pass_with_their_difference(tmp_path):
