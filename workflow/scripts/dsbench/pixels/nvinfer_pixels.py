@@ -13,7 +13,7 @@ from dsbench.machine.video import (  # before dsembed, which it makes importable
     decode_frames,
     frame_view,
 )
-from dsbench.pixels.preprocessing import Preprocessing
+from dsbench.pixels.preprocessing import SCALING_FILTER, Preprocessing
 from dsbench.pixels.reference_preprocessing import Picture
 from dsembed.deepstream_app.app_settings import MuxSettings
 from dsembed.deepstream_app.postprocess import mux_struct, network_struct
@@ -42,7 +42,7 @@ class DerivedKeys:
     bgr: bool
     maintain_aspect_ratio: bool
     symmetric_padding: bool
-    bilinear: bool = True
+    scaling_filter: int = SCALING_FILTER
 
 
 def derived_keys(preprocessing: Preprocessing) -> DerivedKeys:

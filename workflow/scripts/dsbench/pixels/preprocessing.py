@@ -11,6 +11,9 @@ from dsbench.families.family import PixelRule
 from dsbench.pixels.image_processor import PROCESSOR, PreprocessingError, network_size_in, processor_notes
 from dsbench.pixels.own_pixels import Fields, own_pixels, refuse_other_size, stated_size
 
+# nvinfer's bilinear one; its own default is nearest neighbour.
+SCALING_FILTER = 1
+
 
 @dataclass(frozen=True)
 class Preprocessing:
