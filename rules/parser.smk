@@ -9,6 +9,7 @@ rule write_parser:
         templates=[PROJECT / "workflow/parsers" / file for file in PARSER_TEMPLATES],
         kind="build/graph_kinds/{model}.json",
         source=parser_source,
+        video="build/toolchain/video.json",
     output:
         expand("models/{{model}}/parser/{file}", file=PARSER_SOURCES),
     log:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dsbench.families.declared import family_named
+from dsbench.families.reference_decoders import EDGE_MARGIN
 from parser_calls import FLOAT, INT32, Layer, build, case, layer
 
 FAMILY = family_named("rt_detr")
@@ -31,7 +32,7 @@ def reference(layers, thresholds, size=(640, 480)):
     kept = scores[order] > np.asarray(thresholds)[label]
     order, query, label = order[kept], query[kept], label[kept]
     corners = np.hstack([boxes[query, :2] - boxes[query, 2:] / 2, boxes[query, :2] + boxes[query, 2:] / 2])
-    corners = np.clip(corners, 0, 1) * [*size, *size]
+    corners = np.clip(corners, 0, [1, 1, 1, 1 - EDGE_MARGIN]) * [*size, *size]
     extent = corners[:, 2:] - corners[:, :2]
     rows = np.column_stack([label, corners[:, :2], extent, scores[order]])
     return rows[(extent > 0).all(axis=1)]
@@ -128,7 +129,20 @@ def test_boxes_are_clipped_to_the_network(parser):
         layer("pred_boxes", np.array([[0, 1, 1, 1]], "f4")),
     ]
     [(_, objects)], _ = parser.run([case(layers, [0.5])])
-    np.testing.assert_allclose(objects[0, 1:5], [0, 240, 320, 240], atol=1e-4)
+    np.testing.assert_allclose(objects[0, 1:5], [0, 240, 320, 240 - 480 * EDGE_MARGIN], atol=1e-4)
+
+
+def test_boxes_are_moved_back_before_they_are_clipped(tmp_path):
+    shifted = build(FAMILY, TENSORS, tmp_path, shift=(0.5, 0.25))
+    layers = [
+        layer("logits", np.full((3, 1), [[5], [4], [3]], np.float32)),
+        layer("pred_boxes", np.array([[0.5, 0.5, 0.25, 0.5], [0, 0, 0.5, 0.5], [1, 1, 0.5, 0.5]], "f4")),
+    ]
+    [(_, objects)], _ = shifted.run([case(layers, [0.5])])
+    inside, first, last = objects[:, 1:5]
+    np.testing.assert_allclose(inside, [239.5, 119.75, 160, 240], atol=1e-4)
+    np.testing.assert_allclose(first, [0, 0, 159.5, 119.75], atol=1e-4)
+    np.testing.assert_allclose(last, [479.5, 359.75, 160.5, 120.25], atol=1e-3)
 
 
 def test_layers_are_found_by_name_in_any_order_among_others(parser):

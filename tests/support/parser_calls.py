@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 import numpy as np
 
 from dsbench.deepstream.parser_build import compile_parser, write_parser_sources
+from dsbench.families.family import NO_SHIFT
 
 PARSERS = Path(__file__).parents[2] / "workflow/parsers"
 DRIVER = Path(__file__).with_name("parser_driver.cpp")
@@ -107,9 +108,9 @@ def compiled_driver(object_bytes, sanitize):
     return driver
 
 
-def build(family, tensors, directory, object_bytes=28, sanitize=False):
+def build(family, tensors, directory, object_bytes=28, sanitize=False, shift=NO_SHIFT):
     """Compile the family's parser for outputs of these names by role, and the driver that calls it."""
-    write_parser_sources(family, tensors, family.all_settings(), PARSERS, directory)
+    write_parser_sources(family, tensors, family.all_settings(), PARSERS, directory, shift)
     if sanitize:
         makefile = directory / "Makefile"
         makefile.write_text(makefile.read_text().replace("-O3", f"-O1 -g {SANITIZE}"))

@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "nvdsinfer_custom_impl.h"
+#include "parser_settings.hpp"
 
 #ifndef DEEPSTREAM_OBJECT_BYTES
 #error "set DEEPSTREAM_OBJECT_BYTES to 28 (DeepStream 9 and later) or 24 (before)"
@@ -142,16 +143,22 @@ inline float logit_of(float threshold) {
 
 inline float sigmoid(float logit) { return 1.0F / (1.0F + std::exp(-logit)); }
 
-// Appends the box between two corners in pixels, clipped to the network. A box or score that is not
-// finite, or a box without area inside the network, is left out.
+// nvinfer drops a box whose top and height, scaled and rounded to float32, add up to more than the frame's height. A
+// box that ends this share of the network's height above its edge is never dropped.
+constexpr float kEdgeMargin = 0x1p-20F;
+
+// Appends the box between two corners in pixels, moved back by how far nvinfer's scaling moves the picture and clipped
+// to the network. A box or score that is not finite, or a box without area inside the network, is left out.
 inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, std::uint32_t class_id, float confidence,
                        float left, float top, float right, float bottom) {
     if (!std::isfinite(confidence)) return;
     if (!std::isfinite(left) || !std::isfinite(top) || !std::isfinite(right) || !std::isfinite(bottom)) return;
-    const float x1 = std::max(left, 0.0F);
-    const float y1 = std::max(top, 0.0F);
-    const float x2 = std::min(right, static_cast<float>(network.width));
-    const float y2 = std::min(bottom, static_cast<float>(network.height));
+    const float width = static_cast<float>(network.width);
+    const float height = static_cast<float>(network.height);
+    const float x1 = std::max(left - parser_settings::kShiftX, 0.0F);
+    const float y1 = std::max(top - parser_settings::kShiftY, 0.0F);
+    const float x2 = std::min(right - parser_settings::kShiftX, width);
+    const float y2 = std::min(bottom - parser_settings::kShiftY, height - height * kEdgeMargin);
     if (x2 <= x1 || y2 <= y1) return;
     NvDsInferObjectDetectionInfo object = {};
     object.classId = class_id;

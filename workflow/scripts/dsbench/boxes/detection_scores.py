@@ -43,7 +43,9 @@ class Decoder:
         """
         thresholds = np.full(self.classes, self.threshold * LOWER_THRESHOLD)
         tensors = {role: outputs[name][0].astype(np.float64) for role, name in self.tensors.items()}
-        found = self.family.head.decode(FrameTensors(tensors, size[1], size[0], thresholds), self.settings)
+        found = self.family.head.decode(
+            FrameTensors(tensors, size[1], size[0], thresholds, picture.shift), self.settings
+        )
         found = found[:MOST_OBJECTS]
         corners = np.hstack([found[:, 1:3], found[:, 1:3] + found[:, 3:5]])
         rows = np.column_stack([found[:, 0], picture.to_frame(corners, frame[1], frame[0]), found[:, 5]])

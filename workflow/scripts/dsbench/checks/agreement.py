@@ -243,7 +243,7 @@ def _parser(deployed: Deployment, library: Path, symbol: str, bound: Bound) -> V
         for number, _, place, outputs in _answers(deployed):
             run = run or ParserRun(library, symbol, model, deployed.size, outputs)
             found[number] = detections(run.boxes(outputs), model.labels)
-            expected[number] = detections(on_frame(decoded_rows(model, outputs), place), model.labels)
+            expected[number] = detections(on_frame(decoded_rows(model, outputs, place), place), model.labels)
         boxes = check_agreement(found, expected, deployed.size[1], bound)
     except ParserFaultError as error:
         boxes = Verdict({}, str(error))

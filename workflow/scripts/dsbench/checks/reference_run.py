@@ -65,13 +65,14 @@ def pictures(
         yield number, network.tensor(frame), network.place()
 
 
-def decoded_rows(model: ReferenceModel, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def decoded_rows(model: ReferenceModel, outputs: Mapping[str, np.ndarray], place: Placement) -> np.ndarray:
     """Return what the reference decoder finds in one frame's `outputs` [1, ...]: rows in network pixels."""
     frame = FrameTensors(
         tensors={role: outputs[name][0].astype(np.float64) for role, name in model.tensors.items()},
         width=model.preprocessing.width,
         height=model.preprocessing.height,
         thresholds=model.thresholds,
+        shift=place.shift,
     )
     return model.family.head.decode(frame, model.settings)
 
@@ -82,7 +83,7 @@ def reference_boxes(
     """Return one frame's boxes as a KITTI dump has them."""
     nms_iou = model.family.nms_iou_threshold
     rows = cluster(
-        decoded_rows(model, outputs),
+        decoded_rows(model, outputs, place),
         model.family.cluster_mode,
         model.thresholds,
         NVINFER_NMS_IOU if nms_iou is None else nms_iou,

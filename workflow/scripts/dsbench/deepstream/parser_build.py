@@ -8,13 +8,17 @@ from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole, write_whole
-from dsbench.families.family import Family, Setting
+from dsbench.families.family import NO_SHIFT, Family, Setting, Shift
 
 
-def settings_header(tensors: Mapping[str, str], settings: Mapping[str, Setting]) -> str:
-    """Return the text of parser_settings.hpp: `kLogitsTensor` for the role logits, `kTopK` for the setting top_k."""
+def settings_header(tensors: Mapping[str, str], settings: Mapping[str, Setting], shift: Shift) -> str:
+    """Return the text of parser_settings.hpp: `kLogitsTensor` for the role logits, `kTopK` for the setting top_k.
+
+    `kShiftX` and `kShiftY` are what the parser takes off its boxes.
+    """
     constants = [f"constexpr char {_name(role)}Tensor[] = {_string(name)};" for role, name in tensors.items()]
-    constants += [_constant(name, value) for name, value in settings.items()]
+    moved = {"shift_x": float(shift[0]), "shift_y": float(shift[1])}
+    constants += [_constant(name, value) for name, value in (settings | moved).items()]
     return "\n".join(
         [
             "// Written by the build from the model's ONNX and its family.",
@@ -80,12 +84,13 @@ def write_parser_sources(
     settings: Mapping[str, Setting],
     sources: Path,
     destination: Path,
+    shift: Shift = NO_SHIFT,
 ) -> list[Path]:
     """Write the family's parser, its settings, the shared headers and a Makefile for them into `destination`.
 
     `sources` is the project's folder of parsers; the family's own source is called parser.cpp in every model's
-    tree, so that it is a target without knowing the family. `tensors` are the model's output names by role.
-    Returns the files written; they build on their own.
+    tree, so that it is a target without knowing the family. `tensors` are the model's output names by role, `shift`
+    is how far nvinfer's scaling moves the picture. Returns the files written; they build on their own.
     """
     written = []
     for name, copy in ((family.head.parser_source, SOURCE), *((header, header) for header in SHARED_HEADERS)):
@@ -93,7 +98,7 @@ def write_parser_sources(
         target.parent.mkdir(parents=True, exist_ok=True)
         copy_whole(sources / name, target)
         written.append(target)
-    write_whole(destination / SETTINGS, settings_header(tensors, settings))
+    write_whole(destination / SETTINGS, settings_header(tensors, dict(settings), shift))
     makefile = destination / "Makefile"
     template = (sources / "Makefile.template").read_text(encoding="utf-8")
     write_whole(makefile, template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.head.parser_symbol))

@@ -10,19 +10,24 @@ from dsbench.families.graph_facts import GraphFacts
 Setting = bool | int | float | str
 # Dims of each tensor by role, batch first, a name where symbolic.
 RoleDims = Mapping[str, Sequence[int | str]]
+# How far the picture lies right of and below its place in the network, in network pixels.
+Shift = tuple[float, float]
+NO_SHIFT: Shift = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class FrameTensors:
     """One frame's output tensors by role, without the batch axis, and what a parser is told beside them.
 
-    `thresholds` has one score per class; `width` and `height` are the network's, in pixels.
+    `thresholds` has one score per class; `width` and `height` are the network's, in pixels; `shift` is taken off
+    the boxes.
     """
 
     tensors: Mapping[str, np.ndarray]
     width: int
     height: int
     thresholds: np.ndarray
+    shift: Shift = NO_SHIFT
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dsbench.families.family import PixelRule
+from dsbench.families.family import NO_SHIFT, PixelRule, Shift
 from dsbench.pixels.image_processor import PIL_BILINEAR, YOLOS_MULTIPLE, processor_type
 
 GREY = 0.5
@@ -15,12 +15,13 @@ GREY = 0.5
 
 @dataclass(frozen=True)
 class Picture:
-    """Where a whole frame lies in a network's input, in network pixels."""
+    """Where a whole frame lies in a network's input, in network pixels; `shift` is how far its content is aside."""
 
     left: int
     top: int
     width: int
     height: int
+    shift: Shift = NO_SHIFT
 
     def inside(self, tensor: np.ndarray) -> np.ndarray:
         """Return the part of [..., H, W] that shows the frame."""
