@@ -6,6 +6,7 @@ use rule write_app_config_kitti as write_app_config_streams with:
         video="build/toolchain/video.json",
         nvinfer="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
+        inspect="models/{model}/model/inspect.json",
     output:
         "models/{model}/benchmarks/ds/ds_s{streams}_run{run}.txt",
     log:

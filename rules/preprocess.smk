@@ -6,9 +6,12 @@ NVINFER_PIXELS = [
     "dsembed/shared/decode.py",
     "dsembed/shared/native.py",
     "dsembed/deepstream_app/postprocess.py",
+    "host/colour.hpp",
     "host/interface.hpp",
     "host/preprocess.cpp",
-    "host/sampling.hpp",
+    "host/rgb_rows.hpp",
+    "host/scaling.cpp",
+    "host/scaling.hpp",
     "host/streammux.cpp",
 ]
 

@@ -20,7 +20,9 @@ with explained(snakemake.log[0]):
     onnx = model / f"model/{model.name}.onnx"
     if measured := snakemake.input.get("max_bs"):
         decision = read_record(measured, EngineDecision)
-        engine, batch_size = Path(decision.engine), batch_size or decision.max_bs
+        engine = Path(decision.engine)
+        if batch_size is None or inspect.batch == "static":
+            batch_size = decision.max_bs
     else:
         engine = model / f"benchmarks/engines/{model.name}_dynamic_b{batch_size}.engine"
         if inspect.batch == "static":

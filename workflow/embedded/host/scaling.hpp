@@ -1,6 +1,6 @@
 // Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
 //
-// How NvBufSurfTransform scales an NV12 picture on a GPU, as measured: docs/sources.md says how and how exactly.
+// How NvBufSurfTransform scales an NV12 picture on a GPU, as measured: docs/pixels.md says how exactly.
 #ifndef DSEMBED_SCALING_HPP
 #define DSEMBED_SCALING_HPP
 
