@@ -49,7 +49,9 @@ def test_objects_are_those_of_the_reference(parser, dtype):
             answers, said = compiled.run(cases)
             assert said == []
             for tensors, (accepted, objects) in zip(frames, answers, strict=True):
-                frame = FrameTensors({r: a.astype(np.float64) for r, a in tensors.items()}, *size, thresholds, SHIFT)
+                frame = FrameTensors(
+                    {r: a.astype(np.float64) for r, a in tensors.items()}, *size, thresholds, SHIFT
+                )
                 expected = family.head.decode(frame, family.all_settings())
                 assert accepted
                 assert_same_rows(objects, expected)
