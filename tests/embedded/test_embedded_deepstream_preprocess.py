@@ -133,6 +133,17 @@ def test_mux_scales_as_nvbufsurftransform_does(host, bt709):
     np.testing.assert_array_equal(found, direct)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 8), (2, 2), (3, 5)])
+@pytest.mark.parametrize("scaling_filter", [0, 1, 2])
+def test_frame_of_hardly_a_pixel_is_scaled(host, size, scaling_filter):
+    planes = flat_planes(*size, 235, 128, 128)
+    for mux in (MuxSettings(16, 16, False), MuxSettings(2, 2, False)):
+        tensor = prepared(
+            host, frame_of(planes), mux, (3, 16, 16), offsets=(0, 0, 0), scaling_filter=scaling_filter
+        )
+        np.testing.assert_allclose(tensor, 255 * SETTINGS["scale_factor"], rtol=1e-5)
+
+
 def test_mux_padding_centres_the_picture_between_black_bars(host):
     planes, dims = flat_planes(32, 64, 235, 128, 128), (3, 64, 64)
     mux = MuxSettings(64, 64, True)

@@ -113,8 +113,7 @@ private:
                                (rules.max_height > 0.0f && detection.height > rules.max_height);
         // Unsigned in nvinfer, so an offset beyond the surface leaves every box in.
         const auto lowest = static_cast<float>(surface_height_ - static_cast<unsigned>(rules.roi_bottom_offset));
-        const bool outside_roi =
-            detection.top < rules.roi_top_offset || detection.top + detection.height > lowest;
+        const bool outside_roi = detection.top < rules.roi_top_offset || detection.top + detection.height > lowest;
         if (!(rules.filtered_out || too_small || too_large || outside_roi)) {
             detections_.push_back(detection);
         }

@@ -87,7 +87,8 @@ void make_weighted(Axis& axis, const AxisKey& key) {
             area_taps(key, axis.taps, group, index, weight);
         }
         for (int tap = 0; tap < axis.taps; ++tap) {
-            index[tap] = std::clamp(index[tap], 0, samples - 1) * key.group + lane;
+            const int inside = std::clamp(index[tap], 0, samples - 1) * key.group + lane;
+            index[tap] = std::min(inside, key.samples - 1);
         }
     }
 }
@@ -136,9 +137,11 @@ void PlaneScaler::make_row(int y, uint8_t* output) {
 
 void PlaneScaler::nearest(int y, uint8_t* output) const {
     const uint8_t* row = plane_.row(rows_.index[y]);
+    const int32_t* index = columns_.index.data();
     const int step = plane_.step;
-    for (size_t i = 0; i < columns_.index.size(); ++i) {
-        output[i] = row[columns_.index[i] * step];
+    uint8_t* __restrict out = output;
+    for (int i = 0, count = column_count(); i < count; ++i) {
+        out[i] = row[index[i] * step];
     }
 }
 
@@ -211,15 +214,19 @@ void PlaneScaler::weighted(int y, uint8_t* output) {
             }
         }
     }
+    const int count = column_count();
+    sums_.assign(count, 0.0f);
     const int32_t* index = columns_.index.data();
     const float* weight = columns_.weight.data();
-    const int count = column_count();
     for (int i = 0; i < count; ++i) {
-        float sum = 0.0f;
         for (int tap = 0; tap < columns_.taps; ++tap) {
-            sum += *weight++ * blended[*index++];
+            sums_[i] += *weight++ * blended[*index++];
         }
-        output[i] = rounded(sum * gain_);
+    }
+    const float* sums = sums_.data();
+    uint8_t* __restrict out = output;
+    for (int i = 0; i < count; ++i) {
+        out[i] = rounded(sums[i] * gain_);
     }
 }
 
@@ -233,9 +240,13 @@ const Axis& AxisCache::get(Name name, const AxisKey& key) {
 
 namespace {
 
+// The even part of a side, and of a side of 1 all of it.
+int even_part(int side) { return std::max(1, side & ~1); }
+int halved(int side) { return std::max(1, side / 2); }
+
 struct Scale {
     Filter filter;
-    int source_width, source_height;  // even
+    int source_width, source_height;
     int left, width, height;
 
     bool is_weighted() const { return filter == Filter::kCubic || filter == Filter::kArea; }
@@ -252,22 +263,22 @@ struct Scale {
     // begins at a pixel, which is one sample too early where the rectangle begins between two.
     AxisKey chroma_columns() const {
         const int shift = is_weighted() ? (left >> 1) & 1 : 0;
-        return {filter, source_width, width, source_width / 2, (columns() + 1) / 2, is_weighted() ? 2 : 1, shift};
+        return {filter, source_width, width, halved(source_width), (columns() + 1) / 2, is_weighted() ? 2 : 1, shift};
     }
     AxisKey chroma_rows() const {
         const int count = is_weighted() ? (rows() + 1) / 2 : rows() / 2;
-        return {filter, source_height, height, source_height / 2, count, 1, 0};
+        return {filter, source_height, height, halved(source_height), count, 1, 0};
     }
 };
 
 }  // namespace
 
 ScaledPicture scale(AxisCache& axes, const Frame& frame, Filter filter, int left, int width, int height) {
-    const Scale scale{filter, frame.width & ~1, frame.height & ~1, left, width, height};
+    const Scale scale{filter, even_part(frame.width), even_part(frame.height), left, width, height};
     const Axis& columns = axes.get(AxisCache::kChromaColumns, scale.chroma_columns());
     const Axis& rows = axes.get(AxisCache::kChromaRows, scale.chroma_rows());
     const Plane luma{frame.luma, frame.luma_stride, 1, scale.source_width, scale.source_height};
-    const int chroma_width = scale.source_width / 2, chroma_height = scale.source_height / 2;
+    const int chroma_width = halved(scale.source_width), chroma_height = halved(scale.source_height);
     const Plane cb{frame.cb, frame.chroma_stride, frame.chroma_step, chroma_width, chroma_height};
     const Plane cr{frame.cr, frame.chroma_stride, frame.chroma_step, chroma_width, chroma_height};
     const float gain = scale.gain();

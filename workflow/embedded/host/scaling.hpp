@@ -63,7 +63,7 @@ private:
     float gain_;
     std::vector<uint16_t> above_, below_;  // of one row to the next, many are the same
     int below_row_ = -1;
-    std::vector<float> blended_;
+    std::vector<float> blended_, sums_;
 };
 
 // Axes that are made anew only when sizes change, which those of a video seldom do.
