@@ -2,13 +2,12 @@
 
 import shutil
 
-from dsbench.core.locks import BuildLock
-from dsbench.tools.tool_run import announce_caller
-from dsbench.core.locks import bring_back, emptied, short_dumps
+from dsbench.core.errors import check_storage
+from dsbench.core.locks import BuildLock, bring_back, emptied, short_dumps
 from dsbench.dag.left_jobs import cancel_left_jobs
 from dsbench.dag.rule_script import TEMPORARY
 from dsbench.dag.snakemake_internals import plan_left_out_jobs_anew, take_up
-from dsbench.core.errors import check_storage
+from dsbench.tools.tool_run import announce_caller
 
 announce_caller()
 RECORDS = Path(".snakemake")

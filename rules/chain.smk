@@ -47,8 +47,8 @@ def half_accuracies(wildcards):
     if not PRECISION.needs_half_onnx:
         return []
     batches = doubling(wildcards.model).known_batches()
-    named = [Wildcards(fromdict={"model": wildcards.model, "batch": batch}) for batch in batches]
-    return sorted({engine_onnx(each).removesuffix(".onnx") + ".json" for each in named})
+    engines = [wildcards_of(model=wildcards.model, batch=batch) for batch in batches]
+    return sorted({engine_onnx(each).removesuffix(".onnx") + ".json" for each in engines})
 
 
 def max_engine(wildcards):

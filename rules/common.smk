@@ -5,25 +5,23 @@ import os
 import sys
 from pathlib import Path
 
-from dsbench.machine.clip import DEMO_CLIP, choose_video, truth_directory
+from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
+from dsbench.core.errors import refuse_braces
+from dsbench.core.files import read_once, tree_sha256_of
 from dsbench.dag.code_version import code_version
 from dsbench.dag.config_check import check_config
-from dsbench.deepstream.app_config import uri_in_config
-from dsbench.tools.core_share import announce_share, cores_without_gpu, measuring_threads
-from dsbench.core.errors import refuse_braces
-from dsbench.core.files import tree_sha256_of
-from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.dag.names import NAME, check_targets, model_entry, reports_of
-from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
-from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
-from dsbench.core.files import read_once
-from dsbench.machine.runtime import choose_runtime, runtime_of
 from dsbench.dag.snakemake_internals import limit_resource
+from dsbench.deepstream.app_config import uri_in_config
+from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
+from dsbench.machine.clip import DEMO_CLIP, choose_video, truth_directory
+from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
+from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
+from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of
 from dsbench.machine.toolchain import PROBES, Toolchain, embedded_identity, read_fact
-from dsbench.trtexec.run import asked_precision
 from dsbench.machine.video import look_at
-from dsbench.machine.runtime import SUFFIXES
+from dsbench.tools.core_share import announce_share, cores_without_gpu, measuring_threads
+from dsbench.trtexec.run import asked_precision
 
 if CALL.makes_dag:
     try:

@@ -8,8 +8,8 @@ from snakemake.utils import validate
 
 sys.path.insert(0, str(Path(workflow.basedir, "workflow/scripts")))
 
-from dsbench.dag.config_check import fit_config
 from dsbench.core.errors import BuildError
+from dsbench.dag.config_check import fit_config
 from dsbench.dag.snakemake_internals import Call
 
 CALL = Call.of(workflow, sys.argv[1:])

@@ -3,14 +3,12 @@
 from functools import cache
 from types import SimpleNamespace
 
-from dsbench.dag.config_check import check_family, check_preprocessing
 from dsbench.core.errors import refuse_braces
-from dsbench.sources.source import read_fetched, what_is_lost
-from dsbench.sources.local_source import choose_local, local_folder
-from dsbench.dag.names import asked_models, named_models, patterns_by_source
 from dsbench.core.files import read_once
-from dsbench.sources.source import locate, parse_source
-from dsbench.sources.source import SourceFolder
+from dsbench.dag.config_check import check_family, check_preprocessing
+from dsbench.dag.names import asked_models, named_models, patterns_by_source
+from dsbench.sources.local_source import choose_local, local_folder
+from dsbench.sources.source import SourceFolder, locate, parse_source, read_fetched, what_is_lost
 
 # The folders in which a path of the configuration is looked for.
 SOURCE_BASES = list(dict.fromkeys([".", str(PROJECT)]))

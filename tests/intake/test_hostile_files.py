@@ -409,7 +409,7 @@ def test_sound_files_pass(tmp_path):
     assert fetch(tmp_path / "a")[0] == tmp_path / "a"
     files = {"model.onnx": onnx(tensor(external=GOOD), tensor(raw=bytes(16), name="v")), "w.data": bytes(16)}
     folder = write(tmp_path / "b", files)
-    assert {entry["name"] for entry in fetch(folder)[1]["files"]} == set(files)
+    assert {entry.name for entry in fetch(folder)[1].files} == set(files)
 
 
 def test_files_of_the_hub_clients_cache_may_be_links_to_its_blobs(tmp_path):

@@ -12,12 +12,17 @@ from pathlib import Path
 import pytest
 
 from dsbench.core.locks import DeviceLock
+from dsbench.core.records import write_record
+from dsbench.pixels.preprocessing import Preprocessing
 from dsbench.tools.tool_run import run_tool
 from dsbench.trtexec import measuring_device
+from inspected import inspection_of
+from tiny_graphs import queries
 
 PROJECT = Path(__file__).parents[2]
 FAKES = PROJECT / "tests/fakes"
 L40S, T4 = "NVIDIA L40S, 8.9, 46068 MiB", "Tesla T4, 7.5, 15360 MiB"
+PIXELS = Preprocessing(1 / 255, None, "RGB", False, False, 8, 8, ())
 FACTS = {
     "runtime": "nvidia",
     "trtexec": {"version": "10.16.0"},
@@ -62,7 +67,7 @@ def host(tmp_path, monkeypatch):
     """A folder with the two rules of engine.smk for four models, and a host with four GPUs of one model."""
     for name, value in FACTS.items():
         (tmp_path / f"{name}.json").write_text(json.dumps(value))
-    (tmp_path / "inspect.json").write_text(json.dumps({"input": {"name": "images", "shape": ["b", 3, 8, 8]}}))
+    write_record(tmp_path / "inspect.json", inspection_of(queries(size=(8, 8)), "rt_detr", PIXELS))
     (tmp_path / "onnx").write_text("graph")
     (tmp_path / "Snakefile").write_text(WORKFLOW)
     (tmp_path / "timed").write_text(TIMED)

@@ -1,8 +1,8 @@
 """What this build uses of Snakemake beyond its documentation: where a new Snakemake changes it, only this is mended.
 
 Rules reach it through `Call`, the plan of an upgrade through `planned_jobs`.
-`tests/dag/test_snakemake_internals.py` says what the installed
-Snakemake lacks; the long suite asks the oldest and the newest that the project admits.
+`tests/dag/test_snakemake_internals.py` says what the installed Snakemake lacks; the long suite asks the oldest and the
+newest that the project admits.
 """
 
 import json
