@@ -115,7 +115,7 @@ CHARTS = [
 ]
 FRAMES = ["frame_first", "frame_middle", "frame_last"]
 PARSER_SOURCES = [SOURCE, SETTINGS, *SHARED_HEADERS, "Makefile"]
-VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement", "batch_slots"]
+VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement", "accuracy", "batch_slots"]
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 

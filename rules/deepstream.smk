@@ -33,6 +33,7 @@ checkpoint benchmark_streams:
         gate="models/{model}/validation/gate.json",
         preprocess="models/{model}/validation/preprocess.json",
         agreement="models/{model}/validation/agreement.json",
+        accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
         video=VIDEO,
         facts=RUNNER_FACTS,

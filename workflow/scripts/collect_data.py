@@ -86,7 +86,7 @@ def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
     """Return the report's `validation`: the gates' results and what became of the video."""
     pictures = [Path(file).relative_to(tree).as_posix() for file in video]
     return read_json(files.gate) | {
-        **{name: read_json(files[name]) for name in ("agreement", "batch_slots")},
+        **{name: read_json(files[name]) for name in ("agreement", "accuracy", "batch_slots")},
         "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }
 

@@ -1,0 +1,136 @@
+"""Which pixels the runtime really fed its network, told by the boxes that it dumped."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import av
+import numpy as np
+import onnx
+
+from dsbench.boxes.detection_scores import mean_agreement
+from dsbench.boxes.kitti import Frames
+from dsbench.boxes.matching import as_rows, best_first
+from dsbench.checks.agreement import Deployment
+from dsbench.checks.preprocess_proof import alternatives, changed_keys
+from dsbench.checks.reference_run import reference_boxes
+from dsbench.families.family import NO_SHIFT
+from dsbench.onnx.compare import answers, session
+from dsbench.pixels.nvinfer_pixels import NetworkInput, Placement, decoded_frames
+from dsbench.pixels.preprocessing import Preprocessing
+from dsembed.shared.decode import BT601, BT709, frame_view
+
+# At an agreement like this the boxes are the derived pixels' own; an engine in half precision reaches it.
+AS_DERIVED_AGREEMENT = 0.98
+# A suspect has to take away this share of the disagreement, and to be ahead by so much.
+DISAGREEMENT_SHARE, AGREEMENT_MARGIN = 0.5, 0.02
+# Frames on which each suspect is run, and the fewest objects in them that tell.
+FRAMES, ENOUGH_OBJECTS = 8, 20
+MATRICES = {BT709: "BT.709", BT601[1]: "BT.601"}
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A fault of the runtime's pixels, or of the boxes that are moved back from them.
+
+    `agreement` (0 to 1) is how far the dump agrees with the model under this fault, `agreement_as_derived` without;
+    `is_named` where the fault explains the dump so much better that it is the cause.
+    """
+
+    stage: str
+    fault: str
+    remedy: str
+    agreement: float
+    agreement_as_derived: float
+    is_named: bool
+
+    def sentence(self) -> str:
+        """Return what was found, what was expected and what to do."""
+        return (
+            f"the runtime's boxes are those of the model with {self.fault} (agreement {self.agreement:.3f}), and not"
+            f" with the derived pixels (agreement {self.agreement_as_derived:.3f}); {self.remedy}."
+        )
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way in which pixels come about: settings, a colour matrix by FFmpeg's number, and the move back."""
+
+    stage: str
+    fault: str
+    remedy: str
+    preprocessing: Preprocessing
+    matrix: int | None = None
+    is_moved_back: bool = True
+
+
+def suspects(deployed: Deployment, dumped: Frames, equal_pixels: Frames) -> list[Suspect]:
+    """Return the faults under which the model's boxes were compared with the dump, the likeliest first.
+
+    It is empty where the dump is that of the derived pixels, given as `equal_pixels`, or has too little in it to tell.
+    """
+    numbers = deployed.numbers[:: max(1, len(deployed.numbers) // FRAMES)]
+    objects = [box for number in numbers for box in equal_pixels[number]]
+    derived = _agreement(dumped, {number: equal_pixels[number] for number in numbers}, deployed)
+    if len(objects) < ENOUGH_OBJECTS or derived is None or derived >= AS_DERIVED_AGREEMENT:
+        return []
+    runner = session(onnx.load(deployed.onnx_file))
+    frames = list(decoded_frames(deployed.video, numbers))
+    found = []
+    for variant in _variants(deployed.model.preprocessing, deployed.size, frames[0][1]):
+        boxes = {
+            number: reference_boxes(deployed.model, answers(runner, pixels), place)
+            for number, pixels, place in _fed(variant, deployed, frames)
+        }
+        agreement = _agreement(dumped, boxes, deployed) or 0.0
+        is_named = (
+            1 - agreement <= DISAGREEMENT_SHARE * (1 - derived) and agreement > derived + AGREEMENT_MARGIN
+        )
+        found.append(Suspect(variant.stage, variant.fault, variant.remedy, agreement, derived, is_named))
+    return sorted(found, key=lambda suspect: -suspect.agreement)
+
+
+def _variants(derived: Preprocessing, size: tuple[int, int], frame: av.VideoFrame) -> Iterator[Variant]:
+    rewrite = "delete the nvinfer configuration, so that it is written again with the derived key"
+    for keys, other in alternatives(derived).items():
+        if changed_keys(derived, other):
+            yield Variant("pixels", keys, rewrite, other)
+    right, wrong = (BT709, BT601[1]) if frame_view(frame).bt709 else (BT601[1], BT709)
+    yield Variant(
+        "pixels",
+        f"the colour matrix of {MATRICES[wrong]} for a clip of {MATRICES[right]}",
+        "the runtime does not follow the clip's note of its matrix: look at the colours that its decoder gives",
+        derived,
+        matrix=wrong,
+    )
+    shift = NetworkInput(derived, *size).place().shift
+    if shift != NO_SHIFT:
+        yield Variant(
+            "parser",
+            f"boxes that are not moved back by the {shift[0]:g} and {shift[1]:g} network pixels of nvinfer's scaling",
+            "delete parser/libparser.so, so that it is compiled again with the shift",
+            derived,
+            is_moved_back=False,
+        )
+
+
+def _fed(
+    variant: Variant, deployed: Deployment, frames: list[tuple[int, av.VideoFrame]]
+) -> Iterator[tuple[int, np.ndarray, Placement]]:
+    """Yield number, tensor and place of each frame as the variant makes them; the parser moves boxes as derived."""
+    network = NetworkInput(variant.preprocessing, *deployed.size)
+    shift = NetworkInput(deployed.model.preprocessing, *deployed.size).place().shift
+    place = replace(network.place(), shift=shift if variant.is_moved_back else NO_SHIFT)
+    for number, frame in frames:
+        stated = frame.colorspace
+        if variant.matrix is not None:
+            frame.colorspace = variant.matrix
+        yield number, network.tensor(frame), place
+        frame.colorspace = stated
+
+
+def _agreement(dumped: Frames, boxes: Frames, deployed: Deployment) -> float | None:
+    ids: dict[str, int] = {}
+    wanted, found = (
+        [as_rows(best_first(frames[number]), ids) for number in boxes] for frames in (boxes, dumped)
+    )
+    return mean_agreement(wanted, found, 0.0)
