@@ -18,7 +18,7 @@ def settings_header(tensors: Mapping[str, str], settings: Mapping[str, Setting],
     """
     constants = [f"constexpr char {_name(role)}Tensor[] = {_string(name)};" for role, name in tensors.items()]
     moved = {"shift_x": float(shift[0]), "shift_y": float(shift[1])}
-    constants += [_constant(name, value) for name, value in (settings | moved).items()]
+    constants += [_constant(name, value) for name, value in {**settings, **moved}.items()]
     return "\n".join(
         [
             "// Written by the build from the model's ONNX and its family.",
@@ -98,7 +98,7 @@ def write_parser_sources(
         target.parent.mkdir(parents=True, exist_ok=True)
         copy_whole(sources / name, target)
         written.append(target)
-    write_whole(destination / SETTINGS, settings_header(tensors, dict(settings), shift))
+    write_whole(destination / SETTINGS, settings_header(tensors, settings, shift))
     makefile = destination / "Makefile"
     template = (sources / "Makefile.template").read_text(encoding="utf-8")
     write_whole(makefile, template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.head.parser_symbol))
