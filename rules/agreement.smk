@@ -116,6 +116,8 @@ rule measure_accuracy:
         preprocessing=preprocessing_block,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         bounds=config["accuracy"],
+        truth=TRUTH_FACTS,
+        project=str(PROJECT),
         agreement={
             "iou": config["agreement"]["iou"],
             "required": config["agreement"]["required"][config["precision"]],

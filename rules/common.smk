@@ -7,14 +7,14 @@ from pathlib import Path
 
 from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.core.errors import refuse_braces
-from dsbench.core.files import read_once, tree_sha256_of
+from dsbench.core.files import read_once
 from dsbench.dag.code_version import code_version
 from dsbench.dag.config_check import check_config
 from dsbench.dag.names import NAME, check_targets, model_entry, reports_of
 from dsbench.dag.snakemake_internals import limit_resource
 from dsbench.deepstream.app_config import uri_in_config
 from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-from dsbench.machine.clip import DEMO_CLIP, choose_video, truth_directory
+from dsbench.machine.clip import DEMO_CLIP, choose_truth, choose_video
 from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of
@@ -87,9 +87,15 @@ except BuildError as error:
     raise WorkflowError(str(error)) from None
 # A program in an image sees only the folders that it is given (workflow/container/in_image); this names the clip's.
 os.environ.update(CLIP_OF_BUILD=str(VIDEO))
+try:
+    # The config's truth belongs to the config's clip.
+    TRUTH = choose_truth(
+        os.environ.get("DS_TRUTH") or (None if os.environ.get("DS_VIDEO") else config["truth"]), VIDEO, PROJECT
+    )
+except BuildError as error:
+    raise WorkflowError(str(error)) from None
 # A parameter, since Snakemake knows the date of a folder and not its content.
-TRUTH = truth_directory(VIDEO, PROJECT)
-TRUTH_FACTS = {"folder": str(TRUTH), "sha256": tree_sha256_of(TRUTH)} if TRUTH else None
+TRUTH_FACTS = vars(TRUTH) if TRUTH else None
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, CALL.cores or 1, CALL.gpus or 1)
 CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, CALL.cores or 1)

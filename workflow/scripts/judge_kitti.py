@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
+from dsbench.boxes.truth import read_truth
 from dsbench.checks.gate import check_dump, check_truth
 from dsbench.checks.scene_limits import View, network_pixels
 from dsbench.core.files import read_json, write_whole
@@ -28,9 +29,12 @@ with explained(snakemake.log[0]):
         grey=lambda numbers: grey_frames(Path(files.video), numbers),
     )
     result = check_dump(frames, params.required_ratio, clip.frames, own, view).required()
-    truth = Path(params.truth["folder"]) if params.truth else None
-    result["ground_truth"] = truth and {
-        "file": shown_path(truth, Path(params.project)),
-        **check_truth(frames, read_directory(truth), labels, params.required_recall).required(),
-    }
+    result["ground_truth"] = None
+    if params.truth:
+        file, is_named = Path(params.truth["path"]), params.truth["is_named"]
+        truth = read_truth(file, clip, labels, is_named)
+        result["ground_truth"] = {
+            "file": shown_path(file, Path(params.project)),
+            **check_truth(frames, truth, labels, params.required_recall).required(),
+        }
     write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")

@@ -241,7 +241,7 @@ def _faults(
             PIXELS,
             Verdict({}, "no stage that can be checked here differs, which leaves the runtime's own decoding"),
         )
-        yield stage, f"the runtime's {beyond[RUNTIME]}. {told.reason}."
+        yield stage, f"the runtime's {beyond[RUNTIME]}; {told.reason}."
 
 
 def _beyond(found: Accuracy, bounds: Bounds) -> str | None:

@@ -24,7 +24,7 @@ AS_DERIVED_AGREEMENT = 0.98
 # A suspect has to take away this share of the disagreement, and to be ahead by so much.
 DISAGREEMENT_SHARE, AGREEMENT_MARGIN = 0.5, 0.02
 # Frames on which each suspect is run, and the fewest objects in them that tell.
-FRAMES, ENOUGH_OBJECTS = 8, 20
+FRAMES, ENOUGH_OBJECTS = 8, 8
 MATRICES = {BT709: "BT.709", BT601[1]: "BT.601"}
 
 
