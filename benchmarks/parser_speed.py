@@ -26,7 +26,7 @@ from dsbench.deepstream.parser_build import (  # noqa: E402
     write_parser_sources,
 )
 from dsbench.families.declared import families  # noqa: E402
-from dsbench.families.family import NO_SHIFT, Family, FrameTensors  # noqa: E402
+from dsbench.families.family import Family, FrameTensors  # noqa: E402
 from parser_calls import case, layer  # noqa: E402
 
 SIZE = (640, 640)
@@ -151,7 +151,7 @@ def compile_driver(directory: Path) -> Path:
     parsers = PROJECT / "workflow/parsers"
     driver = directory / "parser_speed"
     options = ["-std=c++17", "-O3", "-Wall", "-Wextra", "-Werror", "-DDEEPSTREAM_OBJECT_BYTES=28"]
-    (directory / SETTINGS).write_text(settings_header({}, {}, NO_SHIFT))
+    (directory / SETTINGS).write_text(settings_header({}, {}))
     includes = ["-I", parsers, "-I", parsers / "include", "-I", PROJECT / "tests/support", "-I", directory]
     source = PROJECT / "benchmarks/parser_speed.cpp"
     subprocess.run(["g++", *options, *includes, source, "-o", driver, "-ldl"], check=True)

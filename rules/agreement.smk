@@ -8,6 +8,7 @@ rule run_reference:
     input:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
+        preprocess="models/{model}/validation/preprocess.json",
         labels="models/{model}/config/labels.txt",
         clip="build/toolchain/video.json",
         video=VIDEO,
@@ -44,6 +45,7 @@ rule judge_agreement:
         parser="models/{model}/parser/libparser.so",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
+        preprocess="models/{model}/validation/preprocess.json",
         labels="models/{model}/config/labels.txt",
         clip="build/toolchain/video.json",
         video=VIDEO,

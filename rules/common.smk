@@ -219,8 +219,14 @@ def entry_of(wildcards):
 
 
 def preprocessing_block(wildcards):
-    """Return the preprocessing that the entry states; None where it leaves that to the source and the family."""
-    return entry_of(wildcards).get("preprocessing")
+    """Return the arithmetic that the entry states; None where it leaves that to the source and the family."""
+    block = entry_of(wildcards).get("preprocessing") or {}
+    return {key: value for key, value in block.items() if key != "scaling_filter"} or None
+
+
+def stated_filter(wildcards):
+    """Return nvinfer's filter that the entry states; None where the proof chooses one."""
+    return (entry_of(wildcards).get("preprocessing") or {}).get("scaling_filter")
 
 
 def graph_kind(model):

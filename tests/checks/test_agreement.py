@@ -52,6 +52,7 @@ LETTERBOXED = Preprocessing(
     height=HEIGHT,
     width=WIDTH,
     notes=(),
+    scaling_filter=1,
 )
 BOUND = Bound(iou=0.9, required=0.95)
 SOFTMAX = r"""
@@ -164,9 +165,10 @@ def make_tree(root, family):
     onnx.save(queries(), root / "tiny.onnx")
     write_engine(root / "tiny.onnx", root / "tiny.engine")
     tensors = {"logits": "logits", "boxes": "pred_boxes"}
-    shift = placement(LETTERBOXED, SIDE, SIDE).shift
+    place = placement(LETTERBOXED, SIDE, SIDE)
     write_parser_sources(
-        family, tensors, family.all_settings(), PROJECT / "workflow/parsers", root / "parser", shift
+        *(family, tensors, family.all_settings(), PROJECT / "workflow/parsers", root / "parser"),
+        *(place.shift, place.edges),
     )
     compile_parser(root / "parser", None, 28, root / "make.log")
     (root / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))

@@ -31,10 +31,9 @@ from tiny_graphs import constant, info, model_of
 
 FRAME = (192, 320)
 SIDE, CELL = 96, 16
-# nvinfer's bilinear filter: half a network pixel aside, and no antialiasing.
-FILTER_LEVELS = 7
-# This detector's boxes lie on a grid, so those that are moved back by half a pixel of their 16 agree less.
-GRID_AGREEMENT = 0.85
+# nvinfer's chroma, and what no filter of it does as the image processor: OWLv2's smoothing and its rounded sides.
+FILTER_LEVELS = 5
+GRID_AGREEMENT = 0.9
 GREY, RED, BLUE = (80, 80, 80), (230, 30, 20), (20, 40, 220)
 SIZE = {"size": {"height": SIDE, "width": SIDE}}
 IMAGENET = {"do_normalize": True, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.5, 0.5, 0.5]}
@@ -128,6 +127,35 @@ def test_right_preprocessing_passes_and_is_the_closest_and_the_best(tmp_path, fr
     assert result["warnings"] == result["notes"] == []
     assert sum(result["reference_counts"]) == result["reference_detections"] >= 8
     assert len(result["reference_counts"]) == 2 and 0.5 < result["reference_best_score"] <= 1
+
+
+def test_every_filter_is_measured_and_the_closest_is_taken(tmp_path, frames):
+    result = prove_preprocessing(
+        model_with(derived_from(PLAIN)), processor(tmp_path, PLAIN), frames
+    ).required()
+    area, cubic, bilinear, nearest = result["scaling_filters"]
+    assert result["scaling_filter"] == area["scaling_filter"] == 3
+    assert [row["name"] for row in (area, cubic, bilinear, nearest)] == [
+        "area",
+        "cubic",
+        "bilinear",
+        "nearest",
+    ]
+    assert (area["moved_x"], bilinear["moved_x"], bilinear["moved_y"]) == (0, 0.5, 0.5)
+    # 320 to 96 pixels, 192 to 96.
+    assert (nearest["moved_x"], nearest["moved_y"]) == pytest.approx((0.45, 0.25))
+    # This detector's boxes lie on a grid, whatever the pixels; moved back, they lie aside.
+    assert (bilinear["shift_x"], nearest["shift_y"]) == pytest.approx((-0.45, -0.225), abs=0.01)
+    assert area["mean_overlap"] > 0.99 > bilinear["mean_overlap"] + 0.05
+    assert area["mean_difference"] < bilinear["mean_difference"]
+
+
+def test_stated_filter_is_the_derived_one(tmp_path, frames):
+    model, reference = model_with(derived_from(PLAIN)), processor(tmp_path, PLAIN)
+    result = prove_preprocessing(model, reference, frames, stated_filter=1).required()
+    assert (result["scaling_filter"], result["filter_is_stated"]) == (1, True)
+    bilinear = result["scaling_filters"][2]
+    assert result["alternatives"][0]["mean_difference"] == bilinear["mean_difference"]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +372,7 @@ def test_alternatives_change_one_setting_each_and_offsets_follow_the_channels():
 def test_nvinfers_pixels_are_those_of_ffmpeg_where_nothing_is_scaled(frames):
     derived = derived_from(PLAIN | {"size": {"height": FRAME[0], "width": FRAME[1]}})
     frame = frames[0][1]
-    levels = NetworkInput(derived, *FRAME[::-1]).tensor(frame)[0] * 255
+    levels = NetworkInput(replace(derived, scaling_filter=2), *FRAME[::-1]).tensor(frame)[0] * 255
     difference = np.abs(levels - rgb_of(frame).transpose(2, 0, 1))
     assert difference.mean() < 2
     assert difference[:, 20:40, 20:80].max() <= 3

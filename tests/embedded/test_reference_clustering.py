@@ -42,6 +42,7 @@ def preprocessing(padding):
         height=320,
         width=320,
         notes=(),
+        scaling_filter=1,
     )
 
 

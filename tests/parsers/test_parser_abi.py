@@ -145,6 +145,18 @@ def test_boxes_are_moved_back_before_they_are_clipped(tmp_path):
     np.testing.assert_allclose(last, [479.5, 359.75, 160.5, 120.25], atol=1e-3)
 
 
+def test_boxes_end_where_a_letterboxed_picture_does(tmp_path):
+    letterboxed = build(FAMILY, TENSORS, tmp_path, edges=(0, 60, 640, 420))
+    layers = [
+        layer("logits", np.full((3, 1), [[5], [4], [3]], np.float32)),
+        layer("pred_boxes", np.array([[0.5, 0.5, 1, 1], [0.5, 0.1, 0.1, 0.2], [0.5, 0.95, 0.1, 0.1]], "f4")),
+    ]
+    [(_, objects)], _ = letterboxed.run([case(layers, [0.5])])
+    whole, above = objects[:, 1:5]
+    np.testing.assert_allclose(whole, [0, 60, 640, 360 - 480 * EDGE_MARGIN], atol=1e-4)
+    np.testing.assert_allclose(above, [288, 60, 64, 36], atol=1e-4)
+
+
 def test_layers_are_found_by_name_in_any_order_among_others(parser):
     layers = frame(3, 20, 4)
     other = layer("encoder", np.zeros((2, 2), np.float32), dtype=INT32)

@@ -8,6 +8,7 @@ from dsbench.families.family import FrameTensors
 from parser_calls import build, case, layer, tensors_of
 
 SHIFT = (0.5, 0.375)
+EDGES = (8, 12, 310, 180)
 SIZES = [(640, 640), (320, 192), (416, 416)]
 
 
@@ -30,7 +31,9 @@ def assert_same_rows(objects, expected):
 @pytest.fixture(scope="module", params=families(), ids=lambda family: family.name)
 def parser(request, tmp_path_factory):
     family = request.param
-    return family, build(family, tensors_of(family), tmp_path_factory.mktemp("parser"), shift=SHIFT)
+    return family, build(
+        family, tensors_of(family), tmp_path_factory.mktemp("parser"), shift=SHIFT, edges=EDGES
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -50,7 +53,7 @@ def test_objects_are_those_of_the_reference(parser, dtype):
             assert said == []
             for tensors, (accepted, objects) in zip(frames, answers, strict=True):
                 frame = FrameTensors(
-                    {r: a.astype(np.float64) for r, a in tensors.items()}, *size, thresholds, SHIFT
+                    {r: a.astype(np.float64) for r, a in tensors.items()}, *size, thresholds, SHIFT, EDGES
                 )
                 expected = family.head.decode(frame, family.all_settings())
                 assert accepted

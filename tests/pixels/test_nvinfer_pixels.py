@@ -1,13 +1,10 @@
 """How far nvinfer's scaling moves a picture, and what becomes of boxes that reach the frame's lower edge."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from dsbench.boxes.clustering import on_frame
 from dsbench.families.reference_decoders import EDGE_MARGIN
-from dsbench.pixels import nvinfer_pixels
 from dsbench.pixels.nvinfer_pixels import content_shift, derived_keys, placement
 from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.deepstream_app.app_settings import MuxSettings
@@ -15,7 +12,7 @@ from dsembed.deepstream_app.postprocess import mux_struct, network_struct
 from dsembed.shared import native
 
 
-def preprocessing(width, height, padding="none"):
+def preprocessing(width, height, padding="none", scaling_filter=1):
     return Preprocessing(
         net_scale_factor=1.0,
         offsets=None,
@@ -25,14 +22,14 @@ def preprocessing(width, height, padding="none"):
         height=height,
         width=width,
         notes=(),
+        scaling_filter=scaling_filter,
     )
 
 
-def measured_shift(scaling_filter, surface, preprocessing):
+def measured_shift(surface, preprocessing):
     """Return by how many network pixels ramps over the frame lie too far right, and too far down."""
-    keys = replace(derived_keys(preprocessing), scaling_filter=scaling_filter)
     mux = MuxSettings(*surface, False)
-    network = network_struct(keys, mux, (3, preprocessing.height, preprocessing.width))
+    network = network_struct(derived_keys(preprocessing), mux, (3, preprocessing.height, preprocessing.width))
     width, height = surface
     picture = (network.picture_width, network.picture_height)
     shifts = []
@@ -71,14 +68,11 @@ def prepared(luma, mux, network, preprocessing):
 @pytest.mark.parametrize("scaling_filter", [0, 1, 2, 3, 6])
 @pytest.mark.parametrize("padding", ["none", "corner", "centre"])
 @pytest.mark.parametrize("network", [(320, 320), (640, 640), (448, 256), (1920, 1088)])
-def test_shift_is_that_of_the_pixels(monkeypatch, scaling_filter, padding, network):
-    surface, made = (1280, 720), preprocessing(*network, padding)
+def test_shift_is_that_of_the_pixels(scaling_filter, padding, network):
+    surface, made = (1280, 720), preprocessing(*network, padding, scaling_filter)
     if scaling_filter == 3 and network[0] > surface[0]:
         pytest.skip("the area filter only shrinks")
-    keys = replace(derived_keys(made), scaling_filter=scaling_filter)
-    monkeypatch.setattr(nvinfer_pixels, "derived_keys", lambda _: keys)
-    place = placement(made, *surface)
-    assert measured_shift(scaling_filter, surface, made) == pytest.approx(place.shift, abs=0.06)
+    assert measured_shift(surface, made) == pytest.approx(placement(made, *surface).shift, abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -101,28 +95,32 @@ def test_shift_of_one_axis(scaling_filter, source, target, shift):
 
 FRAMES = [(1280, 720), (1920, 1080), (3840, 2160), (848, 480), (640, 360), (704, 576)]
 NETWORKS = [(320, 320), (416, 416), (640, 640), (960, 544), (1280, 1280), (300, 300)]
-BOXES = 30_000
+BOXES = 10_000
 
 
-def boxes_to_the_edge(random, height, margin):
-    """Return rows as a parser writes them in float32, all of which reach the network's lower edge."""
-    top = random.uniform(0, height - 1, BOXES).astype(np.float32)
-    bottom = np.float32(height) - np.float32(height) * np.float32(margin)
+def boxes_to_the_edge(random, place, network_height, margin):
+    """Return rows as a parser writes them in float32, all of which reach the picture's lower edge."""
+    _, first, _, last = place.edges
+    top = random.uniform(first, last - 1, BOXES).astype(np.float32)
+    bottom = np.float32(last) - np.float32(network_height) * np.float32(margin)
     rows = np.zeros((BOXES, 6), np.float32)
     rows[:, 2], rows[:, 3], rows[:, 4], rows[:, 5] = top, 10, bottom - top, 0.9
     return rows
 
 
+@pytest.mark.parametrize("padding", ["none", "corner", "centre"])
 @pytest.mark.parametrize("frame", FRAMES)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_no_box_at_the_lower_edge_is_lost(frame, network):
+def test_no_box_at_the_pictures_lower_edge_is_lost(frame, network, padding):
     """A million boxes in all; of those that end on the edge itself nvinfer drops some at most of the sizes."""
-    place = placement(preprocessing(*network), *frame)
+    place = placement(preprocessing(*network, padding), *frame)
     random = np.random.default_rng(frame[0] + network[0])
-    assert len(on_frame(boxes_to_the_edge(random, network[1], EDGE_MARGIN), place)) == BOXES
+    rows = boxes_to_the_edge(random, place, network[1], EDGE_MARGIN)
+    assert len(on_frame(rows, place)) == BOXES
 
 
-def test_boxes_on_the_edge_itself_are_lost():
-    place = placement(preprocessing(320, 320), 1280, 720)
-    rows = boxes_to_the_edge(np.random.default_rng(1), 320, 0)
+@pytest.mark.parametrize(("side", "padding"), [(320, "none"), (416, "centre")])
+def test_boxes_on_the_edge_itself_are_lost(side, padding):
+    place = placement(preprocessing(side, side, padding), 1280, 720)
+    rows = boxes_to_the_edge(np.random.default_rng(1), place, side, 0)
     assert len(on_frame(rows, place)) < BOXES

@@ -144,21 +144,23 @@ inline float logit_of(float threshold) {
 inline float sigmoid(float logit) { return 1.0F / (1.0F + std::exp(-logit)); }
 
 // nvinfer drops a box whose top and height, scaled and rounded to float32, add up to more than the frame's height. A
-// box that ends this share of the network's height above its edge is never dropped.
+// box that ends this share of the network's height above the picture's edge is never dropped.
 constexpr float kEdgeMargin = 0x1p-20F;
 
 // Appends the box between two corners in pixels, moved back by how far nvinfer's scaling moves the picture and clipped
-// to the network. A box or score that is not finite, or a box without area inside the network, is left out.
+// to the picture: nvinfer drops a box that reaches into the padding below, and moves one that begins in the padding
+// before. A box or score that is not finite, or a box without area inside the picture, is left out.
 inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, std::uint32_t class_id, float confidence,
                        float left, float top, float right, float bottom) {
     if (!std::isfinite(confidence)) return;
     if (!std::isfinite(left) || !std::isfinite(top) || !std::isfinite(right) || !std::isfinite(bottom)) return;
-    const float width = static_cast<float>(network.width);
     const float height = static_cast<float>(network.height);
-    const float x1 = std::max(left - parser_settings::kShiftX, 0.0F);
-    const float y1 = std::max(top - parser_settings::kShiftY, 0.0F);
-    const float x2 = std::min(right - parser_settings::kShiftX, width);
-    const float y2 = std::min(bottom - parser_settings::kShiftY, height - height * kEdgeMargin);
+    const float last_column = std::min(parser_settings::kPictureRight, static_cast<float>(network.width));
+    const float last_row = std::min(parser_settings::kPictureBottom, height) - height * kEdgeMargin;
+    const float x1 = std::max(left - parser_settings::kShiftX, parser_settings::kPictureLeft);
+    const float y1 = std::max(top - parser_settings::kShiftY, parser_settings::kPictureTop);
+    const float x2 = std::min(right - parser_settings::kShiftX, last_column);
+    const float y2 = std::min(bottom - parser_settings::kShiftY, last_row);
     if (x2 <= x1 || y2 <= y1) return;
     NvDsInferObjectDetectionInfo object = {};
     object.classId = class_id;

@@ -36,5 +36,5 @@ with explained(snakemake.log[0]):
     if inspect.takes_levels:
         reference = in_levels(reference)
     frames = middle_frames(Path(files.video), clip.frames, snakemake.params.frames)
-    verdict = prove_preprocessing(model, reference, frames)
+    verdict = prove_preprocessing(model, reference, frames, snakemake.params.scaling_filter)
     write_whole(snakemake.output[0], json.dumps(verdict.required(), indent=1) + "\n")

@@ -9,10 +9,10 @@ from dsbench.dag.rule_script import explained
 from dsbench.deepstream.nvinfer_config import NvinferFiles, render_nvinfer_config
 from dsbench.families.declared import family_of
 from dsbench.intake.labels import read_labels
-from dsbench.onnx.inspection import Inspection
+from dsbench.onnx.inspection import read_proven
 
 with explained(snakemake.log[0]):
-    inspect = read_record(snakemake.input.inspect, Inspection)
+    inspect = read_proven(snakemake.input.inspect, snakemake.input.preprocess)
     labels = read_labels(Path(snakemake.input.labels))
     model = Path("models", snakemake.wildcards.model)
     # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.

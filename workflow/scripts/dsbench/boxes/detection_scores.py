@@ -89,6 +89,33 @@ def _values(wanted: np.ndarray, found: np.ndarray, threshold: float) -> list[flo
     return values + [0.0] * len(above(alone, threshold))
 
 
+@dataclass(frozen=True)
+class Closeness:
+    """How near a run's boxes lie to the wanted ones.
+
+    `mean_overlap` is the IoU over all wanted objects, 0 for one that is not found; None where none is wanted. `shift` is
+    how many pixels of the frame the centres of those found lie too far right, and too far down; None without any.
+    """
+
+    mean_overlap: float | None
+    shift: tuple[float, float] | None
+
+
+def closeness(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> Closeness:
+    """Return how near the boxes that were found lie to those wanted with a score above the threshold."""
+    overlaps, moves = [], []
+    for frame, rows in zip(wanted, found, strict=True):
+        objects = frame[frame[:, SCORE] > threshold]
+        ious = ious_in_class(objects, rows)
+        pairs = matches(ious, SAME_OBJECT_IOU)
+        overlaps += [ious[row, pairs[row]] if row in pairs else 0.0 for row in range(len(objects))]
+        moves += [(rows[column, 1:5] - objects[row, 1:5]) for row, column in pairs.items()]
+    if not moves:
+        return Closeness(float(np.mean(overlaps)) if overlaps else None, None)
+    left, top, right, bottom = np.mean(moves, axis=0)
+    return Closeness(float(np.mean(overlaps)), (float(left + right) / 2, float(top + bottom) / 2))
+
+
 def above(frames: Sequence[np.ndarray], threshold: float) -> np.ndarray:
     """Return the scores above the threshold, of all frames."""
     scores = np.concatenate([rows[:, SCORE] for rows in frames])

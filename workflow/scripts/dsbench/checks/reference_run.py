@@ -73,6 +73,7 @@ def decoded_rows(model: ReferenceModel, outputs: Mapping[str, np.ndarray], place
         height=model.preprocessing.height,
         thresholds=model.thresholds,
         shift=place.shift,
+        edges=place.edges,
     )
     return model.family.head.decode(frame, model.settings)
 

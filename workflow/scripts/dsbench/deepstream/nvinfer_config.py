@@ -7,7 +7,7 @@ from pathlib import Path
 from dsbench.core.errors import BuildError
 from dsbench.deepstream.app_config import relative_to_config
 from dsbench.families.family import Family
-from dsbench.pixels.preprocessing import SCALING_FILTER, Preprocessing
+from dsbench.pixels.preprocessing import Preprocessing
 
 NETWORK_MODES = {"fp32": 0, "fp16": 2}
 COLOR_FORMATS = {"RGB": 0, "BGR": 1}
@@ -91,8 +91,9 @@ def image_keys(preprocessing: Preprocessing) -> dict[str, object]:
         "net-scale-factor": f"{preprocessing.net_scale_factor:.17g}",
         "model-color-format": COLOR_FORMATS[preprocessing.model_color_format],
         "maintain-aspect-ratio": int(preprocessing.maintain_aspect_ratio),
-        "scaling-filter": SCALING_FILTER,
     }
+    if preprocessing.scaling_filter is not None:
+        keys["scaling-filter"] = preprocessing.scaling_filter
     if preprocessing.maintain_aspect_ratio:
         keys["symmetric-padding"] = int(preprocessing.symmetric_padding)
     if preprocessing.offsets is not None:

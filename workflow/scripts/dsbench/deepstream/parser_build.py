@@ -8,17 +8,25 @@ from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole, write_whole
-from dsbench.families.family import NO_SHIFT, Family, Setting, Shift
+from dsbench.families.family import NO_SHIFT, WHOLE_NETWORK, Edges, Family, Setting, Shift
+
+PICTURE_EDGES = ("picture_left", "picture_top", "picture_right", "picture_bottom")
 
 
-def settings_header(tensors: Mapping[str, str], settings: Mapping[str, Setting], shift: Shift) -> str:
+def settings_header(
+    tensors: Mapping[str, str],
+    settings: Mapping[str, Setting],
+    shift: Shift = NO_SHIFT,
+    edges: Edges = WHOLE_NETWORK,
+) -> str:
     """Return the text of parser_settings.hpp: `kLogitsTensor` for the role logits, `kTopK` for the setting top_k.
 
-    `kShiftX` and `kShiftY` are what the parser takes off its boxes.
+    `kShiftX` and `kShiftY` are what the parser takes off its boxes, `kPictureLeft` and the like where it cuts them off.
     """
     constants = [f"constexpr char {_name(role)}Tensor[] = {_string(name)};" for role, name in tensors.items()]
-    moved = {"shift_x": float(shift[0]), "shift_y": float(shift[1])}
-    constants += [_constant(name, value) for name, value in {**settings, **moved}.items()]
+    place = {"shift_x": shift[0], "shift_y": shift[1], **dict(zip(PICTURE_EDGES, edges, strict=True))}
+    numbers = {name: float(value) for name, value in place.items()}
+    constants += [_constant(name, value) for name, value in {**settings, **numbers}.items()]
     return "\n".join(
         [
             "// Written by the build from the model's ONNX and its family.",
@@ -85,12 +93,14 @@ def write_parser_sources(
     sources: Path,
     destination: Path,
     shift: Shift = NO_SHIFT,
+    edges: Edges = WHOLE_NETWORK,
 ) -> list[Path]:
     """Write the family's parser, its settings, the shared headers and a Makefile for them into `destination`.
 
     `sources` is the project's folder of parsers; the family's own source is called parser.cpp in every model's
     tree, so that it is a target without knowing the family. `tensors` are the model's output names by role, `shift`
-    is how far nvinfer's scaling moves the picture. Returns the files written; they build on their own.
+    is how far nvinfer's scaling moves the picture, whose `edges` end the boxes. Returns the files written; they build
+    on their own.
     """
     written = []
     for name, copy in ((family.head.parser_source, SOURCE), *((header, header) for header in SHARED_HEADERS)):
@@ -98,7 +108,7 @@ def write_parser_sources(
         target.parent.mkdir(parents=True, exist_ok=True)
         copy_whole(sources / name, target)
         written.append(target)
-    write_whole(destination / SETTINGS, settings_header(tensors, settings, shift))
+    write_whole(destination / SETTINGS, settings_header(tensors, settings, shift, edges))
     makefile = destination / "Makefile"
     template = (sources / "Makefile.template").read_text(encoding="utf-8")
     write_whole(makefile, template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.head.parser_symbol))

@@ -9,13 +9,13 @@ import av
 import numpy as np
 
 from dsbench.core.errors import BuildError
-from dsbench.families.family import NO_SHIFT, Shift
+from dsbench.families.family import NO_SHIFT, Edges, Shift
 from dsbench.machine.video import (  # before dsembed, which it makes importable
     DecodeError,
     decode_frames,
     frame_view,
 )
-from dsbench.pixels.preprocessing import SCALING_FILTER, Preprocessing
+from dsbench.pixels.preprocessing import Preprocessing
 from dsbench.pixels.reference_preprocessing import Picture
 from dsembed.deepstream_app.app_settings import MuxSettings
 from dsembed.deepstream_app.postprocess import mux_struct, network_struct
@@ -39,6 +39,11 @@ class Placement:
     frame_width: int
     frame_height: int
     shift: Shift = NO_SHIFT
+
+    @property
+    def edges(self) -> Edges:
+        """The picture's left, top, right and bottom edge."""
+        return (self.left, self.top, self.left + self.width, self.top + self.height)
 
 
 def content_shift(scaling_filter: int, source: int, target: int) -> float:
@@ -64,17 +69,22 @@ class DerivedKeys:
     bgr: bool
     maintain_aspect_ratio: bool
     symmetric_padding: bool
-    scaling_filter: int = SCALING_FILTER
+    scaling_filter: int
 
 
 def derived_keys(preprocessing: Preprocessing) -> DerivedKeys:
-    """Return the derived preprocessing as the host reads it."""
+    """Return the derived preprocessing as the host reads it; ValueError where it has no filter yet."""
+    if preprocessing.scaling_filter is None:
+        raise ValueError(
+            "the preprocessing has no scaling filter: read_proven() gives it the one that was chosen"
+        )
     return DerivedKeys(
         scale_factor=preprocessing.net_scale_factor,
         offsets=preprocessing.offsets or (0.0, 0.0, 0.0),
         bgr=preprocessing.model_color_format == "BGR",
         maintain_aspect_ratio=preprocessing.maintain_aspect_ratio,
         symmetric_padding=preprocessing.symmetric_padding,
+        scaling_filter=preprocessing.scaling_filter,
     )
 
 

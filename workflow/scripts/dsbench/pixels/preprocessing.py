@@ -11,9 +11,6 @@ from dsbench.families.family import PixelRule
 from dsbench.pixels.image_processor import PROCESSOR, PreprocessingError, network_size_in, processor_notes
 from dsbench.pixels.own_pixels import Fields, own_pixels, refuse_other_size, stated_size
 
-# nvinfer's bilinear one; its own default is nearest neighbour.
-SCALING_FILTER = 1
-
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -21,7 +18,8 @@ class Preprocessing:
 
     `offsets` has one value per network channel, or is None where nothing is subtracted. `folded_std` are the
     divisors per channel that the ONNX applies itself, None where one net_scale_factor says it all. `notes` are
-    sentences for the report; `assumed` names what only the family's usual pipeline says.
+    sentences for the report; `assumed` names what only the family's usual pipeline says. `scaling_filter` is nvinfer's
+    number of one, None until the proof of the preprocessing has chosen it.
     """
 
     net_scale_factor: float
@@ -35,6 +33,7 @@ class Preprocessing:
     folded_std: tuple[float, float, float] | None = None
     derived_from: str = PROCESSOR
     assumed: tuple[str, ...] = ()
+    scaling_filter: int | None = None
 
 
 def derive_preprocessing(
