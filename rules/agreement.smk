@@ -82,6 +82,7 @@ rule measure_accuracy:
         reference="models/{model}/validation/reference_run.json",
         kitti="models/{model}/samples/kitti_output",
         manifest="models/{model}/validation/kitti_manifest.json",
+        preprocess="models/{model}/validation/preprocess.json",
         # What has no detections, or wrong ones, is said more plainly by the gate.
         gate="models/{model}/validation/gate.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",

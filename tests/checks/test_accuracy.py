@@ -35,13 +35,13 @@ from inspected import inspection_of
 
 FRAME, NETWORK, FRAMES = (640, 360), (160, 160), 30
 RGB = [(250, 150, 160), (150, 240, 170), (140, 160, 250)]
-LETTERBOX = {"resize": "letterbox", "placement": "centre", "scale": "1/255"}
+LETTERBOX = {"resize": "letterbox", "placement": "corner", "scale": "1/255"}
 BT601 = 5
 BOUNDS = Bounds(least_ap=0.5, largest_shift_px=0.25)
 
 
 def preprocessing(**changes):
-    derived = Preprocessing(1 / 255, None, "RGB", True, True, *NETWORK, notes=())
+    derived = Preprocessing(1 / 255, None, "RGB", True, False, *NETWORK, notes=(), scaling_filter=1)
     return replace(derived, **changes)
 
 
@@ -145,13 +145,17 @@ def test_a_right_runtime_keeps_the_models_accuracy(case):
     [
         ({"made": preprocessing(model_color_format="BGR")}, "pixels: .* with model-color-format=1 "),
         ({"made": preprocessing(maintain_aspect_ratio=False)}, "pixels: .* with maintain-aspect-ratio=0 "),
+        (
+            {"made": preprocessing(scaling_filter=2), "shift": (0.5, 0.5)},
+            r"pixels: .* with scaling-filter=2 \(cubic\)",
+        ),
         ({"matrix": BT601}, "pixels: .* with the colour matrix of BT.601 for a clip of BT.709 "),
         (
             {"shift": (0, 0)},
             "parser: .* with boxes that are not moved back by the 0.5 and 0.5 network pixels",
         ),
     ],
-    ids=["swapped channels", "missing letterbox", "wrong matrix", "half a pixel"],
+    ids=["swapped channels", "missing letterbox", "wrong filter", "wrong matrix", "half a pixel"],
 )
 def test_what_the_runtime_does_otherwise_is_caught_and_named(case, changes, named):
     with pytest.raises(CheckError, match=f"The stage is {named}") as caught:

@@ -13,6 +13,7 @@ from dsbench.boxes.matching import as_rows, best_first
 from dsbench.checks.agreement import Deployment
 from dsbench.checks.preprocess_proof import alternatives, changed_keys
 from dsbench.checks.reference_run import reference_boxes
+from dsbench.checks.scaling_choice import FILTERS, refusal, usable_filter
 from dsbench.families.family import NO_SHIFT
 from dsbench.onnx.compare import answers, session
 from dsbench.pixels.nvinfer_pixels import NetworkInput, Placement, decoded_frames
@@ -93,7 +94,11 @@ def _variants(derived: Preprocessing, size: tuple[int, int], frame: av.VideoFram
     rewrite = "delete the nvinfer configuration, so that it is written again with the derived key"
     for keys, other in alternatives(derived).items():
         if changed_keys(derived, other):
-            yield Variant("pixels", keys, rewrite, other)
+            yield Variant("pixels", keys, rewrite, usable_filter(other, size))
+    for number, name in FILTERS.items():
+        if number != derived.scaling_filter and refusal(derived, number, size) is None:
+            filtered = replace(derived, scaling_filter=number)
+            yield Variant("pixels", f"scaling-filter={number} ({name})", rewrite, filtered)
     right, wrong = (BT709, BT601[1]) if frame_view(frame).bt709 else (BT601[1], BT709)
     yield Variant(
         "pixels",
