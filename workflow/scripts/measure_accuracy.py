@@ -75,7 +75,7 @@ with explained(snakemake.log[0]):
     bound = Bound(**params.agreement)
     result = check_accuracy(measured, deployed, lambda: first_divergence(deployed, bound)[0]).required()
     kept = result.stages[-1].accuracy.every
-    if result.is_told:
+    if result.is_told and kept.matched:
         report_progress(
             f"  AP@[.5:.95] {kept.ap:.3f} of the model's own boxes; they lie {kept.shift_x_px:+.2f} px right and"
             f" {kept.shift_y_px:+.2f} px below, in pixels of the network"
