@@ -16,6 +16,7 @@ from dsbench.checks.accuracy import (
     PRECISION,
     RUNTIME,
     Bounds,
+    EdgeLoss,
     Runs,
     check_accuracy,
     edge_loss,
@@ -216,3 +217,9 @@ def test_boxes_that_a_parser_ends_on_the_networks_height_are_missed_at_the_edge(
     )
     verdict = check_accuracy(replace(measured, edge=lost), case.deployed, lambda: None)
     assert f"The stage is parser: {lost.lost} of 200 boxes that reach the lower edge" in verdict.reason
+
+
+def test_boxes_that_are_lost_everywhere_are_not_the_edges():
+    assert EdgeLoss(100, 6, 1000, 5).is_the_parsers
+    assert not EdgeLoss(100, 6, 1000, 40).is_the_parsers
+    assert not EdgeLoss(10, 2, 1000, 0).is_the_parsers
