@@ -76,7 +76,9 @@ def test_without_truth_nothing_is_told(found):
 
 
 def test_nothing_found_scores_zero():
-    assert accuracy({0: []}, {0: [NEAR]}, (1, 1)).every.ap == 0
+    measured = accuracy({0: []}, {0: [NEAR]}, (1, 1))
+    assert measured.every.ap == 0
+    assert [scores.ap for scores in measured.sizes] == [None, 0, None]
 
 
 def test_boxes_of_other_frames_are_refused():

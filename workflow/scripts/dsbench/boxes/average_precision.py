@@ -158,7 +158,7 @@ def _scores(name: str, objects: np.ndarray, pairs: np.ndarray, precisions: np.nd
         name,
         count,
         matched,
-        *(_mean(precisions[at]) for at in (slice(None), AT_50, AT_75, AT_90)),
+        *(_mean(precisions[at]) if count else None for at in (slice(None), AT_50, AT_75, AT_90)),
         float(pairs[:, 2].mean()) if matched else None,
         *(None if np.isnan(value) else float(value) for value in (*shift, *error)),
     )
