@@ -93,8 +93,8 @@ def _values(wanted: np.ndarray, found: np.ndarray, threshold: float) -> list[flo
 class Closeness:
     """How near a run's boxes lie to the wanted ones.
 
-    `mean_overlap` is the IoU over all wanted objects, 0 for one that is not found; None where none is wanted. `shift` is
-    how many pixels of the frame the centres of those found lie too far right, and too far down; None without any.
+    `mean_overlap` is the IoU over all wanted objects, 0 for one that is not found; None where none is wanted. `shift`
+    is how many pixels of the frame the centres of those found lie too far right, and too far down; None without any.
     """
 
     mean_overlap: float | None
