@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dsbench.checks.scaling_choice import FilterRow, ScalingError, choose_filter, refusal, usable_filter
+from dsbench.checks.scaling_choice import FilterRow, ScalingError, choose_filter, usable_filter, why_refused
 from dsbench.core.errors import BuildError
 from dsbench.pixels.preprocessing import derive_preprocessing
 
@@ -60,7 +60,7 @@ def test_stated_filter_is_taken_unless_it_is_refused():
     ],
 )
 def test_refused_filters(preprocessing, size, refused):
-    assert {number for number in (3, 2, 1, 0) if refusal(preprocessing, number, size)} == refused
+    assert {number for number in (3, 2, 1, 0) if why_refused(preprocessing, number, size)} == refused
 
 
 def test_setting_that_its_filter_does_not_suit_is_tried_with_the_next():

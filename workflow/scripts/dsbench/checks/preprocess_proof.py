@@ -10,7 +10,7 @@ import onnxruntime
 
 from dsbench.boxes.detection_scores import Decoder, above, closeness, mean_agreement
 from dsbench.checks.preprocess_verdict import FAMILY, check_rows
-from dsbench.checks.scaling_choice import FILTERS, FilterRow, choose_filter, refusal, usable_filter
+from dsbench.checks.scaling_choice import FILTERS, FilterRow, choose_filter, usable_filter, why_refused
 from dsbench.checks.verdict import Verdict
 from dsbench.core.records import as_json
 from dsbench.deepstream.nvinfer_config import image_keys
@@ -192,7 +192,7 @@ def prove_preprocessing(
 
 
 def _filter_row(model: Model, own: OwnAnswers, number: int) -> FilterRow:
-    refused = refusal(model.preprocessing, number, own.size)
+    refused = why_refused(model.preprocessing, number, own.size)
     if refused is not None:
         return FilterRow(number, FILTERS[number], refused)
     maker = NetworkInput(replace(model.preprocessing, scaling_filter=number), *own.size)

@@ -38,7 +38,7 @@ class FilterRow:
     shift_y: float | None = None
 
 
-def refusal(preprocessing: Preprocessing, scaling_filter: int, size: tuple[int, int]) -> str | None:
+def why_refused(preprocessing: Preprocessing, scaling_filter: int, size: tuple[int, int]) -> str | None:
     """Return why NVIDIA's library does not scale frames of `size` (width, height) so, None where it does."""
     try:
         placement(replace(preprocessing, scaling_filter=scaling_filter), *size)
@@ -51,7 +51,7 @@ def usable_filter(preprocessing: Preprocessing, size: tuple[int, int]) -> Prepro
     """Return the preprocessing with its filter, or with the first one that NVIDIA's library takes for these sizes."""
     wanted = preprocessing.scaling_filter
     for number in [*([] if wanted is None else [wanted]), *FILTERS]:
-        if refusal(preprocessing, number, size) is None:
+        if why_refused(preprocessing, number, size) is None:
             return replace(preprocessing, scaling_filter=number)
     # What refuses nearest neighbour is no matter of filters, and this says what it is.
     placement(replace(preprocessing, scaling_filter=0), *size)
