@@ -13,7 +13,7 @@ from dsbench.boxes.matching import as_rows, best_first
 from dsbench.checks.agreement import Deployment
 from dsbench.checks.preprocess_proof import alternatives, changed_keys
 from dsbench.checks.reference_run import reference_boxes
-from dsbench.checks.scaling_choice import FILTERS, refusal, usable_filter
+from dsbench.checks.scaling_choice import FILTERS, usable_filter, why_refused
 from dsbench.families.family import NO_SHIFT
 from dsbench.onnx.compare import answers, session
 from dsbench.pixels.nvinfer_pixels import NetworkInput, Placement, decoded_frames
@@ -96,7 +96,7 @@ def _variants(derived: Preprocessing, size: tuple[int, int], frame: av.VideoFram
         if changed_keys(derived, other):
             yield Variant("pixels", keys, rewrite, usable_filter(other, size))
     for number, name in FILTERS.items():
-        if number != derived.scaling_filter and refusal(derived, number, size) is None:
+        if number != derived.scaling_filter and why_refused(derived, number, size) is None:
             filtered = replace(derived, scaling_filter=number)
             yield Variant("pixels", f"scaling-filter={number} ({name})", rewrite, filtered)
     right, wrong = (BT709, BT601[1]) if frame_view(frame).bt709 else (BT601[1], BT709)
