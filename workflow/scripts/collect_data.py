@@ -5,6 +5,8 @@ from pathlib import Path
 
 import dsbench.report.benchmark_data as numbers
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
+from dsbench.checks.batch_slots import BatchSlots
+from dsbench.checks.gate import Gate
 from dsbench.core.files import read_json, sha256_of, write_whole
 from dsbench.core.records import as_json, read_record
 from dsbench.dag.rule_script import explained
@@ -85,8 +87,9 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
 def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
     """Return the report's `validation`: the gates' results and what became of the video."""
     pictures = [Path(file).relative_to(tree).as_posix() for file in video]
-    return read_json(files.gate) | {
-        **{name: read_json(files[name]) for name in ("agreement", "batch_slots")},
+    return as_json(read_record(files.gate, Gate)) | {
+        "agreement": read_json(files.agreement),
+        "batch_slots": as_json(read_record(files.batch_slots, BatchSlots)),
         "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }
 

@@ -66,6 +66,16 @@ class View:
     grey: Grey
 
 
+@dataclass(frozen=True)
+class SceneCheck:
+    """One check as gate.json holds it; `found` and `passed` are None where there is too little to tell."""
+
+    check: str
+    found: float | None
+    required: str
+    passed: bool | None
+
+
 def network_pixels(preprocessing: Preprocessing, width: int, height: int) -> tuple[float, float]:
     """Return how many pixels of a frame of `width` x `height` one of the network's covers in x and y."""
     ratios = width / preprocessing.width, height / preprocessing.height
@@ -91,7 +101,7 @@ def _spread(every: list) -> list:
     return every[:: max(1, -(-len(every) // SAMPLED_FRAMES))]
 
 
-def scene_checks(frames: Frames, view: View) -> list[Verdict]:
+def scene_checks(frames: Frames, view: View) -> list[Verdict[SceneCheck]]:
     """Return a verdict of each check, in the order in which a fault explains the ones behind it."""
     boxes = BoxTable(frames, view)
     if sum(map(len, boxes.all.values())) < ENOUGH_BOXES:
@@ -107,10 +117,9 @@ def scene_checks(frames: Frames, view: View) -> list[Verdict]:
     ]
 
 
-def _verdict(name: str, found: float | None, required: str, fault: str | None = None) -> Verdict:
-    """Return a check's verdict as gate.json holds it; `found` is None where there is too little to tell."""
+def _verdict(name: str, found: float | None, required: str, fault: str | None = None) -> Verdict[SceneCheck]:
     passed = None if found is None else fault is None
-    return Verdict({"check": name, "found": found, "required": required, "passed": passed}, fault)
+    return Verdict(SceneCheck(name, found, required, passed), fault)
 
 
 def _size(boxes: BoxTable, view: View) -> Verdict:
