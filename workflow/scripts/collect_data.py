@@ -13,6 +13,7 @@ from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, TargetRate
+from dsbench.machine.toolchain import read_facts
 from dsbench.onnx.class_names import LabelsOrigin
 from dsbench.onnx.export import ExportAttempts
 from dsbench.onnx.inspection import Inspection
@@ -115,8 +116,8 @@ def collect(files, params, model: str) -> dict:
         *(read_record(files[name], RunSummary) for name in ("run1", "run2")),
     )
     settings, target = params.settings, read_record(files.target_fps, TargetRate)
-    system = system_facts(files.facts)
-    facts = {Path(file).stem: read_json(file) for file in files.facts}
+    facts = read_facts(files.facts)
+    system = system_facts(facts)
     trt = numbers.trtexec(measured, settings["trtexec"], target.target_fps)
     peak = trt["doubling"][-1]["peak_gpu_streams"]
     runs = numbers.deepstream(measured, settings["deepstream"], peak, target.target_fps)

@@ -6,13 +6,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from dsbench.core.errors import BuildError
+from dsbench.core.records import read_if_whole
 
 FIELDS_AFTER_LABEL = 15
 FILE_NAME = re.compile(r"(?P<pipeline>\d{2})_(?P<stream>\d{3,})_(?P<frame>\d{6,})\.txt")
@@ -145,8 +143,7 @@ def short_dumps(trees: Iterable[Path]) -> Iterator[tuple[Path, str]]:
     for tree in trees:
         file, dump = tree / "validation/kitti_manifest.json", tree / "samples/kitti_output"
         # What is missing or half is made anew anyhow.
-        with suppress(FileNotFoundError, msgspec.DecodeError):
-            frames = msgspec.json.decode(file.read_bytes(), type=KittiManifest).frames
+        if (counted := read_if_whole(file, KittiManifest)) and dump.is_dir():
             found = sum(name.endswith(".txt") for name in os.listdir(dump))
-            if found < frames:
-                yield file, f"{dump}: has {found} of its {frames} frames"
+            if found < counted.frames:
+                yield file, f"{dump}: has {found} of its {counted.frames} frames"

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 from dsbench.core.errors import BuildError
 from dsbench.machine.host import output_of
@@ -64,8 +65,15 @@ OPEN_NVENC = [
 ]
 
 
+class Encoder(TypedDict):
+    """GStreamer's version, None where it is absent, and the marker of the encoder."""
+
+    gstreamer: str | None
+    encoder: str
+
+
 @cache
-def encoder(runtime_kind: str) -> dict:
+def encoder(runtime_kind: str) -> Encoder:
     """Return GStreamer's version and the marker of the encoder the video of this runtime will use."""
     version = re.search(r"version (\S+)", output_of(["gst-launch-1.0", "--version"]) or "")
     return {

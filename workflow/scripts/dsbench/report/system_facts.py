@@ -1,15 +1,15 @@
 """The machine and the versions a report's numbers are from, and the wall time of every step."""
 
 import csv
-import json
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 
-def system_facts(fact_files: list[str]) -> dict:
-    """Return the report's `system`: what was recorded where the build measures; absent tools are None."""
-    facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in fact_files}
+def system_facts(facts: Mapping[str, Any]) -> dict:
+    """Return the report's `system`: the facts recorded where the build measures; absent tools are None."""
     gpus = facts.get("gpu")
     return facts["host"] | {
         "cpu": facts["cpu"]["name"],

@@ -14,6 +14,7 @@ from dsbench.machine.gpu_devices import gpu_in_use
 from dsbench.machine.host import cuda_version, driver
 from dsbench.machine.node_facts import NODE_FILE, check_node
 from dsbench.machine.preflight import refuse_two_tensorrts
+from dsbench.machine.toolchain import read_facts
 from dsbench.trtexec.build_log import Build
 
 # Asked again where a job runs: on a cluster that is not where the facts were recorded.
@@ -101,7 +102,7 @@ def machine_facts(files: list[str]) -> dict:
 
     On a cluster it must be of the kind that was recorded, since nobody has chosen it.
     """
-    facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files}
+    facts = read_facts(files)
     if NODE_FILE.is_file():
         check_node(facts)
     live = {name: probe() for name, probe in LIVE.items() if facts.get(name) is not None}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole
+from dsbench.machine.toolchain import Trtexec
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.doctor import OPTIMISATION_LEVEL, WORKSPACE, Fault, diagnose
 from dsbench.tools.tool_run import ToolFailedError, report_progress, run_tool
@@ -82,7 +83,7 @@ START_TIMEOUT_S = 600
 EMBEDDED_DIALECT = (10, 16, 0)
 
 
-def trtexec_version(fact: dict) -> tuple[int, ...]:
+def trtexec_version(fact: Trtexec) -> tuple[int, ...]:
     """Return the version whose command line the recorded trtexec speaks."""
     if "embedded_sources_sha256" in fact:
         return EMBEDDED_DIALECT
@@ -93,7 +94,7 @@ def trtexec_version(fact: dict) -> tuple[int, ...]:
     return tuple(int(part) for part in fact["version"].split("."))
 
 
-def asked_precision(fact: dict | None, name: str, strongly_typed: bool) -> Precision:
+def asked_precision(fact: Trtexec | None, name: str, strongly_typed: bool) -> Precision:
     """Return how the config's precision is asked of the recorded trtexec, weakly where there is none.
 
     Refuses a trtexec that cannot be asked.
