@@ -43,7 +43,8 @@ def matches(overlaps: np.ndarray, least_iou: float) -> dict[int, int]:
 
     This is the greedy matching of PASCAL VOC where the rows are in falling order of score. `least_iou` is above 0.
     """
-    left, found = np.array(overlaps, np.float64), {}
+    left = np.array(overlaps, np.float64)
+    found: dict[int, int] = {}
     if not left.shape[1]:
         return found
     for row, values in enumerate(left):

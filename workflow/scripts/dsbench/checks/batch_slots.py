@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import av
 import numpy as np
@@ -49,7 +49,9 @@ def _even(picture: np.ndarray) -> np.ndarray:
 
 def _encode(pictures: Sequence[np.ndarray], file: Path) -> None:
     with av.open(str(file), "w") as container:
-        stream = container.add_stream(CODEC, rate=Fraction(FRAMES_PER_S), options=OPTIONS)
+        stream = cast(
+            av.VideoStream, container.add_stream(CODEC, rate=Fraction(FRAMES_PER_S), options=OPTIONS)
+        )
         stream.pix_fmt = "yuv420p"
         stream.height, stream.width, _ = pictures[0].shape
         for picture in pictures:

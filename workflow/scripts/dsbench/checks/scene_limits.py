@@ -255,15 +255,17 @@ def _persistence(boxes: BoxTable, view: View) -> list[Verdict]:
 
 
 def _persisting(boxes: BoxTable, still: dict[Pair, np.ndarray] | None, chance: float) -> list[Verdict]:
-    kept, named = [], []
+    kept: list[bool] = []
+    named: list[bool] = []
     for pair in boxes.pairs:
         before, after = (boxes.all[number] for number in pair)
         if still is not None:
             before = before[still[pair]]
         same = ious(before[:, CORNERS], after[:, CORNERS]) >= SAME_OBJECT_IOU
-        there = same.any(axis=1)
+        there = np.asarray(same.any(axis=1))
         kept += there.tolist()
-        named += (same & (before[:, None, 0] == after[None, :, 0])).any(axis=1)[there].tolist()
+        of_one_name = (same & (before[:, None, 0] == after[None, :, 0])).any(axis=1)
+        named += of_one_name[there].tolist()
     return [_kept(kept), _named(named, chance)]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -148,7 +149,7 @@ def to_half(model: onnx.ModelProto, pixels: np.ndarray, decoder: Decoder) -> tup
     `pixels` is a batch as the network gets it. Raises GraphError where no attempt is accurate enough.
     """
     wanted = answers(session(model), pixels)
-    refused = []
+    refused: list[dict[str, Any]] = []
     for keep in ATTEMPTS:
         attempt = {"kept_in_float32": keep, "accepted": False}
         try:
@@ -171,15 +172,17 @@ def compare(
     difference = largest_difference(found, wanted)
     result = {"max_difference": difference if np.isfinite(difference) else None}
     for threshold in (decoder.threshold, decoder.threshold * FAINT):
-        sides = [_rows(outputs, replace(decoder, threshold=threshold), size) for outputs in (wanted, found)]
-        score = mean_agreement(*sides, threshold)
+        before, after = (
+            _rows(outputs, replace(decoder, threshold=threshold), size) for outputs in (wanted, found)
+        )
+        score = mean_agreement(before, after, threshold)
         if score is not None:
             return result | {
                 "told_by": "detections",
                 "threshold": threshold,
                 "detections": {
-                    "fp32": len(above(sides[0], threshold)),
-                    "fp16": len(above(sides[1], threshold)),
+                    "fp32": len(above(before, threshold)),
+                    "fp16": len(above(after, threshold)),
                 },
                 "agreement": score,
                 "least_agreement": LEAST_AGREEMENT,
