@@ -19,8 +19,6 @@ from dsbench.trtexec.build_log import Build
 
 # Asked again where a job runs: on a cluster that is not where the facts were recorded.
 LIVE = {"driver": driver, "cuda": cuda_version, "gpu": gpu_in_use}
-
-
 # Ends the name of an engine that was refused; no rule takes it for whole.
 REFUSED = ".refused"
 
@@ -67,7 +65,8 @@ class PeakMemory:
 class Passport:
     """What lies beside an engine: from what, by what and where it was built; None for what nobody said.
 
-    `machine` has the toolchain's facts by name, `layers` the precision of each layer.
+    `machine` has the toolchain's facts by name, `layers` the precision of each layer; `plan` is how the embedded
+    runtime computes.
     """
 
     engine: BuiltEngine
@@ -77,6 +76,7 @@ class Passport:
     machine: dict[str, Any]
     flags: list[str]
     precision: str
+    plan: str | None
     layers: dict[str, str] | None
     profile: ProfileShapes
     workspace_mib: float | None
@@ -128,6 +128,7 @@ def make_passport(
         machine=dict(machine),
         flags=flags,
         precision=build.precision,
+        plan=build.plan,
         layers=layers,
         profile=ProfileShapes(*build.profile),
         workspace_mib=build.workspace_mib,
