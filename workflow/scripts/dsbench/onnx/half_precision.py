@@ -17,6 +17,24 @@ from dsbench.pixels.reference_preprocessing import Picture
 
 # What computes nothing, or holds its type in an attribute.
 AS_THEY_ARE = {"Cast", "Constant", "ConstantOfShape", "If", "Loop", "Scan"}
+# Sums and exponentials over many numbers, where eleven bits are too few for some networks.
+NORMALISATIONS = [
+    "Exp",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "Pow",
+    "ReduceMean",
+    "ReduceSum",
+    "Softmax",
+    "Sqrt",
+]
+# What stays in float32, in the order it is tried.
+ATTEMPTS = {"least": [], "normalisations": NORMALISATIONS}
+# The same objects with boxes and scores a little off: trained detectors were seen to agree to 0.987 and better.
+LEAST_AGREEMENT = 0.95
+# Where nothing is detected, fainter detections tell; where there are none either, the tensors.
+FAINT = 0.1
+LARGEST_DIFFERENCE = 0.1
 
 
 def rounded(half: onnx.ModelProto) -> onnx.ModelProto:
@@ -59,21 +77,6 @@ def _add_cast(graph: gs.Graph, source: gs.Tensor, target: gs.Tensor, kind: int) 
     graph.nodes.append(
         gs.Node("Cast", f"{target.name}/cast", {"to": kind}, inputs=[source], outputs=[target])
     )
-
-
-# Sums and exponentials over many numbers, where eleven bits are too few for some networks.
-NORMALISATIONS = [
-    "Exp",
-    "InstanceNormalization",
-    "LayerNormalization",
-    "Pow",
-    "ReduceMean",
-    "ReduceSum",
-    "Softmax",
-    "Sqrt",
-]
-# What stays in float32, in the order it is tried.
-ATTEMPTS = {"least": [], "normalisations": NORMALISATIONS}
 
 
 def half_precision(model: onnx.ModelProto, keep: str) -> onnx.ModelProto:
@@ -134,13 +137,6 @@ def _check_types(model: onnx.ModelProto, half: onnx.ModelProto) -> None:
             raise GraphError(
                 f"the ONNX in half precision has inputs and outputs of types {types[1]}, expected {types[0]}"
             )
-
-
-# The same objects with boxes and scores a little off: trained detectors were seen to agree to 0.987 and better.
-LEAST_AGREEMENT = 0.95
-# Where nothing is detected, fainter detections tell; where there are none either, the tensors.
-FAINT = 0.1
-LARGEST_DIFFERENCE = 0.1
 
 
 def to_half(model: onnx.ModelProto, pixels: np.ndarray, decoder: Decoder) -> tuple[onnx.ModelProto, dict]:

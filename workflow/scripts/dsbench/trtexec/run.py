@@ -25,6 +25,9 @@ MOST_ATTEMPTS = 3
 LEVEL = "--builderOptimizationLevel="
 POOL = re.compile(r"^--memPoolSize=workspace:(\d+)(M?)$")
 HEAD = "# attempt: "
+BUILD_TIMEOUT_S = 4 * 3600
+START_TIMEOUT_S = 600
+EMBEDDED_DIALECT = (10, 16, 0)
 
 
 def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: float) -> list[str]:
@@ -76,11 +79,6 @@ def attempt_of(log: Path) -> str | None:
     """Return what made the engine of the build `log` another than the first attempt, None for a first one."""
     heads = [line for line in log.read_text(errors="replace").splitlines() if line.startswith(HEAD)]
     return heads[0].removeprefix(HEAD) if heads else None
-
-
-BUILD_TIMEOUT_S = 4 * 3600
-START_TIMEOUT_S = 600
-EMBEDDED_DIALECT = (10, 16, 0)
 
 
 def trtexec_version(fact: Trtexec) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForObjectDetection, AutoModelForZeroShotObjectDetection, AutoTokenizer
 
 PROMPTED = ("owlvit", "owlv2", "grounding-dino")
+LOWEST_LOGIT = -1e4
 
 
 class ImageDetector(torch.nn.Module):
@@ -68,9 +69,6 @@ def _constant_embedding(value: torch.Tensor) -> Callable:
         return value.expand(pixel_values.shape[0], -1, -1, -1)
 
     return forward
-
-
-LOWEST_LOGIT = -1e4
 
 
 def tokenize(folder: Path, model_type: str, phrases: list[str]) -> dict[str, torch.Tensor]:
