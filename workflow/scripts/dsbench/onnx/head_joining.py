@@ -70,11 +70,18 @@ def _the_one(found: list[Reading], class_count: int | None, named: str | None) -
     found = fitting or found
     if len(found) > 1:
         ways = " or ".join(dict.fromkeys(_told(reading) for reading in found))
-        raise HeadsError(
-            f"its outputs may be {ways}: they do not tell; name the family with family: in the model's entry or its"
-            " classes with labels: there, or export it with its decoding."
-        )
+        raise HeadsError(f"its outputs may be {ways}, and do not tell which; {_remedy(class_count, named)}.")
     return found[0] if found else None
+
+
+def _remedy(class_count: int | None, named: str | None) -> str:
+    """Return what somebody can still state who gave so many class names and that family."""
+    ways = [
+        *([] if named else ["name the family with family: in the model's entry"]),
+        *([] if class_count else ["name its classes with labels: in the model's entry"]),
+        "export it with its decoding",
+    ]
+    return ", or ".join(ways)
 
 
 def _told(reading: Reading) -> str:

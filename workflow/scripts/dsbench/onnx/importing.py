@@ -32,6 +32,12 @@ from dsbench.onnx.interface import (
 )
 from dsbench.onnx.source_graph import upgraded
 
+RUN_ALONE = "Run the file with ONNX Runtime alone, and export the model again"
+STATE_SIZE = (
+    "If the model is for another size, state it with preprocessing: {size: {height: H, width: W}} in its entry;"
+    " else export the model again"
+)
+
 # A picture [3, H, W] and a batch to that many answers for it, by output.
 AskBatch = Callable[[np.ndarray, int], dict[str, np.ndarray]]
 
@@ -108,6 +114,7 @@ def _asker(
     runner = session(model)
     graph = gs.import_onnx(model)
     image = image_input(graph)
+    says_size = all(isinstance(side, int) and side > 0 for side in image.shape[1:])
     fix_image_size(image, *size)
     sides = {tensor.name: side_value(graph, tensor, size) for tensor in graph.inputs if tensor is not image}
     names = [output.name for output in runner.get_outputs()]
@@ -117,7 +124,10 @@ def _asker(
         try:
             values = runner.run(names, {name: np.repeat(value, batch, 0) for name, value in feeds.items()})
         except Exception as error:  # ONNX Runtime's exceptions share no class but Exception
-            raise GraphError(f"ONNX Runtime cannot run the ONNX: {runtime_words(error)}") from error
+            raise GraphError(
+                f"ONNX Runtime cannot run the ONNX on a picture of {size[1]}x{size[0]}: {runtime_words(error)}."
+                f" {RUN_ALONE if says_size else STATE_SIZE}."
+            ) from error
         return {name: value for name, value in zip(names, values, strict=True) if value.ndim}
 
     return ask
