@@ -34,7 +34,7 @@ def cuda_version() -> str | None:
     return found[1] if found else None
 
 
-class Cpu(TypedDict):
+class ProcessorFacts(TypedDict):
     """Which processor a machine has."""
 
     name: str
@@ -51,7 +51,7 @@ class Host(TypedDict):
     memory_gib: float
 
 
-def cpu() -> Cpu:
+def cpu() -> ProcessorFacts:
     """Return which processor this is: what decides how inference is compiled for it, and how fast it runs.
 
     The instruction sets are a superset of those an embedded engine is tied to, so that a processor the engine

@@ -17,8 +17,8 @@ from dsbench.core.errors import BuildError
 from dsbench.core.records import read_record
 from dsbench.machine.gpu_devices import gpu_in_use
 from dsbench.machine.host import (
-    Cpu,
     Host,
+    ProcessorFacts,
     banner_version,
     cpu,
     cuda_version,
@@ -203,7 +203,7 @@ KINDS: dict[str, Any] = {
     "deepstream_headers": Headers | None,
     "gpu": list[str] | None,
     "host": Host,
-    "cpu": Cpu,
+    "cpu": ProcessorFacts,
     "encoder": Encoder,
 }
 
