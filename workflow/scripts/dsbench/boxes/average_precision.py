@@ -151,19 +151,32 @@ def _chosen(rows: np.ndarray, of_class: int | None, bounds: tuple[float, float])
 
 
 def _scores(name: str, objects: np.ndarray, pairs: np.ndarray, precisions: np.ndarray) -> Scores:
-    count, matched = len(objects), len(pairs)
-    error = pairs[:, 3:].std(axis=0, ddof=1) / np.sqrt(matched) if matched > 1 else np.full(2, np.nan)
-    shift = pairs[:, 3:].mean(axis=0) if matched else np.full(2, np.nan)
+    matched = len(pairs)
+    overlaps, rights, downs = pairs[:, 2], pairs[:, 3], pairs[:, 4]
+    ap, ap_50, ap_75, ap_90 = (
+        _mean(precisions[at][precisions[at] > NOT_MEASURED]) if len(objects) else None
+        for at in (slice(None), AT_50, AT_75, AT_90)
+    )
     return Scores(
-        name,
-        count,
-        matched,
-        *(_mean(precisions[at]) if count else None for at in (slice(None), AT_50, AT_75, AT_90)),
-        float(pairs[:, 2].mean()) if matched else None,
-        *(None if np.isnan(value) else float(value) for value in (*shift, *error)),
+        name=name,
+        objects=len(objects),
+        matched=matched,
+        ap=ap,
+        ap_50=ap_50,
+        ap_75=ap_75,
+        ap_90=ap_90,
+        mean_iou=_mean(overlaps),
+        shift_x_px=_mean(rights),
+        shift_y_px=_mean(downs),
+        error_x_px=_error(rights),
+        error_y_px=_error(downs),
     )
 
 
-def _mean(precisions: np.ndarray) -> float | None:
-    measured = precisions[precisions > NOT_MEASURED]
-    return float(measured.mean()) if measured.size else None
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def _error(values: np.ndarray) -> float | None:
+    """Return the standard error of the mean, None of fewer than two values."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None

@@ -125,7 +125,7 @@ def own_boxes(
         outputs = answers(model.runner, (own.tensor * model.std)[None].astype(np.float32))
         rows = model.decoder.rows(outputs, model.size, own.picture, (frame.height, frame.width))
         found[number] = [
-            Detection(labels[int(row[0])], *map(float, row[1:5]), float(row[5]))
+            Detection(labels[int(row[0])], *row[1:].tolist())
             for row in rows
             if row[5] >= model.decoder.threshold
         ]
@@ -261,12 +261,14 @@ def _beyond(found: Accuracy, bounds: Bounds) -> str | None:
     every = found.every
     if every.matched >= ENOUGH_OBJECTS:
         shifts = [
-            _side(shift, *words)
-            for shift, error, *words in (
+            _side(shift, positive, negative)
+            for shift, error, positive, negative in (
                 (every.shift_x_px, every.error_x_px, "right of", "left of"),
                 (every.shift_y_px, every.error_y_px, "below", "above"),
             )
-            if abs(shift) - SURE_ERRORS * error > bounds.largest_shift_px
+            if shift is not None
+            and error is not None
+            and abs(shift) - SURE_ERRORS * error > bounds.largest_shift_px
         ]
         if shifts:
             return (
