@@ -198,7 +198,7 @@ def check_accuracy(
     measured: KeptAccuracy,
     deployed: Deployment,
     divergence: Callable[[], tuple[str, Verdict] | None],
-) -> Verdict:
+) -> Verdict[KeptAccuracy]:
     """Return whether enough of the model's accuracy is kept; the reason names the stage that loses it.
 
     `divergence` finds the first stage that differs on equal pixels; it is asked only where the boxes are wrong and no
