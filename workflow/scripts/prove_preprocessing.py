@@ -13,6 +13,7 @@ from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_of
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.compare import session
+from dsbench.onnx.in_graph import split_resize
 from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import middle_frames
 
@@ -20,10 +21,14 @@ with explained(snakemake.log[0]):
     files = snakemake.input
     inspect = read_record(files.inspect, Inspection)
     family = family_of(inspect.family, inspect.nms_iou_threshold)
+    graph, front = onnx.load(files.onnx), None
+    if inspect.preprocessing.in_graph is not None:
+        front, graph = split_resize(graph)
     model = Model(
-        session(onnx.load(files.onnx)),
+        session(graph),
         inspect.preprocessing,
         decoder_of(family, inspect, Path(files.labels), snakemake.params.threshold),
+        front and session(front),
     )
     clip = read_record(files.clip, ClipFacts)
     reference = reference_of(
