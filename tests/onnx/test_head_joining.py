@@ -240,6 +240,9 @@ def test_columns_of_two_layouts_are_told_by_the_number_of_names():
         joined(source)
     assert joined(source, names="abc").joined.name == "yolo_v8"
     assert joined(source, named="yolox_raw").joined.name == "yolox_raw"
+    with pytest.raises(HeadsError) as fault:
+        joined(source, names="abcd")
+    assert "family:" in str(fault.value) and "labels:" not in str(fault.value)
 
 
 @pytest.mark.parametrize(

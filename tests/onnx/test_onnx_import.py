@@ -221,6 +221,19 @@ def test_another_input_is_refused_by_name(pixels):
         import_onnx(model, pixels, 4)
 
 
+@pytest.mark.parametrize(
+    ("size", "remedy"), [(SIZE, "ONNX Runtime alone"), (("height", "width"), r"preprocessing: \{size: ")]
+)
+def test_a_graph_that_does_not_run_at_the_size_says_what_to_do(pixels, size, remedy):
+    source = graphs.queries(size=size)
+    source.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 3, 7, 7]), "seven"))
+    source.graph.node.insert(0, onnx.helper.make_node("Reshape", ["pixel_values", "seven"], ["patches"]))
+    source.graph.node.insert(1, onnx.helper.make_node("ReduceMax", ["patches"], ["unused"], keepdims=0))
+    source.graph.output.append(onnx.helper.make_tensor_value_info("unused", onnx.TensorProto.FLOAT, []))
+    with pytest.raises(GraphError, match=f"picture of {SIZE[1]}x{SIZE[0]}: .*{remedy}"):
+        import_onnx(source, pixels, 4)
+
+
 @pytest.mark.parametrize("make", [lambda: graphs.queries(batch=1, baked=1), graphs.areas])
 def test_baked_batch_becomes_dynamic_where_that_is_proven(pixels, make):
     imported = import_onnx(make(), pixels, 4)

@@ -3,8 +3,11 @@
 import json
 import shutil
 
+import onnx
 import pytest
 
+import tiny_graphs
+from slurm_cluster import write_profile
 from workflow_run import PROJECT, REPORT, files, snakemake
 
 
@@ -30,6 +33,13 @@ def test_broken_configuration_is_named(tmp_path, config, says):
     assert says in done.stdout.replace("\n", " ")
 
 
+def test_config_that_replaces_a_cluster_profiles_stops_before_the_first_job(tmp_path):
+    profile = ("--workflow-profile", str(write_profile(tmp_path)))
+    done = snakemake(tmp_path, "build/toolchain/preflight.md", *profile, "--config", "precision=fp32")
+    assert done.returncode != 0 and "config: facts is here, but the jobs run elsewhere" in done.stdout
+    assert not (tmp_path / "build/toolchain").exists()
+
+
 @pytest.mark.parametrize("option", ["--until", "--omit-from"])
 def test_hook_that_plans_left_out_jobs_anew_cannot_be_left_out(tmp_path, option):
     done = snakemake(tmp_path, "--no-hooks", REPORT, option, "render_html")
@@ -53,6 +63,27 @@ def test_non_detector_is_refused_before_anything_is_built(tmp_path):
     assert "ViTForImageClassification is not an object detector that can be built" in done.stdout
     assert "Logfile" not in done.stdout
     assert not [path for path in files(tmp_path) if path.startswith("models/rtdetr/")]
+
+
+def test_weights_that_are_a_git_lfs_pointer_are_named_where_only_the_graph_is_asked_for(tmp_path):
+    config = source(tmp_path)
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{7:064d}\nsize 167000000\n"
+    (tmp_path / "source/model.safetensors").write_text(pointer)
+    done = snakemake(tmp_path, "models/rtdetr/model/inspect.md", config=config)
+    assert done.returncode != 0
+    assert "model.safetensors: no sound safetensors file: it is a Git LFS pointer" in done.stdout
+    assert "torchscript" not in done.stdout
+
+
+def test_an_onnx_folder_is_checked_where_only_the_graph_is_asked_for(tmp_path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    onnx.save(tiny_graphs.queries(), folder / "model.onnx")
+    (folder / "preprocessor_config.json").write_text('{"size": {"height": -5, "width": 320}}')
+    config = f"models: {{rtdetr: {{source: {folder}}}}}\n"
+    done = snakemake(tmp_path, "models/rtdetr/model/inspect.md", config=config)
+    assert done.returncode != 0
+    assert "preprocessor_config.json: size.height is -5, expected 1 to" in done.stdout
 
 
 def test_video_that_is_none_is_refused(tmp_path):

@@ -10,9 +10,12 @@ from dsbench.families.detector import read_detector
 from dsbench.onnx.export_recipes import prompt_phrases
 from dsbench.onnx.inspection import Inspection
 from dsbench.onnx.model_onnx import ModelFolder
+from dsbench.sources.source_files import check_folder
 
 with explained(snakemake.log[0]):
     folder = ModelFolder.of(snakemake.input.files, block=snakemake.params.preprocessing)
+    # The listing's job checks a source on disk too, but nothing makes this job wait for it.
+    check_folder(folder.path, folder.names)
     config = folder.file("config.json")
     output = Path(snakemake.output[0])
     if folder.has_config:
