@@ -220,6 +220,21 @@ def preprocessing_block(wildcards):
     return {key: value for key, value in block.items() if key != "scaling_filter"} or None
 
 
+def frame_to_resize(wildcards):
+    """Return the width and height of the frames that the ONNX resizes itself, as the entry states them; else None."""
+    entry = entry_of(wildcards)
+    if entry.get("resize") != "in_graph" or not entry.get("frame"):
+        return None
+    return [int(side) for side in entry["frame"].split("x")]
+
+
+def clip_to_resize(wildcards):
+    """Return the clip's facts where the ONNX resizes its frames itself and the entry states no size for them."""
+    entry = entry_of(wildcards)
+    is_clips = entry.get("resize") == "in_graph" and not entry.get("frame")
+    return "build/toolchain/video.json" if is_clips else []
+
+
 def stated_filter(wildcards):
     """Return nvinfer's filter that the entry states; None where the proof chooses one."""
     return (entry_of(wildcards).get("preprocessing") or {}).get("scaling_filter")

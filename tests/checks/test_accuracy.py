@@ -73,18 +73,15 @@ class Case:
     runner: object
     own: dict
 
-    def boxes(self, made=None, matrix=None, shift=None):
-        """Return the boxes on the pixels of these settings; `shift` is what the parser takes them to be aside."""
+    def boxes(self, made=None, matrix=None):
+        """Return the boxes on the pixels of these settings, with a parser that moves them as derived."""
         network = NetworkInput(made or self.deployed.model.preprocessing, *FRAME)
-        place = network.place()
-        if shift is not None:
-            place = replace(place, shift=shift)
         found = {}
         for number, frame in decoded_frames(self.deployed.video, self.deployed.numbers):
             if matrix is not None:
                 frame.colorspace = matrix
             outputs = answers(self.runner, network.tensor(frame))
-            found[number] = reference_boxes(self.deployed.model, outputs, place)
+            found[number] = reference_boxes(self.deployed.model, outputs, network.place())
         return found
 
     def check(self, dumped, equal_pixels=None, engine=None, divergence=lambda: None):
@@ -147,16 +144,12 @@ def test_a_right_runtime_keeps_the_models_accuracy(case):
         ({"made": preprocessing(model_color_format="BGR")}, "pixels: .* with model-color-format=1 "),
         ({"made": preprocessing(maintain_aspect_ratio=False)}, "pixels: .* with maintain-aspect-ratio=0 "),
         (
-            {"made": preprocessing(scaling_filter=2), "shift": (0.5, 0.5)},
+            {"made": preprocessing(scaling_filter=2)},
             r"pixels: .* with scaling-filter=2 \(cubic\)",
         ),
         ({"matrix": BT601}, "pixels: .* with the colour matrix of BT.601 for a clip of BT.709 "),
-        (
-            {"shift": (0, 0)},
-            "parser: .* with boxes that are not moved back by the 0.5 and 0.5 network pixels",
-        ),
     ],
-    ids=["swapped channels", "missing letterbox", "wrong filter", "wrong matrix", "half a pixel"],
+    ids=["swapped channels", "missing letterbox", "wrong filter", "wrong matrix"],
 )
 def test_what_the_runtime_does_otherwise_is_caught_and_named(case, changes, named):
     with pytest.raises(CheckError, match=f"The stage is {named}") as caught:
@@ -164,6 +157,12 @@ def test_what_the_runtime_does_otherwise_is_caught_and_named(case, changes, name
     assert not caught.value.numbers.passed
     best = caught.value.numbers.suspects[0]
     assert best.agreement > 0.99 > best.agreement_as_derived
+
+
+def test_boxes_that_the_parser_does_not_move_back_are_named(case):
+    verdict = case.check(moved(case.boxes(), 0.5, 0.5))
+    named = "with boxes that are not moved back by the 0.5 and 0.5 network pixels of nvinfer's scaling (agreement 1.0"
+    assert "The stage is parser: the runtime's boxes are those of the model " + named in verdict.reason
 
 
 def test_half_a_pixel_of_unknown_cause_is_a_shift_of_the_stage_that_differs(case):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dsbench.deepstream.parser_build import Resized
 from dsbench.families.declared import family_named
 from dsbench.families.reference_decoders import EDGE_MARGIN
 from parser_calls import FLOAT, INT32, Layer, build, case, layer
@@ -155,6 +156,21 @@ def test_boxes_end_where_a_letterboxed_picture_does(tmp_path):
     whole, above = objects[:, 1:5]
     np.testing.assert_allclose(whole, [0, 60, 640, 360 - 480 * EDGE_MARGIN], atol=1e-4)
     np.testing.assert_allclose(above, [288, 60, 64, 36], atol=1e-4)
+
+
+def test_boxes_of_a_model_that_resizes_itself_come_back_to_the_frame(tmp_path):
+    """Its network of 640x480 shows frames of 1280x720 in rows 60 to 420."""
+    own = Resized(640, 480, 2.0, 2.0)
+    parser = build(FAMILY, TENSORS, tmp_path, edges=(0, 60, 640, 420), resized=own)
+    layers = [
+        layer("logits", np.full((2, 1), [[5], [4]], np.float32)),
+        layer("pred_boxes", np.array([[0.5, 0.5, 0.25, 0.25], [0.5, 0.5, 1, 1]], "f4")),
+    ]
+    [(_, objects)], _ = parser.run([case(layers, [0.5], (1280, 720))])
+    inside, whole = objects[:, 1:5]
+    np.testing.assert_allclose(inside, [480, 240, 320, 240], atol=1e-3)
+    np.testing.assert_allclose(whole, [0, 0, 1280, 720 * (1 - 4 / 3 * EDGE_MARGIN)], atol=1e-3)
+    assert whole[3] < 720
 
 
 def test_layers_are_found_by_name_in_any_order_among_others(parser):

@@ -12,7 +12,6 @@ from tempfile import mkdtemp
 import numpy as np
 
 from dsbench.deepstream.parser_build import compile_parser, write_parser_sources
-from dsbench.families.family import NO_SHIFT, WHOLE_NETWORK
 
 PARSERS = Path(__file__).parents[2] / "workflow/parsers"
 DRIVER = Path(__file__).with_name("parser_driver.cpp")
@@ -108,9 +107,12 @@ def compiled_driver(object_bytes, sanitize):
     return driver
 
 
-def build(family, tensors, directory, object_bytes=28, sanitize=False, shift=NO_SHIFT, edges=WHOLE_NETWORK):
-    """Compile the family's parser for outputs of these names by role, and the driver that calls it."""
-    write_parser_sources(family, tensors, family.all_settings(), PARSERS, directory, shift, edges)
+def build(family, tensors, directory, object_bytes=28, sanitize=False, **place):
+    """Compile the family's parser for outputs of these names by role, and the driver that calls it.
+
+    `place` are the last arguments of write_parser_sources.
+    """
+    write_parser_sources(family, tensors, family.all_settings(), PARSERS, directory, **place)
     if sanitize:
         makefile = directory / "Makefile"
         makefile.write_text(makefile.read_text().replace("-O3", f"-O1 -g {SANITIZE}"))

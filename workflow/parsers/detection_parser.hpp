@@ -33,7 +33,7 @@ const unsigned int NvDsInferParseObjectBytes = sizeof(NvDsInferObjectDetectionIn
                                         const NvDsInferParseDetectionParams& params,                                 \
                                         detection_parser::Objects& objects) {                                        \
         try {                                                                                                        \
-            return parse(layers, network, params, objects);                                                          \
+            return parse(layers, detection_parser::model_network(network), params, objects);                                                          \
         } catch (const std::exception& error) {                                                                      \
             std::fprintf(stderr, "%s: %s\n", #symbol, error.what());                                                 \
             return false;                                                                                            \
@@ -126,6 +126,15 @@ inline bool check_classes(const char* parser, const char* tensor, std::size_t cl
     return false;
 }
 
+// The network in which the model's boxes lie: its own, where the ONNX resizes nvinfer's frames itself.
+inline NvDsInferNetworkInfo model_network(NvDsInferNetworkInfo network) {
+    if (parser_settings::kModelWidth != 0) {
+        network.width = static_cast<unsigned int>(parser_settings::kModelWidth);
+        network.height = static_cast<unsigned int>(parser_settings::kModelHeight);
+    }
+    return network;
+}
+
 // Whether the network has any pixels. Says on stderr where it has none.
 inline bool check_network(const char* parser, const NvDsInferNetworkInfo& network) {
     if (network.width != 0 && network.height != 0) return true;
@@ -149,7 +158,8 @@ constexpr float kEdgeMargin = 0x1p-20F;
 
 // Appends the box between two corners in pixels, moved back by how far nvinfer's scaling moves the picture and clipped
 // to the picture: nvinfer drops a box that reaches into the padding below, and moves one that begins in the padding
-// before. A box or score that is not finite, or a box without area inside the picture, is left out.
+// before. Then it is brought to nvinfer's network, which is the frame where the ONNX resizes itself. A box or score that
+// is not finite, or a box without area inside the picture, is left out.
 inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, std::uint32_t class_id, float confidence,
                        float left, float top, float right, float bottom) {
     if (!std::isfinite(confidence)) return;
@@ -164,10 +174,10 @@ inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, st
     if (x2 <= x1 || y2 <= y1) return;
     NvDsInferObjectDetectionInfo object = {};
     object.classId = class_id;
-    object.left = x1;
-    object.top = y1;
-    object.width = x2 - x1;
-    object.height = y2 - y1;
+    object.left = (x1 - parser_settings::kOriginX) * parser_settings::kFrameScaleX;
+    object.top = (y1 - parser_settings::kOriginY) * parser_settings::kFrameScaleY;
+    object.width = (x2 - x1) * parser_settings::kFrameScaleX;
+    object.height = (y2 - y1) * parser_settings::kFrameScaleY;
     object.detectionConfidence = confidence;
     objects.push_back(object);
 }

@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import onnx
-
-from dsbench.boxes.detection_scores import decoder_of
 from dsbench.boxes.kitti import Detection, read_directory
 from dsbench.boxes.truth import read_truth
 from dsbench.checks.accuracy import (
@@ -16,14 +13,13 @@ from dsbench.checks.accuracy import (
     own_boxes,
 )
 from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames, read_keys
-from dsbench.checks.preprocess_proof import Model, in_levels, reference_of
+from dsbench.checks.preprocess_proof import model_alone
 from dsbench.checks.reference_run import reference_model
 from dsbench.core.files import read_json
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, shown_path
-from dsbench.onnx.compare import session
 from dsbench.onnx.inspection import read_proven
 from dsbench.tools.tool_run import report_progress
 
@@ -46,16 +42,15 @@ with explained(snakemake.log[0]):
         numbers=list(equal_pixels),
         is_embedded=params.is_embedded,
     )
-    family = deployed.model.family
-    model = Model(
-        session(onnx.load(files.onnx)),
-        deployed.model.preprocessing,
-        decoder_of(family, inspect, Path(files.labels), params.threshold),
+    model, reference = model_alone(
+        Path(files.onnx),
+        inspect,
+        Path(files.labels),
+        params.threshold,
+        Path(files.processor) if files.get("processor") else None,
+        params.preprocessing,
+        (clip.height, clip.width),
     )
-    processor = Path(files.processor) if files.get("processor") else None
-    reference = reference_of(processor, family, model.size, clip.size[::-1], params.preprocessing)
-    if inspect.takes_levels:
-        reference = in_levels(reference)
     report_progress(
         f"accuracy: {len(equal_pixels)} of {clip.frames} frames with the model's own preprocessing"
     )

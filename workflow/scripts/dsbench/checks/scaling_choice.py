@@ -38,6 +38,12 @@ class FilterRow:
     shift_y: float | None = None
 
 
+def filter_order(preprocessing: Preprocessing, size: tuple[int, int]) -> list[int]:
+    """Return the filters in the order in which equally close ones are taken; nearest is first where it only copies."""
+    copies = (preprocessing.width, preprocessing.height) == size
+    return sorted(FILTERS, key=lambda number: number != 0) if copies else list(FILTERS)
+
+
 def why_refused(preprocessing: Preprocessing, scaling_filter: int, size: tuple[int, int]) -> str | None:
     """Return why NVIDIA's library does not scale frames of `size` (width, height) so, None where it does."""
     try:

@@ -116,6 +116,16 @@ def _place(network: native.Network, width: int, height: int) -> Placement:
     )
 
 
+def box_place(preprocessing: Preprocessing, width: int, height: int) -> tuple[Shift, Edges]:
+    """Return how far frames of `width` x `height` pixels lie aside, and their edges, in the model's own network."""
+    place = placement(preprocessing, width, height)
+    if preprocessing.in_graph is None:
+        return place.shift, place.edges
+    left, top, columns, rows = preprocessing.in_graph.picture
+    ratio_x, ratio_y = columns / preprocessing.width, rows / preprocessing.height
+    return (place.shift[0] * ratio_x, place.shift[1] * ratio_y), (left, top, left + columns, top + rows)
+
+
 class NetworkInput:
     """The network's input for frames of one size, `width` x `height` pixels."""
 
