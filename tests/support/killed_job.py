@@ -14,7 +14,7 @@ from pathlib import Path
 from dsbench.core.files import PREFIX
 from dsbench.core.process_identity import start_ticks
 from dsbench.tools.tool_run import descendants
-from workflow_run import PROJECT, REPORT, command, environment, files, without_programs
+from workflow_run import REPORT, command, environment, files, without_programs
 
 GRACE_S = 3
 RULE_WORDS = ("rule", "localrule", "checkpoint", "localcheckpoint")
@@ -28,8 +28,6 @@ BEFORE_EXPORT = [
     *(f"models/rtdetr/model/{name}.json" for name in ("source", "provenance", "export_attempts", "variants")),
     "models/rtdetr/config/config.json",
 ]
-FAKES = PROJECT / "tests/fakes"
-FAKE_CONFIG = 'runtime: nvidia\nfirst_batch: {"nvidia": 4}\n'
 
 
 class KillError(Exception):
@@ -149,16 +147,6 @@ class KilledJob:
 
 def _command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-
-
-def fake_tools(kitti: Path) -> dict[str, str]:
-    """Return the environment in which the fakes are NVIDIA's tools and find the boxes of `kitti`."""
-    return {
-        "PATH": f"{FAKES}:{FAKES / 'no_encoder'}:{os.environ['PATH']}",
-        "FAKE_IMAGES_PER_S": "75",
-        "FAKE_TOTAL_FPS": "70",
-        "FAKE_KITTI": str(kitti),
-    }
 
 
 def fresh(finished: Path, directory: Path, is_exported: bool = True) -> None:
