@@ -16,7 +16,7 @@ from dsbench.core.process_identity import start_ticks
 from dsbench.tools.tool_run import descendants
 from workflow_run import REPORT, command, environment, files, without_programs
 
-GRACE_S = 3
+GRACE_S = 30
 RULE_WORDS = ("rule", "localrule", "checkpoint", "localcheckpoint")
 HITS = ("snakemake", "everything", "one of its processes")
 # Measured, timed or dated; or written file by file by a tool, below a directory that Snakemake has marked.
