@@ -63,13 +63,10 @@ class NvidiaJob:
         """Return the report as Markdown."""
         return (self.directory / MARKDOWN).read_text()
 
-    def numbers(self, report=MARKDOWN):
-        """Make the report, check that nothing is left to do, and return MAX_BS, PEAK and both runs' streams.
-
-        Only its text is made unless `report` is another one: charts and PDF are drawn from the same numbers.
-        """
-        self.run(report)
-        assert planned(self.run("-n", report)) == {}
+    def numbers(self):
+        """Make the report's text, check that nothing is left to do, and return MAX_BS, PEAK and both runs' streams."""
+        self.run(MARKDOWN)
+        assert planned(self.run("-n", MARKDOWN)) == {}
         data, runs = self.data, self.data["deepstream"]
         assert f"PEAK_GPU_STREAMS = {data['peak_gpu_streams']}, MAX_BS = {data['max_bs']}" in self.text
         assert f"benchmarks/ds/ds_s{runs['run2']['streams']}_run2.log" in self.text

@@ -3,7 +3,7 @@
 tests/soak/test_more_pairings.py has those between.
 """
 
-from nvidia_job import NvidiaJob
+from nvidia_job import MARKDOWN, NvidiaJob
 from pairings import BUSY, NEWEST, OLDEST, check_disturbed, check_report
 
 
@@ -15,6 +15,6 @@ def test_newest_pairing_is_built_measured_and_shown(measured):
 
 def test_oldest_pairing_on_a_busy_gpu_is_built_measured_and_shown_as_disturbed(nvidia):
     nvidia.env |= OLDEST.env() | BUSY
-    nvidia.run()
+    nvidia.run(MARKDOWN)
     check_report(nvidia, OLDEST)
     check_disturbed(nvidia)
