@@ -16,7 +16,7 @@ from dsbench.core.process_identity import start_ticks
 from dsbench.tools.tool_run import descendants
 from workflow_run import REPORT, command, environment, files, without_programs
 
-GRACE_S = 30
+GRACE_S = 60
 RULE_WORDS = ("rule", "localrule", "checkpoint", "localcheckpoint")
 HITS = ("snakemake", "everything", "one of its processes")
 # Measured, timed or dated; or written file by file by a tool, below a directory that Snakemake has marked.
@@ -61,14 +61,14 @@ class KilledJob:
         return self.directory.with_name(f"{self.directory.name}.log")
 
     def kill_after(
-        self, seconds: float | None, hit: str, chance: random.Random, from_first_job: bool = False
+        self, seconds: float | None, hit: str, chance: random.Random, since: str = ""
     ) -> str | None:
         """Start the command, kill it after `seconds`; return the rule that ran last, None where it had ended well.
 
-        `from_first_job` counts them from when a job has started.
+        They count from when `since` is in the call's log.
         """
         process = self.call()
-        while from_first_job and process.poll() is None and "Execute " not in self.log.read_text():
+        while process.poll() is None and since not in self.log.read_text():
             time.sleep(0.05)
         try:
             process.wait(seconds)

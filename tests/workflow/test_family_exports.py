@@ -128,7 +128,8 @@ def test_labels_file_of_the_config_must_have_a_line_for_each_class(tmp_path):
 def test_static_batch_has_a_file_for_each_size_which_the_engine_takes(tmp_path):
     onnx_file = graphs.write(graphs.batch_in_axis_1(), tmp_path / "source/model.onnx")
     (onnx_file.parent / "labels.txt").write_text("car\nperson\nbicycle\nroad_sign\n")
-    config = f"models: {{still: {{source: {onnx_file.parent}}}}}\n"
+    # So small a model would be measured at every batch up to the largest.
+    config = f"models: {{still: {{source: {onnx_file.parent}}}}}\nlargest_batch: {{embedded: 4}}\n"
     engine = "models/still/benchmarks/engines/still_dynamic_b4.engine"
     b1_log = "models/still/benchmarks/b1/trtexec_b1.log"
     done = snakemake(tmp_path, engine, b1_log, config=config)
