@@ -2,9 +2,12 @@
 
 import shutil
 
+from dsbench.boxes.kitti import short_dumps
 from dsbench.core.errors import check_storage
-from dsbench.core.locks import BuildLock, bring_back, emptied, short_dumps
+from dsbench.core.file_times import bring_back, emptied
+from dsbench.core.locks import BuildLock
 from dsbench.dag.left_jobs import cancel_left_jobs
+from dsbench.dag.names import asked_models
 from dsbench.dag.rule_script import TEMPORARY
 from dsbench.dag.snakemake_internals import plan_left_out_jobs_anew, take_up
 from dsbench.tools.tool_run import announce_caller
@@ -33,7 +36,8 @@ if CALL.makes_dag and not CALL.is_dry_run:
 # Snakemake takes a file that is there for a whole one, and a folder too.
 if CALL.makes_dag:
     losses = [(file, f"{file}: is empty") for file in emptied(TREES)]
-    for file, loss in (*losses, *short_dumps(TREES[0])):
+    asked = asked_models(sys.argv[1:], CALL.settings.targets, config["models"])
+    for file, loss in (*losses, *short_dumps(TREES[0] / name for name in asked)):
         print(f"{loss}, so it is made anew", file=sys.stderr)
         if not CALL.is_dry_run:
             file.unlink()

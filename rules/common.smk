@@ -8,13 +8,14 @@ from pathlib import Path
 from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.core.errors import refuse_braces
 from dsbench.core.files import read_once, tree_sha256_of
+from dsbench.core.records import read_if_whole
 from dsbench.dag.code_version import code_version
 from dsbench.dag.config_check import check_config
-from dsbench.dag.names import NAME, check_targets, model_entry, reports_of
+from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, reports_of
 from dsbench.dag.snakemake_internals import limit_resource
 from dsbench.deepstream.app_config import uri_in_config
 from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-from dsbench.machine.clip import DEMO_CLIP, choose_video, truth_directory
+from dsbench.machine.clip import DEMO_CLIP, TargetRate, choose_video, truth_directory
 from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of
@@ -65,7 +66,7 @@ def recorded(fact, probe):
         return NODE["facts"][fact]
     if CALL.makes_dag or not (FACTS / f"{fact}.json").is_file():
         return probe()
-    return read_fact(FACTS, fact)
+    return read_fact(FACTS / f"{fact}.json")
 
 
 RUNTIME = runtime_of(recorded("runtime", lambda: choose_runtime(config["runtime"], PROJECT).kind), PROJECT)
@@ -195,14 +196,9 @@ def target_fps():
     """Return the frames/s that a stream needs, read from disk; None until the clip, if it decides, is decoded."""
     if config["target_fps"] is not None:
         return config["target_fps"]
-    try:
-        return read_once(_noted_fps, FACTS / "target_fps.json")
-    except (OSError, ValueError):
-        return None
-
-
-def _noted_fps(noted):
-    return json.loads(noted.read_text())["target_fps"]
+    noted = FACTS / "target_fps.json"
+    rate = read_once(read_if_whole, noted, TargetRate) if noted.is_file() else None
+    return rate and rate.target_fps
 
 
 def entry_of(wildcards):
@@ -219,19 +215,16 @@ def preprocessing_block(wildcards):
 
 def graph_kind(model):
     """Return what note_graph_kind noted, read from disk: Snakemake asks again once that rule is done."""
-    try:
-        return json.loads(Path(f"build/graph_kinds/{model}.json").read_text())
-    except (OSError, ValueError):
-        return {"batch": None, "parser_source": None}
+    return read_if_whole(Path(f"build/graph_kinds/{model}.json"), GraphKind) or GraphKind()
 
 
 def has_static_batch(model):
-    return graph_kind(model)["batch"] == "static"
+    return graph_kind(model).batch == "static"
 
 
 def parser_source(wildcards):
     """Return the C++ source of the family that prepare_onnx found."""
-    source = graph_kind(wildcards.model)["parser_source"]
+    source = graph_kind(wildcards.model).parser_source
     return PROJECT / "workflow/parsers" / source if source else []
 
 

@@ -1,10 +1,20 @@
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from dsbench.boxes.kitti import Detection, KittiError, manifest, parse_line, read_directory
+from dsbench.boxes.kitti import (
+    ClassCount,
+    Detection,
+    KittiError,
+    manifest,
+    parse_line,
+    read_directory,
+    short_dumps,
+)
+from dsbench.core.records import write_record
 
 CAR = "car 0.0 0 0.0 512.250000 401.500000 733.125000 560.750000 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.913574"
 REAL_LOGS = Path(os.environ.get("REAL_LOGS", Path(__file__).parents[3] / "shared/real-logs"))
@@ -80,19 +90,29 @@ def test_file_that_is_no_text_is_refused(dump):
 
 def test_manifest_counts_and_hashes_the_dump(dump):
     facts = manifest(dump)
-    assert (facts["frames"], facts["frames_with_detection"], facts["detections"]) == (4, 3, 4)
-    assert facts["per_class"] == [
-        {"label": "car", "detections": 2},
-        {"label": "dog", "detections": 1},
-        {"label": "traffic light", "detections": 1},
-    ]
+    assert (facts.frames, facts.frames_with_detection, facts.detections) == (4, 3, 4)
+    assert facts.per_class == [ClassCount("car", 2), ClassCount("dog", 1), ClassCount("traffic light", 1)]
     listing = "".join(
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in sorted(dump.iterdir())
     )
-    assert facts["sha256"] == hashlib.sha256(listing.encode()).hexdigest()
+    assert facts.sha256 == hashlib.sha256(listing.encode()).hexdigest()
 
 
 def test_manifest_changes_with_any_byte(dump):
-    before = manifest(dump)["sha256"]
+    before = manifest(dump).sha256
     (dump / "00_000_000001.txt").write_text(CAR + "\n")
-    assert manifest(dump)["sha256"] != before
+    assert manifest(dump).sha256 != before
+
+
+def test_a_dump_that_lost_a_file_is_told_and_whole_or_unread_ones_are_not(dump, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    short, whole, foreign = (folder / name for name in ("short", "whole", "foreign"))
+    for tree in (short, whole, foreign):
+        shutil.copytree(dump, tree / "samples/kitti_output")
+        (tree / "validation").mkdir()
+        write_record(tree / "validation/kitti_manifest.json", manifest(dump))
+    (short / "samples/kitti_output/00_000_000001.txt").unlink()
+    (foreign / "validation/kitti_manifest.json").write_text('{"frames": "many"}')
+    ((file, loss),) = short_dumps([short, whole, foreign, folder / "absent"])
+    assert file == short / "validation/kitti_manifest.json"
+    assert loss == f"{short}/samples/kitti_output: has {len(list(dump.iterdir())) - 1} of its 4 frames"

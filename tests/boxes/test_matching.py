@@ -53,38 +53,38 @@ def test_a_row_that_is_dropped_drops_no_other():
 def test_perfect_detections_have_precision_and_recall_of_one():
     frames = {0: [box(), box("dog")], 1: []}
     result = precision_recall(frames, frames)
-    assert (result["precision"], result["recall"], result["mean_iou"]) == (1.0, 1.0, 1.0)
-    assert (result["true_positives"], result["false_positives"], result["false_negatives"]) == (2, 0, 0)
+    assert (result.precision, result.recall, result.mean_iou) == (1.0, 1.0, 1.0)
+    assert (result.true_positives, result.false_positives, result.false_negatives) == (2, 0, 0)
 
 
 def test_missed_extra_and_misnamed_objects_are_counted_per_class():
     truth = {0: [box("car"), box("dog", left=100, right=110), box("cat", left=200, right=210)]}
     found = {0: [box("car", right=9.0), box("cat", left=100, right=110), box("car", left=50, right=60)]}
     result = precision_recall(found, truth)
-    assert (result["true_positives"], result["false_positives"], result["false_negatives"]) == (1, 2, 2)
-    assert result["mean_iou"] == pytest.approx(0.9)
-    by_label = {row["label"]: row for row in result["per_class"]}
-    assert (by_label["car"]["precision"], by_label["car"]["recall"]) == (0.5, 1.0)
-    assert (by_label["dog"]["precision"], by_label["dog"]["recall"]) == (None, 0.0)
-    assert (by_label["cat"]["precision"], by_label["cat"]["recall"]) == (0.0, 0.0)
+    assert (result.true_positives, result.false_positives, result.false_negatives) == (1, 2, 2)
+    assert result.mean_iou == pytest.approx(0.9)
+    by_label = {row.label: row for row in result.per_class}
+    assert (by_label["car"].precision, by_label["car"].recall) == (0.5, 1.0)
+    assert (by_label["dog"].precision, by_label["dog"].recall) == (None, 0.0)
+    assert (by_label["cat"].precision, by_label["cat"].recall) == (0.0, 0.0)
 
 
 def test_second_detection_of_one_object_is_false_and_the_confident_one_matches():
     truth = {0: [box()]}
     found = {0: [box(right=6.0, confidence=0.5), box(right=9.0, confidence=0.8)]}
     result = precision_recall(found, truth)
-    assert (result["true_positives"], result["false_positives"]) == (1, 1)
-    assert result["mean_iou"] == pytest.approx(0.9)
+    assert (result.true_positives, result.false_positives) == (1, 1)
+    assert result.mean_iou == pytest.approx(0.9)
 
 
 def test_overlap_below_the_bound_does_not_match():
-    assert precision_recall({0: [box(right=4.0)]}, {0: [box()]}, iou=0.5)["true_positives"] == 0
-    assert precision_recall({0: [box(right=5.0)]}, {0: [box()]}, iou=0.5)["true_positives"] == 1
+    assert precision_recall({0: [box(right=4.0)]}, {0: [box()]}, iou=0.5).true_positives == 0
+    assert precision_recall({0: [box(right=5.0)]}, {0: [box()]}, iou=0.5).true_positives == 1
 
 
 def test_nothing_found_and_nothing_there_is_unknown():
     result = precision_recall({0: []}, {0: []})
-    assert (result["precision"], result["recall"], result["mean_iou"]) == (None, None, None)
+    assert (result.precision, result.recall, result.mean_iou) == (None, None, None)
 
 
 def test_truth_of_another_video_is_refused():

@@ -55,8 +55,8 @@ def play(root: Path, folder: Path):
 def test_slots_of_a_sound_model_are_alike_and_a_leaking_one_is_named(tree, tmp_path, monkeypatch):
     monkeypatch.setitem(os.environ, "DSEMBED_PYTHON", sys.executable)
     result = check_batch_slots(play(tree, tmp_path / "sound"), SIDE, TOLERANCE).required()
-    assert (result["slots"], result["frames"], result["frames_that_differ"]) == (2, 3, 3)
-    assert result["same_video"]["boxes"] > 20 and result["different_videos"]["boxes"] > 40
+    assert (result.slots, result.frames, result.frames_that_differ) == (2, 3, 3)
+    assert result.same_video.boxes > 20 and result.different_videos.boxes > 40
     onnx.save(queries(leak=True), tree / "leak.onnx")
     # A plan that cuts the batch into single images, which may be the fastest, would mix nothing.
     monkeypatch.setattr(tactics, "candidates", lambda *asked: [whole_batch(*asked)])
@@ -88,8 +88,8 @@ def dumps(**changes):
 
 def test_equal_slots_pass():
     result = check_batch_slots(dumps(), 100, TOLERANCE).required()
-    assert result["passed"]
-    assert (result["same_video"]["boxes"], result["different_videos"]["boxes"]) == (4, 6)
+    assert result.passed
+    assert (result.same_video.boxes, result.different_videos.boxes) == (4, 6)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_box_near_the_threshold_or_on_the_last_row_may_come_and_go(extra):
     result = check_batch_slots(
         dumps(same=[clip, {0: clip[0], 1: [*clip[1], extra]}]), 100, TOLERANCE
     ).required()
-    assert result["same_video"]["undecided"] == 1
+    assert result.same_video.undecided == 1
 
 
 def test_a_stream_that_ended_early_is_named():

@@ -1,10 +1,13 @@
+import json
 from dataclasses import replace
 
 import pytest
 
-from dsbench.boxes.kitti import Detection
-from dsbench.checks.gate import check_dump, check_truth
+from dsbench.boxes.kitti import ClassCount, Detection
+from dsbench.checks.gate import Gate, check_dump, check_truth
 from dsbench.checks.verdict import CheckError
+from dsbench.core.errors import BuildError
+from dsbench.core.records import read_record, write_record
 
 
 def box(label="car", left=0.0, top=0.0, right=10.0, bottom=10.0, confidence=0.9):
@@ -13,15 +16,15 @@ def box(label="car", left=0.0, top=0.0, right=10.0, bottom=10.0, confidence=0.9)
 
 def test_gate_passes_at_the_required_ratio_and_counts():
     frames = {number: [box(), box("dog")] if number else [] for number in range(10)}
-    assert check_dump(frames, 0.9, expected_frames=10).required() == {
-        "frames": 10,
-        "frames_with_detection": 9,
-        "ratio": 0.9,
-        "required_ratio": 0.9,
-        "passed": True,
-        "detections": 18,
-        "per_class": [{"label": "car", "detections": 9}, {"label": "dog", "detections": 9}],
-    }
+    assert check_dump(frames, 0.9, expected_frames=10).required() == Gate(
+        frames=10,
+        frames_with_detection=9,
+        ratio=0.9,
+        required_ratio=0.9,
+        passed=True,
+        detections=18,
+        per_class=[ClassCount("car", 9), ClassCount("dog", 9)],
+    )
 
 
 @pytest.mark.parametrize(
@@ -40,14 +43,14 @@ def test_gate_passes_at_the_required_ratio_and_counts():
 def test_gate_stops_with_what_was_found_and_the_likely_cause(frames, expected_frames, reason):
     with pytest.raises(CheckError, match=reason) as error:
         check_dump(frames, 0.9, expected_frames).required()
-    assert error.value.numbers["passed"] is False
-    assert error.value.numbers["frames"] == len(frames)
+    assert error.value.numbers.passed is False
+    assert error.value.numbers.frames == len(frames)
 
 
 def test_ratio_of_no_frame_is_unknown_not_zero():
     with pytest.raises(CheckError) as error:
         check_dump({}).required()
-    assert error.value.numbers["ratio"] is None
+    assert error.value.numbers.ratio is None
 
 
 def own(*counts, best=0.9, reference="preprocessor_config.json"):
@@ -117,13 +120,15 @@ def test_objects_that_the_model_itself_does_not_find_are_stopped():
 
 @pytest.mark.parametrize("counts", [(50, 50, 50, 50, 50), (10, 0, 10, 10, 10), (900, 900, 900, 900, 900)])
 def test_objects_that_the_model_finds_too_pass(counts):
-    assert check_dump({number: [box()] * 53 for number in range(10)}, own=own(*counts)).required()["passed"]
+    assert check_dump({number: [box()] * 53 for number in range(10)}, own=own(*counts)).required().passed
 
 
 def test_one_object_at_the_threshold_passes_where_the_model_itself_just_misses_it():
-    assert check_dump(
-        {number: [box()] for number in range(10)}, own=own(0, 0, 0, 0, 0, best=0.49)
-    ).required()["passed"]
+    assert (
+        check_dump({number: [box()] for number in range(10)}, own=own(0, 0, 0, 0, 0, best=0.49))
+        .required()
+        .passed
+    )
 
 
 NAMES = ("car", "person", "bicycle", "road_sign")
@@ -147,42 +152,53 @@ def moved(frames, by):
 
 
 def test_truth_that_is_found_passes_also_in_small_part():
-    assert check_truth(TRUTH, TRUTH, NAMES, 0.05).required()["known_recall"] == 1.0
+    assert check_truth(TRUTH, TRUTH, NAMES, 0.05, "demo/truth").required().known_recall == 1.0
     weak = {number: found if number == 0 else [] for number, found in TRUTH.items()}
-    result = check_truth(weak, TRUTH, NAMES, 0.05).required()
-    assert (result["known_recall"], result["known_objects"], result["required_recall"]) == (0.1, 40, 0.05)
+    result = check_truth(weak, TRUTH, NAMES, 0.05, "demo/truth").required()
+    assert (result.known_recall, result.known_objects, result.required_recall) == (0.1, 40, 0.05)
 
 
 def test_names_that_are_shifted_are_told_from_boxes_that_are_wrong():
     shifted = renamed(TRUTH, dict(zip(NAMES, [*NAMES[1:], "class_4"], strict=True)))
     with pytest.raises(CheckError) as error:
-        check_truth(shifted, TRUTH, [*NAMES, "class_4"], 0.05).required()
+        check_truth(shifted, TRUTH, [*NAMES, "class_4"], 0.05, "demo/truth").required()
     assert "0 of 40 objects" in str(error.value)
     assert "100% have a box under another name (car as person, person as bicycle," in str(error.value)
     assert "class names are shifted" in str(error.value)
-    assert error.value.numbers["known_recall"] == 0
+    assert error.value.numbers.known_recall == 0
     with pytest.raises(
         CheckError, match="0% have a box under any name: the boxes do not lie where the objects"
     ):
-        check_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0.05).required()
+        check_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0.05, "demo/truth").required()
 
 
 def test_a_model_of_other_classes_or_a_truth_of_few_objects_is_not_checked():
     elsewhere = moved(renamed(TRUTH, dict.fromkeys(NAMES, "letter")), 2000)
-    assert check_truth(elsewhere, TRUTH, ["letter"], 0.05).required()["known_recall"] is None
+    assert check_truth(elsewhere, TRUTH, ["letter"], 0.05, "demo/truth").required().known_recall is None
     few = {0: TRUTH[0]}
-    assert check_truth({0: []}, few, NAMES, 0.05).required()["known_recall"] is None
+    assert check_truth({0: []}, few, NAMES, 0.05, "demo/truth").required().known_recall is None
 
 
 def test_a_model_of_one_of_the_classes_is_checked_by_that_one():
     people = {number: [one for one in found if one.label == "person"] for number, found in TRUTH.items()}
     more = {number: found * 3 for number, found in TRUTH.items()}
-    assert check_truth(people, more, ["person", "dog"], 0.05).required()["known_recall"] == pytest.approx(
-        1 / 3
-    )
+    assert check_truth(
+        people, more, ["person", "dog"], 0.05, "demo/truth"
+    ).required().known_recall == pytest.approx(1 / 3)
     with pytest.raises(CheckError, match="0 of 30 objects"):
-        check_truth(moved(people, 2000), more, ["person", "dog"], 0.05).required()
+        check_truth(moved(people, 2000), more, ["person", "dog"], 0.05, "demo/truth").required()
 
 
 def test_no_recall_is_asked_for_where_the_config_says_so():
-    assert check_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0).required()["known_recall"] == 0
+    assert check_truth(moved(TRUTH, 2000), TRUTH, NAMES, 0, "demo/truth").required().known_recall == 0
+
+
+def test_the_gate_is_read_as_it_was_written_and_another_shape_is_told(tmp_path):
+    file, gate = tmp_path / "gate.json", check_dump(TRUTH, expected_frames=10).required()
+    truth = check_truth(TRUTH, TRUTH, NAMES, 0.05, "demo/truth").required()
+    write_record(file, replace(gate, ground_truth=truth))
+    assert read_record(file, Gate) == replace(gate, ground_truth=truth)
+    assert json.loads(file.read_text())["ground_truth"]["per_class"][0]["label"] == "bicycle"
+    file.write_text(file.read_text().replace('"passed": true', '"passed": "yes"'))
+    with pytest.raises(BuildError, match=r"gate\.json: is no Gate as this version .*passed.* makes it anew"):
+        read_record(file, Gate)

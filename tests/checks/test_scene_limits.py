@@ -206,24 +206,24 @@ def test_what_no_scene_has_is_stopped_with_its_cause(dump):
     frames, seen, reason = WRONG[dump]
     verdict = check_dump(frames, 0.9, view=seen)
     assert re.search(reason, verdict.reason)
-    failed = [check for check in verdict.numbers["checks"] if check["passed"] is False]
-    assert failed and not verdict.numbers["passed"]
+    failed = [check for check in verdict.numbers.checks if check.passed is False]
+    assert failed and not verdict.numbers.passed
 
 
 def test_what_was_checked_is_told_and_what_could_not_be():
     frames, seen = RIGHT["the demonstration's truth"]
-    checks = {check["check"]: check for check in check_dump(frames, view=seen).numbers["checks"]}
+    checks = {check.check: check for check in check_dump(frames, view=seen).numbers.checks}
     assert len(checks) == 8
-    assert checks["Boxes that are there again in the next frame"]["found"] > 0.9
+    assert checks["Boxes that are there again in the next frame"].found > 0.9
     frozen = checks["Change of the picture where all frames have the same boxes, levels"]
-    assert (frozen["found"], frozen["passed"], frozen["required"]) == (None, None, "under 8")
-    assert check_dump({0: STREET}, view=view()).numbers["checks"] == []
+    assert (frozen.found, frozen.passed, frozen.required) == (None, None, "under 8")
+    assert check_dump({0: STREET}, view=view()).numbers.checks == []
 
 
 def test_a_clip_with_objects_in_few_frames_is_checked_by_these():
     frames = {number: STREET * (number % 30 == 1) for number in range(300)}
     checks = scene_checks(frames, view())
-    assert checks[0].numbers["found"] > 50 and all(check.passed for check in checks)
+    assert checks[0].numbers.found > 50 and all(check.passed for check in checks)
 
 
 def test_pictures_are_read_only_where_the_boxes_alone_do_not_pass():

@@ -56,28 +56,28 @@ def parser(request, monkeypatch):
 
 def test_graph_that_is_accepted_is_built_with_the_profile(parser, tmp_path):
     found = parse_with_tensorrt(parser, plain(tmp_path / "m.onnx"), PROFILE, tmp_path / "x.log").numbers
-    assert (found["accepted"], found["builds"], found["refused"]) == (True, True, [])
-    assert found["parser"] == "tensorrt-rtx 1.7.1.116"
-    assert found["profile"] == [[1, 3, 8, 8], [4, 3, 8, 8], [4, 3, 8, 8]]
-    assert found["verdict"] == "TensorRT's parser accepts the graph, and its builder the profile"
+    assert (found.accepted, found.builds, found.refused) == (True, True, [])
+    assert found.parser == "tensorrt-rtx 1.7.1.116"
+    assert found.profile == [[1, 3, 8, 8], [4, 3, 8, 8], [4, 3, 8, 8]]
+    assert found.verdict == "TensorRT's parser accepts the graph, and its builder the profile"
 
 
 def test_operator_that_is_refused_is_named(parser, tmp_path):
     found = parse_with_tensorrt(
         parser, unknown_operator(tmp_path / "m.onnx"), PROFILE, tmp_path / "x.log"
     ).numbers
-    assert (found["accepted"], found["builds"]) == (False, None)
-    assert [(each["node"], each["operator"]) for each in found["refused"]] == [("/head/attn", "DeformAttn")]
-    assert "TensorRT's parser refuses DeformAttn (/head/attn): " in found["verdict"]
+    assert (found.accepted, found.builds) == (False, None)
+    assert [(each.node, each.operator) for each in found.refused] == [("/head/attn", "DeformAttn")]
+    assert "TensorRT's parser refuses DeformAttn (/head/attn): " in found.verdict
     assert "/head/attn" in (tmp_path / "x.log").read_text()
 
 
 def test_batch_that_is_baked_into_the_graph_is_found(parser, tmp_path, monkeypatch):
     monkeypatch.setenv("FAKE_TENSORRT", "no-build")
     found = parse_with_tensorrt(parser, baked_batch(tmp_path / "m.onnx"), PROFILE, tmp_path / "x.log").numbers
-    assert (found["accepted"], found["builds"]) == (True, False)
-    assert "its builder does not: " in found["verdict"]
-    assert "violate shape constraints" in found["verdict"] and "/reshape" in found["verdict"]
+    assert (found.accepted, found.builds) == (True, False)
+    assert "its builder does not: " in found.verdict
+    assert "violate shape constraints" in found.verdict and "/reshape" in found.verdict
 
 
 def test_static_graph_has_no_profile(monkeypatch, tmp_path):
@@ -86,7 +86,7 @@ def test_static_graph_has_no_profile(monkeypatch, tmp_path):
     found = parse_with_tensorrt(
         Path(sys.executable), plain(tmp_path / "m.onnx"), static, tmp_path / "x.log"
     ).numbers
-    assert (found["profile"], found["warnings"]) == (None, [])
+    assert (found.profile, found.warnings) == (None, [])
 
 
 def test_parser_that_ends_without_a_verdict_is_named(monkeypatch, tmp_path):

@@ -131,6 +131,12 @@ def test_a_call_is_known_by_what_it_does(tmp_path):
     assert all(call["runs_jobs"] for call in in_jobs)
 
 
+def test_a_call_that_submits_is_known_before_its_rules_are_read(tmp_path):
+    ran(tmp_path, CALL, "-n", "--executor", "slurm", "--jobs", "1")
+    (call,) = calls(tmp_path)
+    assert call["submits"] and call["cores"] is None
+
+
 def test_settings_tell_calls_that_run_jobs_from_those_that_do_not():
     assert runs_jobs(settings_of(["--cores", "1", "all"]))
     for option in ("-n", "--touch", "--summary", "--lint", "--unlock", "--list-changes=code"):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ from dsbench.core.errors import BuildError
 from dsbench.machine import host
 from dsbench.machine.host import banner_version, nvidia_smi
 from dsbench.machine.runtime import choose_runtime, encoder, runtime_of
-from dsbench.machine.toolchain import PROBES, Toolchain
+from dsbench.machine.toolchain import PROBES, Toolchain, read_fact
 
 PROJECT = Path(__file__).parents[2]
 
@@ -142,3 +143,19 @@ def test_what_moves_between_two_probes_is_in_no_fact(nvidia):
     assert {fact: toolchain.probe(fact) for fact in PROBES} == first
     assert first["gpu"] == ["stable"] and first["driver"] == "0, GPU-a, stable"
     nvidia_smi.cache_clear()
+
+
+@pytest.mark.parametrize("kind", ["embedded", "nvidia"])
+def test_what_each_probe_finds_is_read_as_it_was_recorded(kind, nvidia, tmp_path):
+    tools = Toolchain(runtime_of(kind, PROJECT), PROJECT, str(nvidia / "none"))
+    for fact in PROBES:
+        file, found = tmp_path / f"{fact}.json", tools.probe(fact)
+        file.write_text(json.dumps(found))
+        assert read_fact(file) == found, fact
+
+
+def test_a_recorded_fact_of_another_kind_is_told(tmp_path):
+    file = tmp_path / "gpu.json"
+    file.write_text('"NVIDIA L4"')
+    with pytest.raises(BuildError, match=r"gpu\.json: is no fact of the toolchain as .*makes it anew"):
+        read_fact(file)

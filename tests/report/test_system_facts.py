@@ -5,11 +5,13 @@ import pytest
 from dsbench.core.errors import BuildError
 from dsbench.dag.rule_script import explained
 from dsbench.machine.clip import choose_video, shown_path, truth_directory
+from dsbench.machine.toolchain import read_facts
 from dsbench.report.system_facts import runtime_facts, system_facts, timing
 
 FACTS = {
     "host": {"os": "Debian", "kernel": "6.1", "memory_gib": 23.5},
-    "cpu": {"name": "Xeon", "cores": 2},
+    "cpu": {"name": "Xeon", "identity": [], "instruction_sets": [], "cores": 2},
+    "gpu": None,
     "trtexec": {"embedded_sources_sha256": "ab"},
     "deepstream": {"embedded_sources_sha256": "ab"},
     "openvino": "2026.4.1",
@@ -24,7 +26,7 @@ def test_machine_is_the_recorded_one_and_absent_tools_are_none(tmp_path):
     for name, value in FACTS.items():
         files.append(tmp_path / f"{name}.json")
         files[-1].write_text(json.dumps(value))
-    found = system_facts(files)
+    found = system_facts(read_facts(files))
     assert (found["os"], found["cpu"], found["memory_gib"]) == ("Debian", "Xeon", 23.5)
     assert (found["gpu"], found["tensorrt"], found["openvino"]) == (None, None, "2026.4.1")
 

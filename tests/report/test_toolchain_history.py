@@ -10,6 +10,8 @@ import pytest
 from dsbench.core.errors import BuildError
 from dsbench.machine.node_facts import fact_change
 from dsbench.report.history import (
+    AnyEntry,
+    ChangedFact,
     append_entry,
     history_entry,
     is_noise,
@@ -51,7 +53,7 @@ def difference(data, changed, old=OLD, new=NEW):
 
 
 def verdicts(found):
-    return {row["title"].split(" (")[0]: row["verdict"] for row in found["rows"]}
+    return {row.title.split(" (")[0]: row.verdict for row in found.rows}
 
 
 def test_entries_are_added_never_changed_and_a_repeated_one_is_kept_once(data, tmp_path):
@@ -63,7 +65,7 @@ def test_entries_are_added_never_changed_and_a_repeated_one_is_kept_once(data, t
     append_entry(file, history_entry(later(data), NEW))
     append_entry(file, history_entry(later(data, utc="2026-08-04T10:00:00Z"), NEW))
     assert file.read_text().startswith(first)
-    assert [entry["facts"]["driver"] for entry in read_history(file)] == ["595.58.03", "600.10", "600.10"]
+    assert [entry.facts["driver"] for entry in read_history(file)] == ["595.58.03", "600.10", "600.10"]
     assert [path.name for path in tmp_path.iterdir()] == ["history.jsonl"]
     assert file.stat().st_size < 3 * 4000
 
@@ -74,9 +76,9 @@ def test_a_toolchain_is_compared_with_the_last_other_one_never_with_itself(data)
     upgraded = history_entry(later(data), NEW)
     assert last_other([first, again, upgraded], upgraded) is again
     back = history_entry(later(data, utc="2026-08-05T10:00:00Z"), OLD)
-    assert back["toolchain"] == first["toolchain"]
+    assert back.toolchain == first.toolchain
     assert last_other([first, again, upgraded, back], back) is upgraded
-    assert last_other([first | {"schema": 0}, upgraded], upgraded) is None
+    assert last_other([AnyEntry(0, "old", first.measured_utc), upgraded], upgraded) is None
     assert toolchain_difference(None, first) is None
 
 
@@ -89,6 +91,17 @@ def test_line_that_is_no_entry_is_named(tmp_path, data, line, says):
     file.write_text(file.read_text() + line)
     with pytest.raises(BuildError, match=rf"history\.jsonl: line 2 {says}.* remove that line"):
         read_history(file)
+
+
+def test_an_entry_of_an_older_schema_stays_in_the_file_as_it_is(tmp_path, data):
+    file, old = (
+        tmp_path / "history.jsonl",
+        '{"schema": 0, "toolchain": "ab", "measured_utc": "2025", "fps": 3}\n',
+    )
+    file.write_text(old)
+    entries = append_entry(file, history_entry(data, OLD))
+    assert file.read_text().startswith(old) and len(read_history(file)) == 2
+    assert last_other(entries, history_entry(data, NEW)).facts == OLD
 
 
 def test_spreads_come_from_percentiles_windows_and_counts(data):
@@ -122,8 +135,8 @@ def test_small_differences_are_called_noise_and_large_ones_by_their_direction(da
 def test_streams_are_compared_by_the_rate_they_are_rounded_from(data):
     barely = later(data, 1.01)
     barely["peak_gpu_streams"] = 7
-    row = next(r for r in difference(data, barely)["rows"] if r["title"] == "PEAK_GPU_STREAMS")
-    assert (row["before"], row["now"], row["verdict"]) == (6, 7, "inside the noise")
+    row = next(r for r in difference(data, barely).rows if r.title == "PEAK_GPU_STREAMS")
+    assert (row.before, row.now, row.verdict) == (6, 7, "inside the noise")
 
 
 def test_what_cannot_be_compared_says_why(data):
@@ -137,15 +150,15 @@ def test_what_cannot_be_compared_says_why(data):
     assert verdicts(found)["trtexec, images/s at MAX_BS"] == "better"
     assert verdicts(found)["DeepStream, total FPS of run 1"] == "not compared: disturbed now"
     assert verdicts(found)["DeepStream, total FPS of run 2"] == "not compared: no spread was measured"
-    assert "DeepStream, total FPS of run 2 (streams 5, now 9)" in [row["title"] for row in found["rows"]]
+    assert "DeepStream, total FPS of run 2 (streams 5, now 9)" in [row.title for row in found.rows]
 
 
 def test_another_model_file_or_video_is_said_beside_the_toolchain(data):
     other = later(data)
     other["model"]["onnx_sha256"] = "ab" * 32
     found = difference(data, other)
-    assert found["also_changed"] == ["ONNX"]
-    assert found["facts"] == [{"name": "driver", "before": "595.58.03", "now": "600.10"}]
+    assert found.also_changed == ["ONNX"]
+    assert found.facts == [ChangedFact("driver", "595.58.03", "600.10")]
     assert "also changed: ONNX." in render_markdown(other, found)
 
 

@@ -74,13 +74,6 @@ def test_a_share_of_the_models_is_a_job_that_submits_its_own(slurm, tmp_path):
     assert (share / "build/toolchain/node.json").is_file()
 
 
-def test_call_whose_config_replaces_the_profiles_stops_before_its_first_job(slurm, tmp_path):
-    profile = ("--workflow-profile", str(write_profile(tmp_path)))
-    done = snakemake(tmp_path, "build/toolchain/preflight.md", *profile, "--config", "precision=fp32")
-    assert done.returncode != 0 and "config: facts is here, but the jobs run elsewhere" in done.stdout
-    assert not (tmp_path / "build/toolchain").exists()
-
-
 def test_what_slurm_refuses_is_said_before_anything_is_planned(slurm, tmp_path):
     profile = write_profile(tmp_path, slurm_partition="nowhere")
     done = snakemake(tmp_path, "build/toolchain/preflight.md", "--workflow-profile", str(profile))

@@ -14,7 +14,7 @@ import pytest
 
 from dsbench.boxes.kitti import KittiError, parse_line
 from dsbench.core.errors import BuildError, check_storage
-from dsbench.core.locks import bring_back
+from dsbench.core.file_times import bring_back
 from dsbench.dag.rule_script import explained
 from dsbench.report.pdf import write_pdf
 from dsbench.tools.tool_run import run_tool

@@ -7,6 +7,7 @@ import onnx
 import pytest
 
 import tiny_graphs
+from slurm_cluster import write_profile
 from workflow_run import PROJECT, REPORT, files, snakemake
 
 
@@ -23,6 +24,13 @@ def test_broken_configuration_is_named(tmp_path, config, says):
     done = snakemake(tmp_path, "-n", REPORT, config=config)
     assert done.returncode != 0
     assert says in done.stdout.replace("\n", " ")
+
+
+def test_config_that_replaces_a_cluster_profiles_stops_before_the_first_job(tmp_path):
+    profile = ("--workflow-profile", str(write_profile(tmp_path)))
+    done = snakemake(tmp_path, "build/toolchain/preflight.md", *profile, "--config", "precision=fp32")
+    assert done.returncode != 0 and "config: facts is here, but the jobs run elsewhere" in done.stdout
+    assert not (tmp_path / "build/toolchain").exists()
 
 
 @pytest.mark.parametrize("option", ["--until", "--omit-from"])

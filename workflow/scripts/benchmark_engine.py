@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dsbench.core.files import copy_whole, read_json
+from dsbench.core.files import copy_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
-from dsbench.machine.toolchain import facts_of
+from dsbench.machine.toolchain import facts_of, read_fact
 from dsbench.onnx.inspection import Inspection
 from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.measuring_device import measuring_device
@@ -20,7 +20,7 @@ with explained(snakemake.log[0]):
         check_passport(engine, machine_facts(snakemake.input.facts))
         benchmark_engine(
             program=snakemake.params.program,
-            version=trtexec_version(read_json(snakemake.input.trtexec)),
+            version=trtexec_version(read_fact(snakemake.input.trtexec)),
             engine=engine,
             profile=profile_of(inspect, batch),
             batch=batch,

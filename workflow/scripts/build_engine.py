@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dsbench.core.files import copy_whole, read_json
+from dsbench.core.files import copy_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
-from dsbench.machine.toolchain import facts_of
+from dsbench.machine.toolchain import facts_of, read_fact
 from dsbench.onnx.inspection import Inspection
 from dsbench.trtexec.build_log import read_layers
 from dsbench.trtexec.command import precision_for, profile_of, workspace_mib
@@ -19,7 +19,7 @@ with explained(snakemake.log[0]):
     inspect = read_record(snakemake.input.inspect, Inspection)
     log, engine = Path(snakemake.log[0]), Path(snakemake.output.engine)
     onnx, timing_cache = Path(snakemake.input.onnx), Path(snakemake.output.timing_cache)
-    version = trtexec_version(read_json(snakemake.input.trtexec))
+    version = trtexec_version(read_fact(snakemake.input.trtexec))
     precision = precision_for(version, snakemake.params.precision, snakemake.params.strongly_typed)
     profile = profile_of(inspect, int(snakemake.wildcards.batch))
     layer_info = log.with_suffix(".layers.json") if snakemake.params.has_layer_info else None

@@ -1,12 +1,10 @@
 """Play the short clips alone and in all batch slots, and check that a frame's boxes do not depend on its slot."""
 
-import json
 from pathlib import Path
 
 from dsbench.chain.measured_chain import EngineDecision
 from dsbench.checks.batch_slots import SlotRuns, Tolerance, check_batch_slots
-from dsbench.core.files import write_whole
-from dsbench.core.records import read_record
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
 from dsbench.machine.clip import ClipFacts
@@ -39,4 +37,4 @@ with explained(snakemake.log[0]):
         dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
     threshold = family.default_threshold if params.threshold is None else params.threshold
     verdict = check_batch_slots(dumps, clip.height, Tolerance(threshold=threshold, **params.tolerance))
-    write_whole(snakemake.output.verdict, json.dumps(verdict.required(), indent=1) + "\n")
+    write_record(snakemake.output.verdict, verdict.required())

@@ -19,7 +19,11 @@ with explained(snakemake.log[0]):
     )
     batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
     engine = folder / f"engines/{snakemake.wildcards.model}_dynamic_b{batches[-1]}.engine"
-    decision = EngineDecision(**vars(doubling.decide(batches)), engine=str(engine))
+    decision = EngineDecision(
+        **vars(doubling.decide(batches)),
+        engine=str(engine),
+        measurements=[doubling.measurement(batch) for batch in batches],
+    )
     report_progress(f"MAX_BS {decision.max_bs}, PEAK_GPU_STREAMS {decision.peak_gpu_streams}")
     copy_whole(snakemake.input.timing_cache, snakemake.output.timing_cache)
     write_record(snakemake.output.decision, decision)

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import dsbench.report.benchmark_data as numbers
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
+from dsbench.checks.batch_slots import BatchSlots
+from dsbench.checks.gate import Gate
 from dsbench.core.files import read_json, sha256_of, write_whole
 from dsbench.core.records import as_json, read_record
 from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, TargetRate
+from dsbench.machine.toolchain import read_facts
 from dsbench.onnx.class_names import LabelsOrigin
 from dsbench.onnx.export import ExportAttempts
 from dsbench.onnx.inspection import Inspection
@@ -85,8 +88,9 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
 def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
     """Return the report's `validation`: the gates' results and what became of the video."""
     pictures = [Path(file).relative_to(tree).as_posix() for file in video]
-    return read_json(files.gate) | {
-        **{name: read_json(files[name]) for name in ("agreement", "batch_slots")},
+    return as_json(read_record(files.gate, Gate)) | {
+        "agreement": read_json(files.agreement),
+        "batch_slots": as_json(read_record(files.batch_slots, BatchSlots)),
         "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }
 
@@ -112,8 +116,8 @@ def collect(files, params, model: str) -> dict:
         *(read_record(files[name], RunSummary) for name in ("run1", "run2")),
     )
     settings, target = params.settings, read_record(files.target_fps, TargetRate)
-    system = system_facts(files.facts)
-    facts = {Path(file).stem: read_json(file) for file in files.facts}
+    facts = read_facts(files.facts)
+    system = system_facts(facts)
     trt = numbers.trtexec(measured, settings["trtexec"], target.target_fps)
     peak = trt["doubling"][-1]["peak_gpu_streams"]
     runs = numbers.deepstream(measured, settings["deepstream"], peak, target.target_fps)

@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from dsbench.core.errors import BuildError
-from dsbench.core.files import read_json
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.parser_build import check_symbol, compile_parser
 from dsbench.families.declared import family_named
+from dsbench.machine.toolchain import read_fact
 from dsbench.onnx.inspection import Inspection
 
 with explained(snakemake.log[0]):
-    headers = read_json(snakemake.input.headers)
+    headers = read_fact(snakemake.input.headers)
     if headers is None:
         raise BuildError(
             "DeepStream's version is unknown, so is the size of its objects; set deepstream.directory"

@@ -1,10 +1,9 @@
 """Play the clip once through deepstream-app and keep one KITTI file per frame."""
 
-import json
 from pathlib import Path
 
 from dsbench.boxes.kitti import manifest
-from dsbench.core.files import write_whole
+from dsbench.core.records import write_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.run import dump_kitti
 from dsbench.machine.toolchain import facts_of
@@ -27,5 +26,5 @@ with explained(snakemake.log[0]):
             facts_of(snakemake.input.facts) | device,
         )
     found = manifest(directory)
-    report_progress(f"  {found['detections']} detections in {found['frames']} frames")
-    write_whole(snakemake.output.manifest, json.dumps(found, indent=1) + "\n")
+    report_progress(f"  {found.detections} detections in {found.frames} frames")
+    write_record(snakemake.output.manifest, found)

@@ -1,13 +1,12 @@
 """Judge how far the single-stream detections agree with the reference run."""
 
-import json
 from pathlib import Path
 
 from dsbench.boxes.kitti import Detection, read_directory
 from dsbench.checks.agreement import Bound, Deployment, check_deployment
 from dsbench.checks.reference_run import reference_model
-from dsbench.core.files import read_json, write_whole
-from dsbench.core.records import read_record
+from dsbench.core.files import read_json
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
@@ -37,4 +36,4 @@ with explained(snakemake.log[0]):
     report_progress(
         f"  precision {result['precision']:.3f}, recall {result['recall']:.3f} at IoU {bound.iou:g}"
     )
-    write_whole(snakemake.output[0], json.dumps({"every": run["every"]} | result, indent=1) + "\n")
+    write_record(snakemake.output[0], {"every": run["every"]} | result)

@@ -1,13 +1,13 @@
 """Judge the single-stream detections: the gate, and precision and recall where the clip has a ground truth."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
 from dsbench.checks.gate import check_dump, check_truth
 from dsbench.checks.scene_limits import View, network_pixels
-from dsbench.core.files import read_json, write_whole
-from dsbench.core.records import read_record
+from dsbench.core.files import read_json
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, shown_path
@@ -29,8 +29,8 @@ with explained(snakemake.log[0]):
     )
     result = check_dump(frames, params.required_ratio, clip.frames, own, view).required()
     truth = Path(params.truth["folder"]) if params.truth else None
-    result["ground_truth"] = truth and {
-        "file": shown_path(truth, Path(params.project)),
-        **check_truth(frames, read_directory(truth), labels, params.required_recall).required(),
-    }
-    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")
+    if truth:
+        file = shown_path(truth, Path(params.project))
+        verdict = check_truth(frames, read_directory(truth), labels, params.required_recall, file)
+        result = replace(result, ground_truth=verdict.required())
+    write_record(snakemake.output[0], result)

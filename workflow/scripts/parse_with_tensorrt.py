@@ -1,11 +1,9 @@
 """Ask NVIDIA's parser whether it accepts the ONNX with its dynamic profile."""
 
-import json
 from pathlib import Path
 
 from dsbench.checks.tensorrt_parse import parse_with_tensorrt
-from dsbench.core.files import write_whole
-from dsbench.core.records import read_record
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.onnx.inspection import Inspection
 from dsbench.tools.tool_run import report_progress
@@ -19,5 +17,5 @@ with explained(snakemake.log[0]):
         profile_of(inspect, snakemake.params.batch),
         Path(snakemake.log[0]),
     )
-    report_progress(verdict.numbers["verdict"])
-    write_whole(snakemake.output[0], json.dumps(verdict.numbers, indent=1) + "\n")
+    report_progress(verdict.numbers.verdict)
+    write_record(snakemake.output[0], verdict.numbers)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
-from dsbench.core.files import read_json
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
+from dsbench.machine.toolchain import read_fact
 from dsbench.onnx.inspection import Inspection
 from dsbench.report.scripts import ScriptValues, render_scripts, write_scripts
 from dsbench.trtexec.command import profile_of
@@ -22,7 +22,7 @@ with explained(snakemake.log[0]):
         ScriptValues(
             model=snakemake.wildcards.model,
             trtexec=snakemake.params.programs["trtexec"],
-            trtexec_version=trtexec_version(read_json(snakemake.input.trtexec)),
+            trtexec_version=trtexec_version(read_fact(snakemake.input.trtexec)),
             deepstream_app=snakemake.params.programs["deepstream_app"],
             profile=profile_of(inspect, decision.max_bs),
             build_flags=passport.flags,

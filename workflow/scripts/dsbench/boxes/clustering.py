@@ -45,7 +45,7 @@ def _nms(rows: np.ndarray, nms_iou: np.float32) -> np.ndarray:
     return ranked[stays & (ranked[:, SCORE] > 0)]
 
 
-def _staying(count: int, limit: float, overlaps_of: Callable[[int], np.ndarray]) -> np.ndarray:
+def _staying(count: int, limit: float | np.float32, overlaps_of: Callable[[int], np.ndarray]) -> np.ndarray:
     """Return for each of `count` boxes, best first, whether none that stays before it overlaps it by more."""
     stays = np.ones(count, bool)
     for index in range(count):

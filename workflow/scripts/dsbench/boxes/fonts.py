@@ -1,5 +1,6 @@
 """Which fonts of this machine draw which text, and text as a picture in them."""
 
+import math
 import unicodedata
 from functools import cache, lru_cache
 from itertools import groupby
@@ -104,7 +105,7 @@ def text_mask(text: str, size_px: int) -> np.ndarray:
     ascent = max(max(line, -box[1]) for line, _, box in boxes)
     descent = max(max(line, box[3]) for _, line, box in boxes)
     widths = [font.getlength(part) for part, font in parts]
-    image = Image.new("L", (int(np.ceil(sum(widths))) + 1, ascent + descent))
+    image = Image.new("L", (math.ceil(sum(widths)) + 1, math.ceil(ascent + descent)))
     canvas = ImageDraw.Draw(image)
     for (part, font), left in zip(parts, np.cumsum([0, *widths[:-1]]), strict=True):
         canvas.text((left, ascent), part, fill=OPAQUE, font=font, anchor="ls")

@@ -2,13 +2,15 @@
 
 import hashlib
 import math
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.core.errors import BuildError
+from dsbench.core.records import read_if_whole
 
 FIELDS_AFTER_LABEL = 15
 FILE_NAME = re.compile(r"(?P<pipeline>\d{2})_(?P<stream>\d{3,})_(?P<frame>\d{6,})\.txt")
@@ -91,25 +93,57 @@ def _files(directory: Path) -> dict[tuple[int, int], Path]:
     return files
 
 
-def count_per_class(detections: Iterable[Detection]) -> list[dict[str, object]]:
-    """Return `label` and `detections` of every class seen, the most frequent first."""
-    counts = Counter(detection.label for detection in detections)
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [{"label": label, "detections": count} for label, count in ordered]
+@dataclass(frozen=True)
+class ClassCount:
+    """How many detections have a label."""
+
+    label: str
+    detections: int
 
 
-def manifest(directory: Path) -> dict[str, object]:
-    """Return what the dump holds: frames, frames with a detection, detections, per class, and its sha256.
+@dataclass(frozen=True)
+class KittiManifest:
+    """What a dump holds, as kitti_manifest.json says it.
 
-    The sha256 is that of the sorted lines `<sha256 of the file>  <file name>`, so equal dumps agree.
+    `sha256` is that of the sorted lines `<sha256 of the file>  <file name>`, so equal dumps agree.
     """
+
+    frames: int
+    frames_with_detection: int
+    detections: int
+    per_class: list[ClassCount]
+    sha256: str
+
+
+def count_per_class(detections: Iterable[Detection]) -> list[ClassCount]:
+    """Return the count of every class seen, the most frequent first."""
+    counts = Counter(detection.label for detection in detections)
+    return [ClassCount(*item) for item in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+
+
+def manifest(directory: Path) -> KittiManifest:
+    """Return what the dump in `directory` holds."""
     files = sorted(_files(directory).values())
     frames = [read_frame(path) for path in files]
     listing = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
-    return {
-        "frames": len(frames),
-        "frames_with_detection": sum(1 for frame in frames if frame),
-        "detections": sum(map(len, frames)),
-        "per_class": count_per_class(detection for frame in frames for detection in frame),
-        "sha256": hashlib.sha256(listing.encode()).hexdigest(),
-    }
+    return KittiManifest(
+        frames=len(frames),
+        frames_with_detection=sum(1 for frame in frames if frame),
+        detections=sum(map(len, frames)),
+        per_class=count_per_class(detection for frame in frames for detection in frame),
+        sha256=hashlib.sha256(listing.encode()).hexdigest(),
+    )
+
+
+def short_dumps(trees: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield the manifest of each model's dump that has fewer files than it counts, and a clause that says so.
+
+    `trees` are the models' folders. Snakemake takes a folder that is there for a whole one.
+    """
+    for tree in trees:
+        file, dump = tree / "validation/kitti_manifest.json", tree / "samples/kitti_output"
+        # What is missing or half is made anew anyhow.
+        if (counted := read_if_whole(file, KittiManifest)) and dump.is_dir():
+            found = sum(name.endswith(".txt") for name in os.listdir(dump))
+            if found < counted.frames:
+                yield file, f"{dump}: has {found} of its {counted.frames} frames"

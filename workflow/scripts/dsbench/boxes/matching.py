@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -41,7 +43,8 @@ def matches(overlaps: np.ndarray, least_iou: float) -> dict[int, int]:
 
     This is the greedy matching of PASCAL VOC where the rows are in falling order of score. `least_iou` is above 0.
     """
-    left, found = np.array(overlaps, np.float64), {}
+    left = np.array(overlaps, np.float64)
+    found: dict[int, int] = {}
     if not left.shape[1]:
         return found
     for row, values in enumerate(left):
@@ -57,11 +60,58 @@ def best_first(detections: Sequence[Detection]) -> list[Detection]:
     return sorted(detections, key=lambda box: -box.confidence)
 
 
-def precision_recall(detections: Frames, truth: Frames, iou: float = 0.5) -> dict[str, object]:
-    """Return precision, recall and mean IoU of `detections` against `truth`, in all and per class.
+@dataclass(frozen=True)
+class Rates:
+    """Boxes compared with the true ones: counts, precision and recall, and the mean IoU of the matched ones.
+
+    A rate of no box is None.
+    """
+
+    true_positives: int
+    false_positives: int
+    false_negatives: int
+    precision: float | None
+    recall: float | None
+    mean_iou: float | None
+
+    @classmethod
+    def of(cls, overlaps: Sequence[float], detected: int, existing: int, **more) -> Self:
+        """Return the rates of `detected` boxes, of which as many match as `overlaps` has IoUs, and of `existing` ones.
+
+        `more` are the fields that a class of this one adds.
+        """
+        matched = len(overlaps)
+        return cls(
+            true_positives=matched,
+            false_positives=detected - matched,
+            false_negatives=existing - matched,
+            precision=matched / detected if detected else None,
+            recall=matched / existing if existing else None,
+            mean_iou=sum(overlaps) / matched if matched else None,
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class ClassRates(Rates):
+    """The rates of one class."""
+
+    label: str
+
+
+@dataclass(frozen=True)
+class ClipRates(Rates):
+    """The rates of all classes and of each; `iou` is the least overlap of two boxes that match."""
+
+    iou: float
+    per_class: list[ClassRates]
+
+
+def precision_recall(detections: Frames, truth: Frames, iou: float = 0.5) -> ClipRates:
+    """Return the rates of `detections` against `truth`.
 
     In every frame and class, detections in order of falling confidence take the free truth of highest IoU, if
-    it is at least `iou`. What cannot be computed is None. Raises KittiError where the frames are not the same.
+    it is at least `iou`. Raises KittiError where the frames are not the same.
     """
     if detections.keys() != truth.keys():
         raise KittiError(
@@ -79,20 +129,8 @@ def precision_recall(detections: Frames, truth: Frames, iou: float = 0.5) -> dic
         Counter(box.label for boxes in frames.values() for box in boxes) for frames in (detections, truth)
     )
     per_class = [
-        {"label": label, **_rates(matched[label], detected[label], existing[label])}
+        ClassRates.of(matched[label], detected[label], existing[label], label=label)
         for label in sorted(detected | existing)
     ]
     every = [overlap for label in sorted(matched) for overlap in matched[label]]
-    return {"iou": iou, **_rates(every, detected.total(), existing.total()), "per_class": per_class}
-
-
-def _rates(overlaps: Sequence[float], detected: int, existing: int) -> dict[str, object]:
-    matched = len(overlaps)
-    return {
-        "true_positives": matched,
-        "false_positives": detected - matched,
-        "false_negatives": existing - matched,
-        "precision": matched / detected if detected else None,
-        "recall": matched / existing if existing else None,
-        "mean_iou": sum(overlaps) / matched if matched else None,
-    }
+    return ClipRates.of(every, detected.total(), existing.total(), iou=iou, per_class=per_class)

@@ -9,7 +9,19 @@ from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.files import read_once
 from dsbench.deepstream.log import StreamRun, read_run
 from dsbench.tools.run_samples import summary_of
-from dsbench.trtexec.log import read_measurement
+from dsbench.trtexec.log import Measurement, read_measurement
+
+TOTAL = re.compile(r"\] Device Global Memory: (\d+) MiB")
+ENGINE = re.compile(r"\] (?:\[TRT\] )?Loaded engine size: (\d+) MiB")
+CONTEXT = re.compile(
+    r"\] Created execution context with device memory size: (\S+) MiB"
+    r"|allocation in IExecutionContext creation: CPU \S+, GPU \+(\d+)"
+)
+# Up to 10.15 trtexec does not name the type; every input and most outputs are 4 bytes wide.
+BINDING = re.compile(
+    r"\] (?:Input|Output) binding for \S+ with dimensions ([0-9x]+) (?:and type (\w+) )?is created"
+)
+TYPE_BYTES = {"fp16": 2, "bf16": 2, "int64": 8, "int8": 1, "uint8": 1, "bool": 1}
 
 
 def peak_gpu_streams(queries_per_s: float, batch: int, target_fps: float) -> int:
@@ -35,19 +47,6 @@ def run2_streams(rt_streams: int) -> int:
 def retry_streams(streams: int, slowest_fps: float, target_fps: float) -> int | None:
     """Return half the streams when a stream of run 2 was not real-time and they can be halved, else None."""
     return streams // 2 if slowest_fps < target_fps and streams > 1 else None
-
-
-TOTAL = re.compile(r"\] Device Global Memory: (\d+) MiB")
-ENGINE = re.compile(r"\] (?:\[TRT\] )?Loaded engine size: (\d+) MiB")
-CONTEXT = re.compile(
-    r"\] Created execution context with device memory size: (\S+) MiB"
-    r"|allocation in IExecutionContext creation: CPU \S+, GPU \+(\d+)"
-)
-# Up to 10.15 trtexec does not name the type; every input and most outputs are 4 bytes wide.
-BINDING = re.compile(
-    r"\] (?:Input|Output) binding for \S+ with dimensions ([0-9x]+) (?:and type (\w+) )?is created"
-)
-TYPE_BYTES = {"fp16": 2, "bf16": 2, "int64": 8, "int8": 1, "uint8": 1, "bool": 1}
 
 
 def memory_stop(text: str) -> str | None:
@@ -88,9 +87,10 @@ class Decision:
 
 @dataclass(frozen=True)
 class EngineDecision(Decision):
-    """What max_bs.json says: the decision, and the path of the engine of MAX_BS."""
+    """What max_bs.json says: the decision, the path of the engine of MAX_BS, and what was measured of each batch."""
 
     engine: str
+    measurements: list[Measurement]
 
 
 @dataclass(frozen=True)
@@ -166,9 +166,11 @@ class Doubling:
         """Return PEAK_GPU_STREAMS as measured at `batch`; refuse a log that does not say it, and an unknown target."""
         if self.target_fps is None:
             raise BuildError(f"{self.folder}: the clip is not decoded yet, so the target rate is not known")
-        return peak_gpu_streams(
-            read_once(read_measurement, self.log(batch)).queries_per_s, batch, self.target_fps
-        )
+        return peak_gpu_streams(self.measurement(batch).queries_per_s, batch, self.target_fps)
+
+    def measurement(self, batch: int) -> Measurement:
+        """Return what trtexec's log at `batch` says; refuse one that is not of a finished run."""
+        return read_once(read_measurement, self.log(batch))
 
     def log(self, batch: int) -> Path:
         """Return the name of trtexec's log at `batch`."""

@@ -114,7 +114,7 @@ def check_agreement(found: Frames, reference: Frames, frame_height: int, bound: 
     """
     kept = _decided(found, reference, frame_height, bound.iou)
     truth = _decided(reference, found, frame_height, bound.iou)
-    rates = precision_recall(kept, truth, bound.iou)
+    rates = vars(precision_recall(kept, truth, bound.iou))
     undecided = sum(map(len, found.values())) - sum(map(len, kept.values()))
     undecided += sum(map(len, reference.values())) - sum(map(len, truth.values()))
     passed = all((rates[name] or 0.0) >= bound.required for name in ("precision", "recall"))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import av
 import numpy as np
@@ -22,6 +22,11 @@ FRAMES_PER_S = 30
 CODEC = "libx264"
 # One thread, so that the bytes do not depend on how many cores the job has.
 OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1"}
+MIXED = ("clip", "mirrored clip")
+LEAK_UNSEEN = (
+    "The short clip and its mirror image give the same boxes in every frame, so a leak from one batch slot "
+    "into another could not be seen; name a video with objects that are not symmetrical."
+)
 
 
 def write_slot_clips(video: Path, total: int, frames: int, clip: Path, mirrored: Path) -> None:
@@ -44,20 +49,15 @@ def _even(picture: np.ndarray) -> np.ndarray:
 
 def _encode(pictures: Sequence[np.ndarray], file: Path) -> None:
     with av.open(str(file), "w") as container:
-        stream = container.add_stream(CODEC, rate=Fraction(FRAMES_PER_S), options=OPTIONS)
+        stream = cast(
+            av.VideoStream, container.add_stream(CODEC, rate=Fraction(FRAMES_PER_S), options=OPTIONS)
+        )
         stream.pix_fmt = "yuv420p"
         stream.height, stream.width, _ = pictures[0].shape
         for picture in pictures:
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-MIXED = ("clip", "mirrored clip")
-LEAK_UNSEEN = (
-    "The short clip and its mirror image give the same boxes in every frame, so a leak from one batch slot "
-    "into another could not be seen; name a video with objects that are not symmetrical."
-)
 
 
 @dataclass(frozen=True)
@@ -88,33 +88,60 @@ class Comparison:
     corner_px: list[float] = field(default_factory=lambda: [0.0])
     score: list[float] = field(default_factory=lambda: [0.0])
 
-    def numbers(self) -> dict[str, float]:
+    def differences(self) -> "SlotDifferences":
         """Return it as batch_slots.json holds it."""
-        return {
-            "boxes": self.boxes,
-            "undecided": self.undecided,
-            "largest_corner_difference_px": max(self.corner_px),
-            "largest_score_difference": max(self.score),
-        }
+        return SlotDifferences(
+            boxes=self.boxes,
+            undecided=self.undecided,
+            largest_corner_difference_px=max(self.corner_px),
+            largest_score_difference=max(self.score),
+        )
 
 
-def check_batch_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> Verdict:
+@dataclass(frozen=True)
+class SlotDifferences:
+    """How many boxes were compared, how many rounding may add or drop, and the largest differences."""
+
+    boxes: int
+    undecided: int
+    largest_corner_difference_px: float
+    largest_score_difference: float
+
+
+@dataclass(frozen=True)
+class BatchSlots:
+    """What batch_slots.json says: the tolerances `iou` and `score`, and the boxes of the slots that they were held to.
+
+    `frames_that_differ` are those whose boxes the mirrored clip has elsewhere: in them a leak between slots shows.
+    """
+
+    slots: int
+    frames: int
+    frames_that_differ: int
+    iou: float
+    score: float
+    passed: bool
+    same_video: SlotDifferences
+    different_videos: SlotDifferences
+
+
+def check_batch_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> Verdict[BatchSlots]:
     """Return whether every slot gives the boxes that it should; the reason names slot, frame and difference."""
     slots = _Slots(frame_height, tolerance)
     visible = slots.frames_that_differ(dumps.alone, dumps.mirrored_alone)
     same, mixed = Comparison(), Comparison()
     fault = slots.first_fault(_runs(dumps, same, mixed)) if visible else LEAK_UNSEEN
-    numbers = {
-        "slots": len(dumps.same),
-        "frames": len(dumps.alone),
-        "frames_that_differ": visible,
-        "iou": tolerance.iou,
-        "score": tolerance.score,
-        "passed": fault is None,
-        "same_video": same.numbers(),
-        "different_videos": mixed.numbers(),
-    }
-    return Verdict(numbers, fault)
+    found = BatchSlots(
+        slots=len(dumps.same),
+        frames=len(dumps.alone),
+        frames_that_differ=visible,
+        iou=tolerance.iou,
+        score=tolerance.score,
+        passed=fault is None,
+        same_video=same.differences(),
+        different_videos=mixed.differences(),
+    )
+    return Verdict(found, fault)
 
 
 def _runs(dumps: SlotDumps, same: Comparison, mixed: Comparison) -> Iterator[tuple]:

@@ -3,10 +3,14 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from dsbench.boxes.kitti import Detection, Frames, count_per_class
-from dsbench.boxes.matching import CORNERS, as_rows, ious, matches, precision_recall
-from dsbench.checks.scene_limits import View, scene_checks
+from msgspec import UNSET, UnsetType
+
+from dsbench.boxes.kitti import ClassCount, Detection, Frames, count_per_class
+from dsbench.boxes.matching import CORNERS, ClipRates, as_rows, ious, matches, precision_recall
+from dsbench.checks.scene_limits import SceneCheck, View, scene_checks
 from dsbench.checks.verdict import Verdict
 
 # Fewer boxes than these, in the reference's frames or in the truth, tell nothing.
@@ -18,13 +22,45 @@ MISNAMED_RECALL = 0.3
 SHOWN_NAMES = 3
 
 
+@dataclass(frozen=True)
+class TruthRates(ClipRates):
+    """A dump against the clip's truth in `file`; what is known is of the model's own classes.
+
+    `known_recall` is None for too little truth.
+    """
+
+    file: str
+    required_recall: float
+    known_objects: int
+    known_recall: float | None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What gate.json says: the counts of the dump, its checks against the scene, and the truth where the clip has one.
+
+    `ratio` is the share of frames with a detection, None of no frame. `checks` is missing where the counts alone stop
+    the dump.
+    """
+
+    frames: int
+    frames_with_detection: int
+    ratio: float | None
+    required_ratio: float
+    passed: bool
+    detections: int
+    per_class: list[ClassCount]
+    checks: list[SceneCheck] | UnsetType = UNSET
+    ground_truth: TruthRates | None = None
+
+
 def check_dump(
     frames: Frames,
     required_ratio: float = 0.9,
     expected_frames: int | None = None,
-    own: Mapping[str, object] | None = None,
+    own: Mapping[str, Any] | None = None,
     view: View | None = None,
-) -> Verdict:
+) -> Verdict[Gate]:
     """Return whether enough of a dump's frames have a detection, and none that no scene has, with the counts.
 
     `frames` come from `kitti.read_directory`; `expected_frames` is the number of frames in the video, where it is
@@ -33,49 +69,48 @@ def check_dump(
     """
     detections = [detection for frame in frames.values() for detection in frame]
     with_detection = sum(1 for frame in frames.values() if frame)
-    result = {
-        "frames": len(frames),
-        "frames_with_detection": with_detection,
-        "ratio": with_detection / len(frames) if frames else None,
-        "required_ratio": required_ratio,
-        "passed": False,
-        "detections": len(detections),
-        "per_class": count_per_class(detections),
-    }
-    fault = _dump_fault(result, sum(map(_implausible, detections)), expected_frames)
+    gate = Gate(
+        frames=len(frames),
+        frames_with_detection=with_detection,
+        ratio=with_detection / len(frames) if frames else None,
+        required_ratio=required_ratio,
+        passed=False,
+        detections=len(detections),
+        per_class=count_per_class(detections),
+    )
+    fault = _dump_fault(gate, sum(map(_implausible, detections)), expected_frames)
     if fault is None and view is not None:
         checks = scene_checks(frames, view)
-        result["checks"] = [check.numbers for check in checks]
+        gate = replace(gate, checks=[check.numbers for check in checks])
         fault = next((check.reason for check in checks if not check.passed), None)
-    fault = fault or _few_fault(result, frames, own) or _own_fault(frames, own)
-    return Verdict(result | {"passed": fault is None}, fault)
+    fault = fault or _few_fault(gate, frames, own) or _own_fault(frames, own)
+    return Verdict(replace(gate, passed=fault is None), fault)
 
 
-def _dump_fault(result: dict[str, object], implausible: int, expected_frames: int | None) -> str | None:
-    frames = result["frames"]
-    if frames == 0:
+def _dump_fault(gate: Gate, implausible: int, expected_frames: int | None) -> str | None:
+    if gate.frames == 0:
         return (
             "The KITTI dump has no frame; gie-kitti-output-dir is a key of deepstream-app's [application] "
             "group, not of the nvinfer file, and its directory must exist before the run."
         )
-    if expected_frames is not None and frames != expected_frames:
+    if expected_frames is not None and gate.frames != expected_frames:
         return (
-            f"The KITTI dump has {frames} frames, the video {expected_frames}; the run ended early, which its log "
+            f"The KITTI dump has {gate.frames} frames, the video {expected_frames}; the run ended early, which its log "
             "says, or deepstream-app's decoder shows other frames than FFmpeg's: encode the video again (ffmpeg -i "
             "OLD -an -c:v libx264 NEW.mp4) and name that file."
         )
     if implausible:
         return (
-            f"{implausible} of {result['detections']} detections are no boxes with a confidence from 0 to 1; "
+            f"{implausible} of {gate.detections} detections are no boxes with a confidence from 0 to 1; "
             "the parser does not zero-initialise its objects or was built for another object size "
             "(28 bytes from DeepStream 9 on, 24 before)."
         )
     return None
 
 
-def _few_fault(result: dict[str, object], frames: Frames, own: Mapping[str, object] | None) -> str | None:
+def _few_fault(gate: Gate, frames: Frames, own: Mapping[str, Any] | None) -> str | None:
     """Return what is wrong where too few frames have a detection, and whether the clip or the runtime is the cause."""
-    total, hits, required = result["frames"], result["frames_with_detection"], result["required_ratio"]
+    total, hits, required = gate.frames, gate.frames_with_detection, gate.required_ratio
     if hits >= required * total and hits:
         return None
     found = (
@@ -97,7 +132,7 @@ def _few_fault(result: dict[str, object], frames: Frames, own: Mapping[str, obje
     )
 
 
-def _cause(frames: Frames, own: Mapping[str, object]) -> str:
+def _cause(frames: Frames, own: Mapping[str, Any]) -> str:
     """Return the cause by those frames of the clip in which the model itself finds objects."""
     counts = own["reference_counts"]
     hits = [number for number, count in zip(own["frames"], counts, strict=True) if count]
@@ -125,11 +160,11 @@ def _cause(frames: Frames, own: Mapping[str, object]) -> str:
     )
 
 
-def _whose(own: Mapping[str, object]) -> str:
+def _whose(own: Mapping[str, Any]) -> str:
     return "its family's" if own["reference"] == "family" else "its own"
 
 
-def _own_fault(frames: Frames, own: Mapping[str, object] | None) -> str | None:
+def _own_fault(frames: Frames, own: Mapping[str, Any] | None) -> str | None:
     """Return what is wrong where the runtime reports objects in frames in which the model itself finds none."""
     if own is None:
         return None
@@ -152,28 +187,30 @@ def _implausible(detection: Detection) -> bool:
 
 
 def check_truth(
-    detections: Frames, truth: Frames, labels: Collection[str], required_recall: float
-) -> Verdict:
-    """Return whether `required_recall` of the truth of the model's own classes is found, with `precision_recall`.
+    detections: Frames, truth: Frames, labels: Collection[str], required_recall: float, file: str
+) -> Verdict[TruthRates]:
+    """Return whether `required_recall` of the truth of the model's own classes is found; `file` names the truth.
 
-    `known_recall` is None, and passes, for too little truth. The reason says whether the names or the boxes are wrong.
+    Too little truth passes. The reason says whether the names or the boxes are wrong.
     """
     rates = precision_recall(detections, truth)
-    known = [row for row in rates["per_class"] if row["label"] in labels]
-    found, missed = (sum(row[key] for row in known) for key in ("true_positives", "false_negatives"))
-    objects = found + missed
-    result = rates | {
-        "required_recall": required_recall,
-        "known_objects": objects,
-        "known_recall": found / objects if objects >= ENOUGH_TRUTH else None,
-    }
-    if result["known_recall"] is None or result["known_recall"] >= required_recall:
+    known = [row for row in rates.per_class if row.label in labels]
+    found = sum(row.true_positives for row in known)
+    objects = found + sum(row.false_negatives for row in known)
+    result = TruthRates(
+        **vars(rates),
+        file=file,
+        required_recall=required_recall,
+        known_objects=objects,
+        known_recall=found / objects if objects >= ENOUGH_TRUTH else None,
+    )
+    if result.known_recall is None or result.known_recall >= required_recall:
         return Verdict(result)
     return Verdict(
         result,
         f"{found} of {objects} objects that the clip's ground truth has of the model's classes are found"
         f" ({found / objects:.2%}, gate.required_recall asks for {required_recall:.0%}). "
-        f"{_misnamed(detections, truth, labels, rates['iou'])}",
+        f"{_misnamed(detections, truth, labels, rates.iou)}",
     )
 
 

@@ -66,6 +66,16 @@ class View:
     grey: Grey
 
 
+@dataclass(frozen=True)
+class SceneCheck:
+    """One check as gate.json holds it; `found` and `passed` are None where there is too little to tell."""
+
+    check: str
+    found: float | None
+    required: str
+    passed: bool | None
+
+
 def network_pixels(preprocessing: Preprocessing, width: int, height: int) -> tuple[float, float]:
     """Return how many pixels of a frame of `width` x `height` one of the network's covers in x and y."""
     ratios = width / preprocessing.width, height / preprocessing.height
@@ -91,7 +101,7 @@ def _spread(every: list) -> list:
     return every[:: max(1, -(-len(every) // SAMPLED_FRAMES))]
 
 
-def scene_checks(frames: Frames, view: View) -> list[Verdict]:
+def scene_checks(frames: Frames, view: View) -> list[Verdict[SceneCheck]]:
     """Return a verdict of each check, in the order in which a fault explains the ones behind it."""
     boxes = BoxTable(frames, view)
     if sum(map(len, boxes.all.values())) < ENOUGH_BOXES:
@@ -107,10 +117,9 @@ def scene_checks(frames: Frames, view: View) -> list[Verdict]:
     ]
 
 
-def _verdict(name: str, found: float | None, required: str, fault: str | None = None) -> Verdict:
-    """Return a check's verdict as gate.json holds it; `found` is None where there is too little to tell."""
+def _verdict(name: str, found: float | None, required: str, fault: str | None = None) -> Verdict[SceneCheck]:
     passed = None if found is None else fault is None
-    return Verdict({"check": name, "found": found, "required": required, "passed": passed}, fault)
+    return Verdict(SceneCheck(name, found, required, passed), fault)
 
 
 def _size(boxes: BoxTable, view: View) -> Verdict:
@@ -246,15 +255,17 @@ def _persistence(boxes: BoxTable, view: View) -> list[Verdict]:
 
 
 def _persisting(boxes: BoxTable, still: dict[Pair, np.ndarray] | None, chance: float) -> list[Verdict]:
-    kept, named = [], []
+    kept: list[bool] = []
+    named: list[bool] = []
     for pair in boxes.pairs:
         before, after = (boxes.all[number] for number in pair)
         if still is not None:
             before = before[still[pair]]
         same = ious(before[:, CORNERS], after[:, CORNERS]) >= SAME_OBJECT_IOU
-        there = same.any(axis=1)
+        there = np.asarray(same.any(axis=1))
         kept += there.tolist()
-        named += (same & (before[:, None, 0] == after[None, :, 0])).any(axis=1)[there].tolist()
+        of_one_name = (same & (before[:, None, 0] == after[None, :, 0])).any(axis=1)
+        named += of_one_name[there].tolist()
     return [_kept(kept), _named(named, chance)]
 
 

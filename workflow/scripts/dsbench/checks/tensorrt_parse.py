@@ -4,16 +4,53 @@ import json
 import os
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.checks.verdict import Verdict
 from dsbench.core.errors import BuildError
+from dsbench.core.records import read_record
 from dsbench.trtexec.command import Profile
 
 TIMEOUT_S = 3600
+# Characters of TensorRT's own messages that a sentence shows.
+MOST_OF_ERRORS = 300
 
 
-def parse_with_tensorrt(python: Path, onnx: Path, profile: Profile, log: Path) -> Verdict:
+@dataclass(frozen=True)
+class RefusedNode:
+    """A node that the parser has no layer for."""
+
+    node: str
+    operator: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ParserAnswer:
+    """What `inside_tensorrt` writes; `builds` is None where the parser refuses already."""
+
+    parser: str
+    accepted: bool
+    refused: list[RefusedNode]
+    builds: bool | None
+    errors: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class TensorrtParse(ParserAnswer):
+    """What tensorrt_parse.json says: the answer, what was asked, and the verdict in a sentence.
+
+    `profile` is the min, opt and max shape, None where the batch is static.
+    """
+
+    onnx: str
+    profile: list[list[int]] | None
+    verdict: str
+
+
+def parse_with_tensorrt(python: Path, onnx: Path, profile: Profile, log: Path) -> Verdict[TensorrtParse]:
     """Return whether TensorRT builds `onnx` with the profile's min 1, opt = max = its batch, and what it says.
 
     `python` is the one that has tensorrt-rtx. Raises BuildError where TensorRT ends without a verdict.
@@ -32,21 +69,20 @@ def parse_with_tensorrt(python: Path, onnx: Path, profile: Profile, log: Path) -
             raise BuildError(
                 f"{log}: TensorRT's parser ended with status {status} and no verdict on {onnx}; its last lines say why"
             )
-        found = json.loads(result.read_text())
+        found = read_record(result, ParserAnswer)
     sentence = _sentence(found)
-    numbers = {"onnx": str(onnx), "profile": shapes} | found | {"verdict": sentence}
-    return Verdict(numbers, None if found["builds"] else sentence)
+    record = TensorrtParse(**vars(found), onnx=str(onnx), profile=shapes, verdict=sentence)
+    return Verdict(record, None if found.builds else sentence)
 
 
-def _sentence(found: dict) -> str:
+def _sentence(found: ParserAnswer) -> str:
     """Return in one sentence what TensorRT says to the graph."""
-    if not found["accepted"]:
-        nodes = [f"{each['operator']} ({each['node']}): {each['reason']}" for each in found["refused"]]
-        return (
-            f"TensorRT's parser refuses {'; '.join(nodes) or 'the file: ' + ' '.join(found['errors'])[:300]}"
-        )
-    if not found["builds"]:
-        return f"TensorRT's parser accepts the graph, its builder does not: {' '.join(found['errors'])[:300]}"
+    errors = " ".join(found.errors)[:MOST_OF_ERRORS]
+    if not found.accepted:
+        nodes = [f"{each.operator} ({each.node}): {each.reason}" for each in found.refused]
+        return f"TensorRT's parser refuses {'; '.join(nodes) or f'the file: {errors}'}"
+    if not found.builds:
+        return f"TensorRT's parser accepts the graph, its builder does not: {errors}"
     return "TensorRT's parser accepts the graph, and its builder the profile"
 
 

@@ -1,23 +1,26 @@
 """The verdict that every check returns."""
 
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from dsbench.core.errors import BuildError
+
+N = TypeVar("N")
 
 
 class CheckError(BuildError):
     """A check that did not pass; `numbers` are what it found."""
 
-    def __init__(self, reason: str, numbers: dict[str, object]):
+    def __init__(self, reason: str, numbers: object):
         super().__init__(reason)
         self.numbers = numbers
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a check found, as its JSON file holds it, and why it did not pass: None where it did."""
+class Verdict(Generic[N]):
+    """What a check found, the record of its JSON file, and why it did not pass: None where it did."""
 
-    numbers: dict[str, object]
+    numbers: N
     reason: str | None = None
 
     @property
@@ -25,7 +28,7 @@ class Verdict:
         """Whether the check passed."""
         return self.reason is None
 
-    def required(self) -> dict[str, object]:
+    def required(self) -> N:
         """Return the numbers; raise CheckError with the reason and the numbers where the check did not pass."""
         if self.reason is not None:
             raise CheckError(self.reason, self.numbers)

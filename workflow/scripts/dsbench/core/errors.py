@@ -7,6 +7,16 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+MIB_BYTES = 2**20
+# Snakemake's own records and the logs need as much; what the models need is seen as they are built.
+LEAST_FREE_MIB = 4
+FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
+CLOSED = {
+    errno.EROFS: "is on a disk mounted read-only",
+    errno.EACCES: "may not be read, written or run by this user",
+    errno.EPERM: "may not be changed by this user",
+}
+
 
 class BuildError(Exception):
     """A step that cannot go on; the text names the file, what was found, what was expected, what to do."""
@@ -34,17 +44,6 @@ def refuse_braces(what: str, path: str | Path) -> None:
         raise BuildError(
             f"{path}: {what} has a brace, and Snakemake fills in whatever stands between braces; rename it"
         )
-
-
-MIB_BYTES = 2**20
-# Snakemake's own records and the logs need as much; what the models need is seen as they are built.
-LEAST_FREE_MIB = 4
-FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the quota is used up"}
-CLOSED = {
-    errno.EROFS: "is on a disk mounted read-only",
-    errno.EACCES: "may not be read, written or run by this user",
-    errno.EPERM: "may not be changed by this user",
-}
 
 
 def storage_sentence(error: OSError, log: Path) -> str | None:

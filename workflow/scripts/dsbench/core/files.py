@@ -12,6 +12,7 @@ from pathlib import Path
 from dsbench.core.errors import BuildError
 
 PREFIX = ".partial-"
+CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
@@ -66,9 +67,6 @@ def scratch_beside(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-CHUNK_BYTES = 1 << 20
 
 
 def sha256_of(file: Path) -> str:

@@ -14,18 +14,27 @@ R = TypeVar("R")
 LONGEST_SHOWN = 200
 
 
-def read_record(path: str | Path, kind: type[R]) -> R:
+def read_record(path: str | Path, kind: type[R], called: str | None = None) -> R:
     """Return the `kind` that a step of this build wrote to `path`; keys that it does not declare are left out.
 
-    Raises BuildError as `read_json` does, and where a key is missing or not of the declared type.
+    `called` is what a sentence calls a kind without a name of its own. Raises BuildError as `read_json` does, and
+    where a key is missing or not of the declared type.
     """
     try:
         return msgspec.convert(read_json(path), kind, str_keys=True)
     except msgspec.ValidationError as error:
         raise BuildError(
-            f"{path}: is no {kind.__name__} as this version of the project writes it"
+            f"{path}: is no {called or kind.__name__} as this version of the project writes it"
             f" ({str(error)[:LONGEST_SHOWN]}); delete it and run the same command again, which makes it anew"
         ) from None
+
+
+def read_if_whole(path: Path, kind: type[R]) -> R | None:
+    """Return the `kind` at `path`; None where nothing whole is, which some step then makes anew."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
 
 
 def write_record(path: str | Path, record: object) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from dsbench.core.errors import BuildError
@@ -11,6 +12,17 @@ NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 MOST_SHOWN = 10
 REPORT = re.compile(r"(?:\./)?models/([^/]*)/reports/benchmark_report(?:_\1)?\.pdf")
 TREE = re.compile(r"(?:\./)?models/([^/]*)(?:/|$)")
+
+
+@dataclass(frozen=True)
+class GraphKind:
+    """What of a graph the names of other files follow from: its batch, "static" or "dynamic", and its parser's source.
+
+    Both are None while the graph is not known.
+    """
+
+    batch: str | None = None
+    parser_source: str | None = None
 
 
 def patterns_by_source(models: dict, source: str | None, is_remote: Callable[[str], bool]) -> tuple[str, str]:

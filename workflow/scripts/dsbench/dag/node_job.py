@@ -12,7 +12,7 @@ from typing import IO, cast
 from snakemake_executor_plugin_slurm.submit_string import get_submit_command
 from snakemake_executor_plugin_slurm.utils import set_gres_string
 
-from dsbench.core.locks import file_system_time
+from dsbench.core.file_times import file_system_time
 from dsbench.dag.snakemake_internals import runs_jobs, settings_of
 from dsbench.machine.node_facts import CHANGED_FILE, NODE_FILE, NodeFactsError, read_node
 from dsbench.tools.tool_run import report_progress

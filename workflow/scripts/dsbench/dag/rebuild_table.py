@@ -28,7 +28,7 @@ TRTEXEC_LOG = """&&&& RUNNING TensorRT.trtexec [TensorRT v101600] # trtexec
 ROW = "**PERF:  " + "30.00 (30.00)\t" * 3
 RUN_LOG = "\n".join(["Use deserialized engine model: m.engine", *[ROW] * 12, "App run successful\n"])
 STAND_INS = {
-    "build/toolchain/target_fps.json": json.dumps({"target_fps": 30}),
+    "build/toolchain/target_fps.json": json.dumps({"target_fps": 30, "from": "clip"}),
     f"build/graph_kinds/{MODEL}.json": json.dumps({"batch": "dynamic", "parser_source": PARSER}),
     f"models/{MODEL}/benchmarks/b4/trtexec_b4.log": TRTEXEC_LOG,
     f"models/{MODEL}/benchmarks/ds/ds_s3_run1.log": RUN_LOG,

@@ -1,6 +1,5 @@
 """What every rule script shares: a failure becomes one sentence, on the terminal and in the rule's log."""
 
-import json
 import os
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from typing import NoReturn
 
 from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError, storage_sentence
+from dsbench.core.records import record_text
 from dsbench.tools.core_share import keep_to_share
 from dsbench.tools.doctor import diagnose
 from dsbench.tools.tool_run import ToolFailedError, end_with_caller
@@ -40,7 +40,7 @@ def explained(log: str) -> Iterator[None]:
         yield
     except CheckError as error:
         with suppress(OSError), path.open("a") as stream:
-            stream.write(json.dumps(error.numbers, indent=1) + "\n")
+            stream.write(record_text(error.numbers))
         _refuse(_with_cause(error, path), path)
     except BuildError as error:
         _refuse(_with_cause(error, path), path)

@@ -15,6 +15,7 @@ from tempfile import NamedTemporaryFile
 from snakemake.cli import parse_args
 from snakemake.iocontainers import Wildcards
 from snakemake.logging import logger
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from snakemake_interface_logger_plugins.common import LogEvent
 
 # Snakemake's options with which it runs no job.
@@ -36,6 +37,12 @@ def settings_of(arguments: Sequence[str]) -> Namespace:
 def runs_jobs(settings: Namespace) -> bool:
     """Return whether a call with these settings runs the jobs of its targets."""
     return not any(getattr(settings, name, None) for name in RUNS_NOTHING)
+
+
+def _submits(settings: Namespace) -> bool:
+    """Return whether the executor runs jobs elsewhere; the workflow knows it only once its rules are read."""
+    executor = ExecutorPluginRegistry().get_plugin(settings.executor or "local")
+    return executor.common_settings.non_local_exec
 
 
 def wildcards_of(**values: str) -> Wildcards:
@@ -63,15 +70,16 @@ class Call:
     def of(cls, workflow, arguments: Sequence[str]) -> "Call":
         """Return the call with this command line, without the name of the program."""
         settings = settings_of(arguments) if workflow.is_main_process else None
+        submits = settings is not None and _submits(settings)
         gpus = workflow.global_resources.get("gpu")
         return cls(
             makes_dag=workflow.is_main_process,
             settings=settings,
             runs_jobs=settings is None or runs_jobs(settings),
             is_dry_run=workflow.output_settings.dryrun,
-            submits=workflow.non_local_exec,
+            submits=submits,
             # `workflow.cores` raises where jobs are submitted: a node's cores are the job's own.
-            cores=None if workflow.non_local_exec else workflow.resource_settings.cores,
+            cores=None if submits else workflow.resource_settings.cores,
             gpus=gpus and gpus.value,
         )
 

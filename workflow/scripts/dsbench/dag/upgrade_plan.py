@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from dsbench.machine.node_facts import fact_change, fact_words
+from dsbench.machine.toolchain import read_fact
 from dsbench.report.system_facts import wall_time
 
 UNKNOWN = "unknown"
@@ -93,7 +94,7 @@ def _fact_change(file: Path, job: dict) -> str:
     now = json.loads(ast.literal_eval(job["params"]["value"]))
     if not file.is_file():
         return f"not recorded -> {_short(fact_words(now))}"
-    return " -> ".join(map(_short, fact_change(json.loads(file.read_text()), now)))
+    return " -> ".join(map(_short, fact_change(read_fact(file), now)))
 
 
 def _short(value: str) -> str:

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 # DeepStream puts the configuration's folder before a relative address as it is, and GStreamer reads all of it escaped.
 READ_AS_ESCAPES = frozenset("%#?")
+ENDLESS = 1
+FAKESINK = 1
 
 
 def relative_to_config(path: Path, config: Path) -> str:
@@ -37,9 +39,6 @@ def uri_in_config(clip: Path, config: Path) -> str:
 
 # A group's keys with their values.
 Keys = dict[str, object]
-
-ENDLESS = 1
-FAKESINK = 1
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ NOT_USED = (
     ),
 )
 UNNAMED = "model-engine-file names no engine"
+NUMBER = r"-?[0-9.]+|inf|-?nan"
+ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
+PAIR = re.compile(rf"({NUMBER}) \(({NUMBER})\)")
+# DeepStream 9 divides by the nominal interval, so a late timer shows only in the averages, which go by real time.
+AVERAGE_TOLERANCE = 0.2
 
 
 class PerfLogError(BuildError):
@@ -108,13 +113,6 @@ def warnings(text: str) -> list[str]:
     plain = [(found.start(), APP_PREFIX.sub("", found[0])) for found in WARNING.finditer(text)]
     nvinfer = [(found.start(), found[1]) for found in NVINFER_WARNING.finditer(text)]
     return list(dict.fromkeys(line.strip() for _, line in sorted(plain + nvinfer)))
-
-
-NUMBER = r"-?[0-9.]+|inf|-?nan"
-ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
-PAIR = re.compile(rf"({NUMBER}) \(({NUMBER})\)")
-# DeepStream 9 divides by the nominal interval, so a late timer shows only in the averages, which go by real time.
-AVERAGE_TOLERANCE = 0.2
 
 
 class StalledStreamError(PerfLogError, DisturbedRunError):

@@ -36,6 +36,10 @@ ENCODERS = {
         *("!", "oggmux"),
     ),
 }
+STILLS = ("frame_first.jpg", "frame_middle.jpg", "frame_last.jpg")
+PROGRESS_INTERVAL_S = 1.0
+# 30000/1001 and its kind are the rates with the largest parts that cameras have.
+LARGEST_DENOMINATOR = 1001
 
 
 def record_detections(
@@ -83,12 +87,6 @@ def video_command(clip: Clip, nvinfer_config: Path, encoder: str, destination: P
         *("!", "nvvideoconvert", "!", "video/x-raw(memory:NVMM),format=RGBA", "!", "nvdsosd"),
         *("!", "nvvideoconvert", "!", *ENCODERS[encoder], "!", "filesink", f"location={destination}"),
     ]
-
-
-STILLS = ("frame_first.jpg", "frame_middle.jpg", "frame_last.jpg")
-PROGRESS_INTERVAL_S = 1.0
-# 30000/1001 and its kind are the rates with the largest parts that cameras have.
-LARGEST_DENOMINATOR = 1001
 
 
 class VideoError(BuildError):

@@ -13,6 +13,9 @@ DISTANCE_BINS = 32
 # Half precision rounds a sum of products a little above 1.
 LARGEST_SCORE = 1.001
 HALF = 0.5
+COCO_CLASSES = 80
+BOX = 4
+BOX_AND_OBJECTNESS = 5
 
 
 def ultralytics(f: GraphFacts) -> bool:
@@ -108,11 +111,6 @@ def ends_in_angle(numbers: np.ndarray, class_count: int | None, has_rows: bool =
 def integers(values: np.ndarray) -> bool:
     """Tell whether all numbers are whole."""
     return bool((values == np.round(values)).all())
-
-
-COCO_CLASSES = 80
-BOX = 4
-BOX_AND_OBJECTNESS = 5
 
 
 def deepstream_yolo(facts: GraphFacts) -> bool:

@@ -17,6 +17,9 @@ LARGEST_SETTING = 1_000_000
 SIZE_KEY = re.compile(r"(sizes?|dims?|layers|heads|queries|d_model|channels|depths?|points|levels|labels)$")
 LARGEST_SIDE_PX = 16_384
 SIDE_KEYS = ("height", "width", "shortest_edge", "longest_edge")
+LENGTH_BYTES = 8
+# The library reads four times as much.
+LARGEST_HEADER_BYTES = 25_000_000
 
 
 def parse_json(data: bytes, name: str, remedy: str = "fetch it again") -> object:
@@ -139,11 +142,6 @@ def _settings(value: object, place: str):
     elif isinstance(value, list):
         for entry in value:
             yield from _settings(entry, place)
-
-
-LENGTH_BYTES = 8
-# The library reads four times as much.
-LARGEST_HEADER_BYTES = 25_000_000
 
 
 def check_safetensors(path: Path) -> None:

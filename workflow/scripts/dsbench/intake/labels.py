@@ -17,6 +17,53 @@ from dsbench.intake.json_files import parse_json
 
 # nvinfer's label buffer is 128 bytes with its terminator.
 MAX_LABEL_BYTES = 127
+LARGEST_BYTES = 4 << 20
+# What is parsed as a tree takes a hundred times its size in memory.
+LARGEST_TREE_CHARACTERS = 1 << 19
+MOST_CLASSES = 20_000
+# Many times a label; longer lines would cost the search for ids its speed.
+LONGEST_LINE = 1000
+# Where a data set's YAML or JSON, and an exporter's metadata, have the names.
+KEYS = ("names", "class_names", "id2label", "labels", "classes", "categories", "character")
+KEYS_OF_METADATA = ("names", "class_names", "labels", "classes", "character")
+YAML = re.compile(rf"^({'|'.join(KEYS)})[ \t]*:", re.MULTILINE)
+# A list or mapping in brackets, cut short or not; a class may well be called [unknown].
+TREE = re.compile(r"(?s)[\[{].*[\]}]\Z|[\[{]\s*([\"'\d]|\Z)")
+# In metadata one word is a remark, not a list.
+LIST = re.compile(r"[\n,;\[{]")
+# Behind : = or a tab a number is an id. Elsewhere it is one where the numbers count on from 0 or 1 and each name is
+# another, which tells `1 car` from `1 euro` and `0,car` from `0,5 l`.
+ID_FIRST = re.compile(r"(\d{1,6})\s*[:=\t]\s*(.*)")
+ID_BEFORE_BLANK = re.compile(r"(\d{1,6})(?:[.)]?\s|\s*[,;])\s*([^\s\d;].*)")
+ID_LAST = re.compile(r"(.*\S)\s*[:=,\t]\s*(\d{1,6})")
+# Signs between the names of one line, Chinese ones too; bullets before names, one on each line.
+SEPARATORS, BULLETS = ";,\uff0c\u3001", ("- ", "* ", "\u2022 ")
+# A list that a program's or TOML's line gives a name to.
+ASSIGNED = re.compile(r"(?s)[\w \t:]*=\s*([\[{].*[\]}])\s*;?")
+COLUMN_NAMES = re.compile(r"[a-z_ ]+([,;:\t][a-z_ ]+)+", re.IGNORECASE)
+# What is a file of another kind, by how it begins.
+OTHER_KINDS = (
+    (
+        re.compile(r"\s*version https://git-lfs"),
+        "a Git LFS pointer instead of the file; fetch it with git lfs pull",
+    ),
+    (
+        re.compile(r"\s*<(!doctype|html|\?xml|!--|(\w+)\b[^>]*>.*</\2>)", re.IGNORECASE | re.DOTALL),
+        "a web page or XML; save the text file itself",
+    ),
+    (
+        re.compile(r"\s*item\s*\{", re.IGNORECASE),
+        "a TensorFlow label map; write its names by id, as in 1: person",
+    ),
+    (
+        re.compile(r"(?ms)(?=.*^classes[ \t]*=[ \t]*\d)(?=.*^names[ \t]*=[ \t]*[^\s\[{])"),
+        "a Darknet .data file, which has no names; name the file that stands behind its names =",
+    ),
+    (
+        re.compile(r"(?s)([^\0]\0){2}|(\0[^\0]){2}"),
+        "UTF-16 text; save it as UTF-8, one class name per line",
+    ),
+)
 
 
 class LabelsError(BuildError):
@@ -89,55 +136,6 @@ def read_labels(path: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise LabelsError(f"{path}: no UTF-8 text ({error}); expected one class name per line.") from error
     return [first_field(line) for line in text.split("\n") if line]
-
-
-LARGEST_BYTES = 4 << 20
-# What is parsed as a tree takes a hundred times its size in memory.
-LARGEST_TREE_CHARACTERS = 1 << 19
-MOST_CLASSES = 20_000
-# Many times a label; longer lines would cost the search for ids its speed.
-LONGEST_LINE = 1000
-# Where a data set's YAML or JSON, and an exporter's metadata, have the names.
-KEYS = ("names", "class_names", "id2label", "labels", "classes", "categories", "character")
-KEYS_OF_METADATA = ("names", "class_names", "labels", "classes", "character")
-YAML = re.compile(rf"^({'|'.join(KEYS)})[ \t]*:", re.MULTILINE)
-# A list or mapping in brackets, cut short or not; a class may well be called [unknown].
-TREE = re.compile(r"(?s)[\[{].*[\]}]\Z|[\[{]\s*([\"'\d]|\Z)")
-# In metadata one word is a remark, not a list.
-LIST = re.compile(r"[\n,;\[{]")
-# Behind : = or a tab a number is an id. Elsewhere it is one where the numbers count on from 0 or 1 and each name is
-# another, which tells `1 car` from `1 euro` and `0,car` from `0,5 l`.
-ID_FIRST = re.compile(r"(\d{1,6})\s*[:=\t]\s*(.*)")
-ID_BEFORE_BLANK = re.compile(r"(\d{1,6})(?:[.)]?\s|\s*[,;])\s*([^\s\d;].*)")
-ID_LAST = re.compile(r"(.*\S)\s*[:=,\t]\s*(\d{1,6})")
-# Signs between the names of one line, Chinese ones too; bullets before names, one on each line.
-SEPARATORS, BULLETS = ";,\uff0c\u3001", ("- ", "* ", "\u2022 ")
-# A list that a program's or TOML's line gives a name to.
-ASSIGNED = re.compile(r"(?s)[\w \t:]*=\s*([\[{].*[\]}])\s*;?")
-COLUMN_NAMES = re.compile(r"[a-z_ ]+([,;:\t][a-z_ ]+)+", re.IGNORECASE)
-# What is a file of another kind, by how it begins.
-OTHER_KINDS = (
-    (
-        re.compile(r"\s*version https://git-lfs"),
-        "a Git LFS pointer instead of the file; fetch it with git lfs pull",
-    ),
-    (
-        re.compile(r"\s*<(!doctype|html|\?xml|!--|(\w+)\b[^>]*>.*</\2>)", re.IGNORECASE | re.DOTALL),
-        "a web page or XML; save the text file itself",
-    ),
-    (
-        re.compile(r"\s*item\s*\{", re.IGNORECASE),
-        "a TensorFlow label map; write its names by id, as in 1: person",
-    ),
-    (
-        re.compile(r"(?ms)(?=.*^classes[ \t]*=[ \t]*\d)(?=.*^names[ \t]*=[ \t]*[^\s\[{])"),
-        "a Darknet .data file, which has no names; name the file that stands behind its names =",
-    ),
-    (
-        re.compile(r"(?s)([^\0]\0){2}|(\0[^\0]){2}"),
-        "UTF-16 text; save it as UTF-8, one class name per line",
-    ),
-)
 
 
 def read_source_labels(path: Path) -> dict[int, str]:

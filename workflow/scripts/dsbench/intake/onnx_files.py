@@ -28,6 +28,9 @@ LARGEST_TENSOR_BYTES = 32 << 30
 BITS = {1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128}
 BITS |= {16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8}
 STRING = 8
+MODEL_SUFFIXES = (".onnx", ".json", ".safetensors")
+# Raw numbers are often called .bin; nothing unpickles them.
+REFUSED_SUFFIXES = tuple(suffix for suffix in PICKLE_SUFFIXES if suffix != ".bin")
 
 
 class _UnsoundError(ValueError):
@@ -167,11 +170,6 @@ def _shown(tensor) -> str:
 def _text(value: str | bytes) -> str:
     """Return a text of the file; protobuf gives one that is no UTF-8 as bytes."""
     return value if isinstance(value, str) else value.decode(errors="replace")
-
-
-MODEL_SUFFIXES = (".onnx", ".json", ".safetensors")
-# Raw numbers are often called .bin; nothing unpickles them.
-REFUSED_SUFFIXES = tuple(suffix for suffix in PICKLE_SUFFIXES if suffix != ".bin")
 
 
 def external_names(onnx: Path) -> list[str]:

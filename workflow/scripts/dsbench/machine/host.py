@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 PROBE_TIMEOUT_S = 10
 CPU_IDENTITY = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU architecture", "CPU part")
@@ -33,7 +34,24 @@ def cuda_version() -> str | None:
     return found[1] if found else None
 
 
-def cpu() -> dict:
+class ProcessorFacts(TypedDict):
+    """Which processor a machine has."""
+
+    name: str
+    identity: list[str]
+    instruction_sets: list[str]
+    cores: int
+
+
+class Host(TypedDict):
+    """Which system a machine runs."""
+
+    os: str | None
+    kernel: str
+    memory_gib: float
+
+
+def cpu() -> ProcessorFacts:
     """Return which processor this is: what decides how inference is compiled for it, and how fast it runs.
 
     The instruction sets are a superset of those an embedded engine is tied to, so that a processor the engine
@@ -51,7 +69,7 @@ def cpu() -> dict:
     }
 
 
-def host() -> dict:
+def host() -> Host:
     """Return operating system, kernel and memory in GiB of this machine."""
     try:
         system = platform.freedesktop_os_release().get("PRETTY_NAME")

@@ -19,6 +19,11 @@ from dsbench.machine.toolchain import PROBES, Toolchain
 NODE_FILE = Path("build/toolchain/node.json")
 # Left by a job that found its node upgraded; holds the sentence that it failed with.
 CHANGED_FILE = Path("build/toolchain/node_changed.txt")
+# Asked again where a job runs. A machine of another kind first, for there the rest may differ too.
+KINDS = {"gpu": gpu_in_use, "cpu": cpu}
+VERSIONS = {"driver": driver, "cuda": cuda_version}
+HASH = re.compile(r"[0-9a-f]{64}")
+SHOWN_DIGITS = 12
 
 
 class NodeFactsError(BuildError):
@@ -87,11 +92,6 @@ if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
 
 
-# Asked again where a job runs. A machine of another kind first, for there the rest may differ too.
-KINDS = {"gpu": gpu_in_use, "cpu": cpu}
-VERSIONS = {"driver": driver, "cuda": cuda_version}
-
-
 class NodeError(BuildError):
     """A job on a machine that its engine and its numbers are not for."""
 
@@ -130,10 +130,6 @@ def _kind(name: str, value) -> str:
     if name == "gpu":
         return " and ".join(sorted(set(value or []))) or "no GPU"
     return ", ".join([value["name"], *value["identity"], *value["instruction_sets"]])
-
-
-HASH = re.compile(r"[0-9a-f]{64}")
-SHOWN_DIGITS = 12
 
 
 def fact_change(before: object, now: object) -> tuple[str, str]:

@@ -1,10 +1,10 @@
 """Step 0: a table of what is installed, and a stop when something the build cannot do without is missing."""
 
-import json
 from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import write_whole
+from dsbench.machine.toolchain import DeepStream, Trtexec, read_fact, read_facts
 
 APT = "Debian/Ubuntu: apt-get install"
 # How to get what may be missing; the first group stops the build, the second only costs the video.
@@ -22,7 +22,7 @@ OPTIONAL = {"encoder": f"{APT} gstreamer1.0-tools gstreamer1.0-plugins-base (the
 
 def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
     """Write the table of `facts` to `destination`; raise BuildError naming every required tool that is missing."""
-    found = {file.stem: json.loads(file.read_text()) for file in facts}
+    found = read_facts(facts)
     rows = [f"| {name} | {_cell(name, value)} |" for name, value in found.items()]
     table = "\n".join(["| Tool | Found |", "|---|---|", *rows, f"| video | {video} |"])
     missing = [
@@ -38,7 +38,7 @@ def refuse_vanished(fact: str, value: object, recorded: Path) -> None:
     """Refuse to record that a required tool is gone where it was `recorded`: found again, all would be rebuilt."""
     if value is not None or fact not in REQUIRED or not recorded.is_file():
         return
-    before = json.loads(recorded.read_text())
+    before = read_fact(recorded)
     if before is not None:
         raise BuildError(
             f"{recorded}: {fact} was {_cell(fact, before)}, now nothing answers ({REQUIRED[fact]}); once it answers"
@@ -46,7 +46,7 @@ def refuse_vanished(fact: str, value: object, recorded: Path) -> None:
         )
 
 
-def refuse_two_tensorrts(trtexec: dict | None, deepstream: dict | None) -> None:
+def refuse_two_tensorrts(trtexec: Trtexec | None, deepstream: DeepStream | None) -> None:
     """Refuse an engine builder of another TensorRT than DeepStream's, which would rebuild the engine in silence.
 
     Where DeepStream names major and minor only, these are compared.

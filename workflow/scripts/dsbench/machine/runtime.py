@@ -6,12 +6,33 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 from dsbench.core.errors import BuildError
 from dsbench.machine.host import output_of
 
 PROGRAMS = ("trtexec", "deepstream-app")
 EMBEDDED_PROGRAMS = "workflow/embedded/bin"
+NVENC, THEORA, NONE = "nvv4l2h264enc", "theoraenc-fallback", "skipped"
+SUFFIXES = {NVENC: "mp4", THEORA: "ogv"}
+EMBEDDED_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
+NVIDIA_ELEMENTS = ("uridecodebin", "nvvideoconvert", "nvstreammux", "nvinfer", "nvdsosd", "filesink")
+NVENC_ELEMENTS = ("nvv4l2h264enc", "h264parse", "mp4mux")
+THEORA_ELEMENTS = ("theoraenc", "oggmux")
+# The element exists on GPUs that have no encoder, H100 among them; only an encoded frame tells.
+OPEN_NVENC = [
+    *("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=8", "!", "video/x-raw,width=320,height=240"),
+    *(
+        "!",
+        "nvvideoconvert",
+        "!",
+        "video/x-raw(memory:NVMM),format=I420",
+        "!",
+        "nvv4l2h264enc",
+        "!",
+        "fakesink",
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -42,30 +63,15 @@ def runtime_of(kind: str, project: Path) -> Runtime:
     return Runtime("embedded", *(str(folder / name) for name in PROGRAMS))
 
 
-NVENC, THEORA, NONE = "nvv4l2h264enc", "theoraenc-fallback", "skipped"
-SUFFIXES = {NVENC: "mp4", THEORA: "ogv"}
-EMBEDDED_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
-NVIDIA_ELEMENTS = ("uridecodebin", "nvvideoconvert", "nvstreammux", "nvinfer", "nvdsosd", "filesink")
-NVENC_ELEMENTS = ("nvv4l2h264enc", "h264parse", "mp4mux")
-THEORA_ELEMENTS = ("theoraenc", "oggmux")
-# The element exists on GPUs that have no encoder, H100 among them; only an encoded frame tells.
-OPEN_NVENC = [
-    *("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=8", "!", "video/x-raw,width=320,height=240"),
-    *(
-        "!",
-        "nvvideoconvert",
-        "!",
-        "video/x-raw(memory:NVMM),format=I420",
-        "!",
-        "nvv4l2h264enc",
-        "!",
-        "fakesink",
-    ),
-]
+class Encoder(TypedDict):
+    """GStreamer's version, None where it is absent, and the marker of the encoder."""
+
+    gstreamer: str | None
+    encoder: str
 
 
 @cache
-def encoder(runtime_kind: str) -> dict:
+def encoder(runtime_kind: str) -> Encoder:
     """Return GStreamer's version and the marker of the encoder the video of this runtime will use."""
     version = re.search(r"version (\S+)", output_of(["gst-launch-1.0", "--version"]) or "")
     return {

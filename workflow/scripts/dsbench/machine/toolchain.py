@@ -4,21 +4,54 @@ A value changes only when the tool does, since it reruns every rule that reads i
 """
 
 import hashlib
-import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
+from typing import Any, TypedDict
 
 from dsbench.core.errors import BuildError
+from dsbench.core.records import read_record
 from dsbench.machine.gpu_devices import gpu_in_use
-from dsbench.machine.host import banner_version, cpu, cuda_version, driver, first_line, host, output_of
-from dsbench.machine.runtime import Runtime, encoder
+from dsbench.machine.host import (
+    Host,
+    ProcessorFacts,
+    banner_version,
+    cpu,
+    cuda_version,
+    driver,
+    first_line,
+    host,
+    output_of,
+)
+from dsbench.machine.runtime import Encoder, Runtime, encoder
 
 IN_IMAGE = "workflow/container/in_image"
 EMBEDDED_SOURCES = ("bin", "dsembed", "host")
+
+
+class Trtexec(TypedDict, total=False):
+    """NVIDIA's trtexec by the version of its TensorRT, the embedded one by the hash of its sources."""
+
+    version: str
+    embedded_sources_sha256: str
+
+
+class DeepStream(Trtexec, total=False):
+    """DeepStream likewise, with the version of the TensorRT that it loads."""
+
+    tensorrt: str | None
+
+
+class Headers(TypedDict):
+    """Where the parser's interface comes from, None for the project's own, and the size of its object."""
+
+    directory: str | None
+    sha256: str | None
+    object_bytes: int
 
 
 class Toolchain:
@@ -59,7 +92,7 @@ class Toolchain:
         embedded = ["trtexec", "deepstream", "deepstream_headers"] if self.runtime.kind == "embedded" else []
         return ["export_lock", *embedded]
 
-    def _trtexec(self):
+    def _trtexec(self) -> Trtexec | None:
         if self.runtime.kind == "embedded":
             return embedded_identity(self.project)
         program = shutil.which("trtexec")
@@ -68,7 +101,7 @@ class Toolchain:
         version = _linked_tensorrt(program) or banner_version(output_of([program, "--help"]) or "")
         return {"version": version} if version else None
 
-    def _deepstream(self):
+    def _deepstream(self) -> DeepStream | None:
         if self.runtime.kind == "embedded":
             return embedded_identity(self.project)
         version = self._deepstream_version_file()
@@ -81,8 +114,7 @@ class Toolchain:
             "tensorrt": _linked_tensorrt(self.deepstream_dir / "lib/libnvds_infer.so") or _stated_tensorrt(),
         }
 
-    def _deepstream_headers(self):
-        """Return where the parser's interface comes from, its hash, and the size of its object in bytes."""
+    def _deepstream_headers(self) -> Headers | None:
         if self.runtime.kind == "embedded":
             return {"directory": None, "sha256": None, "object_bytes": 28}
         found = self._deepstream()
@@ -118,7 +150,7 @@ class Toolchain:
         return found[1] if found else None
 
 
-def embedded_identity(project: Path) -> dict:
+def embedded_identity(project: Path) -> DeepStream:
     """Return the identity of the embedded runtime: the hash of its sources."""
     digest = hashlib.sha256()
     for folder in EMBEDDED_SOURCES:
@@ -164,9 +196,26 @@ PROBES = {
 }
 
 
-def read_fact(directory: Path, fact: str):
-    """Return the recorded value of `fact` from `directory`."""
-    return json.loads((directory / f"{fact}.json").read_text())
+# What each probe returns and each file of a fact holds.
+KINDS: dict[str, Any] = {
+    "trtexec": Trtexec | None,
+    "deepstream": DeepStream | None,
+    "deepstream_headers": Headers | None,
+    "gpu": list[str] | None,
+    "host": Host,
+    "cpu": ProcessorFacts,
+    "encoder": Encoder,
+}
+
+
+def read_fact(file: str | Path) -> Any:
+    """Return the recorded value of the fact that `file` is named after: of its kind in KINDS, else text or None."""
+    return read_record(file, KINDS.get(Path(file).stem, str | None), called="fact of the toolchain")
+
+
+def read_facts(files: Iterable[str | Path]) -> dict[str, Any]:
+    """Return the recorded values of fact files by name."""
+    return {Path(file).stem: read_fact(file) for file in files}
 
 
 def facts_of(files: list[str]) -> dict[str, str]:

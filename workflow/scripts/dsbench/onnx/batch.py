@@ -256,7 +256,8 @@ def static_onnx(model: onnx.ModelProto, batch: int, reference: Path) -> onnx.Mod
     if isinstance(declared_batch(model), int):
         static = unroll_batch(model, batch) if batch > 1 else model
     else:
-        static = fix_spatial_dims(model, *pixels.shape[2:], batch)
+        height, width = pixels.shape[2:]
+        static = fix_spatial_dims(model, height, width, batch)
     check(static)
     _compare(model, static, np.resize(pixels, (batch, *pixels.shape[1:])))
     return static

@@ -42,8 +42,8 @@ class NameSources:
             Named("config.json", str(self.config), {} if self.config is None else id2label_of(self.config)),
             Named("labels.txt", str(own), {} if own is None else read_source_labels(own)),
         ]
-        for key, names in self.metadata.items():
-            found.append(Named("the ONNX's metadata", f"the ONNX's metadata ({key})", names))
+        for key, stored in self.metadata.items():
+            found.append(Named("the ONNX's metadata", f"the ONNX's metadata ({key})", stored))
         return sorted((named for named in found if named.names), key=lambda named: not named.is_real)
 
 
@@ -151,9 +151,8 @@ def _misfit(real: list[Named], columns: Columns) -> str:
             f"{said}, but the model answers with class {columns.largest_seen}. Its class ids may be COCO's, which have"
             f" gaps, or begin at 1; {REMEDY}, N/A for those it leaves out."
         )
-    return (
-        f"{said}, but the model's tensors have {columns.count} classes. {_cause(real[0], columns)}; {REMEDY}."
-    )
+    cause = _cause(real[0], columns.count, columns.in_front)
+    return f"{said}, but the model's tensors have {columns.count} classes. {cause}; {REMEDY}."
 
 
 def _ids(named: Named) -> str:
@@ -161,12 +160,12 @@ def _ids(named: Named) -> str:
     return "" if first == 0 and named.count == len(named.names) else f" (ids {first} to {last})"
 
 
-def _cause(named: Named, columns: Columns) -> str:
+def _cause(named: Named, count: int, in_front: int) -> str:
     """Return what most often lies behind two such counts; which it is, only who trained the model knows."""
-    spare = columns.count - len(named.names)
-    if columns.in_front and spare == columns.in_front:
-        return f"The first {columns.in_front} of them is background: begin the names with a line for it, such as BG"
-    if COCO_CLASSES in (columns.count, len(named.names)) and {columns.count, named.count} & set(COCO_COLUMNS):
+    spare = count - len(named.names)
+    if in_front and spare == in_front:
+        return f"The first {in_front} of them is background: begin the names with a line for it, such as BG"
+    if COCO_CLASSES in (count, len(named.names)) and {count, named.count} & set(COCO_COLUMNS):
         return "COCO's 80 classes have ids up to 90 with gaps: one side has the gaps, the other has not"
     if min(named.names) == 1 and spare == 0:
         return "The ids of the names begin at 1, those of the columns at 0: nothing says which column is the first's"

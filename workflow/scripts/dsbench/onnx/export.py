@@ -22,6 +22,7 @@ from dsbench.tools.tool_run import report_progress, status_name
 NOT_REGISTERED = 3
 NO_MEMORY = re.compile("MemoryError|bad_alloc|not enough memory|Cannot allocate memory")
 LINKED = (".safetensors", ".json", ".txt", ".model")
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
 class ExportEnvironmentError(BuildError):
@@ -173,9 +174,6 @@ def last_line(log: Path) -> str:
     """Return the last line of a log that is not blank."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     return lines[-1].strip()[:400] if lines else "no output"
-
-
-TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
 class ExportError(BuildError):

@@ -12,6 +12,7 @@ from dsbench.onnx.export_recipes import Attempt, NoRecipeError, Recipe
 
 BATCH = "batch"
 IMAGE_CHANNELS = 3
+DYNAMO, ONNXSIM = "dynamo", "onnxsim"
 
 
 def fix_spatial_dims(
@@ -48,9 +49,6 @@ def check(model: onnx.ModelProto) -> None:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise GraphError(f"onnx.checker refuses the ONNX: {str(error).strip().splitlines()[0]}") from error
-
-
-DYNAMO, ONNXSIM = "dynamo", "onnxsim"
 
 
 def attempts_of(recipe: Recipe, model_type: str, repair: str | None) -> tuple[Attempt, ...]:

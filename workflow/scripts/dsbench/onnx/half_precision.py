@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,6 +17,24 @@ from dsbench.pixels.reference_preprocessing import Picture
 
 # What computes nothing, or holds its type in an attribute.
 AS_THEY_ARE = {"Cast", "Constant", "ConstantOfShape", "If", "Loop", "Scan"}
+# Sums and exponentials over many numbers, where eleven bits are too few for some networks.
+NORMALISATIONS = [
+    "Exp",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "Pow",
+    "ReduceMean",
+    "ReduceSum",
+    "Softmax",
+    "Sqrt",
+]
+# What stays in float32, in the order it is tried.
+ATTEMPTS = {"least": [], "normalisations": NORMALISATIONS}
+# The same objects with boxes and scores a little off: trained detectors were seen to agree to 0.987 and better.
+LEAST_AGREEMENT = 0.95
+# Where nothing is detected, fainter detections tell; where there are none either, the tensors.
+FAINT = 0.1
+LARGEST_DIFFERENCE = 0.1
 
 
 def rounded(half: onnx.ModelProto) -> onnx.ModelProto:
@@ -58,21 +77,6 @@ def _add_cast(graph: gs.Graph, source: gs.Tensor, target: gs.Tensor, kind: int) 
     graph.nodes.append(
         gs.Node("Cast", f"{target.name}/cast", {"to": kind}, inputs=[source], outputs=[target])
     )
-
-
-# Sums and exponentials over many numbers, where eleven bits are too few for some networks.
-NORMALISATIONS = [
-    "Exp",
-    "InstanceNormalization",
-    "LayerNormalization",
-    "Pow",
-    "ReduceMean",
-    "ReduceSum",
-    "Softmax",
-    "Sqrt",
-]
-# What stays in float32, in the order it is tried.
-ATTEMPTS = {"least": [], "normalisations": NORMALISATIONS}
 
 
 def half_precision(model: onnx.ModelProto, keep: str) -> onnx.ModelProto:
@@ -135,20 +139,13 @@ def _check_types(model: onnx.ModelProto, half: onnx.ModelProto) -> None:
             )
 
 
-# The same objects with boxes and scores a little off: trained detectors were seen to agree to 0.987 and better.
-LEAST_AGREEMENT = 0.95
-# Where nothing is detected, fainter detections tell; where there are none either, the tensors.
-FAINT = 0.1
-LARGEST_DIFFERENCE = 0.1
-
-
 def to_half(model: onnx.ModelProto, pixels: np.ndarray, decoder: Decoder) -> tuple[onnx.ModelProto, dict]:
     """Return the model in half precision and what was measured; as little as possible stays in float32.
 
     `pixels` is a batch as the network gets it. Raises GraphError where no attempt is accurate enough.
     """
     wanted = answers(session(model), pixels)
-    refused = []
+    refused: list[dict[str, Any]] = []
     for keep in ATTEMPTS:
         attempt = {"kept_in_float32": keep, "accepted": False}
         try:
@@ -171,15 +168,17 @@ def compare(
     difference = largest_difference(found, wanted)
     result = {"max_difference": difference if np.isfinite(difference) else None}
     for threshold in (decoder.threshold, decoder.threshold * FAINT):
-        sides = [_rows(outputs, replace(decoder, threshold=threshold), size) for outputs in (wanted, found)]
-        score = mean_agreement(*sides, threshold)
+        before, after = (
+            _rows(outputs, replace(decoder, threshold=threshold), size) for outputs in (wanted, found)
+        )
+        score = mean_agreement(before, after, threshold)
         if score is not None:
             return result | {
                 "told_by": "detections",
                 "threshold": threshold,
                 "detections": {
-                    "fp32": len(above(sides[0], threshold)),
-                    "fp16": len(above(sides[1], threshold)),
+                    "fp32": len(above(before, threshold)),
+                    "fp16": len(above(after, threshold)),
                 },
                 "agreement": score,
                 "least_agreement": LEAST_AGREEMENT,

@@ -1,6 +1,7 @@
 """The graph parts that turn the rows of published heads into what a parser reads, in plain operators of any opset."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ class AppendedNodes:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def put(self, op: str, *inputs: str, **attributes: object) -> str:
+    def put(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Append one node and return its output's name."""
         name = f"{self.prefix}/{op}_{len(self.nodes)}"
         self.nodes.append(onnx.helper.make_node(op, list(inputs), [name], name, **attributes))

@@ -71,9 +71,6 @@ def _the_one(found: list[Reading], class_count: int | None, named: str | None) -
     if len(found) > 1:
         ways = " or ".join(dict.fromkeys(_told(reading) for reading in found))
         raise HeadsError(f"its outputs may be {ways}, and do not tell which; {_remedy(class_count, named)}.")
-    if found and found[0].layout.join is None:
-        layout = found[0].layout
-        raise HeadsError(f"its outputs are {layout.title}, not decoded: {layout.missing}.")
     return found[0] if found else None
 
 
@@ -121,6 +118,8 @@ def _of_these_pieces(model: onnx.ModelProto, found: list[Reading]) -> list[Readi
 
 def _joined(model: onnx.ModelProto, reading: Reading, values: Mapping[str, np.ndarray]) -> JoinedHeads:
     layout, groups = reading.layout, reading.groups
+    if layout.join is None:
+        raise HeadsError(f"its outputs are {layout.title}, not decoded: {layout.missing}.")
     part = HeadPart(values, reading.cells(), reading.size)
     types = {output.name: output.type.tensor_type.elem_type for output in model.graph.output}
     used = [of.role for of in layout.parts if of.role in groups and not of.unused]
@@ -182,7 +181,7 @@ class Completed:
 
 
 def completed(
-    source: onnx.ModelProto, pixels: np.ndarray, class_names: dict[int, str], named: str | None = None
+    source: onnx.ModelProto, pixels: np.ndarray, class_names: Mapping[int, str], named: str | None = None
 ) -> Completed:
     """Return the graph without an NMS plugin and with its head joined; as it came where neither is needed.
 

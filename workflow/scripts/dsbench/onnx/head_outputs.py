@@ -26,7 +26,8 @@ class Level:
 
     def cells(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return rows and columns of cells for a network of height and width `size`."""
-        return tuple(-(-side // self.stride) for side in size)
+        height, width = size
+        return -(-height // self.stride), -(-width // self.stride)
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def _groups(
     outputs: Mapping[str, Sequence[int]], layout: Layout, size: tuple[int, int]
 ) -> Iterator[tuple[Part, Group]]:
     """Yield the outputs that may be one part: one of each level, or one with the rows of all levels."""
-    places = [(index,) for index in range(len(layout.levels))]
+    places: list[tuple[int, ...]] = [(index,) for index in range(len(layout.levels))]
     places += [tuple(range(len(layout.levels)))] if len(layout.levels) > 1 else []
     for part in layout.parts:
         found: dict = defaultdict(lambda: defaultdict(list))
@@ -201,16 +202,16 @@ def _forms(
             if list(cells) == [height, width] and channels % anchors == 0:
                 yield form, channels // anchors, _of_map(count, channels // anchors, anchors, perm, part)
     elif len(dims) == 5 and dims[1] == anchors:
-        for form, columns, cells, perm in (
+        for form, columns, cells, order in (
             ("anchor_maps", dims[4], dims[2:4], (0, 2, 3, 1, 4)),
             ("anchor_maps_last", dims[2], dims[3:], (0, 3, 4, 1, 2)),
         ):
             if list(cells) == [height, width]:
-                yield form, columns, (("Transpose", perm), ("Reshape", (-1, count, columns)))
+                yield form, columns, (("Transpose", order), ("Reshape", (-1, count, columns)))
 
 
 def _of_map(count: int, columns: int, anchors: int, perm: tuple[int, ...], part: Part) -> Steps:
-    steps = (("Transpose", perm),) if perm != (0, 1, 2, 3) else ()
+    steps: Steps = (("Transpose", perm),) if perm != (0, 1, 2, 3) else ()
     if part.classes_first and anchors > 1:
         apart = (-1, count // anchors, columns, anchors)
         steps += (("Reshape", apart), ("Transpose", (0, 1, 3, 2)))

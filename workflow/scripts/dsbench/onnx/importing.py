@@ -55,9 +55,9 @@ class Import:
 
 def graph_size(model: onnx.ModelProto, in_metadata: bool = True) -> tuple[int, int]:
     """Return the height and width the graph or, where `in_metadata`, its metadata fix; 0 for a side that none does."""
-    sides = image_size(image_input(gs.import_onnx(model)))
-    if all(isinstance(side, int) and side > 0 for side in sides):
-        return tuple(sides)
+    height, width = image_size(image_input(gs.import_onnx(model)))
+    if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0:
+        return height, width
     if not in_metadata:
         return (0, 0)
     stated = next((entry.value for entry in model.metadata_props if entry.key == "imgsz"), "")
@@ -86,8 +86,9 @@ def source_answers(model: onnx.ModelProto, pixels: np.ndarray) -> tuple[list[dic
 
 def _batch_that_runs(ask: AskBatch, picture: np.ndarray, batches: list[int]) -> int:
     """Return the first batch at which every output has a row for each image, else the first that runs."""
-    first, fault = None, None
-    rows: set[int] = set(batches)
+    first: int | None = None
+    faults: list[GraphError] = []
+    rows = set(batches)
     for batch in batches:
         # After one that runs, only the numbers of rows that it gave may be the batch.
         if batch not in rows:
@@ -95,14 +96,14 @@ def _batch_that_runs(ask: AskBatch, picture: np.ndarray, batches: list[int]) -> 
         try:
             counts = {len(value) for value in ask(picture, batch).values()}
         except GraphError as error:
-            fault = fault or error
+            faults.append(error)
             continue
         if counts == {batch}:
             return batch
         if first is None:
             first, rows = batch, counts
     if first is None:
-        raise fault
+        raise faults[0]
     return first
 
 
@@ -201,4 +202,4 @@ def write_import_reference(imported: Import, pixels: np.ndarray, destination: Pa
         for name in imported.alone[0]:
             arrays[f"b{batch}/{name}"] = np.concatenate([one[name] for one in imported.alone[:batch]])
     with written_beside(destination) as partial, partial.open("wb") as stream:
-        np.savez(stream, **arrays)
+        np.savez(stream, allow_pickle=False, **arrays)

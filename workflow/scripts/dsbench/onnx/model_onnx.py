@@ -1,6 +1,6 @@
 """A source folder to its clean ONNX, by import where it has one and by export where it has weights."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ class ModelFolder(SourceFolder):
             metadata=names_by_key(metadata),
         )
 
-    def class_names(self, metadata: dict[str, str]) -> dict[int, str]:
+    def class_names(self, metadata: dict[str, str]) -> Mapping[int, str]:
         """Return the class names by id of its entry, else the first real ones of config.json, labels.txt, metadata."""
         return next((named.names for named in self.name_sources(metadata).found()), {})
 
@@ -77,8 +77,8 @@ class ModelFolder(SourceFolder):
         try:
             return derive_preprocessing(
                 read_processor(file) if file else None,
-                known and known.normalizes,
-                known and known.pixels,
+                known.normalizes if known else None,
+                known.pixels if known else None,
                 self.block,
                 graph_size,
             )
@@ -173,7 +173,7 @@ def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Pa
     with _named(file):
         complete = completed(source, pixels, class_names, named)
         imported = import_onnx(complete.model, pixels, class_names=class_names)
-        recognised = complete.recognised(imported.facts, named, detector and detector.family)
+        recognised = complete.recognised(imported.facts, named, detector.family if detector else None)
         family, notes = _settled(detector, recognised.family, named)
         facts = family_facts(
             family, graph_facts(imported.model, imported.facts.class_count, imported.alone[0])

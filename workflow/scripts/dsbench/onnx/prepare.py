@@ -187,7 +187,10 @@ def prepare(
 
 
 def _errors(
-    model: onnx.ModelProto, undivided: onnx.ModelProto, std: tuple[float, ...] | None, reference: Path
+    model: onnx.ModelProto,
+    undivided: onnx.ModelProto,
+    std: tuple[float, float, float] | None,
+    reference: Path,
 ) -> dict:
     """Return how far the model is from its source, which `undivided` was proven equal to before std was folded in."""
     if std is None:

@@ -218,7 +218,8 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 def _dequantise_biases(model: onnx.ModelProto) -> str | None:
     """Make numbers of biases that ONNX Runtime quantises to int32, which TensorRT does not dequantise."""
     weights = {weight.name: weight for weight in model.graph.initializer}
-    kept, biases = [], []
+    kept: list[onnx.NodeProto] = []
+    biases: list[onnx.NodeProto] = []
     for node in model.graph.node:
         (biases if _is_int32_bias(node, weights) else kept).append(node)
     if not biases:

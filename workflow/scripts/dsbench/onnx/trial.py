@@ -39,11 +39,11 @@ class FreeImage:
         (name, (dims, kind)) = next(iter(facts.inputs.items()), ("", ([], "")))
         if len(facts.inputs) != 1 or len(dims) != 4:
             return None
-        channels, sides, is_last = image_layout(dims)
+        colors, sides, is_last = image_layout(dims)
         height, width = (side if isinstance(side, int) and side > 0 else None for side in sides)
-        if channels == COLORS and height and width:
+        if colors == COLORS and height and width:
             return None
-        batch, channels = (dim if isinstance(dim, int) and dim > 0 else None for dim in (dims[0], channels))
+        batch, channels = (dim if isinstance(dim, int) and dim > 0 else None for dim in (dims[0], colors))
         return cls(name, kind, batch or 1, channels or COLORS, height, width, is_last)
 
     def dims(self, height: int, width: int) -> list[int]:

@@ -5,12 +5,18 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsbench.chain.measured_chain import Decision, RunSummary, peak_gpu_streams, real_time_streams
-from dsbench.core.records import read_record
+from dsbench.chain.measured_chain import (
+    Decision,
+    EngineDecision,
+    RunSummary,
+    peak_gpu_streams,
+    real_time_streams,
+)
+from dsbench.core.errors import MIB_BYTES
+from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.log import StreamRun
 from dsbench.report.conditions import run_conditions, trtexec_conditions
 from dsbench.tools.tool_run import ended_utc
-from dsbench.trtexec.build_log import MIB_BYTES, read_build
 from dsbench.trtexec.log import Measurement, common_conditions, read_measurement
 from dsbench.trtexec.passport import Passport, passport_of
 from dsbench.trtexec.run import attempt_of
@@ -25,7 +31,7 @@ class Measured:
     """The accepted logs and the decisions of one model, below `tree`; the chain is in the order of doubling."""
 
     tree: Path
-    decision: Decision
+    decision: EngineDecision
     run1: RunSummary
     run2: RunSummary
 
@@ -61,7 +67,7 @@ def measured_utc(measured: Measured) -> str:
 
 def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
     """Return the report's `trtexec`: batch 1, MAX_BS, and each step of the doubling."""
-    chain = [read_measurement(log) for log in measured.chain_logs]
+    chain = measured.decision.measurements
     b1 = read_measurement(measured.b1_log)
     steps = [
         {
@@ -185,19 +191,19 @@ def engines(measured: Measured, model: str) -> list[dict]:
 def _engine(measured: Measured, model: str, batch: int) -> dict:
     file = measured.tree / f"benchmarks/engines/{model}_dynamic_b{batch}.engine"
     log = measured.tree / f"benchmarks/engines/build_b{batch}.log"
-    build, passport = read_build(log), read_record(passport_of(file), Passport)
+    passport = read_record(passport_of(file), Passport)
     return {
         "batch": batch,
         "file": measured.relative(file),
         # TensorRT 8 does not print it.
         "size_mib": passport.engine.bytes / MIB_BYTES,
-        "build_s": build.build_s,
-        "precision": build.precision,
+        "build_s": passport.build_s,
+        "precision": passport.precision,
         "layers": _layers_by_precision(passport.layers),
         "half_precision": _conversion(Path(passport.onnx.file)),
-        "compute": build.plan,
-        "workspace_mib": build.workspace_mib,
-        "profile": dict(zip(("min", "opt", "max"), build.profile, strict=True)),
+        "compute": passport.plan,
+        "workspace_mib": passport.workspace_mib,
+        "profile": as_json(passport.profile),
         "attempt": attempt_of(log),
         "log": measured.relative(log),
     }

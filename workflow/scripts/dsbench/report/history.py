@@ -3,18 +3,29 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import write_whole
+from dsbench.core.records import as_json
 from dsbench.machine.node_facts import fact_change
 
 COVERAGE_FACTOR = 2
 # Of a normal distribution: what lies between the median and the percentile, in standard deviations.
 FACTORS = {"p95_ms": 1.645, "p99_ms": 2.326}
+# Of an entry's shape: entries of another one stay in the file and are not compared.
+SCHEMA = 1
+KEY_DIGITS = 12
+# Said in words or repeated elsewhere; what disturbed a run is kept.
+LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file")
+NO_DIFFERENCE = "no difference"
+NOISE = "inside the noise"
 
 
 def latency_spread_ms(rate: dict) -> float | None:
@@ -50,26 +61,70 @@ def is_noise(before: float, now: float, spreads: tuple[float, float]) -> bool:
     return abs(now - before) <= COVERAGE_FACTOR * math.hypot(*spreads)
 
 
-# Of an entry's shape: entries of another one stay in the file and are not compared.
-SCHEMA = 1
-KEY_DIGITS = 12
-# Said in words or repeated elsewhere; what disturbed a run is kept.
-LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file")
+@dataclass(frozen=True)
+class AnyEntry:
+    """What a line of history.jsonl has, whatever its `schema`; `toolchain` is a hash of the facts."""
+
+    schema: int
+    toolchain: str
+    measured_utc: str
 
 
-def history_entry(data: dict, facts: Mapping) -> dict:
-    """Return what is kept of benchmark_data.json: `toolchain` (key), `facts`, `measured_utc`, `same`, `figures`.
+@dataclass(frozen=True)
+class Entry(AnyEntry):
+    """What is kept of one benchmark_data.json, and the toolchain's `facts` by name.
 
     `same` is what two entries must share for their difference to be the toolchain's.
     """
+
+    facts: dict[str, Any]
+    same: dict[str, Any]
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ChangedFact:
+    """A fact of the toolchain in words."""
+
+    name: str
+    before: str
+    now: str
+
+
+@dataclass(frozen=True)
+class FigureRow:
+    """A row of the report's table: a figure of two entries, each with its standard uncertainty; None if unknown."""
+
+    title: str
+    decimals: int
+    before: float | None
+    before_spread: float | None
+    now: float | None
+    now_spread: float | None
+    change_pct: float | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What changed since the entry of `measured_utc`; `also_changed` names what is not the toolchain's."""
+
+    measured_utc: str
+    facts: list[ChangedFact]
+    also_changed: list[str]
+    rows: list[FigureRow]
+
+
+def history_entry(data: dict, facts: Mapping) -> Entry:
+    """Return what is kept of benchmark_data.json."""
     text = json.dumps(dict(facts), sort_keys=True)
     trt, runs, checks = data["trtexec"], data["deepstream"], data["validation"]
-    return {
-        "schema": SCHEMA,
-        "toolchain": hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS],
-        "facts": dict(facts),
-        "measured_utc": data["measured_utc"],
-        "same": {
+    return Entry(
+        schema=SCHEMA,
+        toolchain=hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS],
+        facts=dict(facts),
+        measured_utc=data["measured_utc"],
+        same={
             "ONNX": data["model"]["onnx_sha256"],
             "video": data["video"]["sha256"],
             "precision": data["engines"][-1]["precision"],
@@ -77,7 +132,7 @@ def history_entry(data: dict, facts: Mapping) -> dict:
             "target FPS": data["target_fps"],
             "length of the measurements": [trt["duration_s"], trt["warm_up_ms"], runs["interval_s"]],
         },
-        "figures": {
+        figures={
             "max_bs": data["max_bs"],
             "peak_gpu_streams": data["peak_gpu_streams"],
             "rt_streams": runs["rt_streams"],
@@ -85,7 +140,7 @@ def history_entry(data: dict, facts: Mapping) -> dict:
             **{name: _kept(runs[name]) for name in ("run1", "run2")},
             **{name: _kept(checks[name]) for name in ("agreement", "ground_truth")},
         },
-    }
+    )
 
 
 def _kept(part: dict | None) -> dict | None:
@@ -95,39 +150,40 @@ def _kept(part: dict | None) -> dict | None:
     return kept | ({"disturbances": part["conditions"]["disturbances"]} if "conditions" in part else {})
 
 
-def read_history(file: Path) -> list[dict]:
-    """Return the entries of `file`, the oldest first; [] where there is none."""
-    entries = []
-    for number, line in enumerate(file.read_text().splitlines() if file.is_file() else [], 1):
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            raise BuildError(f"{file}: line {number} is not JSON ({error}); remove that line") from error
-        if not isinstance(entry, dict) or not {"schema", "toolchain", "measured_utc"} <= entry.keys():
-            raise BuildError(f"{file}: line {number} is no entry of a history; remove that line")
-        entries.append(entry)
-    return entries
+def read_history(file: Path) -> list[AnyEntry]:
+    """Return the entries of `file`, the oldest first; [] where there is none. Those of SCHEMA are whole."""
+    return [_entry(line, f"{file}: line {number}") for number, line in enumerate(_lines(file), 1)]
 
 
-def append_entry(file: Path, entry: dict) -> list[dict]:
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.is_file() else []
+
+
+def _entry(line: str, place: str) -> AnyEntry:
+    try:
+        found = msgspec.json.decode(line, type=AnyEntry)
+        return msgspec.json.decode(line, type=Entry) if found.schema == SCHEMA else found
+    except msgspec.ValidationError as error:
+        raise BuildError(f"{place} is no entry of a history ({error}); remove that line") from None
+    except msgspec.DecodeError as error:
+        raise BuildError(f"{place} is not JSON ({error}); remove that line") from None
+
+
+def append_entry(file: Path, entry: Entry) -> list[AnyEntry]:
     """Add `entry` to `file` unless that measurement is in it, and return all entries; no line is half written."""
-    entries = read_history(file)
-    identity = (entry["toolchain"], entry["measured_utc"])
-    if identity not in [(each["toolchain"], each["measured_utc"]) for each in entries]:
+    lines, entries = _lines(file), read_history(file)
+    identity = (entry.toolchain, entry.measured_utc)
+    if identity not in [(each.toolchain, each.measured_utc) for each in entries]:
         entries.append(entry)
-    write_whole(file, "".join(json.dumps(each, allow_nan=False) + "\n" for each in entries))
+        lines.append(json.dumps(as_json(entry), allow_nan=False))
+    write_whole(file, "".join(f"{line}\n" for line in lines))
     return entries
 
 
-def last_other(entries: list[dict], entry: dict) -> dict | None:
+def last_other(entries: Sequence[AnyEntry], entry: Entry) -> Entry | None:
     """Return the newest entry of another toolchain than that of `entry`, None where there is none."""
-    comparable = [each for each in entries if each["schema"] == SCHEMA]
-    others = [each for each in comparable if each["toolchain"] != entry["toolchain"]]
+    others = [each for each in entries if isinstance(each, Entry) and each.toolchain != entry.toolchain]
     return others[-1] if others else None
-
-
-NO_DIFFERENCE = "no difference"
-NOISE = "inside the noise"
 
 
 @dataclass(frozen=True)
@@ -192,14 +248,14 @@ def _run(part: str, title: str) -> Figure:
 
 
 def _streams(title: str, part: str, name: str, rate: str, spread: Callable) -> Figure:
-    def of_target(value: float | None, entry: dict) -> float | None:
-        return None if value is None else value / entry["same"]["target FPS"]
+    def of_target(value: float | None, entry: Entry) -> float | None:
+        return None if value is None else value / entry.same["target FPS"]
 
     return Figure(
         title,
         part,
         0,
-        lambda _, entry: entry["figures"][name],
+        lambda _, entry: entry.figures[name],
         lambda measured, entry: of_target(spread(measured), entry),
         compared=lambda measured, entry: of_target(measured[rate], entry),
     )
@@ -219,26 +275,26 @@ FIGURES = (
 )
 
 
-def toolchain_difference(before: dict | None, now: dict) -> dict | None:
+def toolchain_difference(before: Entry | None, now: Entry) -> Difference | None:
     """Return what the report's table shows, from two entries of the history; None without an earlier one."""
     if before is None:
         return None
-    names = dict.fromkeys(chain(before["facts"], now["facts"]))
+    names = dict.fromkeys(chain(before.facts, now.facts))
     facts = [
-        dict(zip(("name", "before", "now"), (name, *fact_change(old, new)), strict=True))
+        ChangedFact(name, *fact_change(old, new))
         for name in names
-        if (old := before["facts"].get(name)) != (new := now["facts"].get(name))
+        if (old := before.facts.get(name)) != (new := now.facts.get(name))
     ]
-    return {
-        "measured_utc": before["measured_utc"],
-        "facts": facts,
-        "also_changed": [key for key, value in now["same"].items() if before["same"].get(key) != value],
-        "rows": [row for figure in FIGURES if (row := _row(figure, before, now)) is not None],
-    }
+    return Difference(
+        measured_utc=before.measured_utc,
+        facts=facts,
+        also_changed=[key for key, value in now.same.items() if before.same.get(key) != value],
+        rows=[row for figure in FIGURES if (row := _row(figure, before, now)) is not None],
+    )
 
 
-def _row(figure: Figure, before: dict, now: dict) -> dict | None:
-    parts = [entry["figures"][figure.part] for entry in (before, now)]
+def _row(figure: Figure, before: Entry, now: Entry) -> FigureRow | None:
+    parts = [entry.figures[figure.part] for entry in (before, now)]
     if None in parts:
         return None
     old, new = parts
@@ -247,16 +303,16 @@ def _row(figure: Figure, before: dict, now: dict) -> dict | None:
     spreads = [figure.spread(part, entry) for part, entry in ((old, before), (new, now))]
     compared = figure.compared or figure.value
     bases = [compared(part, entry) for part, entry in ((old, before), (new, now))]
-    return {
-        "title": f"{figure.title}{sizes}",
-        "decimals": figure.decimals,
-        "before": values[0],
-        "before_spread": spreads[0],
-        "now": values[1],
-        "now_spread": spreads[1],
-        "change_pct": 100 * (values[1] / values[0] - 1) if values[0] and values[1] is not None else None,
-        "verdict": _verdict(figure, (old, new), values, bases, spreads),
-    }
+    return FigureRow(
+        title=f"{figure.title}{sizes}",
+        decimals=figure.decimals,
+        before=values[0],
+        before_spread=spreads[0],
+        now=values[1],
+        now_spread=spreads[1],
+        change_pct=100 * (values[1] / values[0] - 1) if values[0] and values[1] is not None else None,
+        verdict=_verdict(figure, (old, new), values, bases, spreads),
+    )
 
 
 def _sizes(figure: Figure, old: dict, new: dict) -> str:

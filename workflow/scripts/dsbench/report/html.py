@@ -13,6 +13,27 @@ from dsbench.report.charts import CHARTS
 ROWS_PER_TABLE = 30
 BLOCK_START = re.compile(r"\n(?=<(?:h[123]|p|table|ul|pre)\b)")
 ROW = re.compile(r"<tr>.*?</tr>\n?", re.DOTALL)
+TAGS = {
+    *("h1", "h2", "h3", "p", "ul", "ol", "li", "br", "hr", "img"),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+    *("code", "pre", "strong", "em"),
+}
+ATTRIBUTES = {"img": {"src", "alt"}, "th": {"align"}, "td": {"align"}}
+IMAGE = re.compile(r'<img\b[^>]*?\bsrc="([^"]*)"|<img\b')
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+{css}
+</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
 
 
 def keep_together(body: str) -> str:
@@ -39,29 +60,6 @@ def _split_table(table: str) -> list[str]:
         return [table]
     parts = [rows[start : start + ROWS_PER_TABLE] for start in range(0, len(rows), ROWS_PER_TABLE)]
     return [f"{head}<tbody>\n{''.join(part)}</tbody>\n</table>" for part in parts]
-
-
-TAGS = {
-    *("h1", "h2", "h3", "p", "ul", "ol", "li", "br", "hr", "img"),
-    *("table", "thead", "tbody", "tr", "th", "td"),
-    *("code", "pre", "strong", "em"),
-}
-ATTRIBUTES = {"img": {"src", "alt"}, "th": {"align"}, "td": {"align"}}
-IMAGE = re.compile(r'<img\b[^>]*?\bsrc="([^"]*)"|<img\b')
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>{title}</title>
-<style>
-{css}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
 
 
 class ReportHtmlError(BuildError):

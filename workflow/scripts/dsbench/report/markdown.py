@@ -3,6 +3,7 @@
 import jinja2
 
 from dsbench.chain.measured_chain import real_time_streams
+from dsbench.report.history import Difference
 from dsbench.report.report_data import TEMPLATES
 from dsbench.report.text import (
     apart,
@@ -66,7 +67,7 @@ RUN_FIGURES = (
 )
 
 
-def render_markdown(data: dict, since: dict | None = None) -> str:
+def render_markdown(data: dict, since: Difference | None = None) -> str:
     """Return the report: title, summary and the 12 numbered sections, every number of them from checked benchmark data.
 
     `since`, what changed since the last toolchain, becomes a table of its own; without it nothing is said of that.

@@ -1,15 +1,39 @@
 """The machine and the versions a report's numbers are from, and the wall time of every step."""
 
 import csv
-import json
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+SHARED_STEPS = ("check_toolchain", "inspect_video", "make_environment_export")
+BEFORE_ENGINE = (
+    "list_source",
+    "fetch_source",
+    "copy_config",
+    "export_onnx",
+    "prepare_onnx",
+    "write_labels",
+    "prove_preprocessing",
+)
+AFTER_ENGINE = (
+    "write_parser",
+    "compile_parser",
+    "write_nvinfer_config",
+    "write_nvinfer_config_ds",
+    "write_app_config_kitti",
+    "dump_kitti",
+    "judge_kitti",
+    "run_reference",
+    "judge_agreement",
+    "check_batch_slots",
+)
+VIDEO_STEPS = ("record_video", "extract_frames")
 
 
-def system_facts(fact_files: list[str]) -> dict:
-    """Return the report's `system`: what was recorded where the build measures; absent tools are None."""
-    facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in fact_files}
+def system_facts(facts: Mapping[str, Any]) -> dict:
+    """Return the report's `system`: the facts recorded where the build measures; absent tools are None."""
     gpus = facts.get("gpu")
     return facts["host"] | {
         "cpu": facts["cpu"]["name"],
@@ -40,31 +64,6 @@ def runtime_facts(kind: str, banner: str, system: dict) -> dict:
         "trtexec_banner": banner,
         "deepstream_version": system["deepstream"],
     }
-
-
-SHARED_STEPS = ("check_toolchain", "inspect_video", "make_environment_export")
-BEFORE_ENGINE = (
-    "list_source",
-    "fetch_source",
-    "copy_config",
-    "export_onnx",
-    "prepare_onnx",
-    "write_labels",
-    "prove_preprocessing",
-)
-AFTER_ENGINE = (
-    "write_parser",
-    "compile_parser",
-    "write_nvinfer_config",
-    "write_nvinfer_config_ds",
-    "write_app_config_kitti",
-    "dump_kitti",
-    "judge_kitti",
-    "run_reference",
-    "judge_agreement",
-    "check_batch_slots",
-)
-VIDEO_STEPS = ("record_video", "extract_frames")
 
 
 def timing(

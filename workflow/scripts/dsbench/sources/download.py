@@ -22,6 +22,12 @@ from dsbench.tools.tool_run import report_progress
 STALL_S = 90.0
 POLL_S = 0.5
 OWNER = re.compile(r"\.(\d+)@(.+)$")
+ATTEMPTS = 5
+PAUSE_S = 1.0
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+PROGRESS_INTERVAL_S = 5.0
+LARGEST_FILE_BYTES = 64 << 30
+MIB = 1 << 20
 
 
 def claim(folder: Path, key: str, destination: Path, say) -> Path | None:
@@ -67,14 +73,6 @@ def _take_over(others: list[Path], own: Path) -> None:
         shutil.copyfile(left[-1], own)
     for path in left:
         path.unlink(missing_ok=True)
-
-
-ATTEMPTS = 5
-PAUSE_S = 1.0
-TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-PROGRESS_INTERVAL_S = 5.0
-LARGEST_FILE_BYTES = 64 << 30
-MIB = 1 << 20
 
 
 class DownloadError(BuildError):

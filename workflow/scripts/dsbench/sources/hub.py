@@ -30,6 +30,12 @@ from dsbench.sources.source import RemoteFile, Source
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
+UNAUTHORISED, NOT_FOUND, LEGAL_REASONS = 401, 404, 451
+# The hub puts one of them into every answer, whatever its body is.
+OWN_HEADERS = ("X-Error-Code", "X-Error-Message", "X-Request-Id", "X-Repo-Commit")
+ENDPOINT = "HF_ENDPOINT"
+ANSWER_TIMEOUT_S = 30.0
+MOST_FILES = 20_000
 
 
 def _storage(cache: Path, repository: str) -> Path:
@@ -77,12 +83,6 @@ def copy_from_cache(cache: Path, repository: str, commit: str, wanted: RemoteFil
     finally:
         partial.unlink(missing_ok=True)
     return True
-
-
-UNAUTHORISED, NOT_FOUND, LEGAL_REASONS = 401, 404, 451
-# The hub puts one of them into every answer, whatever its body is.
-OWN_HEADERS = ("X-Error-Code", "X-Error-Message", "X-Request-Id", "X-Repo-Commit")
-ENDPOINT = "HF_ENDPOINT"
 
 
 class HubError(BuildError):
@@ -174,10 +174,6 @@ def _explained(response: httpx.Response, repository: str) -> HubError:
     later = f"the hub answers with status {response.status_code}; run the same command again later."
     kind, cause = known.get(response.status_code, (UnreachableError, later))
     return kind(f"{repository}: {cause}")
-
-
-ANSWER_TIMEOUT_S = 30.0
-MOST_FILES = 20_000
 
 
 def list_repository(source: Source) -> dict:

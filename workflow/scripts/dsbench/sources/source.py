@@ -30,6 +30,7 @@ SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
 HUB_VIEWS = ("tree", "resolve", "blob", "raw")
 NGC_HOST = "catalog.ngc.nvidia.com"
+AGAIN = "the next call that runs jobs fetches it again."
 
 
 class SourceError(BuildError):
@@ -316,9 +317,6 @@ class FetchedRecord:
 
     folder: str
     files: list[FetchedFile]
-
-
-AGAIN = "the next call that runs jobs fetches it again."
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,14 @@ THROTTLES = {
 }
 # It computes for the processes it serves, and is none of them.
 MPS_SERVER = "nvidia-cuda-mps-server"
+INTERVAL_S = 0.5
+HEAD = "# samples: "
+# What trtexec prints when it starts to measure, and deepstream-app's first PERF row that is not only zeros.
+MEASURING = re.compile(r"\] Starting inference|^(?:\*\*PERF:|PERF\(\d+\):)\s+(?=.*[1-9])[0-9.]+ \(")
+RANGES = (
+    *("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "sm_pct", "memory_pct", "nvdec_pct"),
+    "memory_used_mib",
+)
 
 
 class GpuSampler:
@@ -144,16 +152,6 @@ def _ask(question: Callable, missing=None):
         return question()
     except (pynvml.NVMLError, UnicodeDecodeError):
         return missing
-
-
-INTERVAL_S = 0.5
-HEAD = "# samples: "
-# What trtexec prints when it starts to measure, and deepstream-app's first PERF row that is not only zeros.
-MEASURING = re.compile(r"\] Starting inference|^(?:\*\*PERF:|PERF\(\d+\):)\s+(?=.*[1-9])[0-9.]+ \(")
-RANGES = (
-    *("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "sm_pct", "memory_pct", "nvdec_pct"),
-    "memory_used_mib",
-)
 
 
 class Sampler:

@@ -24,6 +24,11 @@ VARIABLE = "DSBENCH_CALLER"
 INTERVAL_S = 0.2
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
+INTERRUPT_GRACE_S = 30
+ENDED = "# ended: "
+# The new stream muxer ignores the size that every box refers to.
+ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
+_inherited: list[int] = []
 
 
 def announce_caller() -> None:
@@ -101,13 +106,6 @@ def end_group(process: subprocess.Popen) -> None:
     """Kill the process group of a tool: it may have left children behind."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-INTERRUPT_GRACE_S = 30
-ENDED = "# ended: "
-# The new stream muxer ignores the size that every box refers to.
-ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
-_inherited: list[int] = []
 
 
 class ToolFailedError(BuildError):

@@ -17,6 +17,17 @@ PEAK_CPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*CPU:? (\d
 PEAK_GPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*GPU:? (\d+) MiB")
 # The log prints sizes with six digits.
 SIZE_TOLERANCE = 1e-4
+# TensorRT 8 writes "Channel major FP16 format where ...", 10 writes "Half".
+DATATYPES = {
+    "fp16": r"\b(FP16|Half)\b",
+    "bf16": r"\b(BF16|BFloat16)\b",
+    "fp32": r"\b(FP32|Float)\b",
+    "fp8": r"\bFP8\b",
+    "int8": r"\bInt8\b",
+    "int32": r"\bInt32\b",
+    "int64": r"\bInt64\b",
+    "bool": r"\bBool\b",
+}
 
 
 @dataclass(frozen=True)
@@ -110,19 +121,6 @@ def _one(what: str, pattern: str, info: list[str], log: Path | str) -> str:
     if len(found) != 1:
         raise TrtexecLogError(f"{log}: {len(found)} '{what}' lines, a finished build has 1; build it again")
     return found[0]
-
-
-# TensorRT 8 writes "Channel major FP16 format where ...", 10 writes "Half".
-DATATYPES = {
-    "fp16": r"\b(FP16|Half)\b",
-    "bf16": r"\b(BF16|BFloat16)\b",
-    "fp32": r"\b(FP32|Float)\b",
-    "fp8": r"\bFP8\b",
-    "int8": r"\bInt8\b",
-    "int32": r"\bInt32\b",
-    "int64": r"\bInt64\b",
-    "bool": r"\bBool\b",
-}
 
 
 def read_layers(file: Path) -> dict[str, str] | None:

@@ -21,6 +21,9 @@ STRONGLY_TYPED_SINCE = (9, 0)
 STRONGLY_TYPED_ONLY = (11, 0)
 # Up to here a suffix of --memPoolSize is ignored or wrong; from here "M" means MiB and "MiB" means bytes.
 SUFFIX_SINCE = (10, 1)
+# The other half is for weights, activations and the timing of tactics.
+SHARE_OF_FREE = 0.5
+LEAST_MIB = 256
 
 
 @dataclass(frozen=True)
@@ -168,11 +171,6 @@ def profile_of(inspect: "Inspection", max_batch: int) -> Profile:
         case [_, int(channels), int(height), int(width)]:
             return Profile(image.name, (channels, height, width), max_batch, inspect.batch == "static")
     raise BuildError(f"input {image.name} has shape {image.shape}, H and W must be fixed")
-
-
-# The other half is for weights, activations and the timing of tactics.
-SHARE_OF_FREE = 0.5
-LEAST_MIB = 256
 
 
 def workspace_mib(configured: int | None) -> int:

@@ -29,6 +29,8 @@ SHARE_TOLERANCE = 0.01
 PROFILED = "The e2e network timing is not reported"
 SWITCHES = {"Data transfers": "data_transfers", "Spin-wait": "spin_wait", "CUDA Graph": "cuda_graph"}
 SWITCH = re.compile(r"^(Data transfers|Spin-wait|CUDA Graph): (Enabled|Disabled)$")
+# trtexec then takes 1 for every open dimension and measures that.
+SHAPE_MISSING = "Shape missing for input with dynamic shape: "
 
 
 class TrtexecLogError(BuildError):
@@ -158,10 +160,6 @@ def _shapes(info: list[str]) -> dict[str, tuple[int, ...]]:
 def _warnings(text: str) -> list[str]:
     """Performance warnings only: trtexec marks their first line with an asterisk."""
     return [m.removeprefix("* ") for level, m in LINE.findall(text) if level == "W" and m.startswith("* ")]
-
-
-# trtexec then takes 1 for every open dimension and measures that.
-SHAPE_MISSING = "Shape missing for input with dynamic shape: "
 
 
 def check_version(text: str, version: tuple[int, ...], log: Path | str) -> None:

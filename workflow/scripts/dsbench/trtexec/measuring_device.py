@@ -1,6 +1,5 @@
 """The device a job measures on: its own for as long as it measures, among all users of this host."""
 
-import json
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from dsbench.core.locks import DeviceLock
 from dsbench.machine.gpu_devices import usable_gpus
+from dsbench.machine.toolchain import read_fact
 from dsbench.tools.core_share import keep_to_share
 from dsbench.tools.tool_run import inherit, report_progress
 from dsbench.trtexec.passport import built_with
@@ -27,7 +27,7 @@ def measuring_device(
     With NVIDIA's tools that is the first free GPU of those CUDA may see, of the model `engine` was built with, and
     from here on the only one that CUDA sees; with the embedded ones it is the processor.
     """
-    runtime = next(json.loads(Path(file).read_text()) for file in fact_files if Path(file).stem == "runtime")
+    runtime = next(read_fact(file) for file in fact_files if Path(file).stem == "runtime")
     gpus = usable_gpus(built_with(engine), str(engine)) if runtime == "nvidia" else []
     lone = PROCESSOR if runtime == "embedded" else ANY_GPU
     names = {gpu.uuid: gpu.told() for gpu in gpus} or {lone: f"the {lone}"}

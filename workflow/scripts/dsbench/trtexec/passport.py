@@ -14,12 +14,11 @@ from dsbench.machine.gpu_devices import gpu_in_use
 from dsbench.machine.host import cuda_version, driver
 from dsbench.machine.node_facts import NODE_FILE, check_node
 from dsbench.machine.preflight import refuse_two_tensorrts
+from dsbench.machine.toolchain import read_facts
 from dsbench.trtexec.build_log import Build
 
 # Asked again where a job runs: on a cluster that is not where the facts were recorded.
 LIVE = {"driver": driver, "cuda": cuda_version, "gpu": gpu_in_use}
-
-
 # Ends the name of an engine that was refused; no rule takes it for whole.
 REFUSED = ".refused"
 
@@ -66,7 +65,8 @@ class PeakMemory:
 class Passport:
     """What lies beside an engine: from what, by what and where it was built; None for what nobody said.
 
-    `machine` has the toolchain's facts by name, `layers` the precision of each layer.
+    `machine` has the toolchain's facts by name, `layers` the precision of each layer; `plan` is how the embedded
+    runtime computes.
     """
 
     engine: BuiltEngine
@@ -76,6 +76,7 @@ class Passport:
     machine: dict[str, Any]
     flags: list[str]
     precision: str
+    plan: str | None
     layers: dict[str, str] | None
     profile: ProfileShapes
     workspace_mib: float | None
@@ -101,7 +102,7 @@ def machine_facts(files: list[str]) -> dict:
 
     On a cluster it must be of the kind that was recorded, since nobody has chosen it.
     """
-    facts = {Path(file).stem: json.loads(Path(file).read_text()) for file in files}
+    facts = read_facts(files)
     if NODE_FILE.is_file():
         check_node(facts)
     live = {name: probe() for name, probe in LIVE.items() if facts.get(name) is not None}
@@ -127,6 +128,7 @@ def make_passport(
         machine=dict(machine),
         flags=flags,
         precision=build.precision,
+        plan=build.plan,
         layers=layers,
         profile=ProfileShapes(*build.profile),
         workspace_mib=build.workspace_mib,

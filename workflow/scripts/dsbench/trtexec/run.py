@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole
+from dsbench.machine.toolchain import Trtexec
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.doctor import OPTIMISATION_LEVEL, WORKSPACE, Fault, diagnose
 from dsbench.tools.tool_run import ToolFailedError, report_progress, run_tool
@@ -24,6 +25,9 @@ MOST_ATTEMPTS = 3
 LEVEL = "--builderOptimizationLevel="
 POOL = re.compile(r"^--memPoolSize=workspace:(\d+)(M?)$")
 HEAD = "# attempt: "
+BUILD_TIMEOUT_S = 4 * 3600
+START_TIMEOUT_S = 600
+EMBEDDED_DIALECT = (10, 16, 0)
 
 
 def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: float) -> list[str]:
@@ -77,12 +81,7 @@ def attempt_of(log: Path) -> str | None:
     return heads[0].removeprefix(HEAD) if heads else None
 
 
-BUILD_TIMEOUT_S = 4 * 3600
-START_TIMEOUT_S = 600
-EMBEDDED_DIALECT = (10, 16, 0)
-
-
-def trtexec_version(fact: dict) -> tuple[int, ...]:
+def trtexec_version(fact: Trtexec) -> tuple[int, ...]:
     """Return the version whose command line the recorded trtexec speaks."""
     if "embedded_sources_sha256" in fact:
         return EMBEDDED_DIALECT
@@ -93,7 +92,7 @@ def trtexec_version(fact: dict) -> tuple[int, ...]:
     return tuple(int(part) for part in fact["version"].split("."))
 
 
-def asked_precision(fact: dict | None, name: str, strongly_typed: bool) -> Precision:
+def asked_precision(fact: Trtexec | None, name: str, strongly_typed: bool) -> Precision:
     """Return how the config's precision is asked of the recorded trtexec, weakly where there is none.
 
     Refuses a trtexec that cannot be asked.

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoModelForObjectDetection, AutoModelForZeroShotObjectDetection, AutoTokenizer
 
 PROMPTED = ("owlvit", "owlv2", "grounding-dino")
+LOWEST_LOGIT = -1e4
 
 
 class ImageDetector(torch.nn.Module):
@@ -58,7 +60,8 @@ def hold_mask_constant(model: torch.nn.Module, pixels: torch.Tensor) -> None:
     for kind in classes:
         kind.forward = _constant_embedding(recorded[kind])
     # Patched where the class is defined, so that an exporter that loads the model anew gets it too.
-    sys.modules[type(model).__module__]._prepare_4d_attention_mask = lambda *_, **__: None
+    module: Any = sys.modules[type(model).__module__]
+    module._prepare_4d_attention_mask = lambda *_, **__: None
 
 
 def _constant_embedding(value: torch.Tensor) -> Callable:
@@ -66,9 +69,6 @@ def _constant_embedding(value: torch.Tensor) -> Callable:
         return value.expand(pixel_values.shape[0], -1, -1, -1)
 
     return forward
-
-
-LOWEST_LOGIT = -1e4
 
 
 def tokenize(folder: Path, model_type: str, phrases: list[str]) -> dict[str, torch.Tensor]:
@@ -138,7 +138,7 @@ class FrozenGroundingDino(torch.nn.Module):
 
     def _hold_text_mask_constant(self, input_ids: torch.Tensor) -> None:
         # The original loops over nonzero() in Python: a trace keeps the example's batch in it, unnoticed.
-        module = sys.modules[type(self.model).__module__]
+        module: Any = sys.modules[type(self.model).__module__]
         mask, positions = module.generate_masks_with_special_tokens_and_transfer_map(input_ids)
         module.generate_masks_with_special_tokens_and_transfer_map = lambda ids: (
             mask.expand(ids.shape[0], -1, -1),
