@@ -98,3 +98,9 @@ def test_gate_that_fails_stops_before_the_multi_stream_runs(nvidia, tmp_path):
     assert "finds objects in none of 5 frames of the clip (its best score is 0.9" in said
     assert "this clip has nothing, or too little, that this model knows" in said
     assert not list(nvidia.directory.glob("models/rtdetr/benchmarks/ds/ds_s*.log"))
+
+
+def test_more_streams_than_the_engine_serves_are_refused(tree):
+    done = snakemake(tree, "-n", "models/rtdetr/benchmarks/ds/ds_s64_run2.txt")
+    assert done.returncode != 0
+    assert "ds_s64: rtdetr's engine serves at most 4 streams; ask for at most that many" in done.stdout
