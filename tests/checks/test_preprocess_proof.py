@@ -24,7 +24,9 @@ from dsbench.core.errors import BuildError
 from dsbench.families.declared import family_named
 from dsbench.families.family import PixelRule
 from dsbench.onnx.compare import session
+from dsbench.onnx.in_graph import split_resize, with_resize
 from dsbench.onnx.prepare import fold_std
+from dsbench.pixels.graph_resize import processor_matrices
 from dsbench.pixels.nvinfer_pixels import NetworkInput, middle_frames, rgb_of
 from dsbench.pixels.preprocessing import derive_preprocessing
 from tiny_graphs import constant, info, model_of
@@ -148,6 +150,25 @@ def test_every_filter_is_measured_and_the_closest_is_taken(tmp_path, frames):
     assert (bilinear["shift_x"], nearest["shift_y"]) == pytest.approx((-0.45, -0.225), abs=0.01)
     assert area["mean_overlap"] > 0.99 > bilinear["mean_overlap"] + 0.05
     assert area["mean_difference"] < bilinear["mean_difference"]
+
+
+def test_resize_in_the_graph_is_proven_at_the_network_and_only_copied_before(tmp_path, frames):
+    matrices = processor_matrices(PLAIN, (SIDE, SIDE), FRAME)
+    whole, preprocessing = with_resize(colour_detector(), matrices, derived_from(PLAIN))
+    front, behind = split_resize(whole)
+    model = replace(model_with(preprocessing, behind), resize=session(front))
+    result = prove_preprocessing(model, processor(tmp_path, PLAIN), frames).required()
+    nearest, area, _, bilinear = result["scaling_filters"]
+    assert result["scaling_filter"] == nearest["scaling_filter"] == 0
+    assert "only where width and height both shrink" in area["refused"]
+    # Half a pixel of the frame, not of the network.
+    assert (bilinear["moved_x"], bilinear["moved_y"]) == pytest.approx(
+        (0.5 * SIDE / FRAME[1], 0.5 * SIDE / FRAME[0])
+    )
+    assert nearest["mean_overlap"] > 0.99 and nearest["mean_difference"] < 1
+    wrong = replace(model, preprocessing=replace(preprocessing, model_color_format="BGR"))
+    with pytest.raises(CheckError, match=r"with model-color-format=0 by "):
+        prove_preprocessing(wrong, processor(tmp_path, PLAIN), frames).required()
 
 
 def test_stated_filter_is_the_derived_one(tmp_path, frames):

@@ -133,7 +133,7 @@ def test_boxes_are_clipped_to_the_network(parser):
     np.testing.assert_allclose(objects[0, 1:5], [0, 240, 320, 240 - 480 * EDGE_MARGIN], atol=1e-4)
 
 
-def test_boxes_are_moved_back_before_they_are_clipped(tmp_path):
+def test_boxes_are_moved_back_before_they_are_clipped():
     shifted = build(FAMILY, TENSORS, shift=(0.5, 0.25))
     layers = [
         layer("logits", np.full((3, 1), [[5], [4], [3]], np.float32)),
@@ -146,7 +146,7 @@ def test_boxes_are_moved_back_before_they_are_clipped(tmp_path):
     np.testing.assert_allclose(last, [479.5, 359.75, 160.5, 120.25], atol=1e-3)
 
 
-def test_boxes_end_where_a_letterboxed_picture_does(tmp_path):
+def test_boxes_end_where_a_letterboxed_picture_does():
     letterboxed = build(FAMILY, TENSORS, edges=(0, 60, 640, 420))
     layers = [
         layer("logits", np.full((3, 1), [[5], [4], [3]], np.float32)),
@@ -158,7 +158,7 @@ def test_boxes_end_where_a_letterboxed_picture_does(tmp_path):
     np.testing.assert_allclose(above, [288, 60, 64, 36], atol=1e-4)
 
 
-def test_boxes_of_a_model_that_resizes_itself_come_back_to_the_frame(tmp_path):
+def test_boxes_of_a_model_that_resizes_itself_come_back_to_the_frame():
     """Its network of 640x480 shows frames of 1280x720 in rows 60 to 420."""
     own = Resized(640, 480, 2.0, 2.0)
     parser = build(FAMILY, TENSORS, edges=(0, 60, 640, 420), resized=own)
