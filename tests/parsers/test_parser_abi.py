@@ -13,8 +13,8 @@ TENSORS = {"logits": "logits", "boxes": "pred_boxes"}
 
 
 @pytest.fixture(scope="module", params=[28, 24], ids=["28_bytes", "24_bytes"])
-def parser(request, tmp_path_factory):
-    return build(FAMILY, TENSORS, tmp_path_factory.mktemp("parser"), request.param)
+def parser(request):
+    return build(FAMILY, TENSORS, request.param)
 
 
 def frame(seed, queries, classes, dtype=np.float32, spread=2.0):
@@ -133,8 +133,8 @@ def test_boxes_are_clipped_to_the_network(parser):
     np.testing.assert_allclose(objects[0, 1:5], [0, 240, 320, 240 - 480 * EDGE_MARGIN], atol=1e-4)
 
 
-def test_boxes_are_moved_back_before_they_are_clipped(tmp_path):
-    shifted = build(FAMILY, TENSORS, tmp_path, shift=(0.5, 0.25))
+def test_boxes_are_moved_back_before_they_are_clipped():
+    shifted = build(FAMILY, TENSORS, shift=(0.5, 0.25))
     layers = [
         layer("logits", np.full((3, 1), [[5], [4], [3]], np.float32)),
         layer("pred_boxes", np.array([[0.5, 0.5, 0.25, 0.5], [0, 0, 0.5, 0.5], [1, 1, 0.5, 0.5]], "f4")),
@@ -146,8 +146,8 @@ def test_boxes_are_moved_back_before_they_are_clipped(tmp_path):
     np.testing.assert_allclose(last, [479.5, 359.75, 160.5, 120.25], atol=1e-3)
 
 
-def test_boxes_end_where_a_letterboxed_picture_does(tmp_path):
-    letterboxed = build(FAMILY, TENSORS, tmp_path, edges=(0, 60, 640, 420))
+def test_boxes_end_where_a_letterboxed_picture_does():
+    letterboxed = build(FAMILY, TENSORS, edges=(0, 60, 640, 420))
     layers = [
         layer("logits", np.full((3, 1), [[5], [4], [3]], np.float32)),
         layer("pred_boxes", np.array([[0.5, 0.5, 1, 1], [0.5, 0.1, 0.1, 0.2], [0.5, 0.95, 0.1, 0.1]], "f4")),
@@ -158,10 +158,10 @@ def test_boxes_end_where_a_letterboxed_picture_does(tmp_path):
     np.testing.assert_allclose(above, [288, 60, 64, 36], atol=1e-4)
 
 
-def test_boxes_of_a_model_that_resizes_itself_come_back_to_the_frame(tmp_path):
+def test_boxes_of_a_model_that_resizes_itself_come_back_to_the_frame():
     """Its network of 640x480 shows frames of 1280x720 in rows 60 to 420."""
     own = Resized(640, 480, 2.0, 2.0)
-    parser = build(FAMILY, TENSORS, tmp_path, edges=(0, 60, 640, 420), resized=own)
+    parser = build(FAMILY, TENSORS, edges=(0, 60, 640, 420), resized=own)
     layers = [
         layer("logits", np.full((2, 1), [[5], [4]], np.float32)),
         layer("pred_boxes", np.array([[0.5, 0.5, 0.25, 0.25], [0.5, 0.5, 1, 1]], "f4")),
