@@ -141,6 +141,15 @@ def test_smoothing_processor_and_static_batch_are_refused(tmp_path):
     )
 
 
+def test_what_nvinfer_would_do_otherwise_is_no_note_of_a_resize_in_the_graph():
+    rule = LETTERBOXES[0]
+    preprocessing = derive_preprocessing(None, None, rule, graph_size=SIZE)
+    assert any("Padding is black in nvinfer, 114" in note for note in preprocessing.notes)
+    _, given = with_resize(queries(), family_matrices(rule, SIZE, FRAME), preprocessing)
+    assert not any("Padding is black" in note for note in given.notes)
+    assert len(given.notes) == len(preprocessing.notes)
+
+
 def test_source_folder_says_which_resize_it_is(tmp_path):
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(PROCESSOR | {"resample": 3}))
     onnx.save(queries(), tmp_path / "model.onnx")

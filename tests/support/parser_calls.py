@@ -122,8 +122,8 @@ def compiled_library(family, tensors, object_bytes=28, sanitize=False, **place):
     `place` are the last arguments of write_parser_sources.
     """
     settings = family.all_settings()
-    named = (*sorted(settings.items()), *sorted(tensors.items()), *sorted(place.items()))
-    key = (family.head.parser_source, named, object_bytes, sanitize)
+    named = (*sorted(settings.items()), *sorted(tensors.items()))
+    key = (family.head.parser_source, named, object_bytes, sanitize, *sorted(place.items()))
     if key not in LIBRARIES:
         directory = scratch("parser")
         write_parser_sources(family, tensors, settings, PARSERS, directory, **place)
@@ -135,6 +135,6 @@ def compiled_library(family, tensors, object_bytes=28, sanitize=False, **place):
 
 
 def build(family, tensors, object_bytes=28, sanitize=False, **place):
-    """Compile the family's parser, `place` as in compiled_library, and the driver that calls it."""
+    """Compile the family's parser and the driver that calls it."""
     library = compiled_library(family, tensors, object_bytes, sanitize, **place)
     return Parser(compiled_driver(object_bytes, sanitize), library, object_bytes, family.head.parser_symbol)

@@ -63,7 +63,8 @@ def with_resize(
         maintain_aspect_ratio=False,
         symmetric_padding=False,
         in_graph=facts,
-        notes=(*preprocessing.notes, note),
+        notes=(*(each for each in preprocessing.notes if each not in preprocessing.resize_notes), note),
+        resize_notes=(),
     )
 
 

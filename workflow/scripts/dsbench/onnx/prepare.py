@@ -165,6 +165,8 @@ def prepare(
     if origin.takes_levels:
         preprocessing = as_levels(preprocessing)
     notes = [*origin.notes, *preprocessing.notes]
+    if resize is not None:
+        notes = [note for note in notes if note not in preprocessing.resize_notes]
     undivided, std = model, preprocessing.folded_std
     if std is not None:
         model, place = fold_std(model, std)

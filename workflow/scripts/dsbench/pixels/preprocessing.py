@@ -32,7 +32,7 @@ class Preprocessing:
     divisors per channel that the ONNX applies itself, None where one net_scale_factor says it all. `notes` are
     sentences for the report; `assumed` names what only the family's usual pipeline says. `scaling_filter` is nvinfer's
     number of one, None until the proof of the preprocessing has chosen it. With `in_graph`, `height` and `width` are
-    those of the frame that nvinfer hands on.
+    those of the frame that nvinfer hands on. `resize_notes` are those of the notes that hold where nvinfer resizes.
     """
 
     net_scale_factor: float
@@ -48,6 +48,7 @@ class Preprocessing:
     assumed: tuple[str, ...] = ()
     scaling_filter: int | None = None
     in_graph: GraphResize | None = None
+    resize_notes: tuple[str, ...] = ()
 
     @property
     def model_size(self) -> tuple[int, int]:
@@ -80,9 +81,11 @@ def derive_preprocessing(
             "neither its ONNX nor a preprocessor_config.json fixes height and width; state them in the model's"
             " entry: preprocessing: {size: {height: pixels, width: pixels}}"
         )
-    notes = [*processor_notes(config or {}), *([size_note] if size_note else []), *own.notes()]
+    resize_notes = [*processor_notes(config or {}), *own.resize_notes()]
+    notes = [*resize_notes, *([size_note] if size_note else []), *own.notes()]
     found = _in_nvinfer(own.rule, (height, width) if height else graph_size, notes)
-    return with_size(replace(found, derived_from=own.derived_from, assumed=own.left), graph_size)
+    said = replace(found, derived_from=own.derived_from, assumed=own.left, resize_notes=tuple(resize_notes))
+    return with_size(said, graph_size)
 
 
 def _in_nvinfer(rule: PixelRule, size: tuple[int, int], notes: list[str]) -> Preprocessing:
