@@ -1,9 +1,12 @@
 import os
+import signal
+import subprocess
 
 import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.tools.tool_run import ToolFailedError
+from dsbench.trtexec.build_log import read_layers
 from dsbench.trtexec.command import Precision
 from dsbench.trtexec.log import TrtexecLogError, read_measurement
 from dsbench.trtexec.run import asked_precision, benchmark_engine, trtexec_version
@@ -38,7 +41,7 @@ def test_every_version_takes_the_commands_and_its_logs_say_what_was_asked(folder
     built, flags = build(folder, version, layer_info=folder / "layers.json")
     assert (built.workspace_mib, built.peak_gpu_mib) == (1024, 412)
     assert "--skipInference" in flags and FAKE not in flags
-    assert (folder / "layers.json").is_file()
+    assert read_layers(folder / "layers.json") == {"conv1 + relu1": "fp16", "boxes": "fp32"}
     assert benchmark(folder, version) == pytest.approx(75)
     assert benchmark(folder, version, batch=1) == pytest.approx(75)
 
@@ -111,6 +114,30 @@ def test_engine_that_kept_to_float32_in_every_layer_is_refused(folder, monkeypat
     with pytest.raises(TrtexecLogError, match="none of its 2 layers is"):
         build(folder, layer_info=folder / "layers.json")
     assert not list(folder.glob("*.engine*"))
+
+
+def test_layers_that_cannot_be_asked_for_stay_unknown_and_refuse_no_engine(folder, monkeypatch, capsys):
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "no-layer-run")
+    build(folder, layer_info=folder / "layers.json")
+    assert (folder / "m_dynamic_b4.engine").is_file() and not (folder / "layers.json").exists()
+    assert "the precision of the layers stays unknown: " in capsys.readouterr().err
+    assert "out of memory" in (folder / "layers.log").read_text()
+
+
+@pytest.mark.parametrize(("version", "ends"), [("10.3.0", 1), ("10.16.0", -signal.SIGSEGV)])
+def test_fake_knows_no_formats_without_a_context_and_crashes_as_the_real_one(
+    folder, monkeypatch, version, ends
+):
+    layers = folder / "layers.json"
+    command = [FAKE, f"--onnx={folder / 'm.onnx'}", f"--saveEngine={folder / 'm.engine'}", "--fp16"]
+    command += ["--maxShapes=images:4x3x320x320", "--skipInference", "--profilingVerbosity=detailed"]
+    monkeypatch.setenv("FAKE_TRT_VERSION", version)
+    subprocess.run([*command, f"--exportLayerInfo={layers}"], check=True, stdout=subprocess.DEVNULL)
+    assert layers.read_text().count("N/A due to dynamic shapes") == 2
+    assert read_layers(layers) is None
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "fail")
+    failed = subprocess.run([*command, f"--exportLayerInfo={layers}"], check=False, stdout=subprocess.DEVNULL)
+    assert failed.returncode == ends
 
 
 @pytest.mark.parametrize(

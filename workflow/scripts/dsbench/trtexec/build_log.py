@@ -17,6 +17,8 @@ PEAK_CPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*CPU:? (\d
 PEAK_GPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*GPU:? (\d+) MiB")
 # The log prints sizes with six digits.
 SIZE_TOLERANCE = 1e-4
+# A layer whose format is "N/A due to dynamic shapes", or in words that are not known.
+UNSAID = "unsaid"
 # TensorRT 8 writes "Channel major FP16 format where ...", 10 writes "Half".
 DATATYPES = {
     "fp16": r"\b(FP16|Half)\b",
@@ -124,7 +126,7 @@ def _one(what: str, pattern: str, info: list[str], log: Path | str) -> str:
 
 
 def read_layers(file: Path) -> dict[str, str] | None:
-    """Return layer -> precision of its outputs, several joined by "+"; None where the file does not tell."""
+    """Return layer -> precision of its outputs, several joined by "+", or "unsaid"; None where no layer tells."""
     if not file.is_file():
         return None
     try:
@@ -132,21 +134,25 @@ def read_layers(file: Path) -> dict[str, str] | None:
     except ValueError:
         # The engine inspector's text is closed and its numbers are printed raw.
         return None
-    return {
+    found = {
         row["Name"]: _precision(row.get("Outputs", []))
         for row in rows
         if isinstance(row, dict) and "Name" in row
-    } or None
+    }
+    return found if set(found.values()) - {UNSAID} else None
 
 
 def _precision(outputs: list[dict]) -> str:
     texts = [str(output.get("Format/Datatype", "")) for output in outputs]
     found = {name for text in texts for name, word in DATATYPES.items() if re.search(word, text, re.I)}
-    return "+".join(sorted(found)) or "unsaid"
+    return "+".join(sorted(found)) or UNSAID
 
 
 def check_layers(layers: dict[str, str] | None, precision: Precision, log: Path | str) -> None:
-    """Refuse an engine asked for in half precision of which no layer is, and one in float32 of which some are."""
+    """Refuse an engine asked for in half precision of which no layer is, and one in float32 of which some are.
+
+    A layer that does not say its precision may have either.
+    """
     layers = layers or {}
     halves = [kind for kind in layers.values() if {"fp16", "bf16"} & set(kind.split("+"))]
     if precision.name == "fp32" and halves:
@@ -154,7 +160,8 @@ def check_layers(layers: dict[str, str] | None, precision: Precision, log: Path 
             f"{log}: the engine was asked for in fp32, but {len(halves)} of its {len(layers)} layers are in half"
             " precision, as the ONNX has them; set precision: fp16, or start from an ONNX in float32"
         )
-    if layers and precision.name == "fp16" and not any("fp16" in kind for kind in halves):
+    known = layers and UNSAID not in layers.values()
+    if known and precision.name == "fp16" and not any("fp16" in kind for kind in halves):
         raise TrtexecLogError(
             f"{log}: the engine was asked for in fp16, but none of its {len(layers)} layers is; set precision: fp32,"
             " or look in the log for why TensorRT kept to float32"

@@ -16,6 +16,7 @@ from dsbench.trtexec.command import (
     Profile,
     benchmark_command,
     build_command,
+    layer_info_command,
     precision_for,
     refuse_too_old,
 )
@@ -133,9 +134,10 @@ def build_engine(
             left.unlink()
     if seed_cache is not None:
         copy_whole(seed_cache, timing_cache)
-    layers = str(layer_info) if layer_info else None
     files = str(onnx), str(partial), str(timing_cache)
-    command = build_command(program, version, *files, profile, precision, workspace_mib, layers)
+    command = build_command(
+        program, version, *files, profile, precision, workspace_mib, names_layers=layer_info is not None
+    )
     report_progress(f"building {engine.name}; trtexec's output is in {log}")
     try:
         command = run_build(command, log, facts, timeout_s=BUILD_TIMEOUT_S)
@@ -143,6 +145,9 @@ def build_engine(
         build = read_build(log)
         check_build(build, _size_bytes(partial), profile, precision, asked_workspace_mib(command), log)
         if layer_info is not None:
+            _export_layers(
+                layer_info_command(program, str(partial), profile, str(layer_info)), layer_info, facts
+            )
             check_layers(read_layers(layer_info), precision, log)
         partial.rename(engine)
     finally:
@@ -150,6 +155,15 @@ def build_engine(
         # trtexec leaves the lock of its timing cache; no other build uses this one.
         timing_cache.with_name(f"{timing_cache.name}.lock").unlink(missing_ok=True)
     return build, command[1:]
+
+
+def _export_layers(command: list[str], layer_info: Path, facts: dict[str, str]) -> None:
+    """Write `layer_info`; what does not work leaves the layers unknown, since the measurement judges the engine."""
+    try:
+        run_tool(command, layer_info.with_suffix(".log"), facts, timeout_s=START_TIMEOUT_S)
+    except ToolFailedError as error:
+        layer_info.unlink(missing_ok=True)
+        report_progress(f"the precision of the layers stays unknown: {error}")
 
 
 def _size_bytes(file: Path) -> int:
