@@ -266,6 +266,12 @@ def test_doubling_that_had_to_stop_says_why(data):
     )
 
 
+def test_error_lines_of_a_build_that_passed_are_shown_with_its_engine(data):
+    assert "trtexec passed, but said" not in render_markdown(data)
+    data["engines"][0]["errors"] = ["Error Code: 9: Skipping tactic 0x1 | due to exception"]
+    assert r"| trtexec passed, but said | Error Code: 9: Skipping tactic 0x1 \| due to" in render_markdown(data)
+
+
 def test_precision_of_the_layers_and_of_the_onnx_is_shown_as_it_was_found(data):
     text = render_markdown(data)
     assert "| Precision of layers | not stated by the engine |" in text and "in half precision" not in text

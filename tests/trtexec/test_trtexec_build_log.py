@@ -56,6 +56,19 @@ def test_engine_that_is_not_what_was_asked_for_is_refused(asked, says):
         check(read_build(LOG), **asked)
 
 
+def test_build_that_passed_with_error_lines_is_judged_by_what_it_built(tmp_path):
+    log = tmp_path / "build.log"
+    error = "[08/02/2026-10:15:52] [E] Error Code: 9: Skipping tactic 0x1 due to exception"
+    log.write_text(f"{error}\n{error}\n{LOG.read_text()}")
+    assert read_build(log).errors == ["Error Code: 9: Skipping tactic 0x1 due to exception"]
+    check(read_build(log))
+    with pytest.raises(TrtexecLogError, match="left no engine"):
+        check(read_build(log), 0)
+    log.write_text(log.read_text().replace("&&&& PASSED", "&&&& FAILED"))
+    with pytest.raises(TrtexecLogError, match="ended with FAILED, expected PASSED: Error Code: 9"):
+        read_build(log)
+
+
 def test_engine_of_no_size_that_passed_is_refused(tmp_path):
     log = tmp_path / "build.log"
     log.write_text(LOG.read_text().replace("size: 14.2063", "size: 0"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dsbench.core.errors import MIB_BYTES
 from dsbench.trtexec.command import Precision, Profile
-from dsbench.trtexec.log import LINE, TrtexecLogError, check_verdict
+from dsbench.trtexec.log import LINE, TrtexecLogError, check_verdict, error_lines
 
 BUILD_SHAPE = r"^Input build shape(?: \(profile 0\))? ?: ?[^=]*=(\S+)$"
 CREATED = re.compile(r"^Created engine with size: (\S+) MiB$")
@@ -17,6 +17,7 @@ PEAK_CPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*CPU:? (\d
 PEAK_GPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*GPU:? (\d+) MiB")
 # The log prints sizes with six digits.
 SIZE_TOLERANCE = 1e-4
+MOST_ERRORS = 20
 # A layer whose format is "N/A due to dynamic shapes", or in words that are not known.
 UNSAID = "unsaid"
 # TensorRT 8 writes "Channel major FP16 format where ...", 10 writes "Half".
@@ -36,7 +37,8 @@ DATATYPES = {
 class Build:
     """What a build log states; sizes in MiB, time in s, `profile` is min, opt, max shape as printed.
 
-    None is what this trtexec does not say, and a workspace that nobody limited.
+    None is what this trtexec does not say, and a workspace that nobody limited. `errors` are the first [E] lines of
+    a build that passed all the same: TensorRT logs the tactics that it skips so.
     """
 
     engine_mib: float | None
@@ -47,6 +49,7 @@ class Build:
     plan: str | None
     peak_cpu_mib: int | None
     peak_gpu_mib: int | None
+    errors: list[str]
 
 
 def read_build(log: Path | str) -> Build:
@@ -70,6 +73,7 @@ def read_build(log: Path | str) -> Build:
         plan=plans[0].removeprefix("[TRT] embedded: plan ") if plans else None,
         peak_cpu_mib=max((int(m[1]) for m in map(PEAK_CPU.match, info) if m), default=None),
         peak_gpu_mib=max((int(m[1]) for m in map(PEAK_GPU.match, info) if m), default=None),
+        errors=error_lines(text)[:MOST_ERRORS],
     )
 
 

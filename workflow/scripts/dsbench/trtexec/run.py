@@ -143,6 +143,10 @@ def build_engine(
         command = run_build(command, log, facts, timeout_s=BUILD_TIMEOUT_S)
         check_version(log.read_text(errors="replace"), version, log)
         build = read_build(log)
+        if build.errors:
+            report_progress(
+                f"  trtexec PASSED with {len(build.errors)} [E] lines, the first: {build.errors[0]}"
+            )
         check_build(build, _size_bytes(partial), profile, precision, asked_workspace_mib(command), log)
         if layer_info is not None:
             _export_layers(
