@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Lock, Thread, Timer
 
 import psutil
 
@@ -144,7 +144,7 @@ def run_tool(
 ) -> float:
     """Run `command`, write its output below a head to `log_path`, return the wall time in seconds.
 
-    `stop_when` sees each line; once it returns True the tool gets SIGINT and must still exit 0.
+    `stop_when` sees each line of standard output; once it returns True the tool gets SIGINT and must still exit 0.
     Standard input stays open: deepstream-app reads a closed one as an endless row of key presses.
     What the machine did meanwhile is in `{log}.samples.json` and, summed up, in the log's last lines.
     """
@@ -198,7 +198,8 @@ def _start(command: list[str]) -> subprocess.Popen:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            # On one pipe a line of a library cuts the row that the app is printing.
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,
@@ -220,9 +221,22 @@ def _follow(
     watchdog: Watchdog,
     stop_when: Callable[[str], bool] | None,
 ) -> None:
+    """Copy both outputs to `log`, line by line, until they are closed."""
+    turn = Lock()
+
+    def write(line: str) -> None:
+        with turn:
+            log.write(line)
+
+    def copy_errors() -> None:
+        for line in process.stderr or ():
+            write(line)
+
+    errors = Thread(target=copy_errors, daemon=True)
+    errors.start()
     stopping = False
     for line in process.stdout or ():
-        log.write(line)
+        write(line)
         sampler.see(line)
         if stop_when is not None and not stopping and stop_when(line):
             stopping = True
@@ -231,6 +245,7 @@ def _follow(
                 INTERRUPT_GRACE_S,
                 f"went on for {INTERRUPT_GRACE_S:g} s after SIGINT and was killed; run the same command again",
             )
+    errors.join()
 
 
 def _write_samples(log, summary: dict | None) -> None:
