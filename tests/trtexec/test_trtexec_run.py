@@ -74,7 +74,39 @@ def test_a_build_that_failed_leaves_no_engine(folder, monkeypatch, how, error, s
     monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", how)
     with pytest.raises(error, match=says):
         build(folder)
-    assert not list(folder.glob("*.engine*"))
+    assert not (folder / "m_dynamic_b4.engine").exists() and not list(folder.glob("*.partial"))
+
+
+REFUSED_CACHE = "timing_b4.cache.10.16.0.refused"
+
+
+def test_refused_engine_and_its_cache_are_kept_and_the_next_build_starts_from_the_cache(folder, monkeypatch):
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "other-profile")
+    with pytest.raises(
+        TrtexecLogError, match=f"Kept .*: m_dynamic_b4.engine.10.16.0.refused and {REFUSED_CACHE}; the next"
+    ):
+        build(folder)
+    assert (folder / "m_dynamic_b4.engine.10.16.0.refused").stat().st_size == 1_250_000
+    assert (folder / REFUSED_CACHE).read_bytes() == b"tactics"
+    (folder / REFUSED_CACHE).write_bytes(b"hours of tactics, ")
+    (folder / "smaller.cache").write_bytes(b"few tactics, ")
+    monkeypatch.delenv("FAKE_TRTEXEC")
+    build(folder, seed_cache=folder / "smaller.cache")
+    assert (folder / "timing_b4.cache").read_bytes() == b"hours of tactics, tactics"
+    assert (folder / "m_dynamic_b4.engine").is_file() and not (folder / REFUSED_CACHE).exists()
+
+
+def test_kept_cache_of_another_tensorrt_or_of_a_failed_build_is_not_used(folder, monkeypatch):
+    (folder / "timing_b4.cache.10.3.0.refused").write_bytes(b"old, ")
+    build(folder)
+    assert (folder / "timing_b4.cache").read_bytes() == b"tactics"
+    (folder / REFUSED_CACHE).write_bytes(b"bad, ")
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "fail")
+    with pytest.raises(ToolFailedError):
+        build(folder)
+    monkeypatch.delenv("FAKE_TRTEXEC")
+    build(folder)
+    assert (folder / "timing_b4.cache").read_bytes() == b"tactics"
 
 
 @pytest.mark.parametrize(
@@ -112,7 +144,7 @@ def test_engine_that_kept_to_float32_in_every_layer_is_refused(folder, monkeypat
     monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "float-layers")
     with pytest.raises(TrtexecLogError, match="none of its 2 layers is"):
         build(folder, layer_info=folder / "layers.json")
-    assert not list(folder.glob("*.engine*"))
+    assert not (folder / "m_dynamic_b4.engine").exists()
 
 
 def test_build_that_passed_with_skipped_tactics_is_good_and_keeps_their_lines(folder, monkeypatch, capsys):
