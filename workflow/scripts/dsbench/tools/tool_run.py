@@ -112,6 +112,10 @@ class ToolFailedError(BuildError):
     """A tool that could not be started, did not exit 0, or did not end in time."""
 
 
+class ToolTimeoutError(ToolFailedError):
+    """A tool that did not end in time, which says nothing against what it was asked for."""
+
+
 @contextmanager
 def inherit(descriptor: int) -> Iterator[None]:
     """Let the tools that are run meanwhile inherit the file descriptor, with the lock it holds."""
@@ -174,7 +178,7 @@ def run_tool(
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
     if watchdog.verdict is not None:
-        raise ToolFailedError(f"{log_path}: {command[0]} {watchdog.verdict}")
+        raise ToolTimeoutError(f"{log_path}: {command[0]} {watchdog.verdict}")
     if status != 0:
         raise ToolFailedError(
             f"{log_path}: {command[0]} ended with {status_name(status)}{_last_words(log_path)}"

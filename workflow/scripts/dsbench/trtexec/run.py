@@ -11,7 +11,7 @@ from dsbench.core.files import copy_whole
 from dsbench.machine.toolchain import Trtexec
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.doctor import OPTIMISATION_LEVEL, WORKSPACE, Fault, diagnose
-from dsbench.tools.tool_run import ToolFailedError, report_progress, run_tool
+from dsbench.tools.tool_run import ToolFailedError, ToolTimeoutError, report_progress, run_tool
 from dsbench.trtexec.build_log import Build, check_build, check_layers, read_build, read_layers
 from dsbench.trtexec.command import (
     Precision,
@@ -43,7 +43,7 @@ EMBEDDED_DIALECT = (10, 16, 0)
 
 
 def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: float) -> list[str]:
-    """Run the build `command`, again in another way where the fault is one that this may cure.
+    """Run the build `command`, again in another way where it failed by a fault that this may cure.
 
     Return the command that worked. The log of a failed attempt stays beside `log`, whose head says what was tried.
     """
@@ -54,6 +54,8 @@ def run_build(command: list[str], log: Path, facts: dict[str, str], timeout_s: f
         try:
             run_tool(command, log, facts | tried, timeout_s=timeout_s)
             return command
+        except ToolTimeoutError:
+            raise
         except ToolFailedError:
             fault = diagnose(log.read_text(errors="replace")) if log.is_file() else None
             changed = None if fault is None else next_command(command, fault)
