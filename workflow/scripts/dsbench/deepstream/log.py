@@ -12,6 +12,8 @@ from dsbench.tools.disturbed_run import DisturbedRunError
 INTERRUPTED = "User Interrupted"
 END_OF_STREAM = "Received EOS"
 REBUILD = re.compile(r"Trying to create engine from model files|serialize cuda engine to file")
+MODEL_LOADED = "Load new model:"
+TRITON = re.compile(r"nvinferserver|infer_trtis|Triton ?(?:server|Server|model)|TrtIS(?:Server|Backend)")
 LOADED = "Use deserialized engine model: "
 BROKEN_OUTPUT = re.compile(r"^.*(?:Failed to parse bboxes|Error in NvDsInferContextImpl).*$", re.M)
 FAILURE = re.compile(
@@ -69,7 +71,7 @@ def check_ended_well(text: str, log: Path | str) -> None:
     """Refuse a run that failed, or that used another engine than the named one, or none."""
     _refuse_rebuilt(text, log)
     if "App run failed" in text or "App run successful" not in text:
-        cause = failure_cause(text) or "the run was cut off"
+        cause = failure_cause(text) or _how_it_stopped(text)
         raise PerfLogError(f"{log}: no 'App run successful': {cause}; the lines around it say more")
     check_engine_used(text, log)
 
@@ -83,18 +85,50 @@ def check_engine_used(text: str, log: Path | str) -> None:
             " cure that and measure again"
         )
     if LOADED not in text:
-        raise PerfLogError(
-            f"{log}: no '{LOADED.strip()}', so the pipeline ran without inference; check that [primary-gie] is"
-            " spelt so and has enable=1"
+        raise PerfLogError(f"{log}: no '{LOADED.strip()}', {_how_it_inferred(text)}")
+
+
+def _how_it_stopped(text: str) -> str:
+    """Return how a run ended of which no closing line tells."""
+    if END_OF_STREAM in text:
+        return "the clip came to its end, and the log lacks what the app says after it"
+    if _has_only_zeros(text):
+        return "the run was cut off before any stream got a frame"
+    return "the run was cut off"
+
+
+def _how_it_inferred(text: str) -> str:
+    """Return what is known of the inference of a run that names no loaded engine, and what to do."""
+    if TRITON.search(text):
+        return (
+            "since nvinferserver (Triton) inferred, which says nothing of its engine; expected nvinfer, set"
+            " plugin-type=0 in [primary-gie] and give it an nvinfer configuration"
         )
+    if MODEL_LOADED in text:
+        return (
+            "but nvinfer loaded a model: the log does not say from which engine; keep the whole log, with what nvinfer"
+            " says on standard error"
+        )
+    return "so the pipeline ran without inference; check that [primary-gie] is spelt so and has enable=1"
 
 
 def _refuse_rebuilt(text: str, log: Path | str) -> None:
     if REBUILD.search(text):
         raise PerfLogError(
-            f"{log}: the engine was rebuilt instead of loaded: {why_not_loaded(text)}; expected '{LOADED.strip()}';"
+            f"{log}: the engine was rebuilt instead of loaded: {why_not_loaded(text)}{_without_frames(text)};"
+            f" expected '{LOADED.strip()}';"
             " correct that in the nvinfer configuration, or build the engine with DeepStream's own TensorRT"
         )
+
+
+def _without_frames(text: str) -> str:
+    """Return the end of a sentence on a run whose every window is empty: another engine does not cure that."""
+    return ", and no stream ever got a frame: check that the clip plays too" if _has_only_zeros(text) else ""
+
+
+def _has_only_zeros(text: str) -> bool:
+    rows = [row for row in _printed_rows(text) if row]
+    return bool(rows) and not any(map(any, rows))
 
 
 def why_not_loaded(text: str) -> str:
@@ -242,8 +276,13 @@ def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:
     """
     rows = _printed_rows(text)
     if not any(rows):
+        check = (
+            "that the clip, which came to its end, is longer than a window"
+            if END_OF_STREAM in text
+            else "that the clip plays"
+        )
         raise PerfLogError(
-            f"{log}: no PERF row, expected one for each window; check enable-perf-measurement and that the clip plays"
+            f"{log}: no PERF row, expected one for each window; check enable-perf-measurement and {check}"
         )
     started = _first_running(rows)
     wrong = next((row for row in rows[started:] if row and len(row) != streams), None)
