@@ -84,6 +84,15 @@ def test_workspace_that_nobody_limited_is_none_and_refused_where_it_was_asked_fo
         check(read_build(log))
 
 
+@pytest.mark.parametrize(("asked", "printed"), [(1_234_567, "1.23457e+06"), (1_048_576, "1.04858e+06")])
+def test_workspace_of_seven_digits_is_printed_with_six(tmp_path, asked, printed):
+    log = tmp_path / "build.log"
+    log.write_text(LOG.read_text().replace("workspace: 4096 MiB", f"workspace: {printed} MiB"))
+    check(read_build(log), workspace_mib=asked)
+    with pytest.raises(TrtexecLogError, match=f"asked for {asked + 20} MiB"):
+        check(read_build(log), workspace_mib=asked + 20)
+
+
 def test_strong_typing_is_said_in_two_ways_and_never_by_a_weak_line():
     strong = Precision("fp16", strongly_typed=True)
     assert strong.is_stated_by("Strongly Typed") and strong.is_stated_by("FP32 (Strongly Typed)")

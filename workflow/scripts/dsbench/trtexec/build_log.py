@@ -17,6 +17,7 @@ PEAK_CPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*CPU:? (\d
 PEAK_GPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*GPU:? (\d+) MiB")
 # The log prints sizes with six digits.
 SIZE_TOLERANCE = 1e-4
+WORKSPACE_TOLERANCE = 5e-6
 MOST_ERRORS = 20
 # A layer whose format is "N/A due to dynamic shapes", or in words that are not known.
 UNSAID = "unsaid"
@@ -102,7 +103,8 @@ def check_build(
             f"{log}: the engine's profile is {'+'.join(build.profile)}, asked for {'+'.join(wanted)}; compare"
             " the ONNX's input with model/inspect.json"
         )
-    if build.workspace_mib is None or abs(build.workspace_mib - workspace_mib) > 1:
+    rounded = max(1, WORKSPACE_TOLERANCE * workspace_mib)
+    if build.workspace_mib is None or abs(build.workspace_mib - workspace_mib) > rounded:
         raise TrtexecLogError(
             f"{log}: workspace is {build.workspace_mib} MiB, asked for {workspace_mib} MiB;"
             " this trtexec reads the suffix of --memPoolSize otherwise than its version says, put NVIDIA's own first"
