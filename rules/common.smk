@@ -18,10 +18,11 @@ from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
 from dsbench.machine.clip import DEMO_CLIP, TargetRate, choose_truth, choose_video
 from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
-from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of
+from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of, unused_gpu
 from dsbench.machine.toolchain import PROBES, Toolchain, embedded_identity, read_fact
 from dsbench.machine.video import look_at
 from dsbench.tools.core_share import announce_share, cores_without_gpu, measuring_threads
+from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.run import asked_precision
 
 if CALL.makes_dag:
@@ -69,13 +70,20 @@ def recorded(fact, probe):
     return read_fact(FACTS / f"{fact}.json")
 
 
-RUNTIME = runtime_of(recorded("runtime", lambda: choose_runtime(config["runtime"], PROJECT).kind), PROJECT)
+try:
+    RUNTIME = runtime_of(
+        recorded("runtime", lambda: choose_runtime(config["runtime"], PROJECT).kind), PROJECT
+    )
+except BuildError as error:
+    raise WorkflowError(str(error)) from None
 if RUNTIME.kind == "embedded":
     # The embedded programs run under the interpreter that runs the workflow.
     os.environ.setdefault("DSEMBED_PYTHON", sys.executable)
 TOOLCHAIN = Toolchain(RUNTIME, PROJECT, config["deepstream"]["directory"])
 if CALL.makes_dag and not NODE:
     TOOLCHAIN.probe_ahead()
+if CALL.makes_dag and (warning := unused_gpu(RUNTIME, recorded("driver", lambda: TOOLCHAIN.probe("driver")))):
+    report_progress(warning)
 TRTEXEC = recorded("trtexec", lambda: TOOLCHAIN.probe("trtexec"))
 try:
     refuse_two_tensorrts(TRTEXEC, recorded("deepstream", lambda: TOOLCHAIN.probe("deepstream")))

@@ -51,6 +51,21 @@ def test_other_lines_are_refused_with_their_place(line, reason):
         parse_line(line, "file, line 3")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "car 7 0.0 0 0.0 512.2 401.5 733.1 560.7 0.0 0.0 0.0 0.0 0.0 1.5 2.5 0.9 0.8 600.0 550.0",
+        CAR.replace("car 0.0 0 0.0", "car 0.0 2 0.0"),
+    ],
+    ids=["20 fields", "occluded"],
+)
+def test_row_that_a_tracker_wrote_is_no_detection(line):
+    with pytest.raises(
+        KittiError, match=r"line 3: .* is no detection, .*tracker writes it; give the folder of gie-"
+    ):
+        parse_line(line, "file, line 3")
+
+
 @pytest.fixture
 def dump(tmp_path):
     (tmp_path / "00_000_000002.txt").write_text(CAR + "\n" + CAR.replace("car", "traffic light") + "\n")

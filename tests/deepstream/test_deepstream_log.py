@@ -82,6 +82,41 @@ def test_pipeline_without_inference_is_refused():
         check_ended_well(without, "ds.log")
 
 
+DONE = "Quitting\nApp run successful\n"
+ZEROS = "**PERF:  0.00 (0.00)\t\n" * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            f"0:00 INFO nvinfer Load new model:/a.txt sucessfully\n{DONE}",
+            "but nvinfer loaded a model: the log does",
+        ),
+        (f"INFO: TrtISBackend id:1 initialized model: ssd\n{DONE}", "since nvinferserver (Triton) inferred"),
+        (
+            f"{ZEROS}** INFO: <bus_callback:217>: Received EOS. Exiting ...\n",
+            "the clip came to its end, and the log",
+        ),
+        (ZEROS, "the run was cut off before any stream got a frame;"),
+        (
+            f"{TRYING}{ZEROS}",
+            "names no engine, and no stream ever got a frame: check that the clip plays too;",
+        ),
+    ],
+)
+def test_run_that_is_none_is_told_as_it_was(text, says):
+    with pytest.raises(PerfLogError, match=re.escape(says)):
+        check_ended_well(text, "ds.log")
+
+
+def test_clip_that_ends_before_the_first_row_is_named():
+    with pytest.raises(
+        PerfLogError, match=r"check .*that the clip, which came to its end, is longer than a window"
+    ):
+        full_windows("** INFO: <bus_callback:685>: Received EOS. Exiting ...\n", 1, "ds.log")
+
+
 def test_first_cause_of_a_failure_is_named_and_ctrl_c_is_none():
     text = f"{ERROR}build backend context failed\nERROR from primary_gie: Failed to create NvDsInferContext instance\n"
     assert failure_cause(text) == "build backend context failed"

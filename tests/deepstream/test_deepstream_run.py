@@ -126,6 +126,25 @@ def test_app_that_does_not_end_is_ended(tree, monkeypatch, how, says):
         tree.measure(timeout_s=1.0)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_torn_row_loses_its_window_and_not_the_run(tree, monkeypatch, version):
+    monkeypatch.setenv("FAKE_DEEPSTREAM", "torn-rows")
+    monkeypatch.setenv("FAKE_DEEPSTREAM_VERSION", version)
+    run = tree.measure(3)
+    assert len(run.window_fps) >= 4 and run.total_fps == pytest.approx(70, abs=1.5)
+    (warning,) = run.warnings
+    assert re.match(
+        r"\d+ PERF rows? w\w+ torn by other lines on the same output; the rates are those", warning
+    )
+
+
+def test_what_the_app_says_on_its_other_output_tears_no_row(tree, monkeypatch):
+    monkeypatch.setenv("FAKE_DEEPSTREAM", "errors-between-streams")
+    run = tree.measure(4)
+    assert run.warnings == [] and run.total_fps == pytest.approx(70, abs=4)
+    assert tree.log.read_text().count("Opening in BLOCKING MODE \n") >= 4 * 4
+
+
 def test_windows_of_a_late_timer_carry_a_warning(tree, monkeypatch):
     monkeypatch.setenv("FAKE_DEEPSTREAM", "late-timer")
     assert tree.measure().warnings[0].startswith("The windows give 70.0 frames/s in all, the averages")

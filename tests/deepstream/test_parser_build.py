@@ -68,6 +68,33 @@ def test_an_installed_deepstreams_headers_are_used(directory, tmp_path):
     compile_parser(directory, tmp_path / "deep stream", 28, tmp_path / "make.log")
 
 
+@pytest.mark.parametrize("has_cuda", [False, True])
+def test_headers_that_ask_for_a_cuda_that_is_not_there_give_way_to_the_projects_own(
+    directory, tmp_path, monkeypatch, has_cuda
+):
+    includes = tmp_path / "deepstream/sources/includes"
+    shutil.copytree(PARSERS / "include", includes)
+    header = includes / "nvdsinfer.h"
+    header.write_text(f"#include <cuda_runtime_api.h>\n{header.read_text()}")
+    monkeypatch.setenv("CUDA_DIR", str(tmp_path / "cuda"))
+    if has_cuda:
+        (tmp_path / "cuda/include").mkdir(parents=True)
+        (tmp_path / "cuda/include/cuda_runtime_api.h").touch()
+    library = compile_parser(directory, tmp_path / "deepstream", 28, tmp_path / "make.log")
+    check_symbol(library, FAMILY.head.parser_symbol)
+    said = (tmp_path / "make.log").read_text()
+    assert ("-Iinclude" in said) != has_cuda
+    assert ("headers ask for CUDA's cuda_runtime_api.h, which is not here" in said) != has_cuda
+
+
+def test_other_missing_header_of_deepstream_is_the_compilers_word(directory, tmp_path):
+    includes = tmp_path / "deepstream/sources/includes"
+    shutil.copytree(PARSERS / "include", includes)
+    (includes / "nvdsinfer.h").unlink()
+    with pytest.raises(ParserBuildError, match="make exited with 2"):
+        compile_parser(directory, tmp_path / "deepstream", 28, tmp_path / "make.log")
+
+
 @pytest.mark.parametrize("object_bytes", OBJECT_BYTES)
 @pytest.mark.parametrize("family", HEADS.values(), ids=HEADS)
 def test_every_head_compiles_without_a_warning_for_both_object_sizes_of_a_deepstream(

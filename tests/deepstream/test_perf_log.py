@@ -94,6 +94,42 @@ def test_idle_stream_is_the_one_without_frames_in_the_last_window():
     assert idle_stream("") is None
 
 
+TORN = "**PERF:  60.00 (60.00)\tOpening in BLOCKING MODE \n60.00 (60.00)\t\n"
+
+
+def test_torn_row_is_no_window_and_refuses_no_run(tmp_path):
+    torn = GOOD.replace("** ERROR: <_intr", f"{TORN}** ERROR: <_intr")
+    run = run_of(tmp_path, torn)
+    assert run.window_fps == [120.0, 120.0, 120.0]
+    assert run.warnings == [
+        "1 PERF row was torn by other lines on the same output; the rates are those of the whole rows."
+    ]
+    with pytest.raises(PerfLogError, match="3 full windows after the ramp-up, expected 4"):
+        run_of(tmp_path, torn, windows=4)
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        TORN,
+        "**PERF:  Opening\n60.00 (60.00)\t60.00 (60.00)\t\n",
+        "**PERF:  1.00 (1.00)\t\nOpening\n1.00 (1.00)\t\n",
+    ],
+    ids=["in the row", "before its streams", "between lines"],
+)
+def test_torn_rows_of_the_start_are_not_judged(tmp_path, torn):
+    head, mark, tail = GOOD.partition("**PERF:  0.00")
+    run = run_of(tmp_path, head + torn + mark + tail)
+    assert (run.window_fps, run.warnings) == ([120.0, 120.0, 120.0], [])
+    counter = WindowCounter()
+    assert [counter.feed(line) for line in (torn + tail).split("** ERROR: <_intr")[0].splitlines()][-1] == 3
+
+
+def test_row_behind_another_line_is_whole():
+    assert parse_row("Opening in BLOCKING MODE **PERF:  60.00 (60.00)\t1.00 (1.00)\t") == [60.0, 1.0]
+    assert parse_row("**PERF:  60.00 (60.00)\t1.0Opening in BLOCKING MODE ") is None
+
+
 def test_header_is_no_row():
     assert parse_row("**PERF:  FPS 0 (Avg)\tFPS 1 (Avg)\t") is None
     assert parse_row("PERF(1): 30.00 (29.97)\t") == [30.0]

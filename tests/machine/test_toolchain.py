@@ -6,7 +6,7 @@ import pytest
 from dsbench.core.errors import BuildError
 from dsbench.machine import host
 from dsbench.machine.host import banner_version, nvidia_smi
-from dsbench.machine.runtime import choose_runtime, encoder, runtime_of
+from dsbench.machine.runtime import choose_runtime, encoder, runtime_of, unused_gpu
 from dsbench.machine.toolchain import PROBES, Toolchain, read_fact
 
 PROJECT = Path(__file__).parents[2]
@@ -45,9 +45,37 @@ def test_banner_number_is_the_dotted_version(banner, version):
 def test_auto_takes_nvidia_only_when_both_programs_are_there(nvidia):
     assert choose_runtime("auto", PROJECT).kind == "nvidia"
     (nvidia / "deepstream-app").unlink()
-    assert choose_runtime("auto", PROJECT).kind == "embedded"
     with pytest.raises(BuildError, match="deepstream-app is not on PATH"):
         choose_runtime("nvidia", PROJECT)
+    with pytest.raises(
+        BuildError, match="runtime is auto and trtexec is there, but deepstream-app is not on PATH;"
+    ):
+        choose_runtime("auto", PROJECT)
+    assert choose_runtime("embedded", PROJECT).kind == "embedded"
+    (nvidia / "trtexec").unlink()
+    assert choose_runtime("auto", PROJECT).kind == "embedded"
+
+
+def test_trtexec_is_found_where_the_container_puts_it(nvidia, monkeypatch):
+    own = nvidia / "src tensorrt/bin"
+    own.mkdir(parents=True)
+    monkeypatch.setattr("dsbench.machine.runtime.TENSORRT_PROGRAMS", own)
+    (nvidia / "trtexec").rename(own / "trtexec")
+    runtime = choose_runtime("auto", PROJECT)
+    assert (runtime.kind, runtime.trtexec) == ("nvidia", str(own / "trtexec"))
+    assert Toolchain(runtime, PROJECT, str(nvidia / "none")).probe("trtexec") == {"version": "10.16.0"}
+    (own / "trtexec").unlink()
+    with pytest.raises(
+        BuildError, match=r"deepstream-app is there, but trtexec is not on PATH and not in .*src tensorrt"
+    ):
+        choose_runtime("auto", PROJECT)
+
+
+def test_gpu_that_the_embedded_runtime_leaves_unused_is_told(nvidia):
+    assert unused_gpu(runtime_of("nvidia", PROJECT), "595.58.03") is None
+    assert unused_gpu(runtime_of("embedded", PROJECT), None) is None
+    said = unused_gpu(runtime_of("embedded", PROJECT), "595.58.03")
+    assert said.startswith("This machine has an NVIDIA GPU (driver 595.58.03), which this build does not use")
 
 
 def test_embedded_can_be_forced(nvidia):

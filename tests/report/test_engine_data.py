@@ -31,7 +31,7 @@ def rows(tree, version="8.6", layers=None, onnx="m.onnx"):
 @pytest.mark.parametrize("version", ["8.6", "10.16", "11.1"])
 def test_size_is_the_files_since_not_every_trtexec_says_it(tree, version):
     (row,) = rows(tree, version)
-    assert (row["batch"], row["size_mib"], row["attempt"]) == (8, 3.0, None)
+    assert (row["batch"], row["size_mib"], row["attempt"], row["errors"]) == (8, 3.0, None, [])
     assert row["file"] == "benchmarks/engines/m_dynamic_b8.engine"
 
 

@@ -11,7 +11,7 @@ FLAGS = [
     "--stronglyTyped",
     "--memPoolSize=workspace:1024M",
     "--timingCacheFile=models/det/benchmarks/engines/timing_b8.cache",
-    "--exportLayerInfo=logs/det/build_engine_b8.layers.json",
+    "--profilingVerbosity=detailed",
     "--skipInference",
     "--builderOptimizationLevel=2",
 ]

@@ -293,6 +293,24 @@ def test_doubling_that_had_to_stop_says_why(data):
     )
 
 
+def test_gpu_that_was_not_used_is_told_beside_the_cpu(data):
+    data["runtime"]["kind"], data["system"]["gpu"], data["system"]["driver"] = "embedded", None, None
+    assert "GPU: none found" in render_markdown(data)
+    data["system"]["driver"] = "595.58.03"
+    text = render_markdown(data)
+    assert (
+        "This machine has a GPU (driver 595.58.03), which was not used." in text and "GPU: not used" in text
+    )
+
+
+def test_error_lines_of_a_build_that_passed_are_shown_with_its_engine(data):
+    assert "trtexec passed, but said" not in render_markdown(data)
+    data["engines"][0]["errors"] = ["Error Code: 9: Skipping tactic 0x1 | due to exception"]
+    assert "| trtexec passed, but said | Error Code: 9: Skipping tactic 0x1 &#124; due to" in render_markdown(
+        data
+    )
+
+
 def test_precision_of_the_layers_and_of_the_onnx_is_shown_as_it_was_found(data):
     text = render_markdown(data)
     assert "| Precision of layers | not stated by the engine |" in text and "in half precision" not in text

@@ -17,6 +17,7 @@ def build(
     precision="fp16",
     onnx=None,
     program=FAKE,
+    seed_cache=None,
     **settings,
 ):
     parts = trtexec_version({"version": version})
@@ -27,7 +28,7 @@ def build(
         onnx=folder / (onnx or ("m_fp16.onnx" if precision.needs_half_onnx else "m.onnx")),
         engine=folder / "m_dynamic_b4.engine",
         timing_cache=folder / "timing_b4.cache",
-        seed_cache=None,
+        seed_cache=seed_cache,
         profile=PROFILE,
         precision=precision,
         workspace_mib=asked_mib,

@@ -87,6 +87,10 @@ HARMLESS = {
     "vdpau": f"Failed to open VDPAU backend libvdpau_nvidia.so: {MISSING}",
     "plugin sought": "[I] [TRT] No importer registered for op: EfficientNMS_TRT. Attempting to import as plugin.",
     "sought twice": "[08/02/2026-10:31:12] [I] [TRT] Plugin not found with node attribute namespace",
+    "sought twice, without a level": "Plugin not found with node attribute namespace ''",
+    "tactic skipped": "[08/02/2026-10:35:55] [W] [TRT] Requested amount of GPU memory (9663676416 bytes) could not be"
+    " allocated. There may not be enough free memory for allocation to succeed.",
+    "tactic skipped by an error": "[08/02/2026-10:35:55] [E] Error Code: 9: Skipping tactic 0x0 due to out of memory",
 }
 
 
@@ -116,10 +120,50 @@ def test_what_a_plugin_of_the_pipeline_lacks_is_the_cause(plugin, library, cause
     assert diagnose("\n".join([HARMLESS["triton"], *lines[2:]])).name == "missing_element"
 
 
-def test_skipped_tactic_is_only_a_possible_cause():
-    assert diagnose(f"{LINES['tactic_skipped']}\n{LINES['disk_full']}").name == "disk_full"
-    fault = diagnose(f"{LINES['tactic_skipped']}\n{LINES['engine_not_set_up']}")
-    assert fault.name == "tactic_skipped" and fault.next_attempt == "half the workspace"
+SKIPPED = (
+    "[08/02/2026-10:35:55] [E] [TRT] [virtualMemoryBuffer.cpp::resizePhysical::140] Error Code 2: OutOfMemory\n"
+    "[08/02/2026-10:35:55] [W] [TRT] UNSUPPORTED_STATE: Skipping tactic 3 due to insufficient memory\n"
+)
+
+
+def test_error_of_a_skipped_tactic_is_no_cause_and_one_that_ended_the_build_is():
+    assert diagnose(SKIPPED) is None
+    assert diagnose(f"{SKIPPED}{LINES['foreign_node']}").name == "foreign_node"
+    assert diagnose(f"{SKIPPED}{LINES['engine_not_set_up']}").name == "engine_not_set_up"
+    assert diagnose(f"{SKIPPED}[I] more\n{LINES['out_of_memory']}").name == "out_of_memory"
+
+
+def test_error_line_of_a_build_that_passed_is_no_cause():
+    assert diagnose(f"{LINES['out_of_memory']}\n&&&& FAILED TensorRT.trtexec").name == "out_of_memory"
+    assert diagnose(f"{LINES['out_of_memory']}\n&&&& PASSED TensorRT.trtexec") is None
+
+
+@pytest.mark.parametrize("level", "IVW")
+def test_cause_comes_from_an_error_and_not_from_what_else_is_said(level):
+    for name in ("foreign_node", "unsupported_operator", "onnx_unreadable", "out_of_memory"):
+        assert diagnose(LINES[name].replace("[E]", f"[{level}]")) is None
+    assert (diagnose(LINES["shape_missing"].replace("[W]", f"[{level}]")) is None) == (level != "W")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            "[x] [E] stoi",
+            "[x] [E] stod: no conversion",
+            "[x] [E] stod conversion failure",
+            "  what():  stoi",
+        ),
+        "[x] [E] Uncaught exception detected: stoull: out of range",
+    ],
+)
+def test_option_without_its_number_is_told_in_the_words_of_every_library(line):
+    assert diagnose(line).name == "option_number"
+
+
+def test_crash_after_a_failed_build_is_told_by_the_error_before_it():
+    said = f"build.log: trtexec ended with signal SIGSEGV\n{LINES['onnx_unreadable']}"
+    assert diagnose(said).name == "onnx_unreadable"
 
 
 def test_configuration_in_the_head_of_a_log_is_no_fault():

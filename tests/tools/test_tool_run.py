@@ -30,6 +30,18 @@ def test_output_goes_to_the_log_below_command_and_facts(tmp_path):
     assert {"out", "err"} <= set(lines)
 
 
+def test_other_output_cuts_no_line(tmp_path):
+    body = """
+for i in range(200):
+    print("a", end="", flush=True)
+    print("other", file=sys.stderr, flush=True)
+    print("b", flush=True)
+"""
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, body)], log, {})
+    assert sorted(printed(log)) == ["ab"] * 200 + ["other"] * 200
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

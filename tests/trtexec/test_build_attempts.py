@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from dsbench.tools.tool_run import ToolFailedError
+from dsbench.tools.tool_run import ToolFailedError, ToolTimeoutError
 from dsbench.trtexec.run import asked_workspace_mib, attempt_of, run_build
 
 FOREIGN_NODE = "[a] [E] Could not find any implementation for node {ForeignNode[a...b]}."
@@ -64,6 +64,15 @@ def test_fault_that_no_attempt_cures_is_raised(build, tmp_path, says, logs):
     with pytest.raises(ToolFailedError, match="exit status 1"):
         build(f"sys.exit(print({says!r}) or 1)")
     assert len(list(tmp_path.glob("build*.log"))) == logs
+
+
+def test_build_that_only_took_too_long_is_not_tried_again(tmp_path):
+    program = tmp_path / "trtexec"
+    program.write_text(f"#!{sys.executable}\nimport time\nprint({NO_MEMORY!r}, flush=True)\ntime.sleep(60)\n")
+    program.chmod(0o755)
+    with pytest.raises(ToolTimeoutError, match="without finishing"):
+        run_build([str(program), "--memPoolSize=workspace:1024M"], tmp_path / "build.log", {}, timeout_s=2)
+    assert not list(tmp_path.glob("build_attempt*.log"))
 
 
 def test_logs_of_an_earlier_builds_attempts_are_gone(build, tmp_path):

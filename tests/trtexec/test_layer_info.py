@@ -32,7 +32,12 @@ def test_precision_of_a_layer_is_that_of_its_outputs_in_either_wording(tmp_path)
     assert found == {"a": "fp16", "b": "fp16", "c": "fp32", "d": "fp32+int64", "e": "bf16", "f": "unsaid"}
 
 
-@pytest.mark.parametrize("rows", [["conv1", "conv2"], [], '{"Layers": [nan,'])
+UNKNOWN = "N/A due to dynamic shapes"
+
+
+@pytest.mark.parametrize(
+    "rows", [["conv1", "conv2"], [], '{"Layers": [nan,', [row("a", UNKNOWN), row("b", UNKNOWN, UNKNOWN)]]
+)
 def test_file_that_only_names_layers_or_is_broken_tells_nothing(tmp_path, rows):
     assert layers_of(tmp_path, rows) is None
     assert read_layers(tmp_path / "none.json") is None
@@ -42,6 +47,7 @@ def test_half_precision_engine_without_a_half_layer_is_refused():
     check_layers({"a": "fp16", "b": "fp32"}, Precision("fp16"), "x.log")
     check_layers({"a": "fp32"}, Precision("fp32"), "x.log")
     check_layers(None, Precision("fp16"), "x.log")
+    check_layers({"a": "fp32", "b": "unsaid"}, Precision("fp16"), "x.log")
     with pytest.raises(TrtexecLogError, match="asked for in fp16, but none of its 1 layers is"):
         check_layers({"a": "fp32"}, Precision("fp16"), "x.log")
 

@@ -56,6 +56,19 @@ def test_engine_that_is_not_what_was_asked_for_is_refused(asked, says):
         check(read_build(LOG), **asked)
 
 
+def test_build_that_passed_with_error_lines_is_judged_by_what_it_built(tmp_path):
+    log = tmp_path / "build.log"
+    error = "[08/02/2026-10:15:52] [E] Error Code: 9: Skipping tactic 0x1 due to exception"
+    log.write_text(f"{error}\n{error}\n{LOG.read_text()}")
+    assert read_build(log).errors == ["Error Code: 9: Skipping tactic 0x1 due to exception"]
+    check(read_build(log))
+    with pytest.raises(TrtexecLogError, match="left no engine"):
+        check(read_build(log), 0)
+    log.write_text(log.read_text().replace("&&&& PASSED", "&&&& FAILED"))
+    with pytest.raises(TrtexecLogError, match="ended with FAILED, expected PASSED: Error Code: 9"):
+        read_build(log)
+
+
 def test_engine_of_no_size_that_passed_is_refused(tmp_path):
     log = tmp_path / "build.log"
     log.write_text(LOG.read_text().replace("size: 14.2063", "size: 0"))
@@ -69,6 +82,15 @@ def test_workspace_that_nobody_limited_is_none_and_refused_where_it_was_asked_fo
     assert read_build(log).workspace_mib is None
     with pytest.raises(TrtexecLogError, match="asked for 4096 MiB"):
         check(read_build(log))
+
+
+@pytest.mark.parametrize(("asked", "printed"), [(1_234_567, "1.23457e+06"), (1_048_576, "1.04858e+06")])
+def test_workspace_of_seven_digits_is_printed_with_six(tmp_path, asked, printed):
+    log = tmp_path / "build.log"
+    log.write_text(LOG.read_text().replace("workspace: 4096 MiB", f"workspace: {printed} MiB"))
+    check(read_build(log), workspace_mib=asked)
+    with pytest.raises(TrtexecLogError, match=f"asked for {asked + 20} MiB"):
+        check(read_build(log), workspace_mib=asked + 20)
 
 
 def test_strong_typing_is_said_in_two_ways_and_never_by_a_weak_line():

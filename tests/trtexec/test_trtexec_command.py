@@ -1,17 +1,24 @@
 import pytest
 
 from dsbench.core.errors import BuildError
-from dsbench.trtexec.command import Profile, benchmark_command, build_command, precision_for, profile_of
+from dsbench.trtexec.command import (
+    Profile,
+    benchmark_command,
+    build_command,
+    layer_info_command,
+    precision_for,
+    profile_of,
+)
 from inspected import inspection_of
 from tiny_graphs import queries
 
 PROFILE = Profile("images", (3, 640, 640), 8)
 
 
-def built(version, name="fp16", strongly_typed=False, layer_info=None):
+def built(version, name="fp16", strongly_typed=False, **settings):
     precision = precision_for(version, name, strongly_typed)
     return build_command(
-        "trtexec", version, "m.onnx", "m.engine", "t.cache", PROFILE, precision, 4096, layer_info
+        "trtexec", version, "m.onnx", "m.engine", "t.cache", PROFILE, precision, 4096, **settings
     )
 
 
@@ -59,10 +66,20 @@ def test_strong_typing_where_there_is_none_is_a_sentence():
         precision_for((8, 6, 1), "fp16", True)
 
 
-def test_layer_information_is_asked_for_in_detail():
+def test_layer_information_is_kept_by_the_build_and_asked_of_a_run():
     assert not [option for option in built((10, 16, 0)) if "LayerInfo" in option or "Verbosity" in option]
-    command = built((10, 16, 0), layer_info="layers.json")
-    assert {"--profilingVerbosity=detailed", "--exportLayerInfo=layers.json"} <= set(command)
+    command = built((10, 16, 0), names_layers=True)
+    assert "--profilingVerbosity=detailed" in command
+    assert not [option for option in command if "LayerInfo" in option]
+    asked = layer_info_command("trtexec", "m.engine", PROFILE, "layers.json")
+    assert {"--loadEngine=m.engine", "--exportLayerInfo=layers.json", "--shapes=images:8x3x640x640"} <= set(
+        asked
+    )
+    assert "--skipInference" not in asked
+    static = layer_info_command(
+        "trtexec", "m.engine", Profile("images", (3, 640, 640), 8, True), "layers.json"
+    )
+    assert not [option for option in static if "Shapes" in option or "shapes" in option]
 
 
 @pytest.mark.parametrize(

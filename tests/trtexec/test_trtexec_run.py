@@ -1,9 +1,12 @@
 import os
+import signal
+import subprocess
 
 import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.tools.tool_run import ToolFailedError
+from dsbench.trtexec.build_log import read_layers
 from dsbench.trtexec.command import Precision
 from dsbench.trtexec.log import TrtexecLogError, read_measurement
 from dsbench.trtexec.run import asked_precision, benchmark_engine, trtexec_version
@@ -38,7 +41,7 @@ def test_every_version_takes_the_commands_and_its_logs_say_what_was_asked(folder
     built, flags = build(folder, version, layer_info=folder / "layers.json")
     assert (built.workspace_mib, built.peak_gpu_mib) == (1024, 412)
     assert "--skipInference" in flags and FAKE not in flags
-    assert (folder / "layers.json").is_file()
+    assert read_layers(folder / "layers.json") == {"conv1 + relu1": "fp16", "boxes": "fp32"}
     assert benchmark(folder, version) == pytest.approx(75)
     assert benchmark(folder, version, batch=1) == pytest.approx(75)
 
@@ -57,7 +60,6 @@ def test_strong_typing_where_there_is_a_choice(folder, monkeypatch, version):
         ("no-gpu", ToolFailedError, "Cannot find any available devices"),
         ("crash", ToolFailedError, "signal SIGSEGV"),
         ("passed-exit-1", ToolFailedError, "exit status 1"),
-        ("passed-with-error", TrtexecLogError, "reported an error: Error.6.: engine deserialization failed"),
         ("no-verdict", TrtexecLogError, "0 PASSED banners"),
         ("cut", TrtexecLogError, "0 PASSED banners"),
         ("empty-engine", BuildError, "left no engine"),
@@ -72,7 +74,39 @@ def test_a_build_that_failed_leaves_no_engine(folder, monkeypatch, how, error, s
     monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", how)
     with pytest.raises(error, match=says):
         build(folder)
-    assert not list(folder.glob("*.engine*"))
+    assert not (folder / "m_dynamic_b4.engine").exists() and not list(folder.glob("*.partial"))
+
+
+REFUSED_CACHE = "timing_b4.cache.10.16.0.refused"
+
+
+def test_refused_engine_and_its_cache_are_kept_and_the_next_build_starts_from_the_cache(folder, monkeypatch):
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "other-profile")
+    with pytest.raises(
+        TrtexecLogError, match=f"Kept .*: m_dynamic_b4.engine.10.16.0.refused and {REFUSED_CACHE}; the next"
+    ):
+        build(folder)
+    assert (folder / "m_dynamic_b4.engine.10.16.0.refused").stat().st_size == 1_250_000
+    assert (folder / REFUSED_CACHE).read_bytes() == b"tactics"
+    (folder / REFUSED_CACHE).write_bytes(b"hours of tactics, ")
+    (folder / "smaller.cache").write_bytes(b"few tactics, ")
+    monkeypatch.delenv("FAKE_TRTEXEC")
+    build(folder, seed_cache=folder / "smaller.cache")
+    assert (folder / "timing_b4.cache").read_bytes() == b"hours of tactics, tactics"
+    assert (folder / "m_dynamic_b4.engine").is_file() and not (folder / REFUSED_CACHE).exists()
+
+
+def test_kept_cache_of_another_tensorrt_or_of_a_failed_build_is_not_used(folder, monkeypatch):
+    (folder / "timing_b4.cache.10.3.0.refused").write_bytes(b"old, ")
+    build(folder)
+    assert (folder / "timing_b4.cache").read_bytes() == b"tactics"
+    (folder / REFUSED_CACHE).write_bytes(b"bad, ")
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "fail")
+    with pytest.raises(ToolFailedError):
+        build(folder)
+    monkeypatch.delenv("FAKE_TRTEXEC")
+    build(folder)
+    assert (folder / "timing_b4.cache").read_bytes() == b"tactics"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +144,42 @@ def test_engine_that_kept_to_float32_in_every_layer_is_refused(folder, monkeypat
     monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "float-layers")
     with pytest.raises(TrtexecLogError, match="none of its 2 layers is"):
         build(folder, layer_info=folder / "layers.json")
-    assert not list(folder.glob("*.engine*"))
+    assert not (folder / "m_dynamic_b4.engine").exists()
+
+
+def test_build_that_passed_with_skipped_tactics_is_good_and_keeps_their_lines(folder, monkeypatch, capsys):
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "passed-with-error")
+    built, _ = build(folder)
+    assert [error.split("Error Code")[1] for error in built.errors] == [
+        " 2: OutOfMemory",
+        ": 9: Skipping tactic 0x0000000000000000 due to exception",
+    ]
+    assert (folder / "m_dynamic_b4.engine").is_file()
+    assert "trtexec PASSED with 2 [E] lines, the first: [TRT] [virtualMemoryBuffer" in capsys.readouterr().err
+
+
+def test_layers_that_cannot_be_asked_for_stay_unknown_and_refuse_no_engine(folder, monkeypatch, capsys):
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "no-layer-run")
+    build(folder, layer_info=folder / "layers.json")
+    assert (folder / "m_dynamic_b4.engine").is_file() and not (folder / "layers.json").exists()
+    assert "the precision of the layers stays unknown: " in capsys.readouterr().err
+    assert "out of memory" in (folder / "layers.log").read_text()
+
+
+@pytest.mark.parametrize(("version", "ends"), [("10.3.0", 1), ("10.16.0", -signal.SIGSEGV)])
+def test_fake_knows_no_formats_without_a_context_and_crashes_as_the_real_one(
+    folder, monkeypatch, version, ends
+):
+    layers = folder / "layers.json"
+    command = [FAKE, f"--onnx={folder / 'm.onnx'}", f"--saveEngine={folder / 'm.engine'}", "--fp16"]
+    command += ["--maxShapes=images:4x3x320x320", "--skipInference", "--profilingVerbosity=detailed"]
+    monkeypatch.setenv("FAKE_TRT_VERSION", version)
+    subprocess.run([*command, f"--exportLayerInfo={layers}"], check=True, stdout=subprocess.DEVNULL)
+    assert layers.read_text().count("N/A due to dynamic shapes") == 2
+    assert read_layers(layers) is None
+    monkeypatch.setitem(os.environ, "FAKE_TRTEXEC", "fail")
+    failed = subprocess.run([*command, f"--exportLayerInfo={layers}"], check=False, stdout=subprocess.DEVNULL)
+    assert failed.returncode == ends
 
 
 @pytest.mark.parametrize(

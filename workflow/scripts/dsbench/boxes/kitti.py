@@ -50,6 +50,11 @@ def parse_line(line: str, place: str) -> Detection:
         raise KittiError(
             f"{place}: a number is not finite in {line!r}; the parser or the engine gives wrong boxes."
         )
+    if any(numbers[:3] + numbers[7:14]):
+        raise KittiError(
+            f"{place}: {line!r} is no detection, whose numbers but box and confidence are 0, but a row as a tracker"
+            " writes it; give the folder of gie-kitti-output-dir."
+        )
     left, top, right, bottom = numbers[3:7]
     return Detection(fields[0], left, top, right, bottom, numbers[14])
 

@@ -12,6 +12,8 @@ from dsbench.tools.disturbed_run import DisturbedRunError
 INTERRUPTED = "User Interrupted"
 END_OF_STREAM = "Received EOS"
 REBUILD = re.compile(r"Trying to create engine from model files|serialize cuda engine to file")
+MODEL_LOADED = "Load new model:"
+TRITON = re.compile(r"nvinferserver|infer_trtis|Triton ?(?:server|Server|model)|TrtIS(?:Server|Backend)")
 LOADED = "Use deserialized engine model: "
 BROKEN_OUTPUT = re.compile(r"^.*(?:Failed to parse bboxes|Error in NvDsInferContextImpl).*$", re.M)
 FAILURE = re.compile(
@@ -51,8 +53,12 @@ NOT_USED = (
 )
 UNNAMED = "model-engine-file names no engine"
 NUMBER = r"-?[0-9.]+|inf|-?nan"
-ROW = re.compile(rf"^(?:\*\*PERF:|PERF\(\d+\):)\s+(?:{NUMBER}) \(")
+# The app prints each stream on its own, so that another writer's line may stand before a row or anywhere in it.
+# A header begins with FPS.
+ROW = re.compile(r"(?:\S.*?)?(?:\*\*PERF:|PERF\(\d+\):)\s+(?!FPS\b)(.*)")
 PAIR = re.compile(rf"({NUMBER}) \(({NUMBER})\)")
+REST = re.compile(rf"(?:{NUMBER}) \(")
+WHOLE = re.compile(rf"(?:(?:{NUMBER}) \((?:{NUMBER})\)\s+)*(?:{NUMBER}) \((?:{NUMBER})\)\s*")
 # DeepStream 9 divides by the nominal interval, so a late timer shows only in the averages, which go by real time.
 AVERAGE_TOLERANCE = 0.2
 
@@ -65,7 +71,7 @@ def check_ended_well(text: str, log: Path | str) -> None:
     """Refuse a run that failed, or that used another engine than the named one, or none."""
     _refuse_rebuilt(text, log)
     if "App run failed" in text or "App run successful" not in text:
-        cause = failure_cause(text) or "the run was cut off"
+        cause = failure_cause(text) or _how_it_stopped(text)
         raise PerfLogError(f"{log}: no 'App run successful': {cause}; the lines around it say more")
     check_engine_used(text, log)
 
@@ -79,26 +85,59 @@ def check_engine_used(text: str, log: Path | str) -> None:
             " cure that and measure again"
         )
     if LOADED not in text:
-        raise PerfLogError(
-            f"{log}: no '{LOADED.strip()}', so the pipeline ran without inference; check that [primary-gie] is"
-            " spelt so and has enable=1"
+        raise PerfLogError(f"{log}: no '{LOADED.strip()}', {_how_it_inferred(text)}")
+
+
+def _how_it_stopped(text: str) -> str:
+    """Return how a run ended of which no closing line tells."""
+    if END_OF_STREAM in text:
+        return "the clip came to its end, and the log lacks what the app says after it"
+    if _has_only_zeros(text):
+        return "the run was cut off before any stream got a frame"
+    return "the run was cut off"
+
+
+def _how_it_inferred(text: str) -> str:
+    """Return what is known of the inference of a run that names no loaded engine, and what to do."""
+    if TRITON.search(text):
+        return (
+            "since nvinferserver (Triton) inferred, which says nothing of its engine; expected nvinfer, set"
+            " plugin-type=0 in [primary-gie] and give it an nvinfer configuration"
         )
+    if MODEL_LOADED in text:
+        return (
+            "but nvinfer loaded a model: the log does not say from which engine; keep the whole log, with what nvinfer"
+            " says on standard error"
+        )
+    return "so the pipeline ran without inference; check that [primary-gie] is spelt so and has enable=1"
 
 
 def _refuse_rebuilt(text: str, log: Path | str) -> None:
     if REBUILD.search(text):
         raise PerfLogError(
-            f"{log}: the engine was rebuilt instead of loaded: {why_not_loaded(text)}; expected '{LOADED.strip()}';"
+            f"{log}: the engine was rebuilt instead of loaded: {why_not_loaded(text)}{_without_frames(text)};"
+            f" expected '{LOADED.strip()}';"
             " correct that in the nvinfer configuration, or build the engine with DeepStream's own TensorRT"
         )
 
 
+def _without_frames(text: str) -> str:
+    """Return the end of a sentence on a run whose every window is empty: another engine does not cure that."""
+    return ", and no stream ever got a frame: check that the clip plays too" if _has_only_zeros(text) else ""
+
+
+def _has_only_zeros(text: str) -> bool:
+    rows = [row for row in _printed_rows(text) if row]
+    return bool(rows) and not any(map(any, rows))
+
+
 def why_not_loaded(text: str) -> str:
     """Return why nvinfer did not use the engine it was given, from the lines before it builds another."""
-    before = re.split(REBUILD, text)[0]
-    for pattern, reason in NOT_USED:
-        if found := pattern.search(before):
-            return reason.format(*found.groups())
+    # The two outputs of the app are copied side by side: a line may stand a little too late.
+    for part in (re.split(REBUILD, text)[0], text):
+        for pattern, reason in NOT_USED:
+            if found := pattern.search(part):
+                return reason.format(*found.groups())
     return UNNAMED
 
 
@@ -156,27 +195,55 @@ class StreamRun:
 
 
 def parse_row(line: str) -> list[float] | None:
-    """Return the window frames/s of each stream of a PERF row, or None for another line."""
-    if not ROW.match(line):
+    """Return the window frames/s of each stream of a PERF row, or None for another line and for a torn row."""
+    found = ROW.match(line)
+    if not found or not WHOLE.fullmatch(found[1]):
         return None
-    return [float(window) for window, _ in PAIR.findall(line)]
+    return [float(window) for window, _ in PAIR.findall(found[1])]
+
+
+def _printed_rows(text: str) -> list[list[float]]:
+    """Return the window frames/s of each stream of all PERF rows, an empty list for a torn row."""
+    rows: list[list[float]] = []
+    for line in text.splitlines():
+        if ROW.match(line):
+            rows.append(parse_row(line) or [])
+        elif rows and REST.match(line):
+            rows[-1] = []
+    return rows
+
+
+def _first_running(rows: list[list[float]]) -> int:
+    """Return the place of the first row in which every stream runs, the number of rows where there is none."""
+    return next((i for i, row in enumerate(rows) if row and _all_run(row)), len(rows))
+
+
+def _all_run(row: list[float]) -> bool:
+    return all(value > 0 for value in row)
 
 
 class WindowCounter:
-    """Counts full windows while a run is still printing: rows after the one in which all streams first ran."""
+    """Counts full windows while a run is still printing: rows after the one in which all streams first ran.
+
+    A row whose rest comes on another line was torn and does not count.
+    """
 
     def __init__(self):
         self.windows = 0
         self._ramped_up = False
+        self._before = (0, False)
 
     def feed(self, line: str) -> int:
         """Take one log line, return the number of full windows so far."""
         row = parse_row(line)
         if row is not None:
+            self._before = self.windows, self._ramped_up
             if self._ramped_up:
                 self.windows += 1
-            elif all(value > 0 for value in row):
+            elif _all_run(row):
                 self._ramped_up = True
+        elif REST.match(line):
+            self.windows, self._ramped_up = self._before
         return self.windows
 
 
@@ -199,24 +266,32 @@ def read_run(log: Path | str, streams: int, min_windows: int) -> StreamRun:
             f"{log}: the run ended by itself, expected '{INTERRUPTED}' after {min_windows} windows; only"
             " nvv4l2decoder plays a clip in a loop, give one that it decodes"
         )
-    return reduce_windows(windows, warnings(text) + _contradiction(measured, windows))
+    return reduce_windows(windows, warnings(text) + _torn(measured) + _contradiction(measured, windows))
 
 
 def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:
-    """Return the frames/s of each stream in each window after the ramp-up; refuse other columns and stalls."""
-    rows = [row for row in map(parse_row, text.splitlines()) if row is not None]
-    if not rows:
-        raise PerfLogError(
-            f"{log}: no PERF row, expected one for each window; check enable-perf-measurement and that the clip plays"
+    """Return the frames/s of each stream in each window after the ramp-up; refuse other columns and stalls.
+
+    A torn row loses its window, and no other.
+    """
+    rows = _printed_rows(text)
+    if not any(rows):
+        check = (
+            "that the clip, which came to its end, is longer than a window"
+            if END_OF_STREAM in text
+            else "that the clip plays"
         )
-    wrong = next((row for row in rows if len(row) != streams), None)
+        raise PerfLogError(
+            f"{log}: no PERF row, expected one for each window; check enable-perf-measurement and {check}"
+        )
+    started = _first_running(rows)
+    wrong = next((row for row in rows[started:] if row and len(row) != streams), None)
     if wrong is not None:
         raise PerfLogError(
             f"{log}: a PERF row has {len(wrong)} streams, the run was asked for {streams}; the lines before it name the"
             " sources that failed"
         )
-    started = next((i for i, row in enumerate(rows) if all(value > 0 for value in row)), len(rows))
-    windows = rows[started + 1 :]
+    windows = [row for row in rows[started + 1 :] if row]
     for row in windows:
         for stream, value in enumerate(row):
             if not (math.isfinite(value) and value > 0):
@@ -243,9 +318,19 @@ def reduce_windows(windows: list[list[float]], warned: list[str]) -> StreamRun:
     )
 
 
+def _torn(text: str) -> list[str]:
+    """Return a sentence where rows after the ramp-up were torn; each of them would have been a window."""
+    rows = _printed_rows(text)
+    torn = rows[_first_running(rows) :].count([])
+    if not torn:
+        return []
+    said = "1 PERF row was" if torn == 1 else f"{torn} PERF rows were"
+    return [f"{said} torn by other lines on the same output; the rates are those of the whole rows."]
+
+
 def _contradiction(text: str, windows: list[list[float]]) -> list[str]:
     """Return a sentence where the last averages since the first frame are far from the windows."""
-    last = next(line for line in reversed(text.splitlines()) if parse_row(line) is not None)
+    last = next(line for line in reversed(text.splitlines()) if parse_row(line) == windows[-1])
     average_fps = sum(float(average) for _, average in PAIR.findall(last))
     window_fps = fmean(sum(row) for row in windows)
     if abs(average_fps / window_fps - 1) <= AVERAGE_TOLERANCE:

@@ -1,6 +1,8 @@
 """The C++ parser of a detector: its settings, its sources in the model's tree, its library, its exported symbol."""
 
 import ctypes
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -114,6 +116,7 @@ SHARED_HEADERS = (
     "include/nvdsinfer_custom_impl.h",
 )
 OBJECT_BYTES = (28, 24)
+MISSING_CUDA = re.compile(r"fatal error: (cuda\w*\.h): No such file")
 
 
 class ParserBuildError(BuildError):
@@ -154,13 +157,17 @@ def compile_parser(directory: Path, deepstream_dir: Path | None, object_bytes: i
     """Build libparser.so in `directory` and return its path; the compiler's output goes to `log`.
 
     `object_bytes` is sizeof(NvDsInferObjectDetectionInfo): 28 from DeepStream 9 on, 24 before.
-    `deepstream_dir` gives the headers of an installed DeepStream, None the project's own.
+    `deepstream_dir` gives the headers of an installed DeepStream, None the project's own. They declare the same
+    interface, and serve too where DeepStream's ask for headers of CUDA that its runtime images do not have.
     """
     if object_bytes not in OBJECT_BYTES:
         raise ParserBuildError(f"object_bytes is {object_bytes}; DeepStream's detection object has 28 or 24.")
     for tool in ("make", "g++"):
         if shutil.which(tool) is None:
             raise ParserBuildError(f"{tool} is not on PATH; install it (Debian: apt-get install g++ make).")
+    lacking = None if deepstream_dir is None else _lacking_cuda_header(deepstream_dir)
+    if lacking is not None:
+        deepstream_dir = None
     # --always-make: the object size and the headers are not files that make could compare.
     command = ["make", "--always-make", f"OBJECT_BYTES={object_bytes}", LIBRARY]
     if deepstream_dir is not None:
@@ -169,6 +176,10 @@ def compile_parser(directory: Path, deepstream_dir: Path | None, object_bytes: i
     library.unlink(missing_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
+        if lacking is not None:
+            note = f"DeepStream's headers ask for CUDA's {lacking}, which is not here: the project's own are taken.\n"
+            output.write(note.encode())
+            output.flush()
         status = subprocess.run(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT, check=False)
     if status.returncode != 0 or not library.is_file():
         raise ParserBuildError(
@@ -176,6 +187,24 @@ def compile_parser(directory: Path, deepstream_dir: Path | None, object_bytes: i
             f"the compiler's words are in {log}."
         )
     return library
+
+
+def _lacking_cuda_header(deepstream_dir: Path) -> str | None:
+    """Return the header of CUDA that DeepStream's headers ask for and the compiler does not find, None for none."""
+    cuda = os.environ.get("CUDA_DIR", "/usr/local/cuda")
+    includes = deepstream_dir / "sources/includes"
+    command = ["g++", "-E", "-x", "c++", "-isystem", str(includes), "-isystem", f"{cuda}/include"]
+    found = subprocess.run(
+        [*command, str(includes / "nvdsinfer_custom_impl.h")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        check=False,
+        env=os.environ | {"LC_ALL": "C"},
+    )
+    missing = MISSING_CUDA.search(found.stderr)
+    return missing[1] if missing else None
 
 
 def check_symbol(library: Path, symbol: str) -> None:

@@ -12,6 +12,8 @@ from dsbench.core.errors import BuildError
 from dsbench.machine.host import output_of
 
 PROGRAMS = ("trtexec", "deepstream-app")
+# Where Debian's package and NVIDIA's container put trtexec, without a word to PATH.
+TENSORRT_PROGRAMS = Path("/usr/src/tensorrt/bin")
 EMBEDDED_PROGRAMS = "workflow/embedded/bin"
 NVENC, THEORA, NONE = "nvv4l2h264enc", "theoraenc-fallback", "skipped"
 SUFFIXES = {NVENC: "mp4", THEORA: "ogv"}
@@ -45,20 +47,42 @@ class Runtime:
 
 
 def choose_runtime(wanted: str, project: Path) -> Runtime:
-    """Return the runtime for the config's `runtime`: auto takes NVIDIA's when both programs are on PATH."""
-    missing = [name for name in PROGRAMS if shutil.which(name) is None]
-    if wanted == "nvidia" and missing:
+    """Return the runtime for the config's `runtime`: auto takes NVIDIA's when both programs are there.
+
+    Refuses half of NVIDIA's programs where nobody chose: the figures would be a CPU's for want of one path.
+    """
+    missing = [name for name in PROGRAMS if _found(name) is None]
+    if missing and (wanted == "nvidia" or (wanted == "auto" and len(missing) < len(PROGRAMS))):
+        present = "".join(f" and {name} is there" for name in PROGRAMS if name not in missing)
+        searched = f" and not in {TENSORRT_PROGRAMS}" if "trtexec" in missing else ""
         raise BuildError(
-            f"config: runtime is nvidia, but {' and '.join(missing)} is not on PATH;"
+            f"config: runtime is {wanted}{present}, but {' and '.join(missing)} is not on PATH{searched};"
             " install it or add its folder to PATH, or set runtime: embedded"
         )
     return runtime_of("nvidia" if wanted != "embedded" and not missing else "embedded", project)
 
 
+def _found(name: str) -> str | None:
+    """Return how `name` is started: by its name where it is on PATH, else by its path in TensorRT's own folder."""
+    if shutil.which(name) is not None:
+        return name
+    return shutil.which(name, path=str(TENSORRT_PROGRAMS)) if name == "trtexec" else None
+
+
+def unused_gpu(runtime: Runtime, driver: str | None) -> str | None:
+    """Return a sentence where the machine has a GPU's `driver` and the runtime uses none, else None."""
+    if runtime.kind == "nvidia" or driver is None:
+        return None
+    return (
+        f"This machine has an NVIDIA GPU (driver {driver}), which this build does not use: the embedded runtime"
+        " measures the CPU. Put trtexec and deepstream-app on PATH, or leave runtime: embedded out, to measure the GPU."
+    )
+
+
 def runtime_of(kind: str, project: Path) -> Runtime:
     """Return the runtime of this `kind`, whether or not its programs are on the machine that asks."""
     if kind == "nvidia":
-        return Runtime("nvidia", *PROGRAMS)
+        return Runtime("nvidia", *(_found(name) or name for name in PROGRAMS))
     folder = project / EMBEDDED_PROGRAMS
     return Runtime("embedded", *(str(folder / name) for name in PROGRAMS))
 

@@ -95,7 +95,7 @@ class Toolchain:
     def _trtexec(self) -> Trtexec | None:
         if self.runtime.kind == "embedded":
             return embedded_identity(self.project)
-        program = shutil.which("trtexec")
+        program = shutil.which(self.runtime.trtexec)
         if program is None:
             return None
         version = _linked_tensorrt(program) or banner_version(output_of([program, "--help"]) or "")

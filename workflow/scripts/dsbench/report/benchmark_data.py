@@ -205,6 +205,7 @@ def _engine(measured: Measured, model: str, batch: int) -> dict:
         "workspace_mib": passport.workspace_mib,
         "profile": as_json(passport.profile),
         "attempt": attempt_of(log),
+        "errors": passport.errors,
         "log": measured.relative(log),
     }
 

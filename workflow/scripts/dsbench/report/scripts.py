@@ -70,13 +70,12 @@ def render_scripts(m: ScriptValues) -> dict[str, str]:
 
 
 def _by_hand(flags: Sequence[str], scratch: str) -> list[str]:
-    """Return the flags that build the same engine as `scratch`, without the file on its layers."""
+    """Return the flags that build the same engine as `scratch`."""
     own = {"--saveEngine": f"{scratch}.engine", "--timingCacheFile": f"{scratch}.cache"}
     options = [flag.partition("=")[0] for flag in flags]
     return [
         f"{option}={own[option]}" if option in own else flag
         for option, flag in zip(options, flags, strict=True)
-        if option != "--exportLayerInfo"
     ]
 
 

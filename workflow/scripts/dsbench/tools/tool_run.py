@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Lock, Thread, Timer
 
 import psutil
 
@@ -112,6 +112,10 @@ class ToolFailedError(BuildError):
     """A tool that could not be started, did not exit 0, or did not end in time."""
 
 
+class ToolTimeoutError(ToolFailedError):
+    """A tool that did not end in time, which says nothing against what it was asked for."""
+
+
 @contextmanager
 def inherit(descriptor: int) -> Iterator[None]:
     """Let the tools that are run meanwhile inherit the file descriptor, with the lock it holds."""
@@ -144,7 +148,7 @@ def run_tool(
 ) -> float:
     """Run `command`, write its output below a head to `log_path`, return the wall time in seconds.
 
-    `stop_when` sees each line; once it returns True the tool gets SIGINT and must still exit 0.
+    `stop_when` sees each line of standard output; once it returns True the tool gets SIGINT and must still exit 0.
     Standard input stays open: deepstream-app reads a closed one as an endless row of key presses.
     What the machine did meanwhile is in `{log}.samples.json` and, summed up, in the log's last lines.
     """
@@ -174,7 +178,7 @@ def run_tool(
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
     if watchdog.verdict is not None:
-        raise ToolFailedError(f"{log_path}: {command[0]} {watchdog.verdict}")
+        raise ToolTimeoutError(f"{log_path}: {command[0]} {watchdog.verdict}")
     if status != 0:
         raise ToolFailedError(
             f"{log_path}: {command[0]} ended with {status_name(status)}{_last_words(log_path)}"
@@ -198,7 +202,8 @@ def _start(command: list[str]) -> subprocess.Popen:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            # On one pipe a line of a library cuts the row that the app is printing.
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
             start_new_session=True,
@@ -220,9 +225,22 @@ def _follow(
     watchdog: Watchdog,
     stop_when: Callable[[str], bool] | None,
 ) -> None:
+    """Copy both outputs to `log`, line by line, until they are closed."""
+    turn = Lock()
+
+    def write(line: str) -> None:
+        with turn:
+            log.write(line)
+
+    def copy_errors() -> None:
+        for line in process.stderr or ():
+            write(line)
+
+    errors = Thread(target=copy_errors, daemon=True)
+    errors.start()
     stopping = False
     for line in process.stdout or ():
-        log.write(line)
+        write(line)
         sampler.see(line)
         if stop_when is not None and not stopping and stop_when(line):
             stopping = True
@@ -231,6 +249,7 @@ def _follow(
                 INTERRUPT_GRACE_S,
                 f"went on for {INTERRUPT_GRACE_S:g} s after SIGINT and was killed; run the same command again",
             )
+    errors.join()
 
 
 def _write_samples(log, summary: dict | None) -> None:

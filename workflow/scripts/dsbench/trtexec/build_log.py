@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dsbench.core.errors import MIB_BYTES
 from dsbench.trtexec.command import Precision, Profile
-from dsbench.trtexec.log import LINE, TrtexecLogError, check_verdict
+from dsbench.trtexec.log import LINE, TrtexecLogError, check_verdict, error_lines
 
 BUILD_SHAPE = r"^Input build shape(?: \(profile 0\))? ?: ?[^=]*=(\S+)$"
 CREATED = re.compile(r"^Created engine with size: (\S+) MiB$")
@@ -17,6 +17,10 @@ PEAK_CPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*CPU:? (\d
 PEAK_GPU = re.compile(r"^\[TRT\] \[MemUsageStats\] Peak memory usage .*GPU:? (\d+) MiB")
 # The log prints sizes with six digits.
 SIZE_TOLERANCE = 1e-4
+WORKSPACE_TOLERANCE = 5e-6
+MOST_ERRORS = 20
+# A layer whose format is "N/A due to dynamic shapes", or in words that are not known.
+UNSAID = "unsaid"
 # TensorRT 8 writes "Channel major FP16 format where ...", 10 writes "Half".
 DATATYPES = {
     "fp16": r"\b(FP16|Half)\b",
@@ -34,7 +38,8 @@ DATATYPES = {
 class Build:
     """What a build log states; sizes in MiB, time in s, `profile` is min, opt, max shape as printed.
 
-    None is what this trtexec does not say, and a workspace that nobody limited.
+    None is what this trtexec does not say, and a workspace that nobody limited. `errors` are the first [E] lines of
+    a build that passed all the same: TensorRT logs the tactics that it skips so.
     """
 
     engine_mib: float | None
@@ -45,6 +50,7 @@ class Build:
     plan: str | None
     peak_cpu_mib: int | None
     peak_gpu_mib: int | None
+    errors: list[str]
 
 
 def read_build(log: Path | str) -> Build:
@@ -68,6 +74,7 @@ def read_build(log: Path | str) -> Build:
         plan=plans[0].removeprefix("[TRT] embedded: plan ") if plans else None,
         peak_cpu_mib=max((int(m[1]) for m in map(PEAK_CPU.match, info) if m), default=None),
         peak_gpu_mib=max((int(m[1]) for m in map(PEAK_GPU.match, info) if m), default=None),
+        errors=error_lines(text)[:MOST_ERRORS],
     )
 
 
@@ -96,7 +103,8 @@ def check_build(
             f"{log}: the engine's profile is {'+'.join(build.profile)}, asked for {'+'.join(wanted)}; compare"
             " the ONNX's input with model/inspect.json"
         )
-    if build.workspace_mib is None or abs(build.workspace_mib - workspace_mib) > 1:
+    rounded = max(1, WORKSPACE_TOLERANCE * workspace_mib)
+    if build.workspace_mib is None or abs(build.workspace_mib - workspace_mib) > rounded:
         raise TrtexecLogError(
             f"{log}: workspace is {build.workspace_mib} MiB, asked for {workspace_mib} MiB;"
             " this trtexec reads the suffix of --memPoolSize otherwise than its version says, put NVIDIA's own first"
@@ -124,7 +132,7 @@ def _one(what: str, pattern: str, info: list[str], log: Path | str) -> str:
 
 
 def read_layers(file: Path) -> dict[str, str] | None:
-    """Return layer -> precision of its outputs, several joined by "+"; None where the file does not tell."""
+    """Return layer -> precision of its outputs, several joined by "+", or "unsaid"; None where no layer tells."""
     if not file.is_file():
         return None
     try:
@@ -132,21 +140,25 @@ def read_layers(file: Path) -> dict[str, str] | None:
     except ValueError:
         # The engine inspector's text is closed and its numbers are printed raw.
         return None
-    return {
+    found = {
         row["Name"]: _precision(row.get("Outputs", []))
         for row in rows
         if isinstance(row, dict) and "Name" in row
-    } or None
+    }
+    return found if set(found.values()) - {UNSAID} else None
 
 
 def _precision(outputs: list[dict]) -> str:
     texts = [str(output.get("Format/Datatype", "")) for output in outputs]
     found = {name for text in texts for name, word in DATATYPES.items() if re.search(word, text, re.I)}
-    return "+".join(sorted(found)) or "unsaid"
+    return "+".join(sorted(found)) or UNSAID
 
 
 def check_layers(layers: dict[str, str] | None, precision: Precision, log: Path | str) -> None:
-    """Refuse an engine asked for in half precision of which no layer is, and one in float32 of which some are."""
+    """Refuse an engine asked for in half precision of which no layer is, and one in float32 of which some are.
+
+    A layer that does not say its precision may have either.
+    """
     layers = layers or {}
     halves = [kind for kind in layers.values() if {"fp16", "bf16"} & set(kind.split("+"))]
     if precision.name == "fp32" and halves:
@@ -154,7 +166,8 @@ def check_layers(layers: dict[str, str] | None, precision: Precision, log: Path 
             f"{log}: the engine was asked for in fp32, but {len(halves)} of its {len(layers)} layers are in half"
             " precision, as the ONNX has them; set precision: fp16, or start from an ONNX in float32"
         )
-    if layers and precision.name == "fp16" and not any("fp16" in kind for kind in halves):
+    known = layers and UNSAID not in layers.values()
+    if known and precision.name == "fp16" and not any("fp16" in kind for kind in halves):
         raise TrtexecLogError(
             f"{log}: the engine was asked for in fp16, but none of its {len(layers)} layers is; set precision: fp32,"
             " or look in the log for why TensorRT kept to float32"

@@ -105,11 +105,11 @@ def build_command(
     profile: Profile,
     precision: Precision,
     workspace_mib: int,
-    layer_info: str | None = None,
+    names_layers: bool = False,
 ) -> list[str]:
     """Return the command that builds `engine` (min 1, opt = max = MAX_BS) without measuring it.
 
-    `layer_info` is the file that gets what each layer became.
+    An engine that `names_layers` can tell later what each layer became.
     """
     suffix = "M" if version >= SUFFIX_SINCE else ""
     return [
@@ -120,8 +120,23 @@ def build_command(
         *_precision_flags(version, precision),
         f"--memPoolSize=workspace:{workspace_mib}{suffix}",
         f"--timingCacheFile={timing_cache}",
-        *(["--profilingVerbosity=detailed", f"--exportLayerInfo={layer_info}"] if layer_info else []),
+        *(["--profilingVerbosity=detailed"] if names_layers else []),
         "--skipInference",
+    ]
+
+
+def layer_info_command(program: str, engine: str, profile: Profile, layer_info: str) -> list[str]:
+    """Return the command that writes to `layer_info` what each layer of `engine` became.
+
+    It infers once: without an execution context TensorRT does not say the formats of dynamic shapes.
+    """
+    return [
+        program,
+        f"--loadEngine={engine}",
+        *([] if profile.static else [f"--shapes={profile.shape(profile.max_batch)}"]),
+        *("--iterations=1", "--duration=0", "--warmUp=0"),
+        "--profilingVerbosity=detailed",
+        f"--exportLayerInfo={layer_info}",
     ]
 
 

@@ -57,18 +57,23 @@ class Measurement:
 
 
 def check_verdict(text: str, log: Path | str) -> None:
-    """Refuse a log without exactly one PASSED banner, or with an [E] or [F] line."""
-    banners = BANNER.findall(text)
-    passed = sum(1 for word, _, _ in banners if word == "PASSED")
-    errors = [message for level, message in LINE.findall(text) if level in "EF"]
-    if errors:
+    """Refuse a log without exactly one PASSED banner, or with a FAILED one."""
+    words = [word for word, _, _ in BANNER.findall(text)]
+    if "FAILED" in words:
+        first = next(iter(error_lines(text)), "none of its lines has [E], its last ones may say why")
         raise TrtexecLogError(
-            f"{log}: trtexec reported an error: {errors[0].strip()}; expected none, the lines around it say more"
+            f"{log}: trtexec ended with FAILED, expected PASSED: {first}; cure that and run it again"
         )
-    if passed != 1:
+    if words.count("PASSED") != 1:
         raise TrtexecLogError(
-            f"{log}: {passed} PASSED banners, a finished run has 1; read the end of the log for the cause"
+            f"{log}: {words.count('PASSED')} PASSED banners, a finished run has 1; read the end of the log for the"
+            " cause"
         )
+
+
+def error_lines(text: str) -> list[str]:
+    """Return each different [E] and [F] line in order; a run that PASSED has them for tactics that it skipped."""
+    return list(dict.fromkeys(message.strip() for level, message in LINE.findall(text) if level in "EF"))
 
 
 def banner_facts(text: str, log: Path | str) -> str:
@@ -83,6 +88,11 @@ def read_measurement(log: Path | str) -> Measurement:
     """Return the one performance summary of `log`; refuse none, several, or one that contradicts itself."""
     text = Path(log).read_text(errors="replace")
     check_verdict(text, log)
+    if errors := error_lines(text):
+        raise TrtexecLogError(
+            f"{log}: trtexec reported an error: {errors[0]}; expected none while it measures, the lines around it"
+            " say more"
+        )
     info = [message for level, message in LINE.findall(text) if level == "I"]
     for message in info:
         if NO_NUMBER.match(message):

@@ -66,7 +66,7 @@ class Passport:
     """What lies beside an engine: from what, by what and where it was built; None for what nobody said.
 
     `machine` has the toolchain's facts by name, `layers` the precision of each layer; `plan` is how the embedded
-    runtime computes.
+    runtime computes; `errors` are the [E] lines of a build that passed.
     """
 
     engine: BuiltEngine
@@ -83,6 +83,7 @@ class Passport:
     timing_cache: HashedFile
     build_s: float
     peak_memory_mib: PeakMemory
+    errors: list[str]
 
 
 def passport_of(engine: Path) -> Path:
@@ -135,6 +136,7 @@ def make_passport(
         timing_cache=HashedFile(str(timing_cache), sha256_of(timing_cache)),
         build_s=build.build_s,
         peak_memory_mib=PeakMemory(build.peak_cpu_mib, build.peak_gpu_mib),
+        errors=build.errors,
     )
 
 
