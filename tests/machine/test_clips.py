@@ -255,6 +255,7 @@ def test_frames_that_share_one_time_have_no_rate():
             "record a clip with `ffmpeg -rtsp_transport tcp -i rtsp://cam.example/1 -t 60 ",
         ),
         ("rtsp://me:secret@cam/1?token=abc", "rtsp://USER:PASSWORD@cam/1: "),
+        ("rtsp://me:secret/@?secret@cam/1?token=abc", "rtsp://USER:PASSWORD@cam/1: "),
         (
             "https://host/a.mp4",
             "record a clip with `ffmpeg -i https://host/a.mp4 -t 60 -an -c copy clip.mp4`",

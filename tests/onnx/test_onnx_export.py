@@ -48,12 +48,14 @@ def verdicts(outcomes):
     return {outcome.method: outcome.verdict for outcome in outcomes}
 
 
-def test_the_first_right_export_is_taken(export, tmp_path):
+def test_the_first_right_export_is_taken_without_tokens(export, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_sEcRe7")
     done = export(optimum="right")
     assert done.method == "optimum"
     facts = as_json(done.record())["attempts"][0]
     assert facts["opset"] == 17 and facts["verdict"] == "accepted" and facts["nodes"] > 0
-    assert "loading" in (tmp_path / "export_optimum.log").read_text()
+    log = (tmp_path / "export_optimum.log").read_text()
+    assert "loading" in log and "with tokens" not in log
     assert (tmp_path / "reference.npz").exists()
 
 

@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
 from dsbench.core.errors import BuildError
-from dsbench.core.secret_words import token, without_tokens
+from dsbench.core.secret_words import token
 from dsbench.sources import download
 from dsbench.sources.fetch import fetch_source
 from dsbench.sources.hub import UnreachableError
@@ -138,6 +138,7 @@ class MirrorHandler(Handler):
 
 
 def test_mirror_that_redirects_is_followed_for_listing_and_files(between, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_TOKEN", "hf_of-the-mirror")
     mirror, hub = FileServer(MirrorHandler), HubServer()
     hub.repositories["org/model"], mirror.said = Repository(layout()), hub.url
     point_at(monkeypatch, mirror.url)
@@ -145,6 +146,7 @@ def test_mirror_that_redirects_is_followed_for_listing_and_files(between, monkey
     folder, _ = fetch_source(source, list_source(source), tmp_path)
     assert (folder / "model.safetensors").is_file()
     assert mirror.fetched("model.safetensors") == 1
+    assert "hf_of-the-mirror" in str(mirror.requests) and "hf_of-the-mirror" not in str(hub.requests)
     for server in (mirror, hub):
         server.shutdown()
         server.server_close()
@@ -247,6 +249,42 @@ def test_endpoint_without_a_scheme_or_with_no_port_is_a_sentence(between, monkey
     assert "NGC_API_URL" in listed(NGC)
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://me:pA55@hub:port",
+        "http://me:pA55w0rd@127.0.0.1:9",
+        "me:pA55@hub.example",
+        "http://me:pA5/5@hub.example",
+        "http://me:pA5#5@hub.example",
+        "http://me:pA5\n5@hub.example",
+        "ftp://me:pA55@hub.example",
+    ],
+)
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_login_in_an_endpoint_is_not_told(between, monkeypatch, endpoint, source):
+    point_at(monkeypatch, endpoint)
+    said = listed(source)
+    assert "pA5" not in said and "me:" not in said
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_login_in_an_endpoint_that_is_no_hub_is_not_told(between, monkeypatch, source):
+    point_at(monkeypatch, between.url.replace("://", "://me:pA55@"))
+    for said in ((200, PAGE, {"Content_Type": "text/html"}), (200, b"[]", {}), (404, b"", {})):
+        between.said = said
+        assert "pA55" not in listed(source)
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_page_that_repeats_the_token_is_quoted_without_it(between, monkeypatch, source):
+    for name in ("HF_TOKEN", "NGC_API_KEY"):
+        monkeypatch.setenv(name, "nvapi-sEcRe7t0ken")
+    point_at(monkeypatch, between.url)
+    between.said = (403, b"<html>Bearer nvapi-sEcRe7t0ken is blocked</html>", {"Content_Type": "text/html"})
+    assert "is blocked" in (said := listed(source)) and "sEcRe7" not in said
+
+
 def test_time_to_wait_is_read_from_each_header():
     def answer(**headers):
         return wait_words(httpx.Response(429, headers=headers))
@@ -284,7 +322,3 @@ def test_character_that_no_token_has_is_named_and_the_token_is_not(
 def test_space_and_line_ends_around_a_token_are_cut_off(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", " hf_abc-1.2_3/=+\r\n")
     assert token("HF_TOKEN") == "hf_abc-1.2_3/=+"
-
-
-def test_login_in_an_address_is_left_out():
-    assert without_tokens("proxy http://me:pA55@host:1 said no") == "proxy http://host:1 said no"

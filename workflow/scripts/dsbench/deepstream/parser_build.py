@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole, write_whole
+from dsbench.core.secret_words import environment_without_tokens
 from dsbench.families.family import Family, Setting
 
 
@@ -119,7 +120,14 @@ def compile_parser(directory: Path, deepstream_dir: Path | None, object_bytes: i
     library.unlink(missing_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        status = subprocess.run(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT, check=False)
+        status = subprocess.run(
+            command,
+            cwd=directory,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment_without_tokens(),
+            check=False,
+        )
     if status.returncode != 0 or not library.is_file():
         raise ParserBuildError(
             f"{directory}: make exited with {status.returncode} and built no {LIBRARY}; "

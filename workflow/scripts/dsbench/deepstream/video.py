@@ -20,6 +20,7 @@ from dsbench.boxes.fonts import remedy, undrawable
 from dsbench.boxes.kitti import Frames
 from dsbench.core.errors import BuildError
 from dsbench.core.files import scratch_beside, written_beside
+from dsbench.core.secret_words import environment_without_tokens
 from dsbench.deepstream.app_config import Clip
 from dsbench.deepstream.log import check_engine_used
 from dsbench.machine.runtime import NVENC, SUFFIXES, THEORA
@@ -169,6 +170,7 @@ def _encode(
             stdout=output,
             stderr=output,
             cwd=destination.parent,
+            env=environment_without_tokens(),
         ) as encoder,
     ):
         pipe = cast(IO[bytes], encoder.stdin)

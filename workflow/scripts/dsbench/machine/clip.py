@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from dsbench.core.errors import BuildError, refuse_braces
+from dsbench.core.secret_words import without_logins
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
 DEMO_CLIP = "demo/sample_720p.mp4"
@@ -91,8 +92,7 @@ def _no_address(scheme: str, rest: str, named: str) -> str:
             f"{named[:LONGEST_SHOWN]}: an address, not a video file's path; write what stands after file://"
         )
     # Neither a password nor a token belongs on a terminal or in a log.
-    place = re.sub(r"^[^/@]*@", "USER:PASSWORD@", rest).partition("?")[0]
-    address = f"{scheme}://{place}"[:LONGEST_SHOWN]
+    address = without_logins(f"{scheme}://{rest}", "USER:PASSWORD@").partition("?")[0][:LONGEST_SHOWN]
     transport = "-rtsp_transport tcp " if scheme == "rtsp" else ""
     line = f"ffmpeg {transport}-i {shlex.quote(address)} -t {RECORDED_S} {COPIED} clip.mp4"
     return (

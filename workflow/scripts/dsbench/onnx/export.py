@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import scratch_beside
+from dsbench.core.secret_words import environment_without_tokens
 from dsbench.onnx.compare import GraphError, compare_with_reference
 from dsbench.onnx.export_recipes import Attempt, Recipe, prompt_phrases, recipe_of
 from dsbench.onnx.graph import attempts_of, fix_spatial_dims
@@ -165,7 +166,12 @@ def _run(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, destination: 
             [str(job.python), "-m", "dsbench.onnx.inside_export.torch_export", str(description)],
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONPATH": str(package_root), "PYTHONNOUSERSITE": "1"},
+            env=environment_without_tokens()
+            | {
+                "PYTHONPATH": str(package_root),
+                "PYTHONNOUSERSITE": "1",
+                "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+            },
             check=False,
         ).returncode
 

@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import sha256_of, write_whole
+from dsbench.core.secret_words import environment_without_tokens
 
 PACKAGES = "packages.txt"
 # What a virtual environment consists of; Python finds its packages from the place of the program that it was called by.
@@ -52,7 +53,9 @@ def _install(directory: Path, lock: Path, log: Path) -> None:
     )
     with log.open("w") as stream:
         for step in steps:
-            status = subprocess.run(step, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
+            status = subprocess.run(
+                step, stdout=stream, stderr=subprocess.STDOUT, env=environment_without_tokens(), check=False
+            ).returncode
             if status != 0:
                 raise BuildError(
                     f"{directory}: `{' '.join(step[1:4])}` ended with exit status {status}; the cause is at the"

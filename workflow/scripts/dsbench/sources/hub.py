@@ -23,6 +23,7 @@ from dsbench.sources.network_faults import (
     answered_between,
     check_network_settings,
     page_sentence,
+    shown_address,
     unreachable,
     wait_words,
 )
@@ -36,6 +37,8 @@ OWN_HEADERS = ("X-Error-Code", "X-Error-Message", "X-Request-Id", "X-Repo-Commit
 ENDPOINT = "HF_ENDPOINT"
 ANSWER_TIMEOUT_S = 30.0
 MOST_FILES = 20_000
+# The hub puts a thousand entries on a page.
+MOST_PAGES = 1000
 
 
 def _storage(cache: Path, repository: str) -> Path:
@@ -130,7 +133,7 @@ def explained_hub_errors(repository: str, revision: str | None, endpoint: str) -
         raise UnreachableError(f"{repository}: {unreachable(error, endpoint, ENDPOINT)}") from None
     except httpx.InvalidURL:
         raise UnreachableError(
-            f"{repository}: {endpoint} is no address, or leads to none; correct {ENDPOINT}."
+            f"{repository}: {shown_address(endpoint)} is no address, or leads to none; correct {ENDPOINT}."
         ) from None
 
 
@@ -192,23 +195,52 @@ def list_repository(source: Source) -> dict:
         if isinstance(error, json.JSONDecodeError) and error.doc.lstrip().startswith("<"):
             raise UnreachableError(f"{source.name}: {page_sentence(constants.ENDPOINT, ENDPOINT)}") from None
         raise UnreachableError(
-            f"{source.name}: {constants.ENDPOINT} answered something that is no model listing"
+            f"{source.name}: {shown_address(constants.ENDPOINT)} answered something that is no model listing"
             f" ({type(error).__name__}); check HF_ENDPOINT."
         ) from None
 
 
 def _listing(api: huggingface_hub.HfApi, source: Source) -> dict:
     info = api.model_info(source.name, revision=source.revision, timeout=ANSWER_TIMEOUT_S)
-    if not COMMIT.fullmatch(info.sha or ""):
+    commit = info.sha or ""
+    if not COMMIT.fullmatch(commit):
         raise UnreachableError(f"{source.name}: the hub states no commit hash; check HF_ENDPOINT.")
     files = []
-    for entry in api.list_repo_tree(source.name, recursive=True, revision=info.sha):
-        if isinstance(entry, RepoFile):
-            files.append(_remote_file(entry))
+    for entry in _tree(source.name, commit):
+        files.append(_remote_file(entry))
         if len(files) > MOST_FILES:
             raise HubError(f"{source.name}: more than {MOST_FILES} files; this is no model repository.")
     card = info.card_data.to_dict() if info.card_data else {}
-    return {"revision": info.sha, "license": _license(card), "files": files}
+    return {"revision": commit, "license": _license(card), "files": files}
+
+
+def _tree(repository: str, commit: str) -> Iterator[RepoFile]:
+    """Yield the files of a commit, page after page; the client's own loop would take the token to any host.
+
+    A mirror may lead to another host, and that one names its own pages, which are asked for without the token.
+    """
+    page = httpx.URL(f"{constants.ENDPOINT}/api/models/{repository}/tree/{commit}?recursive=true")
+    home = _origin(page)
+    for _ in range(MOST_PAGES):
+        is_home = _origin(page) == home
+        headers = build_hf_headers(token=(token("HF_TOKEN") if is_home else None) or False)
+        response = get_session().get(page, headers=headers, timeout=ANSWER_TIMEOUT_S)
+        hf_raise_for_status(response)
+        yield from (RepoFile(**entry) for entry in response.json() if entry["type"] == "file")
+        following = response.links.get("next", {}).get("url")
+        if following is None:
+            return
+        page = response.url.join(following)
+        if _origin(page) not in (home, _origin(response.url)):
+            raise UnreachableError(
+                f"{repository}: {shown_address(constants.ENDPOINT)} names a next page at {shown_address(str(page))},"
+                f" another host, which is not asked; let {ENDPOINT} name the hub's own address."
+            )
+    raise HubError(f"{repository}: its list goes on after {MOST_PAGES} pages; this is no model repository.")
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _remote_file(entry) -> RemoteFile:

@@ -16,6 +16,7 @@ import httpx
 
 from dsbench.core.errors import BuildError
 from dsbench.core.secret_words import without_tokens
+from dsbench.intake.file_choice import printable
 
 FORBIDDEN, PROXY_LOGIN, TOO_MANY, SIGN_IN = 403, 407, 429, 511
 PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
@@ -78,7 +79,13 @@ def _split(proxy: str) -> SplitResult:
 
 def _place(url: SplitResult) -> str:
     """Return host and port, without a user and a password."""
-    return f"{url.hostname}:{url.port}" if url.port else url.hostname or url.geturl()[:80]
+    return f"{url.hostname}:{url.port}" if url.port else url.hostname or shown_address(url.geturl())
+
+
+def shown_address(url: str) -> str:
+    """Return an address of a setting, whatever is wrong with it, without a user and a password, short and printable."""
+    scheme, mark, rest = url.rpartition("://") if url.count("://") == 1 else ("", "", url)
+    return printable(f"{scheme}{mark}{rest.rpartition('@')[2]}")
 
 
 def proxy_of(url: str) -> tuple[str, SplitResult] | None:
@@ -151,7 +158,8 @@ def _words(response: httpx.Response) -> str:
         text = MARKUP.sub(" ", response.text[:20_000])
     except httpx.StreamError:
         return ""
-    words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    # Some pages repeat what was asked, with its headers.
+    words = " ".join("".join(char if char.isprintable() else " " for char in without_tokens(text)).split())
     return f" ({words[:LONGEST_WORDS]!r})" if words else ""
 
 

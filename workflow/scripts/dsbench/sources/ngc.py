@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from dsbench.core.errors import BuildError
-from dsbench.core.secret_words import token
+from dsbench.core.secret_words import NO_SIGN_OF_A_TOKEN, token
 from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
     TOO_MANY,
@@ -17,6 +17,7 @@ from dsbench.sources.network_faults import (
     check_network_settings,
     is_web_page,
     page_sentence,
+    shown_address,
     unreachable,
     wait_words,
 )
@@ -111,7 +112,9 @@ def _session(name: str) -> Iterator[httpx.Client]:
     except httpx.RequestError as error:
         raise NgcError(f"{name}: {unreachable(error, api_url(), ENDPOINT)}") from None
     except httpx.InvalidURL:
-        raise NgcError(f"{name}: {api_url()} is no address, or leads to none; correct {ENDPOINT}.") from None
+        raise NgcError(
+            f"{name}: {shown_address(api_url())} is no address, or leads to none; correct {ENDPOINT}."
+        ) from None
 
 
 def _exchanged(client: httpx.Client, key: str, name: str) -> str:
@@ -130,11 +133,14 @@ def _exchanged(client: httpx.Client, key: str, name: str) -> str:
             f"{name}: NGC refuses NGC_API_KEY ({response.status_code}); make one at https://org.ngc.nvidia.com/setup."
         )
     try:
-        return str(response.json()["token"])
-    except (ValueError, KeyError, TypeError):
+        bearer = response.json()["token"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        bearer = None
+    if not isinstance(bearer, str) or not bearer or NO_SIGN_OF_A_TOKEN.search(bearer):
         raise NgcError(
-            f"{name}: {authentication_url()} gave no token for NGC_API_KEY; check the key."
-        ) from None
+            f"{name}: {shown_address(authentication_url())} gave no token for NGC_API_KEY; check the key."
+        )
+    return bearer
 
 
 def _json(client: httpx.Client, url: str, name: str) -> dict:

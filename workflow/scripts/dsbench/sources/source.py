@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from dsbench.core.errors import BuildError
 from dsbench.core.files import git_sha1_of, read_once, sha256_of
 from dsbench.core.records import write_record
+from dsbench.core.secret_words import without_tokens
 from dsbench.intake.file_choice import refusal_of
 
 FORMS = (
@@ -172,8 +173,8 @@ def _from_ngc_url(text: str, parts: list[str], query: dict[str, str]) -> Source:
 
 
 def _shown(text: str) -> str:
-    """Return `text` short enough for a sentence, with a query left out: it may hold a key."""
-    return repr(text.partition("?")[0][:120])
+    """Return `text` short enough for a sentence, with a query, which may hold a key, and a login left out."""
+    return repr(without_tokens(text.partition("?")[0])[:120])
 
 
 def locate(path: str, bases: Sequence[Path]) -> Path:
