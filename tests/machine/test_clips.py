@@ -263,6 +263,8 @@ def test_frames_that_share_one_time_have_no_rate():
         ("udp://239.0.0.1:5000", "an address, not a video file, and every run has to play the same frames"),
         ("file:///data/a.mp4", "write what stands after file://"),
         ("nothing.mp4", "nothing.mp4: no such video"),
+        ("~nobody-of-this-name/a.mp4", "~nobody-of-this-name/a.mp4: no such video"),
+        ("x" * 5000, "xxx: no such video"),
         ("/dev/null", "a device or pipe"),
     ],
 )

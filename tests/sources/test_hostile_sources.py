@@ -78,6 +78,8 @@ SOURCES = [
     ("/no/such/folder", "no such file or folder"),
     ("../no_such_folder", "no such file or folder"),
     ("no/such/folder", "no such file or folder"),
+    ("~nobody-of-this-name/m", "no such file or folder|not on the hub"),
+    ("a" * 260, "no such file or folder"),
     ("org/model.onnx", "no such file or folder"),
     ("org/model.pt", "no such file or folder"),
     ("$(id)", "no such file or folder"),

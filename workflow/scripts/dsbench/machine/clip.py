@@ -1,5 +1,6 @@
 """Which clip every run uses, the truth that belongs to it, and how to make another clip of it."""
 
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -71,9 +72,12 @@ def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path
     if named and (address := ADDRESS.match(named)):
         raise ClipError(_no_address(address[1].lower(), address[2], named))
     sample = deepstream_dir / DEEPSTREAM_SAMPLE
-    video = Path(named).expanduser() if named else sample if sample.is_file() else project / DEMO_CLIP
-    if not video.exists():
-        raise ClipError(f"{named or video}: no such video; correct DS_VIDEO or the config's `video`")
+    video = Path(os.path.expanduser(named)) if named else sample if sample.is_file() else project / DEMO_CLIP
+    # Of a name that is too long, Path.exists() raises.
+    if not os.path.exists(video):
+        raise ClipError(
+            f"{(named or str(video))[:LONGEST_SHOWN]}: no such video; correct DS_VIDEO or the config's `video`"
+        )
     if video.is_dir():
         raise ClipError(f"{video}: a folder, not a video file; name a file in it in `video` or DS_VIDEO")
     if not video.is_file():

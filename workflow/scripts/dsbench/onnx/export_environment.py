@@ -1,5 +1,6 @@
 """The export environment build/.venv_optimum: torch and optimum, apart from the workflow's own packages."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +27,8 @@ def make_environment(directory: Path, lock: Path, log: Path, shared: Path | None
         return
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     place = (
-        shared.expanduser().resolve() / f"{directory.name.lstrip('.')}-{sha256_of(lock)[:12]}-python{version}"
+        Path(os.path.expanduser(shared)).resolve()
+        / f"{directory.name.lstrip('.')}-{sha256_of(lock)[:12]}-python{version}"
     )
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):

@@ -71,8 +71,9 @@ def parse_source(text: str, bases: Sequence[Path] = (Path(),)) -> Source:
     if SCHEME.match(text):
         raise SourceError(f"source {_shown(text)}: not a kind of source this build reads, expected {FORMS}.")
     for base in bases:
-        path = base / Path(text).expanduser()
-        if path.exists() or path.is_symlink():
+        path = base / os.path.expanduser(text)
+        # Of a name that is too long, Path.exists() raises.
+        if os.path.lexists(path):
             return _from_path(text, path)
     if REPOSITORY.fullmatch(text) and not refusal_of(text) and not text.endswith(".onnx"):
         return _repository(text, text)
@@ -180,7 +181,7 @@ def _shown(text: str) -> str:
 def locate(path: str, bases: Sequence[Path]) -> Path:
     """Return the file `path` below the first of `bases` that has it; raise SourceError when none has."""
     for base in bases:
-        if (file := base / Path(path).expanduser()).is_file():
+        if os.path.isfile(file := base / os.path.expanduser(path)):
             return file
     raise SourceError(f"{path}: no such file below {' or '.join(map(str, bases))}; correct it in the config.")
 
