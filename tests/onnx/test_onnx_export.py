@@ -92,6 +92,21 @@ def test_dynamo_as_a_repair_is_the_only_attempt(export):
         export(repair="dynamo", optimum="right", dynamo="fails")
 
 
+def test_no_backbone_in_the_loading_folder_fetches_weights_of_its_own(tmp_path):
+    fetches = {"use_pretrained_backbone": True}
+    (tmp_path / "source").mkdir()
+    config = fetches | {"backbone_config": fetches | {"parts": [fetches]}, "backbone": "resnet50"}
+    (tmp_path / "source/config.json").write_text(json.dumps(config))
+    folder = loading_folder(tmp_path / "source", recipe_of("rt_detr"), tmp_path / "loaded")
+    loaded = json.loads((folder / "config.json").read_text())
+    assert "true" not in (folder / "config.json").read_text()
+    assert loaded["backbone_config"] == {
+        "use_pretrained_backbone": False,
+        "parts": [{"use_pretrained_backbone": False}],
+    }
+    assert loaded["backbone"] == "resnet50"
+
+
 def test_loading_folder_has_weights_and_texts_but_no_pickle_and_no_code(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
