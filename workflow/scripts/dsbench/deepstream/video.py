@@ -24,7 +24,7 @@ from dsbench.core.secret_words import environment_without_tokens
 from dsbench.deepstream.app_config import Clip
 from dsbench.deepstream.log import check_engine_used
 from dsbench.machine.runtime import NVENC, SUFFIXES, THEORA
-from dsbench.machine.video import DecodeError, decode_frames
+from dsbench.machine.video import DecodeError, decode_frames, open_container
 from dsbench.tools.tool_run import run_tool
 
 ENCODERS = {
@@ -202,7 +202,7 @@ def _launch_command(width: int, height: int, rate: Fraction, name: str) -> list[
 
 def _open_video(video: Path) -> av.container.InputContainer:
     try:
-        container = av.open(str(video))
+        container = open_container(video)
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError(f"{video}: not a readable video ({error}); give a video file.") from error
     if not container.streams.video:
