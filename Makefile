@@ -1,6 +1,7 @@
 # make report   installs what is missing, then builds and measures the demonstration model
 # make test     installs what is missing, then runs the linters and all tests
-# make soak     builds real detectors of public packages, compares their boxes with the packages' own, and runs a real Slurm
+# make soak     builds real detectors of public packages, compares their boxes with the packages' own, tries the families
+#               and versions that make test has samples of, and runs a real Slurm
 # make lock     compiles envs/*.in into envs/*.lock
 # make rebuilds writes docs/rebuilds.md, what runs again after which change
 # make rulegraph draws docs/rulegraph.svg, which rule follows which (needs graphviz)

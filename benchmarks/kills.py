@@ -19,7 +19,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests/support")]
 
-from killed_job import FAKE_CONFIG, HITS, KilledJob, fake_tools, fresh  # noqa: E402
+from killed_job import HITS, KilledJob, fresh  # noqa: E402
+from nvidia_job import FAKE_CONFIG, fake_tools  # noqa: E402
 from workflow_run import finished_job  # noqa: E402
 
 
@@ -41,7 +42,7 @@ def main() -> None:
         # A sibling of the finished job: what is written of paths to the project is the same in both.
         job = KilledJob(asked.finished, Path(scratch).resolve())
         if asked.fakes:
-            job.env = fake_tools(job.finished / "models/rtdetr/samples/kitti_output")
+            job.env = fake_tools(job.finished, "no_encoder")
             job.config = FAKE_CONFIG
         while done < asked.kills:
             fresh(job.finished, job.directory, is_exported=False)

@@ -109,7 +109,7 @@ def streams_of_engine(wildcards):
     streams, decision = int(wildcards.streams), doubling(wildcards.model).decision()
     if decision is not None and streams > decision.max_bs:
         raise BuildError(
-            f"ds_s{streams}: {wildcards.model}'s engine serves at most {max_bs['max_bs']} streams; ask for at most"
+            f"ds_s{streams}: {wildcards.model}'s engine serves at most {decision.max_bs} streams; ask for at most"
             " that many, or raise first_batch in the config"
         )
     return streams

@@ -3,16 +3,27 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 from filelock import FileLock
+from snakemake.utils import update_config
 
+from dsbench.dag.jobs import dag_jobs
 from exported_families import write_zoo
-from killed_job import FAKE_CONFIG, KilledJob, fake_tools, fresh
-from workflow_run import REPORT, copied, snakemake, traced
+from killed_job import KilledJob, fresh
+from nvidia_job import FAKE_CONFIG, NvidiaJob, fake_tools
+from workflow_run import PROJECT, REPORT, copied, environment, snakemake, traced
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the files that run whole builds, so that no worker is left with one of them at the end."""
-    items.sort(key=lambda item: "workflow" not in item.path.parts)
+    """Begin with the files that run whole builds, so that no worker is left with one of them at the end.
+
+    While one worker makes the main job, the other has the files that do not wait for it.
+    """
+    builds = [item for item in items if "workflow" in item.path.parts]
+    waiting = list(dict.fromkeys(item.path for item in builds if "finished" in item.fixturenames))
+    others = {item.path for item in builds} - set(waiting)
+    turns = {path: turn for turn, paths in enumerate((waiting[:1], others, waiting[1:])) for path in paths}
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -66,6 +77,30 @@ def trace(finished):
 
 
 @pytest.fixture(scope="session")
+def main_jobs(finished):
+    """Every job of the finished main job, as dag_jobs tells them; never changed by a test."""
+    config = yaml.safe_load((finished / "config/config.yaml").read_text())
+    update_config(config, yaml.safe_load((finished / "overlay.yaml").read_text()))
+    return dag_jobs(PROJECT / "Snakefile", finished, config, [REPORT], env=environment({}))
+
+
+@pytest.fixture(scope="session")
+def measured(finished, made_once):
+    """The finished main job moved to NVIDIA's programs, which are fakes here; never changed by a test."""
+
+    def fill(directory):
+        NvidiaJob(copied(finished, directory), fake_tools(finished)).run(REPORT)
+
+    return made_once("nvidia_job", fill)
+
+
+@pytest.fixture
+def nvidia(measured, finished, beside):
+    """A copy of the main job on NVIDIA's programs that a test may change."""
+    return NvidiaJob(copied(measured, beside("nvidia")), fake_tools(finished))
+
+
+@pytest.fixture(scope="session")
 def zoo(finished, made_once):
     """Tiny models in Hugging Face layout, by their names in exported_families.EXPORTED."""
     return made_once(
@@ -96,7 +131,5 @@ def killable(finished, beside):
     directory = beside("killed")
     directory.mkdir()
     fresh(finished, directory)
-    yield KilledJob(
-        finished, directory, fake_tools(finished / "models/rtdetr/samples/kitti_output"), FAKE_CONFIG
-    )
+    yield KilledJob(finished, directory, fake_tools(finished, "no_encoder"), FAKE_CONFIG)
     shutil.rmtree(directory)

@@ -13,25 +13,25 @@ SIZE = (640, 480)
 TENSORS = {"boxes": "boxes", "scores": "scores"}
 
 
-def compiled(tmp_path_factory, name, sanitize=False, **settings):
+def compiled(name, sanitize=False, **settings):
     family = family_named(name)
     family = replace(family, settings=dict(family.settings) | settings)
-    return family, build(family, TENSORS, tmp_path_factory.mktemp(name), sanitize=sanitize)
+    return family, build(family, TENSORS, sanitize=sanitize)
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    return compiled(tmp_path_factory, "boxes_and_scores", sanitize=True, top_k=50)
+def plain():
+    return compiled("boxes_and_scores", sanitize=True, top_k=50)
 
 
 @pytest.fixture(scope="module")
-def ssd(tmp_path_factory):
-    return compiled(tmp_path_factory, "ssd_decoded")
+def ssd():
+    return compiled("ssd_decoded")
 
 
 @pytest.fixture(scope="module")
-def ssd_with_named_background(tmp_path_factory):
-    return compiled(tmp_path_factory, "ssd_decoded", first_class=1)
+def ssd_with_named_background():
+    return compiled("ssd_decoded", first_class=1)
 
 
 def objects_of(parser, boxes, scores, thresholds):

@@ -11,8 +11,8 @@ NAMES = {"coverage": "output_cov/Sigmoid:0", "boxes": "output_bbox/BiasAdd:0"}
 
 
 @pytest.fixture(scope="module")
-def parser(tmp_path_factory):
-    return build(FAMILY, NAMES, tmp_path_factory.mktemp("detectnet"), sanitize=True)
+def parser():
+    return build(FAMILY, NAMES, sanitize=True)
 
 
 def grids(classes, rows, columns, dtype=np.float32):

@@ -12,8 +12,8 @@ FAMILIES = ["tao_detr", "tao_rt_detr", "detr", "owlvit"]
 
 
 @pytest.fixture(scope="module")
-def parsers(tmp_path_factory):
-    return {name: build(family_named(name), TENSORS, tmp_path_factory.mktemp("parser")) for name in FAMILIES}
+def parsers():
+    return {name: build(family_named(name), TENSORS) for name in FAMILIES}
 
 
 def detected(parser, logits, dtype=np.float32, thresholds=0.5, background=0):

@@ -16,10 +16,10 @@ CELLS = 42
 
 
 @pytest.fixture(scope="module")
-def parsers(tmp_path_factory):
+def parsers():
     def compiled(name):
         family = family_named(name)
-        return build(family, {role: role for role in family.head.roles}, tmp_path_factory.mktemp("parser"))
+        return build(family, {role: role for role in family.head.roles})
 
     return {name: compiled(name) for name in FAMILIES}
 

@@ -72,22 +72,10 @@ def f4(*numbers):
 FAMILIES = [f for f in families() if set(f.head.settings) == {"boxes", "fractions"}]
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory):
-    """Return a function that gives a family by name and its parser, compiled once; sanitized where counts are read."""
-    found = {}
-
-    def get(name):
-        if name not in found:
-            family = family_named(name)
-            names = {role: role for role in family.head.roles}
-            found[name] = (
-                family,
-                build(family, names, tmp_path_factory.mktemp(name), sanitize=name in COUNTED),
-            )
-        return found[name]
-
-    return get
+def compiled(name):
+    """Return a family by name and its parser, sanitized where counts are read."""
+    family = family_named(name)
+    return family, build(family, {role: role for role in family.head.roles}, sanitize=name in COUNTED)
 
 
 def objects_of(parser, layers, thresholds=THRESHOLDS):
@@ -97,7 +85,7 @@ def objects_of(parser, layers, thresholds=THRESHOLDS):
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
-def test_boxes_land_where_the_family_writes_them(compiled, family):
+def test_boxes_land_where_the_family_writes_them(family):
     _, parser = compiled(family.name)
     objects = objects_of(parser, layers_of(family, labels=f4(2, 0, 1)))
     assert objects[:, 0].tolist() == [2, 0, 1]
@@ -127,13 +115,13 @@ def test_boxes_land_where_the_family_writes_them(compiled, family):
     ],
     ids=lambda value: f"{value.dtype}_{value[0]}" if isinstance(value, np.ndarray) else value,
 )
-def test_the_count_is_clamped_to_the_rows(compiled, family, count, objects):
+def test_the_count_is_clamped_to_the_rows(family, count, objects):
     family, parser = compiled(family)
     assert len(objects_of(parser, layers_of(family, count=count))) == objects
 
 
 @pytest.mark.parametrize("family", ["yolo_end_to_end", *COUNTED, "rt_detr_original", "mmdetection"])
-def test_a_number_that_is_no_known_class_is_no_object(compiled, family):
+def test_a_number_that_is_no_known_class_is_no_object(family):
     family, parser = compiled(family)
     for bad in (np.nan, -1, 0.5, 3, np.inf, -np.inf, 1e20):
         objects = objects_of(parser, layers_of(family, labels=f4(0, bad, 2)))
@@ -142,21 +130,21 @@ def test_a_number_that_is_no_known_class_is_no_object(compiled, family):
 
 @pytest.mark.parametrize("family", WITH_LABELS)
 @pytest.mark.parametrize("dtype", [np.float16, np.int32, np.int64])
-def test_labels_have_any_type_that_an_engine_gives_them(compiled, family, dtype):
+def test_labels_have_any_type_that_an_engine_gives_them(family, dtype):
     family, parser = compiled(family)
     objects = objects_of(parser, layers_of(family, labels=np.array([2, -1, 1], dtype)))
     assert objects[:, 0].tolist() == [2, 1]
 
 
 @pytest.mark.parametrize("family", WITH_LABELS)
-def test_huge_whole_labels_are_no_object(compiled, family):
+def test_huge_whole_labels_are_no_object(family):
     family, parser = compiled(family)
     labels = np.array([2**32, 1, -(2**63)], np.int64)
     assert objects_of(parser, layers_of(family, labels=labels))[:, 0].tolist() == [1]
 
 
 @pytest.mark.parametrize("family", ["yolo_end_to_end", *COUNTED, "rt_detr_original", "mmdetection"])
-def test_scores_at_the_threshold_or_not_finite_are_no_object(compiled, family):
+def test_scores_at_the_threshold_or_not_finite_are_no_object(family):
     family, parser = compiled(family)
     for bad in (0.5, 0.0, -1.0, np.nan, np.inf, -np.inf):
         objects = objects_of(parser, layers_of(family, scores=f4(0.9, bad, 0.6)))
@@ -164,7 +152,7 @@ def test_scores_at_the_threshold_or_not_finite_are_no_object(compiled, family):
 
 
 @pytest.mark.parametrize("family", ["yolo_end_to_end", *COUNTED, "rt_detr_original", "mmdetection"])
-def test_each_class_has_its_own_threshold(compiled, family):
+def test_each_class_has_its_own_threshold(family):
     family, parser = compiled(family)
     objects = objects_of(parser, layers_of(family), thresholds=[0.95, 0.5, 0.65])
     assert objects[:, 0].tolist() == [1, 2]
@@ -201,7 +189,7 @@ def wrong_layers():
 
 
 @pytest.mark.parametrize(("family", "layers", "reason"), wrong_layers(), ids=lambda value: str(value)[:40])
-def test_outputs_that_do_not_fit_are_refused_in_one_line(compiled, family, layers, reason):
+def test_outputs_that_do_not_fit_are_refused_in_one_line(family, layers, reason):
     family, parser = compiled(family)
     [(accepted, objects)], said = parser.run([case(layers, THRESHOLDS, SIZE)])
     assert not accepted and len(objects) == 0
@@ -209,7 +197,7 @@ def test_outputs_that_do_not_fit_are_refused_in_one_line(compiled, family, layer
 
 
 @pytest.mark.parametrize("family", ["yolo_end_to_end", *COUNTED, "rt_detr_original", "mmdetection"])
-def test_thresholds_that_are_not_one_for_each_class_are_refused(compiled, family):
+def test_thresholds_that_are_not_one_for_each_class_are_refused(family):
     family, parser = compiled(family)
     hostile = [case(layers_of(family), THRESHOLDS, SIZE, classes=4), case(layers_of(family), [], SIZE)]
     answers, said = parser.run(hostile)

@@ -11,8 +11,8 @@ TENSORS = {"logits": "logits", "boxes": "pred_boxes"}
 
 
 @pytest.fixture(scope="module", params=[28, 24], ids=["28_bytes", "24_bytes"])
-def parser(request, tmp_path_factory):
-    return build(FAMILY, TENSORS, tmp_path_factory.mktemp("parser"), request.param)
+def parser(request):
+    return build(FAMILY, TENSORS, request.param)
 
 
 def frame(seed, queries, classes, dtype=np.float32, spread=2.0):

@@ -22,10 +22,9 @@ def heads():
 
 
 @pytest.fixture(scope="module", params=heads(), ids=lambda family: family.name)
-def head(request, tmp_path_factory):
+def head(request):
     family = request.param
-    directory = tmp_path_factory.mktemp("parser")
-    return family, build(family, tensors_of(family), directory, sanitize=True)
+    return family, build(family, tensors_of(family), sanitize=True)
 
 
 def example(family, classes=CLASSES, size=SIZE, seed=0):

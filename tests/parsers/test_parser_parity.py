@@ -27,9 +27,9 @@ def assert_same_rows(objects, expected):
 
 
 @pytest.fixture(scope="module", params=families(), ids=lambda family: family.name)
-def parser(request, tmp_path_factory):
+def parser(request):
     family = request.param
-    return family, build(family, tensors_of(family), tmp_path_factory.mktemp("parser"))
+    return family, build(family, tensors_of(family))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])

@@ -6,8 +6,6 @@ import signal
 import time
 from pathlib import Path
 
-from test_kills import job  # noqa: F401
-
 from dsbench.tools.tool_run import descendants
 from killed_job import fresh
 

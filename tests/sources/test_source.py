@@ -218,3 +218,5 @@ def test_command_line_source_is_for_models_without_an_entry():
         check_targets(["--cores", "1", "models/b/model/b.onnx"], models, None)
     with pytest.raises(BuildError, match="a has the source x in the config"):
         check_targets(["models/a/model/a.onnx"], models, "org/name")
+    with pytest.raises(BuildError, match="source=… needs a target that names the model"):
+        check_targets(["--cores", "1", "all"], models, "org/name")

@@ -14,9 +14,9 @@ from pathlib import Path
 from dsbench.core.files import PREFIX
 from dsbench.core.process_identity import start_ticks
 from dsbench.tools.tool_run import descendants
-from workflow_run import PROJECT, REPORT, command, environment, files, without_programs
+from workflow_run import REPORT, command, environment, files, without_programs
 
-GRACE_S = 3
+GRACE_S = 60
 RULE_WORDS = ("rule", "localrule", "checkpoint", "localcheckpoint")
 HITS = ("snakemake", "everything", "one of its processes")
 # Measured, timed or dated; or written file by file by a tool, below a directory that Snakemake has marked.
@@ -28,8 +28,6 @@ BEFORE_EXPORT = [
     *(f"models/rtdetr/model/{name}.json" for name in ("source", "provenance", "export_attempts", "variants")),
     "models/rtdetr/config/config.json",
 ]
-FAKES = PROJECT / "tests/fakes"
-FAKE_CONFIG = 'runtime: nvidia\nfirst_batch: {"nvidia": 4}\n'
 
 
 class KillError(Exception):
@@ -63,14 +61,14 @@ class KilledJob:
         return self.directory.with_name(f"{self.directory.name}.log")
 
     def kill_after(
-        self, seconds: float | None, hit: str, chance: random.Random, from_first_job: bool = False
+        self, seconds: float | None, hit: str, chance: random.Random, since: str = ""
     ) -> str | None:
         """Start the command, kill it after `seconds`; return the rule that ran last, None where it had ended well.
 
-        `from_first_job` counts them from when a job has started.
+        They count from when `since` is in the call's log.
         """
         process = self.call()
-        while from_first_job and process.poll() is None and "Execute " not in self.log.read_text():
+        while process.poll() is None and since not in self.log.read_text():
             time.sleep(0.05)
         try:
             process.wait(seconds)
@@ -149,16 +147,6 @@ class KilledJob:
 
 def _command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-
-
-def fake_tools(kitti: Path) -> dict[str, str]:
-    """Return the environment in which the fakes are NVIDIA's tools and find the boxes of `kitti`."""
-    return {
-        "PATH": f"{FAKES}:{FAKES / 'no_encoder'}:{os.environ['PATH']}",
-        "FAKE_IMAGES_PER_S": "75",
-        "FAKE_TOTAL_FPS": "70",
-        "FAKE_KITTI": str(kitti),
-    }
 
 
 def fresh(finished: Path, directory: Path, is_exported: bool = True) -> None:

@@ -94,11 +94,17 @@ def tensors_of(family):
     return {role: f'{role}/it\'s "{role}"' for role in family.head.roles}
 
 
+def scratch(name):
+    """Return a folder that is gone after the test run."""
+    folder = Path(mkdtemp(prefix=name))
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
 @cache
 def compiled_driver(object_bytes, sanitize):
     """Return the program that calls a library, compiled once for all parsers of a test run."""
-    driver = Path(mkdtemp(prefix="parser_driver")) / "driver"
-    atexit.register(shutil.rmtree, driver.parent)
+    driver = scratch("parser_driver") / "driver"
     options = ["-std=c++17", f"-DDEEPSTREAM_OBJECT_BYTES={object_bytes}", "-Wall", "-Wextra", "-Werror"]
     options += SANITIZE.split() if sanitize else []
     subprocess.run(
@@ -107,11 +113,25 @@ def compiled_driver(object_bytes, sanitize):
     return driver
 
 
-def build(family, tensors, directory, object_bytes=28, sanitize=False):
-    """Compile the family's parser for outputs of these names by role, and the driver that calls it."""
-    write_parser_sources(family, tensors, family.all_settings(), PARSERS, directory)
-    if sanitize:
-        makefile = directory / "Makefile"
-        makefile.write_text(makefile.read_text().replace("-O3", f"-O1 -g {SANITIZE}"))
-    library = compile_parser(directory, None, object_bytes, directory / "make.log")
+LIBRARIES = {}
+
+
+def compiled_library(family, tensors, object_bytes=28, sanitize=False):
+    """Return the family's parser for outputs of these names by role; families that share one share the library."""
+    settings = family.all_settings()
+    named = (*sorted(settings.items()), *sorted(tensors.items()))
+    key = (family.head.parser_source, named, object_bytes, sanitize)
+    if key not in LIBRARIES:
+        directory = scratch("parser")
+        write_parser_sources(family, tensors, settings, PARSERS, directory)
+        if sanitize:
+            makefile = directory / "Makefile"
+            makefile.write_text(makefile.read_text().replace("-O3", f"-O1 -g {SANITIZE}"))
+        LIBRARIES[key] = compile_parser(directory, None, object_bytes, directory / "make.log")
+    return LIBRARIES[key]
+
+
+def build(family, tensors, object_bytes=28, sanitize=False):
+    """Compile the family's parser and the driver that calls it."""
+    library = compiled_library(family, tensors, object_bytes, sanitize)
     return Parser(compiled_driver(object_bytes, sanitize), library, object_bytes, family.head.parser_symbol)

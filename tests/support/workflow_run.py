@@ -16,6 +16,8 @@ SHORT = f"""
 environments: {PROJECT}/build/environments
 trtexec: {{duration_s: 1, warm_up_ms: 200}}
 deepstream: {{interval_s: 1, windows: 3, timeout_s: 120}}
+agreement: {{frames: 10}}
+batch_slots: {{frames: 5}}
 """
 
 

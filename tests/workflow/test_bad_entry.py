@@ -7,11 +7,10 @@ from workflow_run import snakemake
 
 INSPECT = "models/{}/model/inspect.json"
 BAD = {
-    "./nowhere/model": "bad: ./nowhere/model: no such file or folder below ",
-    "hff:org/name": "bad: source 'hff:org/name': not a kind of source this build reads",
-    "page/model.onnx": "bad: model.onnx: ",
-    "good/model.onnx, labels: no.txt": "bad: no.txt: no such file below ",
-    "good/model.onnx, family: yolo8": "bad: config: models.bad.family is 'yolo8'",
+    "./nowhere/model": "{}: ./nowhere/model: no such file or folder below ",
+    "page/model.onnx": "{}: model.onnx: ",
+    "good/model.onnx, labels: no.txt": "{}: no.txt: no such file below ",
+    "good/model.onnx, family: yolo8": "config: models.{}.family is 'yolo8'",
 }
 
 
@@ -24,33 +23,42 @@ def tree(tmp_path):
     return tmp_path
 
 
-def run(tree, entry, *arguments):
-    models = (
-        f"bad: {{source: {entry}}}, good: {{source: good/model.onnx}}, rtdetr: {{source: good/model.onnx}}"
-    )
-    return snakemake(tree, *arguments, config=f"models: {{{models}}}\n")
+def run(tree, entries, *arguments):
+    """Return the finished process of snakemake, with the bad `entries` by their names beside two good ones."""
+    models = "".join(f"  {name}: {{source: {entry}}}\n" for name, entry in entries.items())
+    good = "  good: {source: good/model.onnx}\n  rtdetr: {source: good/model.onnx}\n"
+    return snakemake(tree, *arguments, config=f"models:\n{models}{good}")
 
 
-@pytest.mark.parametrize("entry", BAD)
-def test_another_models_target_does_not_look_at_it(tree, entry):
-    done = run(tree, entry, "-n", INSPECT.format("good"))
+def test_another_models_target_looks_at_none_of_them(tree):
+    entries = {f"bad{number}": entry for number, entry in enumerate(BAD)}
+    done = run(tree, entries, "-n", INSPECT.format("good"))
     assert done.returncode == 0, done.stdout[-3000:]
-    assert BAD[entry] not in done.stdout
+    assert not [name for name, entry in entries.items() if BAD[entry].format(name) in done.stdout]
 
 
+# tests/onnx/test_lone_onnx.py asks for the other two.
 @pytest.mark.parametrize(
-    ("entry", "target"), [(entry, [INSPECT.format("bad")]) for entry in BAD] + [(next(iter(BAD)), [])]
+    ("entry", "target"),
+    [
+        ("./nowhere/model", [INSPECT.format("bad")]),
+        ("page/model.onnx", [INSPECT.format("bad")]),
+        ("./nowhere/model", []),
+    ],
 )
 def test_asked_for_it_is_one_sentence_before_any_job(tree, entry, target):
-    done = run(tree, entry, "-n", *target)
+    done = run(tree, {"bad": entry}, "-n", *target)
     assert done.returncode != 0
-    assert BAD[entry] in done.stdout
+    assert BAD[entry].format("bad") in done.stdout
     assert "InputFunctionException" not in done.stdout and "Traceback" not in done.stdout
 
 
-@pytest.mark.parametrize("entry", ["./nowhere/model", "good/model.onnx, labels: no.txt"])
-def test_with_keep_going_the_others_are_built_and_its_own_job_says_why(tree, entry):
-    done = run(tree, entry, "--keep-going", INSPECT.format("bad"), INSPECT.format("good"))
+def test_with_keep_going_the_others_are_built_and_their_own_jobs_say_why(tree):
+    entries = {"gone": "./nowhere/model", "nameless": "good/model.onnx, labels: no.txt"}
+    targets = [INSPECT.format(name) for name in (*entries, "good")]
+    done = run(tree, entries, "--keep-going", *targets)
     assert done.returncode != 0
-    assert f"ERROR {BAD[entry].removeprefix('bad: ')}" in done.stdout
-    assert (tree / INSPECT.format("good")).exists() and not (tree / INSPECT.format("bad")).exists()
+    for name, entry in entries.items():
+        assert f"ERROR {BAD[entry].format(name).removeprefix(f'{name}: ')}" in done.stdout
+        assert not (tree / INSPECT.format(name)).exists()
+    assert (tree / INSPECT.format("good")).exists()

@@ -5,18 +5,16 @@ import time
 
 from killed_job import HITS
 
-KILLS = 10
 LONGEST_S = 6
+# From the start, from the first job on, and from the end of a job on, however long a slow machine takes to come there.
+SINCE = ("", "Execute ", "Finished jobid")
 
 
 def test_killed_again_and_again_the_same_command_finishes(killable):
     chance = random.Random(6)
     ran = [
-        # Every second one while jobs run, however long a slow machine takes to make the DAG.
-        killable.kill_after(
-            chance.uniform(0.2, LONGEST_S), chance.choice(HITS), chance, from_first_job=number % 2 == 1
-        )
-        for number in range(KILLS)
+        killable.kill_after(chance.uniform(0.2, LONGEST_S), hit, chance, since)
+        for since, hit in zip(SINCE * 2, (*HITS, *HITS[1:], HITS[0]), strict=True)
     ]
     assert len(set(ran) - {None, "before the first job"}) > 1
     killable.kill_after(None, "snakemake", chance)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 
+import pypdf
 import pytest
 
 from dsbench.chain.measured_chain import peak_gpu_streams
@@ -96,6 +97,12 @@ def test_no_path_of_this_machine_is_in_a_report(finished):
     results, _ = text.split("## 12.")
     assert "demo/sample_720p.mp4" in results
     assert str(PROJECT).strip("/") not in results
+
+
+def test_the_pdf_has_the_rows_of_the_markdown(finished):
+    pages = pypdf.PdfReader(finished / REPORT).pages
+    text = " ".join("".join(page.extract_text() for page in pages).split())
+    assert "Colour order RGB maintain-aspect-ratio no symmetric-padding no cluster-mode 4" in text
 
 
 def test_second_call_does_nothing_and_says_so(finished):

@@ -2,15 +2,13 @@
 
 import re
 from collections import defaultdict
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
-import yaml
-from snakemake.utils import update_config
 
-from dsbench.dag.jobs import dag_jobs
 from dsbench.report.report_data import SCHEMA
-from workflow_run import PROJECT, REPORT, environment
+from workflow_run import PROJECT
 
 # A call that another process's line interrupts ends on a line of its own.
 OPENED = re.compile(r"^(?:<\.\.\. )?(?:open|openat|openat2|creat)\b.* = \d+<(/.*?)>(?:\(deleted\))?$")
@@ -31,12 +29,9 @@ def opened(finished, trace):
 
 
 @pytest.fixture
-def jobs(finished):
+def jobs(main_jobs):
     """The main job's jobs that have a script, by their logs."""
-    config = yaml.safe_load((finished / "config/config.yaml").read_text())
-    update_config(config, yaml.safe_load((finished / "overlay.yaml").read_text()))
-    rows = dag_jobs(PROJECT / "Snakefile", finished, config, [REPORT], env=environment({}))
-    return {row["log"]: row for row in rows if row["log"] and row["script"]}
+    return {row["log"]: deepcopy(row) for row in main_jobs if row["log"] and row["script"]}
 
 
 def test_jobs_open_only_what_their_rules_name(finished, opened, jobs):
@@ -51,9 +46,9 @@ def test_a_report_s_data_are_checked_once(opened):
     assert [script for script, paths in opened if str(SCHEMA) in paths] == ["collect_data"]
 
 
-def test_weights_are_opened_to_be_listed_to_be_compared_with_that_and_to_be_exported(opened):
+def test_weights_are_opened_to_be_listed_compared_with_that_checked_and_exported(opened):
     readers = [script for script, paths in opened if str(WEIGHTS) in paths]
-    assert sorted(readers) == ["export_onnx", "fetch_source", "list_source"]
+    assert sorted(readers) == ["copy_config", "export_onnx", "fetch_source", "list_source"]
 
 
 def opened_by_scripts(trace):

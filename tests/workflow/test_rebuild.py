@@ -5,10 +5,11 @@ import os
 import re
 
 import pytest
+import yaml
 
-from workflow_run import PROJECT, REPORT, files, planned, rebuilt, snakemake
+from dsbench.dag.jobs import dag_jobs
+from workflow_run import PROJECT, REPORT, environment, files, planned, rebuilt, snakemake
 
-FAKES = PROJECT / "tests/fakes"
 MEASURING = {
     "build_engine",
     "benchmark_engine",
@@ -51,10 +52,6 @@ def newer_openvino(tmp_path):
     folder.mkdir(parents=True)
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: openvino\nVersion: 9999.1\n")
     return {"PYTHONPATH": str(folder.parent)}
-
-
-def test_a_copy_of_the_finished_job_has_nothing_to_do(tree):
-    assert plan(tree) == {}
 
 
 def test_new_openvino_remakes_engine_and_numbers_and_leaves_onnx_labels_and_parser(tree, newer_openvino):
@@ -136,7 +133,23 @@ REMADE = {
 }
 
 
-@pytest.mark.parametrize("deleted", REMADE)
+def test_the_report_takes_every_deliverable_from_the_rule_that_makes_it(main_jobs):
+    (report,) = (job for job in main_jobs if job["rule"] == "print_pdf")
+    makers = {file: job["rule"] for job in main_jobs for file in job["output"]}
+    wanted = {f"models/rtdetr/{file}": rule for file, rule in REMADE.items()}
+    assert wanted.keys() <= set(report["input"])
+    assert {file: makers.get(file) for file in wanted} == wanted
+
+
+# A file beside a checkpoint's answer, one with a measured name, a folder.
+@pytest.mark.parametrize(
+    "deleted",
+    [
+        "benchmarks/engines/timing.cache",
+        "benchmarks/engines/rtdetr_dynamic_b4.engine.json",
+        "samples/kitti_output",
+    ],
+)
 def test_a_deleted_deliverable_comes_back_with_the_report(tree, deleted):
     gone = tree / "models/rtdetr" / deleted
     gone.rename(tree / "aside")
@@ -147,7 +160,7 @@ def test_deleted_deliverables_come_back_and_the_rest_stays(tree):
     reports = tree / "models/rtdetr/reports"
     before = {file for file in files(tree) if not file.startswith(".snakemake/")}
     engine = next(tree.glob("models/rtdetr/benchmarks/engines/*.engine")).stat().st_mtime_ns
-    for file in (*reports.glob("charts/*.png"), reports / "benchmark_report.md"):
+    for file in (next(reports.glob("charts/*.png")), reports / "benchmark_report.md"):
         file.unlink()
     done = snakemake(tree, REPORT)
     assert done.returncode == 0, done.stdout[-4000:]
@@ -156,13 +169,12 @@ def test_deleted_deliverables_come_back_and_the_rest_stays(tree):
     assert next(tree.glob("models/rtdetr/benchmarks/engines/*.engine")).stat().st_mtime_ns == engine
 
 
-def test_a_kitti_folder_that_lost_a_file_is_dumped_again(tree):
-    lost = tree / "models/rtdetr/samples/kitti_output/00_000_000135.txt"
+def test_a_kitti_folder_that_lost_a_file_is_dumped_again(nvidia):
+    lost = nvidia.directory / "models/rtdetr/samples/kitti_output/00_000_000135.txt"
     lost.unlink()
-    done = snakemake(tree, "models/rtdetr/validation/kitti_manifest.json")
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "samples/kitti_output: has 299 of its 300 frames, so it is made anew" in done.stdout
-    assert lost.is_file() and done.stdout.count("dump_kitti:") == 1
+    said = nvidia.run("models/rtdetr/validation/kitti_manifest.json")
+    assert "samples/kitti_output: has 299 of its 300 frames, so it is made anew" in said
+    assert lost.is_file() and said.count("dump_kitti:") == 1
 
 
 def test_engine_is_rebuilt_for_a_changed_threshold_where_it_was_deleted(tree):
@@ -172,7 +184,7 @@ def test_engine_is_rebuilt_for_a_changed_threshold_where_it_was_deleted(tree):
 
 
 def test_every_artefact_is_a_target_of_its_own(tmp_path):
-    for target, rule in {
+    wanted = {
         "models/rtdetr/parser/libparser.so": "compile_parser",
         "models/rtdetr/model/rtdetr.onnx": "prepare_onnx",
         "models/rtdetr/benchmarks/engines/rtdetr_dynamic_b4.engine": "build_engine",
@@ -182,8 +194,11 @@ def test_every_artefact_is_a_target_of_its_own(tmp_path):
         "models/rtdetr/validation/preprocess.json": "prove_preprocessing",
         "models/rtdetr/reports/charts/chart_efficiency.png": "draw_chart",
         "models/rtdetr/scripts/ds_run1.sh": "write_scripts",
-    }.items():
-        assert rule in plan(tmp_path, target), target
+    }
+    config = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+    jobs = dag_jobs(PROJECT / "Snakefile", tmp_path, config, wanted, env=environment({}))
+    makers = {file: job["rule"] for job in jobs if job["runs"] for file in job["output"]}
+    assert {file: makers.get(file) for file in wanted} == wanted
 
 
 def test_driver_that_does_not_answer_once_is_not_recorded_as_gone(tmp_path):
@@ -212,73 +227,53 @@ def test_slurm_profile_plans_the_same_jobs(tmp_path):
     assert on_slurm == local
 
 
-@pytest.fixture
-def nvidia(tree, finished):
-    """The finished job moved to NVIDIA's programs, which here are fakes that the embedded runtime works for."""
-    env = {
-        "PATH": f"{FAKES}:{FAKES / 'gstreamer'}:{os.environ['PATH']}",
-        "FAKE_KITTI": str(finished / "models/rtdetr/samples/kitti_output"),
-    }
-    config = "runtime: nvidia\nfirst_batch: {nvidia: 4}\n"
-    done = snakemake(tree, REPORT, env=env, config=config)
-    assert done.returncode == 0, done.stdout[-4000:]
-    return tree, env, config
-
-
 def test_driver_upgrade_remakes_engines_and_numbers_on_nvidias_runtime(nvidia):
-    tree, env, config = nvidia
-    data = json.loads((tree / "models/rtdetr/reports/benchmark_data.json").read_text())
+    data = nvidia.data
     assert data["runtime"]["name"] == "TensorRT 10.16.0, DeepStream 9.1.0 on NVIDIA L40S, 8.9, 46068 MiB"
     assert data["system"]["driver"] == "595.58.03"
-    assert plan(tree, env=env, config=config) == {}
-    upgraded = env | {"FAKE_DRIVER": "600.10"}
-    jobs = plan(tree, env=upgraded, config=config)
+    assert planned(nvidia.run("-n", REPORT)) == {}
+    nvidia.upgrade("600.10", images_per_s=80, total_fps=70)
+    jobs = planned(nvidia.run("-n", REPORT))
     assert set(jobs) == rebuilt("nvidia", "driver")
     assert set(jobs) >= MEASURING
     assert not UNTOUCHED & set(jobs)
     assert jobs["record_fact"] == 1
 
-    check_plan(tree, upgraded, config)
-    check_report_after_upgrade(tree, upgraded, config)
-    done = snakemake(tree, "upgrade_plan", env=upgraded, config=config)
-    assert "Upgrade plan: nothing would be rebuilt." in done.stdout
+    check_plan(nvidia)
+    check_report_after_upgrade(nvidia)
+    assert "Upgrade plan: nothing would be rebuilt." in nvidia.run("upgrade_plan")
+
+    # Measured once more, the toolchain before is still the one that another driver had.
+    since = "models/rtdetr/reports/since_last_toolchain.json"
+    nvidia.run(since, "-R", "benchmark_engine_b1")
+    again = json.loads((nvidia.directory / since).read_text())
+    assert [fact["name"] for fact in again["facts"]] == ["driver"]
 
 
-def check_plan(tree, upgraded, config):
+def check_plan(job):
     """The plan says why and how long, and makes nothing."""
+    tree = job.directory
     before = {path: (tree / path).read_bytes() for path in files(tree) if not path.startswith(".snakemake/")}
-    done = snakemake(tree, "upgrade_plan", env=upgraded, config=config)
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "  driver: 595.58.03 -> 600.10\n" in done.stdout
-    assert re.search(r"^  build_engine rtdetr batch=4 +[\d.]+ s  driver$", done.stdout, re.M)
-    assert not re.search(r"never measured|unknown|export_onnx|compile_parser", done.stdout)
+    said = job.run("upgrade_plan")
+    assert "  driver: 595.58.03 -> 600.10\n" in said
+    assert re.search(r"^  build_engine rtdetr batch=4 +[\d.]+ s  driver$", said, re.M)
+    assert not re.search(r"never measured|unknown|export_onnx|compile_parser", said)
     assert before == {path: (tree / path).read_bytes() for path in before}
     assert {path for path in files(tree) - set(before) if not path.startswith(".snakemake/")} == {
         "logs/upgrade_plan.log"
     }
 
 
-def check_report_after_upgrade(tree, upgraded, config):
+def check_report_after_upgrade(job):
     """The report compares with the toolchain before; old numbers are nowhere else, and nothing is left to do."""
-    reports = tree / "models/rtdetr/reports"
+    reports = job.directory / "models/rtdetr/reports"
     kept = (reports / "history.jsonl").read_text()
-    upgraded = upgraded | {"FAKE_IMAGES_PER_S": "80"}
-    done = snakemake(tree, REPORT, env=upgraded, config=config)
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert plan(tree, "all", env=upgraded, config=config) == {}
-    table = (
-        (reports / "benchmark_report.md")
-        .read_text()
-        .split("### Since the last toolchain")[1]
-        .split("\n## 1.")[0]
-    )
+    job.run(REPORT)
+    assert planned(job.run("-n", "all")) == {}
+    table = job.text.split("### Since the last toolchain")[1].split("\n## 1.")[0]
     assert "| driver | 595.58.03 | 600.10 |" in table
     assert "| trtexec, images/s at batch 1 | 75.0 ± 0.0 | 80.0 ± 0.0 | +6.7 % | better |" in table
     history = (reports / "history.jsonl").read_text()
     assert history.startswith(kept) and history.count("\n") == kept.count("\n") + 1
-    data = json.loads((reports / "benchmark_data.json").read_text())
-    assert data["trtexec"]["bs1"]["imgs_per_sec"] == 80
-    assert "595.58.03" not in json.dumps(data)
-    snakemake(tree, REPORT, "-R", "benchmark_engine_b1", env=upgraded, config=config)
-    again = json.loads((reports / "since_last_toolchain.json").read_text())
-    assert [fact["name"] for fact in again["facts"]] == ["driver"]
+    assert job.data["trtexec"]["bs1"]["imgs_per_sec"] == 80
+    assert "595.58.03" not in json.dumps(job.data)

@@ -15,16 +15,9 @@ from workflow_run import PROJECT, REPORT, files, snakemake
     ("config", "says"),
     [
         ("tensorrt: {}\n", "config: there is no setting 'tensorrt'; "),
-        ("models: {'../evil': {source: x}}\n", "config: models has the name '../evil'; a name has letters"),
-        ("models: {rtdetr: {source: no/such/folder}}\n", "no/such/folder: no such file or folder"),
+        ("target_fps: .nan\n", "target_fps is nan, expected a finite number"),
         ("video: no_such.mp4\n", "no_such.mp4: no such video"),
         ("runtime: nvidia\n", "trtexec and deepstream-app is not on PATH"),
-        (
-            "models: {no: {source: x}}\n",
-            "config: models has the name false, which YAML does not read as text",
-        ),
-        ("target_fps: .nan\n", "target_fps is nan, expected a finite number"),
-        ("first_batch: {embedded: 64}\n", "first_batch.embedded is 64, above largest_batch.embedded 32"),
     ],
 )
 def test_broken_configuration_is_named(tmp_path, config, says):
@@ -94,11 +87,20 @@ def test_video_that_is_none_is_refused(tmp_path):
     assert f"{video}: not a video that can be read" in done.stdout
 
 
-def test_gate_that_fails_stops_before_the_multi_stream_runs(tree):
-    shutil.rmtree(tree / "models/rtdetr/benchmarks/ds")
-    done = snakemake(tree, REPORT, config="models: {rtdetr: {source: demo/checkpoint, threshold: 0.9999}}\n")
+def test_gate_that_fails_stops_before_the_multi_stream_runs(nvidia, tmp_path):
+    shutil.rmtree(nvidia.directory / "models/rtdetr/benchmarks/ds")
+    for number in range(300):
+        (tmp_path / f"00_000_{number:06d}.txt").touch()
+    nvidia.env["FAKE_KITTI"] = str(tmp_path)
+    nvidia.settings["models"] = {"rtdetr": {"source": "demo/checkpoint", "threshold": 0.9999}}
+    said = nvidia.refused(REPORT)
+    assert "None of 300 frames has a detection. The model itself" in said
+    assert "finds objects in none of 5 frames of the clip (its best score is 0.9" in said
+    assert "this clip has nothing, or too little, that this model knows" in said
+    assert not list(nvidia.directory.glob("models/rtdetr/benchmarks/ds/ds_s*.log"))
+
+
+def test_more_streams_than_the_engine_serves_are_refused(tree):
+    done = snakemake(tree, "-n", "models/rtdetr/benchmarks/ds/ds_s64_run2.txt")
     assert done.returncode != 0
-    assert "None of 300 frames has a detection. The model itself" in done.stdout
-    assert "finds objects in none of 5 frames of the clip (its best score is 0.9" in done.stdout
-    assert "this clip has nothing, or too little, that this model knows" in done.stdout
-    assert not list((tree / "models/rtdetr").glob("benchmarks/ds/ds_s*.log"))
+    assert "ds_s64: rtdetr's engine serves at most 4 streams; ask for at most that many" in done.stdout
