@@ -1,9 +1,12 @@
 """What stands between this machine and a hub is named, and no token or password is."""
 
+import gzip
+import resource
 import socket
 import ssl
+from contextlib import suppress
 from email.utils import formatdate
-from time import time
+from time import sleep, time
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,7 +16,7 @@ from huggingface_hub.utils import close_session
 
 from dsbench.core.errors import BuildError
 from dsbench.core.secret_words import token
-from dsbench.sources import download
+from dsbench.sources import download, network_faults
 from dsbench.sources.fetch import fetch_source
 from dsbench.sources.hub import UnreachableError
 from dsbench.sources.listing import list_source
@@ -150,6 +153,68 @@ def test_mirror_that_redirects_is_followed_for_listing_and_files(between, monkey
     for server in (mirror, hub):
         server.shutdown()
         server.server_close()
+
+
+class EndlessHandler(Handler):
+    """Sends a body of blanks that never ends, `server.said` bytes at a time."""
+
+    def route(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.close_connection = True
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" " * self.server.said)
+                self.wfile.flush()
+                sleep(0.02 if self.server.said == 1 else 0)
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+@pytest.mark.parametrize(
+    ("chunk_bytes", "says"),
+    [(1 << 20, "answers with more than 33554432 bytes"), (1, "takes more than 0.5 s")],
+)
+def test_body_that_never_ends_is_left(between, monkeypatch, source, chunk_bytes, says):
+    monkeypatch.setattr(network_faults, "LONGEST_ANSWER_S", 0.5 if chunk_bytes == 1 else 60)
+    with FileServer(EndlessHandler) as server:
+        server.said = chunk_bytes
+        point_at(monkeypatch, server.url)
+        assert says in listed(source)
+        server.shutdown()
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_body_that_grows_when_it_is_decoded_costs_little_memory(between, monkeypatch, source):
+    body = gzip.compress(bytes(400 << 20), 1)
+    between.said = (200, body, {"Content_Encoding": "gzip", "Content_Type": "application/json"})
+    point_at(monkeypatch, between.url)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "answers with more than 33554432 bytes" in listed(source)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+@pytest.mark.parametrize(
+    ("body", "headers", "says"),
+    [
+        (b"{}", {"Content_Encoding": "br"}, "answers in the coding br, expected gzip"),
+        (b"{}", {"Content_Encoding": "gzip"}, "decompressing"),
+        (b"[" * 200_000, {}, "answered something that is no model listing"),
+        (b'{"a":' * 200_000, {}, "answered something that is no model listing"),
+    ],
+)
+def test_body_that_cannot_be_read_is_a_sentence(between, monkeypatch, source, body, headers, says):
+    between.said = (200, body, {"Content_Type": "application/json"} | headers)
+    point_at(monkeypatch, between.url)
+    assert says in listed(source)
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_redirects_in_a_circle_are_a_sentence(between, monkeypatch, source):
+    between.said = (302, b"", {"Location": f"{between.url}/again"})
+    point_at(monkeypatch, between.url)
+    assert "redirects" in listed(source)
 
 
 def closed_port():
