@@ -19,7 +19,12 @@ import numpy as np
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT / "workflow/scripts"), str(PROJECT / "tests/support")]
 
-from dsbench.deepstream.parser_build import compile_parser, write_parser_sources  # noqa: E402
+from dsbench.deepstream.parser_build import (  # noqa: E402
+    SETTINGS,
+    compile_parser,
+    settings_header,
+    write_parser_sources,
+)
 from dsbench.families.declared import families  # noqa: E402
 from dsbench.families.family import Family, FrameTensors  # noqa: E402
 from parser_calls import case, layer  # noqa: E402
@@ -146,7 +151,8 @@ def compile_driver(directory: Path) -> Path:
     parsers = PROJECT / "workflow/parsers"
     driver = directory / "parser_speed"
     options = ["-std=c++17", "-O3", "-Wall", "-Wextra", "-Werror", "-DDEEPSTREAM_OBJECT_BYTES=28"]
-    includes = ["-I", parsers, "-I", parsers / "include", "-I", PROJECT / "tests/support"]
+    (directory / SETTINGS).write_text(settings_header({}, {}))
+    includes = ["-I", parsers, "-I", parsers / "include", "-I", PROJECT / "tests/support", "-I", directory]
     source = PROJECT / "benchmarks/parser_speed.cpp"
     subprocess.run(["g++", *options, *includes, source, "-o", driver, "-ldl"], check=True)
     return driver

@@ -8,12 +8,15 @@ from pathlib import Path
 import av
 import numpy as np
 import torch
-from metrics import THRESHOLDS, Found, average_precision, precision_recall
 from streetscene.actors import LABELS
 from streetscene.scene import Frame
 from streetscene.street import HEIGHT_PX, WIDTH_PX
 from training.samples import held_out_frame, shrink
 from transformers import RTDetrForObjectDetection
+
+from dsbench.boxes.average_precision import accuracy
+from dsbench.boxes.kitti import Detection
+from dsbench.boxes.matching import precision_recall
 
 HERE = Path(__file__).parent
 LEAST_IOU, LEAST_SCORE = 0.5, 0.5
@@ -31,31 +34,44 @@ def clip_frames(clip: Path, kitti: Path) -> Iterator[Frame]:
 
 
 @torch.inference_mode()
-def detect(model: RTDetrForObjectDetection, frame: Frame) -> Found:
-    """Return the model's 100 queries on a frame, each with its best label, as DeepStream's parser does."""
-    image = torch.from_numpy(shrink(frame.image)).permute(2, 0, 1)[None].float() / 255
-    output = model(image)
+def detect(model: RTDetrForObjectDetection, image: np.ndarray) -> list[Detection]:
+    """Return the model's 100 queries on a picture, each with its best label, as DeepStream's parser does."""
+    pixels = torch.from_numpy(shrink(image)).permute(2, 0, 1)[None].float() / 255
+    output = model(pixels)
     scores, labels = output.logits[0].sigmoid().max(-1)
     centre, half = output.pred_boxes[0, :, :2], output.pred_boxes[0, :, 2:] / 2
     boxes = torch.cat([centre - half, centre + half], -1) * torch.tensor([WIDTH_PX, HEIGHT_PX] * 2)
-    return Found(labels.numpy(), scores.numpy(), boxes.numpy(), frame.labels, frame.boxes)
+    return detections(labels.numpy(), boxes.numpy(), scores.numpy())
 
 
-def summary(images: list[Found]) -> dict:
+def detections(labels: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> list[Detection]:
+    """Return boxes (left, top, right, bottom) with their labels and scores as detections."""
+    return [
+        Detection(LABELS[label], *map(float, box), float(score))
+        for label, box, score in zip(labels, boxes, scores, strict=True)
+    ]
+
+
+def summary(model: RTDetrForObjectDetection, frames: Iterable[Frame]) -> dict:
     """Return the measures that the model card quotes, all in 0..1."""
-    table = np.array(
-        [[average_precision(images, label, t) for t in THRESHOLDS] for label in range(len(LABELS))]
-    )
-    precision, recall = precision_recall(images, LEAST_IOU, LEAST_SCORE)
+    found, truth = {}, {}
+    for number, frame in enumerate(frames):
+        found[number] = detect(model, frame.image)
+        truth[number] = detections(frame.labels, frame.boxes, np.ones(len(frame.labels)))
+    sure = {
+        number: [box for box in boxes if box.confidence >= LEAST_SCORE] for number, boxes in found.items()
+    }
+    rates = precision_recall(sure, truth, LEAST_IOU)
+    measured = accuracy(found, truth, (1, 1))
     return {
-        "frames": len(images),
-        "true_boxes": sum(len(image.true_labels) for image in images),
-        "map_50": round(float(np.nanmean(table[:, 0])), 4),
-        "map_50_95": round(float(np.nanmean(table)), 4),
-        "ap_50": dict(zip(LABELS, np.round(table[:, 0], 4).tolist(), strict=True)),
-        "ap_50_95": dict(zip(LABELS, np.round(table.mean(1), 4).tolist(), strict=True)),
-        "precision_iou50_score50": round(precision, 4),
-        "recall_iou50_score50": round(recall, 4),
+        "frames": len(truth),
+        "true_boxes": measured.every.objects,
+        "map_50": round(measured.every.ap_50, 4),
+        "map_50_95": round(measured.every.ap, 4),
+        "ap_50": {scores.name: round(scores.ap_50, 4) for scores in measured.classes},
+        "ap_50_95": {scores.name: round(scores.ap, 4) for scores in measured.classes},
+        "precision_iou50_score50": round(rates["precision"], 4),
+        "recall_iou50_score50": round(rates["recall"], 4),
     }
 
 
@@ -70,7 +86,7 @@ def main() -> None:
     sets: dict[str, Iterable[Frame]] = {"held_out": map(held_out_frame, range(options.frames))}
     if options.clip:
         sets["clip"] = clip_frames(HERE / "sample_720p.mp4", HERE / "sample_720p_kitti")
-    result = {name: summary([detect(model, frame) for frame in frames]) for name, frames in sets.items()}
+    result = {name: summary(model, frames) for name, frames in sets.items()}
     print(json.dumps(result, indent=2))
 
 

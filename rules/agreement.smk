@@ -1,4 +1,4 @@
-"""Step 6, last part: the boxes are compared with a reference run, and between the slots of a batch."""
+"""Step 6, last part: the boxes against a reference run, the model's own accuracy, and the slots of a batch."""
 
 # The reference run decodes and scales frames with the embedded runtime's code, whichever runtime measures.
 REFERENCE_ARITHMETIC = embedded_identity(PROJECT)
@@ -8,6 +8,7 @@ rule run_reference:
     input:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
+        preprocess="models/{model}/validation/preprocess.json",
         labels="models/{model}/config/labels.txt",
         clip="build/toolchain/video.json",
         video=VIDEO,
@@ -44,6 +45,7 @@ rule judge_agreement:
         parser="models/{model}/parser/libparser.so",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
+        preprocess="models/{model}/validation/preprocess.json",
         labels="models/{model}/config/labels.txt",
         clip="build/toolchain/video.json",
         video=VIDEO,
@@ -73,6 +75,59 @@ rule judge_agreement:
         is_embedded=RUNTIME.kind == "embedded",
     script:
         "../workflow/scripts/judge_agreement.py"
+
+
+rule measure_accuracy:
+    input:
+        reference="models/{model}/validation/reference_run.json",
+        kitti="models/{model}/samples/kitti_output",
+        manifest="models/{model}/validation/kitti_manifest.json",
+        preprocess="models/{model}/validation/preprocess.json",
+        # What has no detections, or wrong ones, is said more plainly by the gate.
+        gate="models/{model}/validation/gate.json",
+        nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        engine=max_engine,
+        parser="models/{model}/parser/libparser.so",
+        onnx="models/{model}/model/{model}.onnx",
+        inspect="models/{model}/model/inspect.json",
+        labels="models/{model}/config/labels.txt",
+        fetched=fetch_record,
+        processor=file_of_source("preprocessor_config.json"),
+        clip="build/toolchain/video.json",
+        video=VIDEO,
+    output:
+        report(
+            "models/{model}/validation/accuracy.json",
+            caption="../workflow/report/accuracy.rst",
+            category="Checks",
+            labels={"model": "{model}", "result": "accuracy"},
+        ),
+    log:
+        "logs/{model}/measure_accuracy.log",
+    benchmark:
+        "logs/{model}/wall_time/measure_accuracy.tsv"
+    retries: MEMORY_RETRIES
+    conda:
+        "../envs/workflow.yaml"
+    resources:
+        beside_gpu=1,
+        mem_mb=memory_mb(8192),
+    params:
+        code=code_version("measure_accuracy"),
+        arithmetic=REFERENCE_ARITHMETIC,
+        preprocessing=preprocessing_block,
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+        bounds=config["accuracy"],
+        truth=TRUTH_FACTS,
+        project=str(PROJECT),
+        agreement={
+            "iou": config["agreement"]["iou"],
+            "required": config["agreement"]["required"][config["precision"]],
+        },
+        is_embedded=RUNTIME.kind == "embedded",
+    script:
+        "../workflow/scripts/measure_accuracy.py"
 
 
 rule cut_slot_clips:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
 from dsbench.core.errors import refuse_braces
-from dsbench.core.files import read_once, tree_sha256_of
+from dsbench.core.files import read_once
 from dsbench.core.records import read_if_whole
 from dsbench.dag.code_version import code_version
 from dsbench.dag.config_check import check_config
@@ -15,7 +15,7 @@ from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, repor
 from dsbench.dag.snakemake_internals import limit_resource
 from dsbench.deepstream.app_config import uri_in_config
 from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-from dsbench.machine.clip import DEMO_CLIP, TargetRate, choose_video, truth_directory
+from dsbench.machine.clip import DEMO_CLIP, TargetRate, choose_truth, choose_video
 from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of
@@ -88,9 +88,15 @@ except BuildError as error:
     raise WorkflowError(str(error)) from None
 # A program in an image sees only the folders that it is given (workflow/container/in_image); this names the clip's.
 os.environ.update(CLIP_OF_BUILD=str(VIDEO))
+try:
+    # The config's truth belongs to the config's clip.
+    TRUTH = choose_truth(
+        os.environ.get("DS_TRUTH") or (None if os.environ.get("DS_VIDEO") else config["truth"]), VIDEO, PROJECT
+    )
+except BuildError as error:
+    raise WorkflowError(str(error)) from None
 # A parameter, since Snakemake knows the date of a folder and not its content.
-TRUTH = truth_directory(VIDEO, PROJECT)
-TRUTH_FACTS = {"folder": str(TRUTH), "sha256": tree_sha256_of(TRUTH)} if TRUTH else None
+TRUTH_FACTS = vars(TRUTH) if TRUTH else None
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, CALL.cores or 1, CALL.gpus or 1)
 CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, CALL.cores or 1)
@@ -116,7 +122,7 @@ CHARTS = [
 ]
 FRAMES = ["frame_first", "frame_middle", "frame_last"]
 PARSER_SOURCES = [SOURCE, SETTINGS, *SHARED_HEADERS, "Makefile"]
-VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement", "batch_slots"]
+VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement", "accuracy", "batch_slots"]
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 
@@ -209,8 +215,29 @@ def entry_of(wildcards):
 
 
 def preprocessing_block(wildcards):
-    """Return the preprocessing that the entry states; None where it leaves that to the source and the family."""
-    return entry_of(wildcards).get("preprocessing")
+    """Return the arithmetic that the entry states; None where it leaves that to the source and the family."""
+    block = entry_of(wildcards).get("preprocessing") or {}
+    return {key: value for key, value in block.items() if key != "scaling_filter"} or None
+
+
+def frame_to_resize(wildcards):
+    """Return the width and height of the frames that the ONNX resizes itself, as the entry states them; else None."""
+    entry = entry_of(wildcards)
+    if entry.get("resize") != "in_graph" or not entry.get("frame"):
+        return None
+    return [int(side) for side in entry["frame"].split("x")]
+
+
+def clip_to_resize(wildcards):
+    """Return the clip's facts where the ONNX resizes its frames itself and the entry states no size for them."""
+    entry = entry_of(wildcards)
+    is_clips = entry.get("resize") == "in_graph" and not entry.get("frame")
+    return "build/toolchain/video.json" if is_clips else []
+
+
+def stated_filter(wildcards):
+    """Return nvinfer's filter that the entry states; None where the proof chooses one."""
+    return (entry_of(wildcards).get("preprocessing") or {}).get("scaling_filter")
 
 
 def graph_kind(model):

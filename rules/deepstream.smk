@@ -6,6 +6,7 @@ use rule write_app_config_kitti as write_app_config_streams with:
         video="build/toolchain/video.json",
         nvinfer="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
+        inspect="models/{model}/model/inspect.json",
     output:
         "models/{model}/benchmarks/ds/ds_s{streams}_run{run}.txt",
     log:
@@ -32,6 +33,7 @@ checkpoint benchmark_streams:
         gate="models/{model}/validation/gate.json",
         preprocess="models/{model}/validation/preprocess.json",
         agreement="models/{model}/validation/agreement.json",
+        accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
         video=VIDEO,
         facts=RUNNER_FACTS,

@@ -100,6 +100,7 @@ rule prepare_onnx:
         origin="build/export/{model}/origin.json",
         fetched=fetch_record,
         files=files_to_export,
+        clip=clip_to_resize,
     output:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
@@ -119,6 +120,7 @@ rule prepare_onnx:
     params:
         code=code_version("prepare_onnx"),
         preprocessing=preprocessing_block,
+        frame=frame_to_resize,
         repair=lambda wildcards: entry_of(wildcards).get("repair"),
     script:
         "../workflow/scripts/prepare_onnx.py"

@@ -6,9 +6,11 @@ PARSER_TEMPLATES = ["Makefile.template", *SHARED_HEADERS]
 rule write_parser:
     input:
         inspect="models/{model}/model/inspect.json",
+        preprocess="models/{model}/validation/preprocess.json",
         templates=[PROJECT / "workflow/parsers" / file for file in PARSER_TEMPLATES],
         kind="build/graph_kinds/{model}.json",
         source=parser_source,
+        video="build/toolchain/video.json",
     output:
         expand("models/{{model}}/parser/{file}", file=PARSER_SOURCES),
     log:
@@ -48,6 +50,7 @@ rule compile_parser:
 rule write_nvinfer_config:
     input:
         inspect="models/{model}/model/inspect.json",
+        preprocess="models/{model}/validation/preprocess.json",
         labels="models/{model}/config/labels.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
     output:
@@ -71,6 +74,7 @@ rule write_nvinfer_config:
 use rule write_nvinfer_config as write_nvinfer_config_batch with:
     input:
         inspect="models/{model}/model/inspect.json",
+        preprocess="models/{model}/validation/preprocess.json",
         labels="models/{model}/config/labels.txt",
     output:
         "models/{model}/config/config_infer_primary_{model}_b{batch}.txt",

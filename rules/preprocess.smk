@@ -1,4 +1,4 @@
-"""Step 6, between ONNX and engine: proves that the derived preprocessing is the model's own, and no other is better."""
+"""Step 6, between ONNX and parser: proves the derived preprocessing, and chooses the scaling filter that is closest."""
 
 # The embedded runtime's code computes what nvinfer does to a frame, whichever runtime measures.
 NVINFER_PIXELS = [
@@ -6,9 +6,12 @@ NVINFER_PIXELS = [
     "dsembed/shared/decode.py",
     "dsembed/shared/native.py",
     "dsembed/deepstream_app/postprocess.py",
+    "host/colour.hpp",
     "host/interface.hpp",
     "host/preprocess.cpp",
-    "host/sampling.hpp",
+    "host/rgb_rows.hpp",
+    "host/scaling.cpp",
+    "host/scaling.hpp",
     "host/streammux.cpp",
 ]
 
@@ -46,7 +49,8 @@ rule prove_preprocessing:
     params:
         code=code_version("prove_preprocessing"),
         preprocessing=preprocessing_block,
-        frames=5,
+        scaling_filter=stated_filter,
+        frames=10,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
     script:
         "../workflow/scripts/prove_preprocessing.py"

@@ -50,6 +50,7 @@ rule collect_data:
         gate="models/{model}/validation/gate.json",
         preprocess="models/{model}/validation/preprocess.json",
         agreement="models/{model}/validation/agreement.json",
+        accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",

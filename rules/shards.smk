@@ -15,6 +15,7 @@ if config["gpu_class"] is None:
             project=str(PROJECT),
             bases=SOURCE_BASES,
             video=os.environ.get("DS_VIDEO") or config["video"],
+            truth=TRUTH.path if TRUTH and TRUTH.is_named else None,
         script:
             "../workflow/scripts/shards.py"
 

@@ -5,6 +5,7 @@ rule write_app_config_kitti:
     input:
         video="build/toolchain/video.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+        inspect="models/{model}/model/inspect.json",
     output:
         "models/{model}/config/deepstream_app_kitti_{model}.txt",
     log:

@@ -38,6 +38,7 @@ SECONDS = {
     "prove_preprocessing": 20,
     "run_reference": 40,
     "judge_agreement": 10,
+    "measure_accuracy": 10,
     "compile_parser": 10,
     "extract_frames": 3,
     "draw_chart": 3,

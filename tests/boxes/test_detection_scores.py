@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dsbench.boxes.clustering import without_overlaps
-from dsbench.boxes.detection_scores import Decoder, above, mean_agreement
+from dsbench.boxes.detection_scores import Closeness, Decoder, above, closeness, mean_agreement
 from dsbench.families.declared import families, family_named
 from dsbench.pixels.reference_preprocessing import Picture
 
@@ -13,6 +13,16 @@ PERSON = [1, 10, 10, 50, 50, 0.9]
 
 def rows(*boxes):
     return np.array(boxes, np.float64).reshape(-1, 6)
+
+
+def test_closeness_is_the_mean_overlap_and_how_far_the_found_lie_aside():
+    moved = [0, 14, 12, 54, 52, 0.4]
+    found = closeness([rows(CAR, PERSON), rows()], [rows(moved), rows(CAR)], 0.5)
+    shared = 36 * 38
+    assert found.mean_overlap == pytest.approx(shared / (2 * 1600 - shared) / 2)
+    assert found.shift == pytest.approx((4, 2))
+    assert closeness([rows(CAR)], [rows()], 0.5) == Closeness(0.0, None)
+    assert closeness([rows([*CAR[:5], 0.4])], [rows(CAR)], 0.5) == Closeness(None, None)
 
 
 @pytest.mark.parametrize(

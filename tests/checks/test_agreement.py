@@ -29,7 +29,7 @@ from dsbench.deepstream.parser_build import compile_parser, write_parser_sources
 from dsbench.deepstream.run import dump_kitti
 from dsbench.families.declared import family_named
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.nvinfer_pixels import evenly_spread
+from dsbench.pixels.nvinfer_pixels import evenly_spread, placement
 from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.engine.builder import FP32, BuildConfig, build_engine_file
 from dsembed.engine.engine_file import write_engine_file
@@ -52,6 +52,7 @@ LETTERBOXED = Preprocessing(
     height=HEIGHT,
     width=WIDTH,
     notes=(),
+    scaling_filter=1,
 )
 BOUND = Bound(iou=0.9, required=0.95)
 SOFTMAX = r"""
@@ -164,8 +165,10 @@ def make_tree(root, family):
     onnx.save(queries(), root / "tiny.onnx")
     write_engine(root / "tiny.onnx", root / "tiny.engine")
     tensors = {"logits": "logits", "boxes": "pred_boxes"}
+    place = placement(LETTERBOXED, SIDE, SIDE)
     write_parser_sources(
-        family, tensors, family.all_settings(), PROJECT / "workflow/parsers", root / "parser"
+        *(family, tensors, family.all_settings(), PROJECT / "workflow/parsers", root / "parser"),
+        *(place.shift, place.edges),
     )
     compile_parser(root / "parser", None, 28, root / "make.log")
     (root / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))

@@ -37,7 +37,7 @@ class Tree:
         nvinfer = self.config.with_name("infer.txt")
         names = ("onnx", "m_dynamic_b4.engine", "labels.txt", "libparser.so")
         files = NvinferFiles(nvinfer, *(self.folder / name for name in names))
-        preprocessing = Preprocessing(1 / 255, None, "RGB", False, False, 320, 640, ())
+        preprocessing = Preprocessing(1 / 255, None, "RGB", False, False, 320, 640, (), scaling_filter=1)
         nvinfer.write_text(
             render_nvinfer_config(
                 preprocessing,

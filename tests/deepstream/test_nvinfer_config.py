@@ -16,7 +16,7 @@ FILES = NvinferFiles(
     labels=MODEL / "config/labels.txt",
     parser_library=MODEL / "parser/libparser.so",
 )
-PREPROCESSING = Preprocessing(1 / 255, None, "RGB", False, False, 320, 640, ())
+PREPROCESSING = Preprocessing(1 / 255, None, "RGB", False, False, 320, 640, (), scaling_filter=3)
 INPUT_DIMS = ["batch", 3, 320, 640]
 LABELS = ["car", "person"]
 
@@ -49,7 +49,7 @@ def test_every_key_comes_from_a_fact():
         "net-scale-factor": "0.0039215686274509803",
         "model-color-format": "0",
         "maintain-aspect-ratio": "0",
-        "scaling-filter": "1",
+        "scaling-filter": "3",
         "labelfile-path": "labels.txt",
         "num-detected-classes": "2",
         "custom-lib-path": "../parser/libparser.so",

@@ -90,6 +90,9 @@ def tools(tmp_path_factory):
     shapes = [f"--{name}Shapes=images:{n}x3x16x16" for name, n in (("min", 1), ("opt", 2), ("max", 2))]
     build = [f"--onnx={directory / 'm.onnx'}", f"--saveEngine={directory / 'm.engine'}", "--skipInference"]
     subprocess.run([BIN / "trtexec", *build, *shapes], env=ENVIRONMENT, check=True, capture_output=True)
+    build[1] = f"--saveEngine={directory / 'static.engine'}"
+    shapes = [f"--{name}Shapes=images:2x3x16x16" for name in ("min", "opt", "max")]
+    subprocess.run([BIN / "trtexec", *build, *shapes], env=ENVIRONMENT, check=True, capture_output=True)
     (directory / "parser.cpp").write_text(PARSER)
     library = directory / "libparser.so"
     flags = ["-std=c++17", "-fPIC", "-shared", f"-I{PARSER_INCLUDE_DIR}"]
@@ -237,15 +240,26 @@ def test_missing_video_fails_the_run(setup, tmp_path):
         ({"engine": "infer.txt"}, "deserialize engine from file :.*infer.txt failed"),
         ({"infer": "batch-size=4\n"}, "Backend has maxBatchSize 2 whereas 4 has been requested"),
         ({"infer": "infer-dims=3;32;32\n"}, "backend can not support dims:3x32x32"),
+        (
+            {"engine": "{tools}/static.engine", "infer": "infer-dims=3;16;16\nbatch-size=1\n"},
+            "backend can not support dims:3x16x16 with batch-size 1, the engine takes 2 to 2",
+        ),
     ],
 )
-def test_engine_or_parser_that_cannot_be_used_is_named(setup, change, text):
-    outcome = run(setup("red.mp4", **change))
+def test_engine_or_parser_that_cannot_be_used_is_named(setup, tools, change, text):
+    outcome = run(setup("red.mp4", **{key: value.format(tools=tools) for key, value in change.items()}))
     assert outcome.returncode == 255
     assert re.search(text, outcome.stderr)
     assert "ERROR from primary_gie: Failed to create NvDsInferContext instance" in outcome.stderr
     assert "Trying to create engine" not in outcome.stderr
     assert outcome.stdout.endswith("App run failed\n")
+
+
+def test_static_engine_takes_fewer_frames_than_its_batch(setup, tools, tmp_path):
+    infer = "infer-dims=3;16;16\nbatch-size=2\n"
+    outcome = run(setup("red.mp4", engine=str(tools / "static.engine"), infer=infer))
+    assert outcome.returncode == 0, outcome.stderr
+    assert (tmp_path / "kitti/00_000_000004.txt").read_text()
 
 
 def test_parser_that_returns_false_is_logged_and_the_run_goes_on(setup, tmp_path):

@@ -77,6 +77,27 @@ def test_integer_with_other_trailing_text_is_an_error(tmp_path, text):
         KeyFile.read(path).integer("g", "k")
 
 
+@pytest.mark.parametrize(("text", "value"), [("1", 1), ("true", 1), ("0 ", 0), (" false\t", 0)])
+def test_boolean_is_one_of_four_words(tmp_path, text, value):
+    path = tmp_path / "a.txt"
+    path.write_text(f"[g]\nk={text}\n")
+    assert KeyFile.read(path).boolean("g", "k") == value
+
+
+@pytest.mark.parametrize("text", ["+1", "01", "2", "1 # x", "t", "TRUE", "yes", "", "-0"])
+def test_boolean_is_strict(tmp_path, text):
+    path = tmp_path / "a.txt"
+    path.write_text(f"[g]\nk={text}\n")
+    with pytest.raises(KeyFileError, match="is not true, false, 1 or 0"):
+        KeyFile.read(path).boolean("g", "k")
+
+
+def test_repeated_key_stands_where_its_last_value_stands(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("[g]\na=1\nb=2\na=3\n")
+    assert list(KeyFile.read(path).groups["g"].items()) == [("b", "2"), ("a", "3")]
+
+
 @pytest.mark.parametrize("text", ["1.5 ", "0.25 # x", "1_0", "x", ""])
 def test_number_with_trailing_text_is_an_error(tmp_path, text):
     path = tmp_path / "a.txt"
@@ -232,6 +253,38 @@ def test_class_group_inherits_from_all(tmp_path):
     assert [attributes.pre_cluster_threshold for attributes in settings.classes] == [0.5, 0.75, 0.5]
 
 
+@pytest.mark.parametrize(
+    ("pairs", "threshold"),
+    [
+        ("threshold=0.1\npre-cluster-threshold=0.2", 0.2),
+        ("pre-cluster-threshold=0.2\nthreshold=0.1", 0.1),
+        ("threshold=0.1\npre-cluster-threshold=0.2\nthreshold=0.3", 0.3),
+    ],
+)
+def test_last_of_the_two_names_of_the_threshold_counts(tmp_path, pairs, threshold):
+    nvinfer(tmp_path)
+    path = tmp_path / "infer.txt"
+    path.write_text(path.read_text().replace("pre-cluster-threshold=0.5", pairs))
+    settings = read_nvinfer_settings(app(tmp_path)[0].gie, print)
+    assert settings.classes[0].pre_cluster_threshold == threshold
+
+
+def test_class_number_ends_where_its_digits_end(tmp_path):
+    groups = {
+        "class-attrs-2 ": {"topk": "7"},
+        "class-attrs- 1x": {"topk": "5"},
+        "class-attrs-2": {"detected-min-w": "3"},
+    }
+    settings, _ = nvinfer(tmp_path, groups)
+    assert [attributes.top_k for attributes in settings.classes] == [-1, 5, 7]
+    assert [attributes.min_width for attributes in settings.classes] == [0, 0, 3]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 6])
+def test_scaling_filters_that_the_runtime_has(tmp_path, number):
+    assert nvinfer(tmp_path, scaling_filter=str(number))[0].scaling_filter == number
+
+
 def test_unknown_nvinfer_keys_are_named_as_nvinfer_does(tmp_path):
     _, warnings = nvinfer(tmp_path, {"class-attrs-0": {"colour": "1"}}, model_type="3")
     assert warnings == [
@@ -249,7 +302,12 @@ NVINFER_REFUSALS = [
     ({"property": {"process-mode": "2"}}, "process-mode=2"),
     ({"property": {"network-type": "1"}}, "network-type=1"),
     ({"property": {"cluster-mode": "1"}}, "cluster-mode=1: the embedded runtime supports only 2, 4"),
-    ({"property": {"scaling-filter": "2"}}, "scaling-filter=2"),
+    ({"property": {"scaling-filter": "4"}}, r"scaling-filter=4 \(Lanczos\)"),
+    ({"property": {"scaling-filter": "5"}}, r"scaling-filter=5 \(nearest, a pixel aside\)"),
+    ({"property": {"scaling-filter": "7"}}, "scaling-filter=7: the embedded runtime has 0 and 6"),
+    ({"class-attrs-x": {}}, r"\[class-attrs-x\]: name it \[class-attrs-all\] or \[class-attrs-N\]"),
+    ({"class-attrs-": {}}, r"\[class-attrs-\]: name it"),
+    ({"class-attrs--1": {}}, r"\[class-attrs--1\] is beyond"),
     ({"property": {"output-tensor-meta": "1"}}, "output-tensor-meta=1"),
     ({"property": {"model-color-format": "2"}}, "model-color-format=2"),
     ({"property": {"net-scale-factor": "0"}}, r"net-scale-factor=0\.0"),

@@ -1,4 +1,4 @@
-"""nvinfer's post-processing behind the real parser ABI, against NumPy in float32."""
+"""nvinfer's post-processing behind the real parser ABI, against NumPy in nvinfer's types."""
 
 import subprocess
 from types import SimpleNamespace
@@ -91,7 +91,7 @@ def detector(host, library, symbol="ParseRows", filtered_out=frozenset(), aspect
         maintain_aspect_ratio=aspect,
         symmetric_padding=True,
         bgr=False,
-        bilinear=True,
+        scaling_filter=1,
         scale_factor=1.0,
         offsets=(0, 0, 0),
     )
@@ -125,7 +125,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.float32:
 
 def reference(rows: np.ndarray, rules: ClassAttributes, nms: bool, aspect: bool) -> list[tuple]:
     pad, rows_used = (70, 180) if aspect else (0, 320)
-    ratio_x, ratio_y = F32(320) / F32(1280), F32(rows_used) / F32(720)
+    ratio_x, ratio_y = np.float64(320) / 1280, np.float64(rows_used) / 720
     found = []
     for class_id in range(CLASSES):
         kept = [row for row in rows if row[0] == class_id and row[5] >= F32(rules.pre_cluster_threshold)]
@@ -139,8 +139,8 @@ def reference(rows: np.ndarray, rules: ClassAttributes, nms: bool, aspect: bool)
             kept = [row for row in survivors if row[5] > F32(rules.post_cluster_threshold)]
         kept = kept if rules.top_k < 0 else kept[: rules.top_k]
         for _, x, y, w, h, confidence in kept:
-            left, top = max(F32(0), x / ratio_x), max(F32(0), (y - F32(pad)) / ratio_y)
-            width, height = w / ratio_x, h / ratio_y
+            left, top = max(F32(0), F32(x / ratio_x)), max(F32(0), F32((y - F32(pad)) / ratio_y))
+            width, height = F32(w / ratio_x), F32(h / ratio_y)
             small = width < rules.min_width or height < rules.min_height
             large = 0 < rules.max_width < width or 0 < rules.max_height < height
             outside = top < rules.roi_top_offset or top + height > F32(720 - rules.roi_bottom_offset)
@@ -183,6 +183,29 @@ def test_box_touching_below_the_frame_is_dropped(host, libraries):
     rows[0, 0] = (0, 0, 300, 10, 20, 0.5)
     rows[0, 1] = (0, 100, 300, 10, 20.01, 0.5)
     assert [found[0] for found in run(detector(host, libraries[28]), rows)[0]] == [0.0]
+
+
+def test_ratios_are_doubles_which_decides_at_the_lower_edge(host, libraries):
+    # In float32 the sum of both is 720 exactly, and the box would stay.
+    rows = np.full((1, QUERIES, 6), -2, F32)
+    rows[0, 0] = (0, 0, 19.0572529, 10, 300.942749, 0.5)
+    assert run(detector(host, libraries[28]), rows)[0] == []
+
+
+def test_overlap_that_is_no_number_suppresses(host, libraries):
+    rows = np.full((1, QUERIES, 6), -2, F32)
+    rows[0, 0] = (0, 10, 10, 10, 10, 0.9)
+    rows[0, 1] = (0, 200, 200, np.nan, 10, 0.8)
+    rows[0, 2] = (0, 100, 100, 10, 10, 0.7)
+    found = run(detector(host, libraries[28]), rows)[0]
+    assert [box[4] for box in found] == pytest.approx([0.9, 0.7])
+
+
+def test_roi_offset_beyond_the_surface_leaves_boxes_in(host, libraries):
+    rows = np.full((1, QUERIES, 6), -2, F32)
+    rows[0, 0] = (0, 10, 10, 10, 10, 0.9)
+    assert len(run(detector(host, libraries[28], roi_bottom_offset=719), rows)[0]) == 0
+    assert len(run(detector(host, libraries[28], roi_bottom_offset=721), rows)[0]) == 1
 
 
 def test_filtered_out_class_is_dropped_after_clustering(host, libraries):
@@ -246,6 +269,50 @@ def test_missing_library_and_symbol_are_named(host, libraries, tmp_path):
 
 def test_struct_sizes_agree_with_the_host():
     assert DETECTION.itemsize == 24
+
+
+def placed(surface, network, scaling_filter=1, symmetric=True, aspect=True):
+    settings = SimpleNamespace(
+        maintain_aspect_ratio=aspect,
+        symmetric_padding=symmetric,
+        bgr=False,
+        scaling_filter=scaling_filter,
+        scale_factor=1.0,
+        offsets=(0, 0, 0),
+    )
+    found = network_struct(settings, MuxSettings(*surface, False), (3, *network[::-1]))
+    return found.picture_left, found.picture_top, found.picture_width, found.picture_height
+
+
+@pytest.mark.parametrize(
+    ("surface", "network", "picture"),
+    [
+        ((848, 480), (736, 416), (1, 0, 734, 416)),  # 416.6 rows do not fit, although 416 would
+        ((1280, 720), (736, 416), (0, 1, 736, 414)),
+        ((1281, 721), (640, 640), (0, 140, 640, 360)),
+        ((480, 848), (416, 736), (0, 1, 416, 734)),
+    ],
+)
+def test_picture_that_keeps_its_aspect_lies_where_nvinfer_puts_it(surface, network, picture):
+    assert placed(surface, network) == picture
+
+
+@pytest.mark.parametrize("network", [(1280, 320), (320, 720), (1280, 720), (1920, 1080), (320, 900)])
+def test_area_filter_is_refused_where_a_side_does_not_shrink(network):
+    with pytest.raises(RefusedError, match="filter 3 only where width and height both shrink"):
+        placed((1280, 720), network, 3, aspect=False)
+    assert placed((1280, 720), network, 2, aspect=False) == (0, 0, *network)
+
+
+def test_area_filter_is_taken_where_both_sides_shrink():
+    assert placed((1280, 720), (1278, 718), 3, aspect=False) == (0, 0, 1278, 718)
+
+
+@pytest.mark.parametrize("scaling_filter", [2, 3])
+def test_filters_that_colour_a_picture_below_an_odd_row_falsely_are_refused(scaling_filter):
+    with pytest.raises(RefusedError, match=r"begins in row 1: .* false colours"):
+        placed((1280, 720), (736, 416), scaling_filter)
+    assert placed((1280, 720), (736, 416), scaling_filter, symmetric=False) == (0, 0, 736, 414)
 
 
 def test_surface_of_which_nothing_is_left_in_the_network_is_refused():

@@ -42,6 +42,7 @@ def preprocessing(padding):
         height=320,
         width=320,
         notes=(),
+        scaling_filter=1,
     )
 
 
@@ -87,6 +88,7 @@ def test_boxes_are_the_hosts_in_its_order(library, mode, nms_iou, padding, size)
     frames = random_frames(8)
     if mode == 2:
         frames = np.nan_to_num(frames)
+        frames[5, :6, 3], frames[6, 20:24, 2] = np.nan, np.nan
     found, place = Host(library, padding, size, mode == 2, nms_iou).boxes(frames)
     expected = [on_frame(cluster(rows, mode, THRESHOLDS, nms_iou), place) for rows in frames]
     for host, rows in zip(found, expected, strict=True):

@@ -258,4 +258,6 @@ def test_reference_measures_distances_from_the_family_s_point_of_the_cell(family
     point = (1 + offset) * 16
     found = family.head.decode(frame, family.all_settings())
     right = min(point + 2 * 16, 60)
-    np.testing.assert_allclose(found, [[0, point - 16, point, right - (point - 16), 40 - point, 0.9]])
+    np.testing.assert_allclose(
+        found, [[0, point - 16, point, right - (point - 16), 40 - point, 0.9]], rtol=1e-5
+    )

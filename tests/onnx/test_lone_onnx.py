@@ -53,6 +53,8 @@ def test_names_in_the_entry_tell_the_head_and_a_foreign_config_beside_is_not_rea
         ("labels: source", "source: no such file below "),
         ("family: yolo8", "config: models.m.family is 'yolo8'; the closest: yolo_v8"),
         ("preprocessing: {resize: letterbox}", "config: models.m.preprocessing: resize is letterbox, but"),
+        ("frame: 640x360", "config: models.m.frame is stated, but not resize: in_graph"),
+        ("resize: graph", "config: models.m.resize is 'graph', expected 'nvinfer' or 'in_graph'"),
     ],
 )
 def test_wrong_entry_is_told_before_any_job(tmp_path, entry, says):

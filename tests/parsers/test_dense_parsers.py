@@ -160,7 +160,7 @@ def test_fractions_are_of_the_network_s_sides(parsers, dtype):
     boxes = np.array([[[0.25, 0.5, 0.75, 0.875]], [[-0.5, 0.0, 2.0, 1.0]]])
     arrays = {"boxes": boxes, "confs": np.array([[0.5], [0.75]])}
     objects = detected(parsers["yolo_v4"], arrays, [0.25], dtype)
-    assert objects.tolist() == [[0, 16, 16, 32, 12, 0.5], [0, 0, 0, 64, 32, 0.75]]
+    np.testing.assert_allclose(objects, [[0, 16, 16, 32, 12, 0.5], [0, 0, 0, 64, 32, 0.75]], atol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["yolox_raw", "nanodet"])

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from dsbench.deepstream.parser_build import Resized
 from dsbench.families.declared import family_named
+from dsbench.families.reference_decoders import EDGE_MARGIN
 from parser_calls import FLOAT, INT32, Layer, build, case, layer
 
 FAMILY = family_named("rt_detr")
@@ -31,7 +33,7 @@ def reference(layers, thresholds, size=(640, 480)):
     kept = scores[order] > np.asarray(thresholds)[label]
     order, query, label = order[kept], query[kept], label[kept]
     corners = np.hstack([boxes[query, :2] - boxes[query, 2:] / 2, boxes[query, :2] + boxes[query, 2:] / 2])
-    corners = np.clip(corners, 0, 1) * [*size, *size]
+    corners = np.clip(corners, 0, [1, 1, 1, 1 - EDGE_MARGIN]) * [*size, *size]
     extent = corners[:, 2:] - corners[:, :2]
     rows = np.column_stack([label, corners[:, :2], extent, scores[order]])
     return rows[(extent > 0).all(axis=1)]
@@ -128,7 +130,47 @@ def test_boxes_are_clipped_to_the_network(parser):
         layer("pred_boxes", np.array([[0, 1, 1, 1]], "f4")),
     ]
     [(_, objects)], _ = parser.run([case(layers, [0.5])])
-    np.testing.assert_allclose(objects[0, 1:5], [0, 240, 320, 240], atol=1e-4)
+    np.testing.assert_allclose(objects[0, 1:5], [0, 240, 320, 240 - 480 * EDGE_MARGIN], atol=1e-4)
+
+
+def test_boxes_are_moved_back_before_they_are_clipped():
+    shifted = build(FAMILY, TENSORS, shift=(0.5, 0.25))
+    layers = [
+        layer("logits", np.full((3, 1), [[5], [4], [3]], np.float32)),
+        layer("pred_boxes", np.array([[0.5, 0.5, 0.25, 0.5], [0, 0, 0.5, 0.5], [1, 1, 0.5, 0.5]], "f4")),
+    ]
+    [(_, objects)], _ = shifted.run([case(layers, [0.5])])
+    inside, first, last = objects[:, 1:5]
+    np.testing.assert_allclose(inside, [239.5, 119.75, 160, 240], atol=1e-4)
+    np.testing.assert_allclose(first, [0, 0, 159.5, 119.75], atol=1e-4)
+    np.testing.assert_allclose(last, [479.5, 359.75, 160.5, 120.25], atol=1e-3)
+
+
+def test_boxes_end_where_a_letterboxed_picture_does():
+    letterboxed = build(FAMILY, TENSORS, edges=(0, 60, 640, 420))
+    layers = [
+        layer("logits", np.full((3, 1), [[5], [4], [3]], np.float32)),
+        layer("pred_boxes", np.array([[0.5, 0.5, 1, 1], [0.5, 0.1, 0.1, 0.2], [0.5, 0.95, 0.1, 0.1]], "f4")),
+    ]
+    [(_, objects)], _ = letterboxed.run([case(layers, [0.5])])
+    whole, above = objects[:, 1:5]
+    np.testing.assert_allclose(whole, [0, 60, 640, 360 - 480 * EDGE_MARGIN], atol=1e-4)
+    np.testing.assert_allclose(above, [288, 60, 64, 36], atol=1e-4)
+
+
+def test_boxes_of_a_model_that_resizes_itself_come_back_to_the_frame():
+    """Its network of 640x480 shows frames of 1280x720 in rows 60 to 420."""
+    own = Resized(640, 480, 2.0, 2.0)
+    parser = build(FAMILY, TENSORS, edges=(0, 60, 640, 420), resized=own)
+    layers = [
+        layer("logits", np.full((2, 1), [[5], [4]], np.float32)),
+        layer("pred_boxes", np.array([[0.5, 0.5, 0.25, 0.25], [0.5, 0.5, 1, 1]], "f4")),
+    ]
+    [(_, objects)], _ = parser.run([case(layers, [0.5], (1280, 720))])
+    inside, whole = objects[:, 1:5]
+    np.testing.assert_allclose(inside, [480, 240, 320, 240], atol=1e-3)
+    np.testing.assert_allclose(whole, [0, 0, 1280, 720 * (1 - 4 / 3 * EDGE_MARGIN)], atol=1e-3)
+    assert whole[3] < 720
 
 
 def test_layers_are_found_by_name_in_any_order_among_others(parser):

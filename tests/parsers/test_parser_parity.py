@@ -1,4 +1,4 @@
-"""Every family: the compiled parser gives what its reference decoder gives, in half and in full precision."""
+"""Every family: the compiled parser gives what its reference decoder gives, moved back, in half and full precision."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,8 @@ from dsbench.families.declared import families
 from dsbench.families.family import FrameTensors
 from parser_calls import build, case, layer, tensors_of
 
+SHIFT = (0.5, 0.375)
+EDGES = (8, 12, 310, 180)
 SIZES = [(640, 640), (320, 192), (416, 416)]
 
 
@@ -29,7 +31,7 @@ def assert_same_rows(objects, expected):
 @pytest.fixture(scope="module", params=families(), ids=lambda family: family.name)
 def parser(request):
     family = request.param
-    return family, build(family, tensors_of(family))
+    return family, build(family, tensors_of(family), shift=SHIFT, edges=EDGES)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -48,7 +50,9 @@ def test_objects_are_those_of_the_reference(parser, dtype):
             answers, said = compiled.run(cases)
             assert said == []
             for tensors, (accepted, objects) in zip(frames, answers, strict=True):
-                frame = FrameTensors({r: a.astype(np.float64) for r, a in tensors.items()}, *size, thresholds)
+                frame = FrameTensors(
+                    {r: a.astype(np.float64) for r, a in tensors.items()}, *size, thresholds, SHIFT, EDGES
+                )
                 expected = family.head.decode(frame, family.all_settings())
                 assert accepted
                 assert_same_rows(objects, expected)

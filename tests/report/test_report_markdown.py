@@ -120,6 +120,33 @@ def test_what_the_gate_checked_is_shown(data):
     assert "such as a scene has" not in render_markdown(data)
 
 
+def test_the_accuracy_that_is_kept_is_shown_for_each_stage_size_and_class(data):
+    section = render_markdown(data).split("### Accuracy kept")[1].split("## 8.")[0]
+    assert (
+        "with the image processor of preprocessor_config.json, on 50 frames, one in 6, with scores above 0.5"
+        in section
+    )
+    assert "| Pixels | 0.891 | 0.956 | 0.948 | 0.858 | 0.942 | 0.14 | 0.27 |" in section
+    assert "| All: the boxes of deepstream-app | 0.891 |" in section
+    assert "| small | 9 | 0.509 | " in section and "| road_sign | 105 | 0.857 | " in section
+    assert "requires an AP@[.5:.95] of 0.5 and a mean shift of at most 0.25 px" in section
+    assert "lower edge" not in section
+    data["validation"]["accuracy"]["edge"] |= {"boxes": 9, "lost": 1}
+    assert "lower edge of the frame: 9, of which the runtime lost 1." in render_markdown(data)
+
+
+def test_model_and_runtime_stand_side_by_side_on_the_truth(data):
+    truth = data["validation"]["accuracy"]["truth"]
+    truth["model"]["every"]["ap"], truth["runtime"]["every"]["ap"] = 0.912, 0.871
+    report = render_markdown(data)
+    assert "| mAP@[.5:.95] on the clip's truth | model alone 0.912, runtime 0.871 |" in report
+    assert "| all | 744 | 0.912 | 0.871 | " in report
+    data["validation"]["accuracy"] |= {"truth": None, "is_told": False}
+    report = render_markdown(data)
+    assert "| Accuracy kept | too few objects to tell |" in report
+    assert "not measured, since the clip has none (truth: in the config)." in report
+
+
 def test_optional_values_read_not_measured(data):
     data["trtexec"]["bs1"]["p95_ms"] = None
     data["validation"]["ground_truth"] = None

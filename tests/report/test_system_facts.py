@@ -4,7 +4,7 @@ import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.dag.rule_script import explained
-from dsbench.machine.clip import choose_video, shown_path, truth_directory
+from dsbench.machine.clip import choose_truth, choose_video, shown_path
 from dsbench.machine.toolchain import read_facts
 from dsbench.report.system_facts import runtime_facts, system_facts, timing
 
@@ -64,17 +64,27 @@ def test_clip_may_be_named_from_home_or_from_the_working_directory(tmp_path, mon
     assert choose_video("my clip.mp4", tmp_path, tmp_path).resolve() == tmp_path / "my clip.mp4"
 
 
-def test_ground_truth_belongs_to_the_demonstration_clip_however_it_is_named(tmp_path):
-    clip = tmp_path / "demo/sample_720p.mp4"
-    clip.parent.mkdir()
+def test_truth_is_the_one_named_else_that_of_the_demonstration_clip_however_it_is_named(tmp_path):
+    clip, drawn = tmp_path / "demo/sample_720p.mp4", tmp_path / "demo/sample_720p_kitti"
+    drawn.mkdir(parents=True)
     clip.touch()
+    (drawn / "000000.txt").touch()
     (tmp_path / "other.mp4").touch()
-    assert (
-        truth_directory(tmp_path / "demo/../demo/sample_720p.mp4", tmp_path)
-        == tmp_path / "demo/sample_720p_kitti"
-    )
-    assert truth_directory(tmp_path / "other.mp4", tmp_path) is None
+    found = choose_truth(None, tmp_path / "demo/../demo/sample_720p.mp4", tmp_path)
+    assert (found.path, found.is_named) == (str(drawn), False)
+    assert choose_truth(None, tmp_path / "other.mp4", tmp_path) is None
+    assert choose_truth(str(drawn), tmp_path / "other.mp4", tmp_path).is_named
     assert shown_path(clip, tmp_path) == "demo/sample_720p.mp4"
+    with pytest.raises(BuildError, match="no such file or folder; correct DS_TRUTH"):
+        choose_truth(str(tmp_path / "none.json"), clip, tmp_path)
+
+
+def test_other_names_of_a_mot_file_are_another_truth(tmp_path):
+    file, names = tmp_path / "gt.txt", tmp_path / "labels.txt"
+    file.write_text("1,1,0,0,5,5,1,1,1\n")
+    before = choose_truth(str(file), file, tmp_path)
+    names.write_text("car\n")
+    assert choose_truth(str(file), file, tmp_path) != before
 
 
 def test_failure_is_one_sentence_on_the_terminal_and_in_the_log(tmp_path, capsys):

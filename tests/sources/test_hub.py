@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import huggingface_hub
 import pytest
+from hub_server import COMMIT, OTHER_COMMIT, HubServer, Repository
 from huggingface_hub import constants
 
 from dsbench.core.errors import BuildError
@@ -18,7 +19,6 @@ from dsbench.sources import hub as hugging_face
 from dsbench.sources.fetch import fetch_source
 from dsbench.sources.listing import list_source
 from dsbench.sources.source import RemoteFile, parse_source
-from hub_server import COMMIT, OTHER_COMMIT, HubServer, Repository
 from small_files import layout, onnx, safetensors, tensor
 
 LARGE = safetensors(

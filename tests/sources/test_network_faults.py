@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from file_server import FileServer, Handler
+from hub_server import HubServer, Repository
 from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
@@ -22,8 +24,6 @@ from dsbench.sources.hub import UnreachableError
 from dsbench.sources.listing import list_source
 from dsbench.sources.network_faults import check_network_settings, unreachable, wait_words
 from dsbench.sources.source import parse_source
-from file_server import FileServer, Handler
-from hub_server import HubServer, Repository
 from small_files import layout
 
 PAGE = b"<html><head><title>Blocked</title><style>p{}</style></head><body>by <b>policy</b> 7</body></html>"

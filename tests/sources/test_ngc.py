@@ -8,13 +8,13 @@ import tarfile
 import zipfile
 
 import pytest
+from ngc_server import NgcServer
 
 from dsbench.core.errors import BuildError
 from dsbench.sources import download
 from dsbench.sources.fetch import fetch_source
 from dsbench.sources.listing import list_source
 from dsbench.sources.source import parse_source
-from ngc_server import NgcServer
 from small_files import onnx, tensor
 
 URL = "https://catalog.ngc.nvidia.com/orgs/nvidia/teams/tao/models/peoplenet"

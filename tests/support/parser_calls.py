@@ -116,14 +116,17 @@ def compiled_driver(object_bytes, sanitize):
 LIBRARIES = {}
 
 
-def compiled_library(family, tensors, object_bytes=28, sanitize=False):
-    """Return the family's parser for outputs of these names by role; families that share one share the library."""
+def compiled_library(family, tensors, object_bytes=28, sanitize=False, **place):
+    """Return the family's parser for outputs of these names by role; families that share one share the library.
+
+    `place` are the last arguments of write_parser_sources.
+    """
     settings = family.all_settings()
     named = (*sorted(settings.items()), *sorted(tensors.items()))
-    key = (family.head.parser_source, named, object_bytes, sanitize)
+    key = (family.head.parser_source, named, object_bytes, sanitize, *sorted(place.items()))
     if key not in LIBRARIES:
         directory = scratch("parser")
-        write_parser_sources(family, tensors, settings, PARSERS, directory)
+        write_parser_sources(family, tensors, settings, PARSERS, directory, **place)
         if sanitize:
             makefile = directory / "Makefile"
             makefile.write_text(makefile.read_text().replace("-O3", f"-O1 -g {SANITIZE}"))
@@ -131,7 +134,7 @@ def compiled_library(family, tensors, object_bytes=28, sanitize=False):
     return LIBRARIES[key]
 
 
-def build(family, tensors, object_bytes=28, sanitize=False):
+def build(family, tensors, object_bytes=28, sanitize=False, **place):
     """Compile the family's parser and the driver that calls it."""
-    library = compiled_library(family, tensors, object_bytes, sanitize)
+    library = compiled_library(family, tensors, object_bytes, sanitize, **place)
     return Parser(compiled_driver(object_bytes, sanitize), library, object_bytes, family.head.parser_symbol)

@@ -73,8 +73,8 @@ def traced(file):
 
 
 def environment(more):
-    """Return the environment of a call: this one's with `more`, and the default video."""
-    return os.environ | {"DS_VIDEO": ""} | more
+    """Return the environment of a call: this one's with `more`, and the default video and truth."""
+    return os.environ | {"DS_VIDEO": "", "DS_TRUTH": ""} | more
 
 
 def finished_job(path):

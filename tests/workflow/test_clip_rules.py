@@ -73,3 +73,14 @@ def test_a_project_in_a_folder_with_braces_is_refused_in_a_sentence(tmp_path):
     assert done.returncode != 0
     assert f"{folder}: the working directory has a brace" in done.stdout
     assert "NameError" not in done.stdout
+
+
+def test_a_truth_that_is_not_there_is_refused_and_another_one_is_measured_on_the_same_dump(tree):
+    missing = snakemake(tree, "-n", REPORT, env={"DS_TRUTH": "boxes.json"})
+    assert missing.returncode != 0
+    assert "boxes.json: no such file or folder; correct DS_TRUTH or the config's `truth`" in missing.stdout
+    other = snakemake(tree, "-n", REPORT, env={"DS_TRUTH": str(PROJECT / "demo/sample_720p_kitti")})
+    assert {"judge_kitti", "measure_accuracy", "print_pdf"} <= planned(other.stdout).keys()
+    assert "dump_kitti" not in planned(other.stdout)
+    config = snakemake(tree, "-n", REPORT, config="truth: boxes.json\n")
+    assert "boxes.json: no such file or folder" in config.stdout

@@ -36,6 +36,7 @@ TREE = [
     "validation/preprocess.json",
     "validation/reference_run.json",
     "validation/agreement.json",
+    "validation/accuracy.json",
     "validation/batch_slots.json",
 ]
 

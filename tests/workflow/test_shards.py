@@ -39,7 +39,7 @@ def config(models, shards=2, **more):
 
 
 def write(models, **settings):
-    return write_shards(config(models, **settings), None, PROJECT, [Path(), PROJECT])
+    return write_shards(config(models, **settings), None, None, PROJECT, [Path(), PROJECT])
 
 
 def of_share(number):
@@ -71,7 +71,7 @@ def test_a_share_finds_what_the_whole_configuration_names(here):
     models = {"own": "mine", "demo": DEMO, "hub": "hf:org/name@main", "absent": "nowhere/x.onnx"}
     asked = config(models, environments="~/environments")
     asked["models"]["own"]["labels"] = "names.txt"
-    write_shards(asked, "clip.mp4", PROJECT, [Path(), PROJECT])
+    write_shards(asked, "clip.mp4", "truth.json", PROJECT, [Path(), PROJECT])
     shares = [of_share(number) for number in (1, 2)]
     entries = shares[0]["models"] | shares[1]["models"]
     assert entries["own"] == {"source": str(here / "mine"), "labels": str(here / "names.txt")}

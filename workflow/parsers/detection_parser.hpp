@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "nvdsinfer_custom_impl.h"
+#include "parser_settings.hpp"
 
 #ifndef DEEPSTREAM_OBJECT_BYTES
 #error "set DEEPSTREAM_OBJECT_BYTES to 28 (DeepStream 9 and later) or 24 (before)"
@@ -32,7 +33,7 @@ const unsigned int NvDsInferParseObjectBytes = sizeof(NvDsInferObjectDetectionIn
                                         const NvDsInferParseDetectionParams& params,                                 \
                                         detection_parser::Objects& objects) {                                        \
         try {                                                                                                        \
-            return parse(layers, network, params, objects);                                                          \
+            return parse(layers, detection_parser::model_network(network), params, objects);                                                          \
         } catch (const std::exception& error) {                                                                      \
             std::fprintf(stderr, "%s: %s\n", #symbol, error.what());                                                 \
             return false;                                                                                            \
@@ -125,6 +126,15 @@ inline bool check_classes(const char* parser, const char* tensor, std::size_t cl
     return false;
 }
 
+// The network in which the model's boxes lie: its own, where the ONNX resizes nvinfer's frames itself.
+inline NvDsInferNetworkInfo model_network(NvDsInferNetworkInfo network) {
+    if (parser_settings::kModelWidth != 0) {
+        network.width = static_cast<unsigned int>(parser_settings::kModelWidth);
+        network.height = static_cast<unsigned int>(parser_settings::kModelHeight);
+    }
+    return network;
+}
+
 // Whether the network has any pixels. Says on stderr where it has none.
 inline bool check_network(const char* parser, const NvDsInferNetworkInfo& network) {
     if (network.width != 0 && network.height != 0) return true;
@@ -142,23 +152,32 @@ inline float logit_of(float threshold) {
 
 inline float sigmoid(float logit) { return 1.0F / (1.0F + std::exp(-logit)); }
 
-// Appends the box between two corners in pixels, clipped to the network. A box or score that is not
-// finite, or a box without area inside the network, is left out.
+// nvinfer drops a box whose top and height, scaled and rounded to float32, add up to more than the frame's height. A
+// box that ends this share of the network's height above the picture's edge is never dropped.
+constexpr float kEdgeMargin = 0x1p-20F;
+
+// Appends the box between two corners in pixels, moved back by how far nvinfer's scaling moves the picture and clipped
+// to the picture: nvinfer drops a box that reaches into the padding below, and moves one that begins in the padding
+// before. Then it is brought to nvinfer's network, which is the frame where the ONNX resizes itself. A box or score that
+// is not finite, or a box without area inside the picture, is left out.
 inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, std::uint32_t class_id, float confidence,
                        float left, float top, float right, float bottom) {
     if (!std::isfinite(confidence)) return;
     if (!std::isfinite(left) || !std::isfinite(top) || !std::isfinite(right) || !std::isfinite(bottom)) return;
-    const float x1 = std::max(left, 0.0F);
-    const float y1 = std::max(top, 0.0F);
-    const float x2 = std::min(right, static_cast<float>(network.width));
-    const float y2 = std::min(bottom, static_cast<float>(network.height));
+    const float height = static_cast<float>(network.height);
+    const float last_column = std::min(parser_settings::kPictureRight, static_cast<float>(network.width));
+    const float last_row = std::min(parser_settings::kPictureBottom, height) - height * kEdgeMargin;
+    const float x1 = std::max(left - parser_settings::kShiftX, parser_settings::kPictureLeft);
+    const float y1 = std::max(top - parser_settings::kShiftY, parser_settings::kPictureTop);
+    const float x2 = std::min(right - parser_settings::kShiftX, last_column);
+    const float y2 = std::min(bottom - parser_settings::kShiftY, last_row);
     if (x2 <= x1 || y2 <= y1) return;
     NvDsInferObjectDetectionInfo object = {};
     object.classId = class_id;
-    object.left = x1;
-    object.top = y1;
-    object.width = x2 - x1;
-    object.height = y2 - y1;
+    object.left = (x1 - parser_settings::kOriginX) * parser_settings::kFrameScaleX;
+    object.top = (y1 - parser_settings::kOriginY) * parser_settings::kFrameScaleY;
+    object.width = (x2 - x1) * parser_settings::kFrameScaleX;
+    object.height = (y2 - y1) * parser_settings::kFrameScaleY;
     object.detectionConfidence = confidence;
     objects.push_back(object);
 }

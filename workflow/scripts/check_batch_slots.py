@@ -19,7 +19,8 @@ with explained(snakemake.log[0]):
     engine = Path(files.engine[0])
     clip = read_record(files.video, ClipFacts)
     slots = read_record(files.max_bs, EngineDecision).max_bs
-    family = family_named(read_record(files.inspect, Inspection).family)
+    inspect = read_record(files.inspect, Inspection)
+    family = family_named(inspect.family)
     report_progress(f"playing the short clips alone and in all {slots} batch slots")
     with measuring_device(files.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(files.facts))
@@ -33,6 +34,7 @@ with explained(snakemake.log[0]):
             folder=Path(snakemake.output.runs),
             timeout_s=params.timeout_s,
             facts=facts_of(files.facts) | device,
+            is_static=inspect.batch == "static",
         )
         dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
     threshold = family.default_threshold if params.threshold is None else params.threshold

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dsbench.report.benchmark_data as numbers
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
+from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.checks.batch_slots import BatchSlots
 from dsbench.checks.gate import Gate
 from dsbench.core.files import read_json, sha256_of, write_whole
@@ -90,6 +91,7 @@ def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
     pictures = [Path(file).relative_to(tree).as_posix() for file in video]
     return as_json(read_record(files.gate, Gate)) | {
         "agreement": read_json(files.agreement),
+        "accuracy": as_json(read_record(files.accuracy, KeptAccuracy)),
         "batch_slots": as_json(read_record(files.batch_slots, BatchSlots)),
         "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }

@@ -14,7 +14,7 @@ from dsbench.families.declared import family_of
 from dsbench.onnx.batch import declared_batch
 from dsbench.onnx.half_precision import to_half
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.preprocessing import per_channel
+from dsbench.pixels.preprocessing import per_channel, resized_images
 
 with explained(snakemake.log[0]):
     files = snakemake.input
@@ -27,6 +27,8 @@ with explained(snakemake.log[0]):
     folded_std = inspect.preprocessing.folded_std
     if folded_std is not None:
         pixels = pixels * per_channel(folded_std)
+    if inspect.preprocessing.in_graph is not None:
+        pixels = resized_images(pixels, inspect.preprocessing.height, inspect.preprocessing.width)
     batch = declared_batch(model)
     if isinstance(batch, int):
         pixels = np.resize(pixels, (batch, *pixels.shape[1:]))

@@ -10,13 +10,13 @@ from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
-from dsbench.onnx.inspection import Inspection
+from dsbench.onnx.inspection import read_proven
 from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     files = snakemake.input
     clip = read_record(files.clip, ClipFacts)
-    inspect = read_record(files.inspect, Inspection)
+    inspect = read_proven(files.inspect, files.preprocess)
     run = read_json(files.reference)
     reference = {int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()}
     deployed = Deployment(

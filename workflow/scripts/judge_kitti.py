@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
+from dsbench.boxes.truth import read_truth
 from dsbench.checks.gate import check_dump, check_truth
 from dsbench.checks.scene_limits import View, network_pixels
 from dsbench.core.files import read_json
@@ -28,9 +29,9 @@ with explained(snakemake.log[0]):
         grey=lambda numbers: grey_frames(Path(files.video), numbers),
     )
     result = check_dump(frames, params.required_ratio, clip.frames, own, view).required()
-    truth = Path(params.truth["folder"]) if params.truth else None
-    if truth:
-        file = shown_path(truth, Path(params.project))
-        verdict = check_truth(frames, read_directory(truth), labels, params.required_recall, file)
+    if params.truth:
+        path, is_named = Path(params.truth["path"]), params.truth["is_named"]
+        truth, file = read_truth(path, clip, labels, is_named), shown_path(path, Path(params.project))
+        verdict = check_truth(frames, truth, labels, params.required_recall, file)
         result = replace(result, ground_truth=verdict.required())
     write_record(snakemake.output[0], result)

@@ -9,6 +9,7 @@ from dsbench.core.files import written_beside
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_named
+from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import Origin
 from dsbench.onnx.interface import image_input
 from dsbench.onnx.model_onnx import ModelFolder
@@ -19,12 +20,17 @@ with explained(snakemake.log[0]):
     size = tuple(image_input(gs.import_onnx(clean)).shape[2:])
     origin = read_record(snakemake.input.origin, Origin)
     source = ModelFolder.of(snakemake.input.files, block=snakemake.params.preprocessing)
+    family = family_named(origin.family)
+    frame = snakemake.params.frame
+    if clip := snakemake.input.get("clip"):
+        frame = read_record(clip, ClipFacts).size
     model, facts = prepare(
         clean,
-        source.preprocessing(size, family_named(origin.family)),
+        source.preprocessing(size, family),
         Path(snakemake.input.reference),
         origin,
         repair=snakemake.params.repair,
+        resize=frame and source.resize_matrices(size, family, frame[::-1]),
     )
     with written_beside(Path(snakemake.output.onnx)) as partial:
         onnx.save(model, partial)

@@ -10,7 +10,7 @@ from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
-from dsbench.onnx.inspection import Inspection
+from dsbench.onnx.inspection import read_proven
 from dsbench.pixels.nvinfer_pixels import evenly_spread
 from dsbench.tools.tool_run import report_progress
 
@@ -21,7 +21,7 @@ with explained(snakemake.log[0]):
     found = run_reference(
         Path(snakemake.input.onnx),
         reference_model(
-            read_record(snakemake.input.inspect, Inspection),
+            read_proven(snakemake.input.inspect, snakemake.input.preprocess),
             read_labels(Path(snakemake.input.labels)),
             snakemake.params.threshold,
         ),

@@ -9,7 +9,7 @@ from dsbench.dag.shards import start_lines, write_shards
 with explained(snakemake.log[0]):
     asked = snakemake.params
     scripts = write_shards(
-        snakemake.config, asked.video, Path(asked.project), [Path(base) for base in asked.bases]
+        snakemake.config, asked.video, asked.truth, Path(asked.project), [Path(base) for base in asked.bases]
     )
     lines = start_lines(scripts)
     write_whole(Path(snakemake.log[0]), lines)

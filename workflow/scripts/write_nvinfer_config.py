@@ -9,10 +9,10 @@ from dsbench.dag.rule_script import explained
 from dsbench.deepstream.nvinfer_config import NvinferFiles, render_nvinfer_config
 from dsbench.families.declared import family_of
 from dsbench.intake.labels import read_labels
-from dsbench.onnx.inspection import Inspection
+from dsbench.onnx.inspection import read_proven
 
 with explained(snakemake.log[0]):
-    inspect = read_record(snakemake.input.inspect, Inspection)
+    inspect = read_proven(snakemake.input.inspect, snakemake.input.preprocess)
     labels = read_labels(Path(snakemake.input.labels))
     model = Path("models", snakemake.wildcards.model)
     # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
@@ -20,7 +20,9 @@ with explained(snakemake.log[0]):
     onnx = model / f"model/{model.name}.onnx"
     if measured := snakemake.input.get("max_bs"):
         decision = read_record(measured, EngineDecision)
-        engine, batch_size = Path(decision.engine), batch_size or decision.max_bs
+        engine = Path(decision.engine)
+        if batch_size is None or inspect.batch == "static":
+            batch_size = decision.max_bs
     else:
         engine = model / f"benchmarks/engines/{model.name}_dynamic_b{batch_size}.engine"
         if inspect.batch == "static":

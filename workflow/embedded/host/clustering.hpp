@@ -5,6 +5,7 @@
 #define DSEMBED_CLUSTERING_HPP
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "interface.hpp"
@@ -27,13 +28,18 @@ inline void keep_top_k(Objects& objects, int top_k) {
     }
 }
 
-inline float overlap(float a_start, float a_size, float b_start, float b_size) {
-    const float length = std::min(a_start + a_size, b_start + b_size) - std::max(a_start, b_start);
-    return length > 0.0f ? length : 0.0f;
+// How far two intervals overlap; in nvinfer's order of comparisons, which decides what NaN gives.
+inline float overlap(float a_start, float a_end, float b_start, float b_end) {
+    if (a_start > b_start) {
+        std::swap(a_start, b_start);
+        std::swap(a_end, b_end);
+    }
+    return a_end < b_start ? 0.0f : std::min(a_end, b_end) - b_start;
 }
 
 inline float intersection_over_union(const NvDsInferObjectDetectionInfo& a, const NvDsInferObjectDetectionInfo& b) {
-    const float shared = overlap(a.left, a.width, b.left, b.width) * overlap(a.top, a.height, b.top, b.height);
+    const float shared = overlap(a.left, a.left + a.width, b.left, b.left + b.width) *
+                         overlap(a.top, a.top + a.height, b.top, b.top + b.height);
     const float either = a.width * a.height + b.width * b.height - shared;
     return either == 0.0f ? 0.0f : shared / either;
 }
@@ -42,10 +48,11 @@ inline void suppress_overlaps(Objects& objects, const ClassRules& rules) {
     sort_by_confidence(objects);
     Objects kept;
     for (const auto& candidate : objects) {
-        const auto overlaps = [&](const auto& other) {
-            return intersection_over_union(candidate, other) > rules.nms_iou_threshold;
+        // Written so that an overlap that is NaN suppresses, as it does in nvinfer.
+        const auto leaves_it = [&](const auto& other) {
+            return intersection_over_union(candidate, other) <= rules.nms_iou_threshold;
         };
-        if (std::none_of(kept.begin(), kept.end(), overlaps)) {
+        if (std::all_of(kept.begin(), kept.end(), leaves_it)) {
             kept.push_back(candidate);
         }
     }

@@ -16,10 +16,10 @@ public:
     Detector(const char* library, const char* symbol, const Mux& mux, const Network& network, std::vector<Layer> layers,
              std::vector<ClassRules> rules, bool nms)
         : parser_(library, symbol), layers_(std::move(layers)), rules_(std::move(rules)), nms_(nms),
-          surface_height_(static_cast<float>(mux.height)), pad_left_(static_cast<float>(network.picture_left)),
+          surface_height_(static_cast<unsigned>(mux.height)), pad_left_(static_cast<float>(network.picture_left)),
           pad_top_(static_cast<float>(network.picture_top)),
-          ratio_x_(static_cast<float>(network.picture_width) / static_cast<float>(mux.width & ~1)),
-          ratio_y_(static_cast<float>(network.picture_height) / static_cast<float>(mux.height & ~1)),
+          ratio_x_(static_cast<double>(network.picture_width) / (mux.width & ~1)),
+          ratio_y_(static_cast<double>(network.picture_height) / (mux.height & ~1)),
           network_{static_cast<unsigned>(network.width), static_cast<unsigned>(network.height), 3},
           by_class_(rules_.size()) {
         for (const ClassRules& rule : rules_) {
@@ -100,10 +100,10 @@ private:
 
     void attach(const NvDsInferObjectDetectionInfo& object, int class_id) {
         const ClassRules& rules = rules_[class_id];
-        Detection detection{(object.left - pad_left_) / ratio_x_,
-                            (object.top - pad_top_) / ratio_y_,
-                            object.width / ratio_x_,
-                            object.height / ratio_y_,
+        Detection detection{static_cast<float>((object.left - pad_left_) / ratio_x_),
+                            static_cast<float>((object.top - pad_top_) / ratio_y_),
+                            static_cast<float>(object.width / ratio_x_),
+                            static_cast<float>(object.height / ratio_y_),
                             object.detectionConfidence,
                             class_id};
         detection.left = detection.left < 0.0f ? 0.0f : detection.left;
@@ -111,8 +111,9 @@ private:
         const bool too_small = detection.width < rules.min_width || detection.height < rules.min_height;
         const bool too_large = (rules.max_width > 0.0f && detection.width > rules.max_width) ||
                                (rules.max_height > 0.0f && detection.height > rules.max_height);
-        const bool outside_roi = detection.top < rules.roi_top_offset ||
-                                 detection.top + detection.height > surface_height_ - rules.roi_bottom_offset;
+        // Unsigned in nvinfer, so an offset beyond the surface leaves every box in.
+        const auto lowest = static_cast<float>(surface_height_ - static_cast<unsigned>(rules.roi_bottom_offset));
+        const bool outside_roi = detection.top < rules.roi_top_offset || detection.top + detection.height > lowest;
         if (!(rules.filtered_out || too_small || too_large || outside_roi)) {
             detections_.push_back(detection);
         }
@@ -122,7 +123,9 @@ private:
     std::vector<Layer> layers_;
     std::vector<ClassRules> rules_;
     bool nms_;
-    float surface_height_, pad_left_, pad_top_, ratio_x_, ratio_y_;
+    unsigned surface_height_;
+    float pad_left_, pad_top_;
+    double ratio_x_, ratio_y_;
     NvDsInferNetworkInfo network_;
     std::vector<std::string> names_;
     std::vector<float> pre_thresholds_, post_thresholds_;

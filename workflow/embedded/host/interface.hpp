@@ -35,7 +35,7 @@ struct Network {  // network input; the picture covers [left, left + picture_wid
     int32_t picture_left;
     int32_t picture_top;
     int32_t bgr;
-    int32_t bilinear;  // else nearest
+    int32_t scaling_filter;  // nvinfer's number: 0 nearest, 1 bilinear, 2 cubic, 3 area, 6 nearest
     float scale_factor;
     float offsets[3];  // per network channel
 };

@@ -1,7 +1,9 @@
 // Copyright 2026 the deepstream-import authors. SPDX-License-Identifier: Apache-2.0
 #include "streammux.hpp"
 
-#include "sampling.hpp"
+#include <algorithm>
+
+#include "rgb_rows.hpp"
 
 namespace {
 
@@ -24,22 +26,30 @@ Rectangle picture_in(const Frame& source, const Mux& mux) {
     return {((mux.width - width) / 2) & ~1, ((mux.height - height) / 2) & ~1, width, height};
 }
 
-struct Plane {
-    const uint8_t* samples;
-    int stride, step;
+// Rows of the surface's planes, from the corner of the picture on.
+struct Surface {
+    uint8_t *luma, *cb, *cr;
+    int luma_stride, chroma_stride;
 };
 
-void scale_plane(const Plane& input, int input_width, const Axis& columns, const Axis& rows, uint8_t* output,
-                 int output_stride) {
-    std::vector<float> row(input_width);
-    const int width = static_cast<int>(columns.near.size());
-    for (size_t y = 0; y < rows.near.size(); ++y) {
-        blend_rows(input.samples + static_cast<int64_t>(rows.near[y]) * input.stride,
-                   input.samples + static_cast<int64_t>(rows.far[y]) * input.stride, rows.weight[y], input.step,
-                   input_width, row.data());
-        uint8_t* line = output + static_cast<int64_t>(y) * output_stride;
-        for (int x = 0; x < width; ++x) {
-            line[x] = static_cast<uint8_t>(static_cast<int32_t>(sample(row.data(), columns, x) + 0.5f));
+void mix(const Mixture& mixture, const RgbRows& rows, int step, uint8_t* __restrict output) {
+    const float *red = rows.red.data(), *green = rows.green.data(), *blue = rows.blue.data();
+    for (int i = 0, count = rows.columns() / step; i < count; ++i) {
+        output[i] = mixture.level(red[i * step], green[i * step], blue[i * step]);
+    }
+}
+
+// The library scales through RGB: 8 bits, truncated both ways, chroma from the first pixel of each block.
+void write_through_rgb(const ScaledPicture& picture, const Colours& colours, Surface surface) {
+    RgbRows rows(picture, colours);
+    for (int y = 0; y < rows.rows(); ++y, surface.luma += surface.luma_stride) {
+        rows.load(y);
+        mix(colours.luma, rows, 1, surface.luma);
+        if (y % 2 == 0) {
+            mix(colours.cb, rows, 2, surface.cb);
+            mix(colours.cr, rows, 2, surface.cr);
+            surface.cb += surface.chroma_stride;
+            surface.cr += surface.chroma_stride;
         }
     }
 }
@@ -56,22 +66,16 @@ Frame scale_to_mux(const Frame& source, const Mux& mux, std::vector<uint8_t>& me
     uint8_t* luma = memory.data();
     uint8_t* cb = luma + luma_bytes;
     uint8_t* cr = cb + chroma_bytes;
-    if (picture.width < mux.width || picture.height < mux.height) {
+    const bool is_odd = (picture.width | picture.height) & 1;
+    if (picture.width < mux.width || picture.height < mux.height || is_odd) {
         std::fill_n(luma, luma_bytes, source.full_range ? 0 : 16);
         std::fill_n(cb, 2 * chroma_bytes, 128);
     }
-    const int in_width = (source.width + 1) / 2, in_height = (source.height + 1) / 2;
-    const int out_width = (picture.width + 1) / 2, out_height = (picture.height + 1) / 2;
-    scale_plane({source.luma, source.luma_stride, 1}, source.width,
-                make_axis(picture.width, source.width, source.width, 1.0f, 0.0f, true),
-                make_axis(picture.height, source.height, source.height, 1.0f, 0.0f, true),
-                luma + static_cast<int64_t>(picture.top) * mux.width + picture.left, mux.width);
-    const Axis columns = make_axis(out_width, in_width, in_width, 1.0f, 0.0f, true);
-    const Axis rows = make_axis(out_height, in_height, in_height, 1.0f, 0.0f, true);
     const int64_t corner = static_cast<int64_t>(picture.top / 2) * chroma_stride + picture.left / 2;
-    scale_plane({source.cb, source.chroma_stride, source.chroma_step}, in_width, columns, rows, cb + corner,
-                chroma_stride);
-    scale_plane({source.cr, source.chroma_stride, source.chroma_step}, in_width, columns, rows, cr + corner,
-                chroma_stride);
+    thread_local AxisCache axes;  // each source has a thread of its own
+    write_through_rgb(scale(axes, source, Filter::kBilinear, picture.left, picture.width, picture.height),
+                      Colours(source),
+                      {luma + static_cast<int64_t>(picture.top) * mux.width + picture.left, cb + corner, cr + corner,
+                       mux.width, chroma_stride});
     return {luma, cb, cr, mux.width, chroma_stride, 1, mux.width, mux.height, source.bt709, source.full_range};
 }

@@ -4,7 +4,7 @@ Keys whose every value is taken without being used have no effect on file source
 DeepStream either. Memory kinds, GPUs and surface counts are taken only with their defaults.
 """
 
-from dsembed.shared.declared_keys import Key, integer, only, refused
+from dsembed.shared.declared_keys import Key, flag, integer, only, refused
 
 APPLICATION = {
     "enable-perf-measurement": only(0, 1),
@@ -67,10 +67,10 @@ STREAMMUX = {
     "sync-inputs": only(0),
     "max-latency": integer(0),
     "frame-duration": integer(-1),
-    "frame-num-reset-on-eos": only(0),
-    "frame-num-reset-on-stream-reset": only(0),
-    "async-process": integer(1),
-    "drop-pipeline-eos": only(0),
+    "frame-num-reset-on-eos": flag(0),
+    "frame-num-reset-on-stream-reset": flag(0),
+    "async-process": flag(1, 0),
+    "drop-pipeline-eos": flag(0),
     "num-surfaces-per-frame": only(1),
     "compute-hw": integer(),
     "interpolation-method": only(1),
@@ -80,7 +80,7 @@ SINK = {
     "enable": integer(0),
     "type": Key("integer", None, (1,)),
     "sync": only(0),
-    "qos": only(0),
+    "qos": flag(0),
     "source-id": integer(0),
     "gpu-id": only(0),
     "nvbuf-memory-type": only(0),
@@ -93,9 +93,9 @@ SINK = {
     "sw-preset": integer(),
     "output-file": Key("string"),
     "link-to-demux": only(0),
-    "nvdslogger": only(0),
-    "show-fps": only(0),
-    "show-latency": only(0),
+    "nvdslogger": flag(0),
+    "show-fps": flag(0),
+    "show-latency": flag(0),
 }
 TILED_DISPLAY = {
     "enable": only(0, 1),
@@ -105,14 +105,14 @@ TILED_DISPLAY = {
     "height": integer(),
     "gpu-id": only(0),
     "nvbuf-memory-type": only(0),
-    "square-seq-grid": integer(),
+    "square-seq-grid": flag(0, 1),
 }
 OSD = {
     "enable": only(0),
     "gpu-id": only(0),
     "nvbuf-memory-type": only(0),
     **{key: integer() for key in ("process-mode", "border-width", "text-size")},
-    **{key: integer() for key in ("display-text", "display-bbox", "display-mask")},
+    **{key: flag(0, 1) for key in ("display-text", "display-bbox", "display-mask")},
     **{key: integer() for key in ("show-clock", "clock-x-offset", "clock-y-offset", "clock-text-size")},
     **{key: Key("string") for key in ("text-color", "text-bg-color", "clock-color", "font")},
 }
@@ -127,7 +127,7 @@ PRIMARY_GIE = {
     "labelfile-path": Key("string"),
     "plugin-type": only(0),
     "nvbuf-memory-type": only(0),
-    "input-tensor-meta": only(0),
+    "input-tensor-meta": flag(0),
     "infer-raw-output-dir": refused(),
     "operate-on-gie-id": refused("integer"),
     "operate-on-class-ids": refused(),

@@ -8,7 +8,7 @@ from typing import Any
 
 from dsembed.deepstream_app.app_settings import GieSettings
 from dsembed.shared.cpp_numbers import FLOAT_MAX
-from dsembed.shared.declared_keys import Key, RefusedError, integer, only, read_group, refused
+from dsembed.shared.declared_keys import Key, RefusedError, flag, integer, only, read_group, refused
 from dsembed.shared.keyfile import KeyFile
 
 LEGACY = (
@@ -37,31 +37,31 @@ PROPERTY = {
     "mean-file": refused(),
     "infer-dims": Key("integers"),
     "network-input-order": only(0),
-    "maintain-aspect-ratio": only(0, 1),
-    "symmetric-padding": only(0, 1),
-    "scaling-filter": Key("integer", None, (0, 1)),
+    "maintain-aspect-ratio": flag(0, 1),
+    "symmetric-padding": flag(0, 1),
+    "scaling-filter": integer(),
     "scaling-compute-hw": only(0),
     "cluster-mode": Key("integer", None, (2, 4)),
     "output-blob-names": Key("strings", ()),
-    "output-tensor-meta": only(0),
+    "output-tensor-meta": flag(0),
     "output-io-formats": Key("strings"),
     "layer-device-precision": Key("strings"),
     "workspace-size": integer(),
     "filter-out-class-ids": Key("integers", ()),
-    "strongly-typed": only(0, 1),
-    "warmup-engine": only(0),
+    "strongly-typed": flag(0, 1),
+    "warmup-engine": flag(0),
     "stabilize-buffer-count": only(0),
     "dynamic-properties": only(0),
-    "force-implicit-batch-dim": only(0),
-    "enable-dla": only(0),
+    "force-implicit-batch-dim": flag(0),
+    "enable-dla": flag(0),
     "use-dla-core": refused("integer"),
     "secondary-reinfer-interval": integer(),
     "auto-inc-mem": integer(1),
     "max-gpu-mem-per": integer(99),
-    "crop-objects-to-roi-boundary": only(0),
+    "crop-objects-to-roi-boundary": flag(0),
     "disable-output-host-copy": only(0),
-    "raw-output-file-write": only(0),
-    "input-tensor-from-meta": only(0),
+    "raw-output-file-write": flag(0),
+    "input-tensor-from-meta": flag(0),
     "parse-classifier-func-name": refused(),
     "operate-on-gie-id": refused("integer"),
     "operate-on-class-ids": refused(),
@@ -91,6 +91,11 @@ CLASS_ATTRS = {
 
 MAX_LABEL_BYTES = 127
 BATCH_SIZES = range(1, 1025)
+SCALING_FILTERS = (0, 1, 2, 3, 6)
+OTHER_FILTERS = {4: " (Lanczos)", 5: " (nearest, a pixel aside)"}
+CLASS_GROUP = "class-attrs-"
+# As strtoull reads it: what follows the digits does not count.
+CLASS_NUMBER = re.compile(r"\s*([+-]?[0-9]+)")
 CLASS_COUNTS = range(1, 65537)
 
 
@@ -126,7 +131,7 @@ class NvinferSettings:
     offsets: tuple[float, float, float]
     maintain_aspect_ratio: bool
     symmetric_padding: bool
-    bilinear: bool
+    scaling_filter: int
     nms: bool
     infer_dims: tuple[int, ...] | None
     output_names: tuple[str, ...]
@@ -173,7 +178,7 @@ class _Reader:
             offsets=values["offsets"],
             maintain_aspect_ratio=values["maintain-aspect-ratio"] == 1,
             symmetric_padding=values["symmetric-padding"] == 1,
-            bilinear=self._required(values, "scaling-filter") == 1,
+            scaling_filter=self._required(values, "scaling-filter"),
             nms=self._required(values, "cluster-mode") == 2,
             infer_dims=dims,
             output_names=values["output-blob-names"],
@@ -190,6 +195,12 @@ class _Reader:
             raise RefusedError(f"[property] batch-size={batch_size}: expected 1 to 1024")
         if unique_id < 1:
             raise RefusedError(f"gie-unique-id={unique_id}: expected 1 or more")
+        kind = values["scaling-filter"]
+        if kind is not None and kind not in SCALING_FILTERS:
+            raise RefusedError(
+                f"[property] scaling-filter={kind}{OTHER_FILTERS.get(kind, '')}: the embedded runtime has 0 and 6"
+                " (nearest), 1 (bilinear), 2 (cubic) and 3 (area)"
+            )
         scale_factor, offsets = values["net-scale-factor"], values["offsets"]
         if not 0 < scale_factor <= FLOAT_MAX:
             raise RefusedError(
@@ -202,15 +213,25 @@ class _Reader:
 
     def _classes(self, class_count: int) -> tuple[ClassAttributes, ...]:
         common = self._attributes("class-attrs-all", CLASS_ATTRS)
-        of_class = {}
+        of_class: dict[int, dict[str, Any]] = {}
         for group in self.keyfile.groups:
-            number = re.fullmatch(r"class-attrs-([0-9]+)", group)
-            if number and int(number[1]) >= class_count:
-                raise RefusedError(f"[{group}] is beyond num-detected-classes={class_count}")
-            if number:
-                table = {name: replace(key, default=common[name]) for name, key in CLASS_ATTRS.items()}
-                of_class[int(number[1])] = self._attributes(group, table)
+            if not group.startswith(CLASS_GROUP) or group == "class-attrs-all":
+                continue
+            class_id = self._class_id(group, class_count)
+            before = of_class.get(class_id, common)
+            table = {name: replace(key, default=before[name]) for name, key in CLASS_ATTRS.items()}
+            of_class[class_id] = self._attributes(group, table)
         return tuple(_class_attributes(of_class.get(index, common)) for index in range(class_count))
+
+    def _class_id(self, group: str, class_count: int) -> int:
+        number = CLASS_NUMBER.match(group.removeprefix(CLASS_GROUP))
+        if not number:
+            raise RefusedError(
+                f"[{group}]: name it [class-attrs-all] or [class-attrs-N] with the number of a class"
+            )
+        if not 0 <= int(number[1]) < class_count:
+            raise RefusedError(f"[{group}] is beyond num-detected-classes={class_count}")
+        return int(number[1])
 
     def _attributes(self, group: str, table: dict[str, Key]) -> dict[str, Any]:
         values = read_group(self.keyfile, group, table, self._unknown_class_attribute)
@@ -225,8 +246,10 @@ class _Reader:
             largest = 1 if name == "nms-iou-threshold" else FLOAT_MAX
             if not values[name] <= largest:  # so written because NaN is beyond every bound
                 raise RefusedError(f"[{group}] {name}={given[name]}: expected 0 to {largest:g}")
-        if "threshold" in given and "pre-cluster-threshold" not in given:
-            values["pre-cluster-threshold"] = values["threshold"]
+        # Two names of one setting, of which the last in the file counts.
+        names = [name for name in given if name in ("threshold", "pre-cluster-threshold")]
+        if names:
+            values["pre-cluster-threshold"] = values[names[-1]]
         return values
 
     def _labels(self, path: Path | None, class_count: int) -> tuple[str, ...]:

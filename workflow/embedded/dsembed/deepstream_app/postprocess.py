@@ -13,6 +13,7 @@ from dsembed.shared.declared_keys import RefusedError
 
 DATA_TYPES = {"fp32": 0, "fp16": 1, "int8": 2, "int32": 3, "int64": 4, "uint8": 5}
 ITEM_BYTES = {"fp32": 4, "fp16": 2, "int8": 1, "int32": 4, "int64": 8, "uint8": 1}
+CUBIC, AREA = 2, 3  # NvBufSurfTransform's names are algo 1 and super
 DETECTION = np.dtype(
     [(name, np.float32) for name in ("left", "top", "width", "height", "confidence")]
     + [("class_id", np.int32)]
@@ -27,23 +28,15 @@ def mux_struct(mux: MuxSettings) -> native.Mux:
 def network_struct(settings: NvinferSettings, mux: MuxSettings, dims: Sequence[int]) -> native.Network:
     """Return where a mux surface lies in a network input of `dims` (3, height, width).
 
-    The picture's size is nvinfer's: the surface's even size, fitted in integers to keep an aspect ratio.
-    Raises RefusedError where that leaves nothing of the picture.
+    The picture's size is nvinfer's: the surface's even size, fitted to keep an aspect ratio. Raises RefusedError
+    where that leaves nothing of the picture, and where NvBufSurfTransform cannot scale so with the filter.
     """
     _, height, width = dims
     picture_width, picture_height = width, height
     if settings.maintain_aspect_ratio:
-        surface_width, surface_height = mux.width & ~1, mux.height & ~1
-        picture_height = width * surface_height // surface_width
-        if picture_height > height:
-            picture_width, picture_height = height * surface_width // surface_height, height
-        if not (picture_width and picture_height):
-            raise RefusedError(
-                f"maintain-aspect-ratio=1 leaves {picture_width}x{picture_height} pixels of a {mux.width}x"
-                f"{mux.height} mux surface in the {width}x{height} network: set [streammux] width and height closer"
-            )
+        picture_width, picture_height = _aspect_kept(mux, width, height)
     centred = settings.maintain_aspect_ratio and settings.symmetric_padding
-    return native.Network(
+    network = native.Network(
         width=width,
         height=height,
         picture_width=picture_width,
@@ -51,10 +44,43 @@ def network_struct(settings: NvinferSettings, mux: MuxSettings, dims: Sequence[i
         picture_left=(width - picture_width) // 2 if centred else 0,
         picture_top=(height - picture_height) // 2 if centred else 0,
         bgr=settings.bgr,
-        bilinear=settings.bilinear,
+        scaling_filter=settings.scaling_filter,
         scale_factor=settings.scale_factor,
         offsets=(ctypes.c_float * 3)(*settings.offsets),
     )
+    refuse_scaling(network, mux)
+    return network
+
+
+def _aspect_kept(mux: MuxSettings, width: int, height: int) -> tuple[int, int]:
+    surface_width, surface_height = mux.width & ~1, mux.height & ~1
+    fitting_height = width * surface_height / surface_width
+    # nvinfer compares before it rounds: 416.6 rows do not fit 416.
+    if fitting_height <= height:
+        picture = width, int(fitting_height)
+    else:
+        picture = int(height * surface_width / surface_height), height
+    if not all(picture):
+        raise RefusedError(
+            f"maintain-aspect-ratio=1 leaves {picture[0]}x{picture[1]} pixels of a {mux.width}x{mux.height} mux"
+            f" surface in the {width}x{height} network: set [streammux] width and height closer"
+        )
+    return picture
+
+
+def refuse_scaling(network: native.Network, mux: MuxSettings) -> None:
+    """Raise RefusedError where NvBufSurfTransform cannot make the network's picture of the surface with its filter."""
+    surface, picture = (mux.width & ~1, mux.height & ~1), (network.picture_width, network.picture_height)
+    if network.scaling_filter == AREA and not all(s > p for s, p in zip(surface, picture, strict=True)):
+        raise RefusedError(
+            f"scaling-filter=3 with a picture of {picture[0]}x{picture[1]} of a {surface[0]}x{surface[1]} mux surface:"
+            " NvBufSurfTransform takes filter 3 only where width and height both shrink, set scaling-filter=2"
+        )
+    if network.scaling_filter in (CUBIC, AREA) and network.picture_top % 2:
+        raise RefusedError(
+            f"scaling-filter={network.scaling_filter} with a picture that begins in row {network.picture_top}:"
+            " NvBufSurfTransform gives it false colours below an odd row, set symmetric-padding=0 or scaling-filter=1"
+        )
 
 
 class Postprocessor:

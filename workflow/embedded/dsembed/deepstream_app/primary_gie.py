@@ -132,6 +132,11 @@ def _check_engine(settings: NvinferSettings, engine: Engine, log: NvinferLog) ->
         )
     elif settings.infer_dims and settings.infer_dims != dims:
         problem = f"backend can not support dims:{_times(settings.infer_dims)}"
+    elif settings.infer_dims and settings.batch_size < engine.min_batch:
+        problem = (
+            f"backend can not support dims:{_times(settings.infer_dims)} with batch-size {settings.batch_size}, "
+            f"the engine takes {engine.min_batch} to {engine.max_batch}"
+        )
     elif len(dims) != 3 or dims[0] != 3 or engine.input.dtype != "fp32":
         problem = f"input is {engine.input.dtype} {_times(dims)}, nvinfer writes fp32 3xHxW"
     if problem:

@@ -30,6 +30,11 @@ def only(*supported: int) -> Key:
     return Key("integer", supported[0], supported)
 
 
+def flag(*supported: int) -> Key:
+    """Return a boolean key of which `supported` values do what DeepStream does; the first is the default."""
+    return Key("boolean", supported[0], supported)
+
+
 def refused(kind: str = "string") -> Key:
     """Return a key that is known and not supported with any value."""
     return Key(kind, None, ())

@@ -9,6 +9,8 @@ PAIR = re.compile(r"([^=\[]*[^=\[\s])[ \t]*=[ \t]*(.*)")
 INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?=\s|$)")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|inf|nan)")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+BOOLEANS = {"true": 1, "1": 1, "false": 0, "0": 0}
+WHITE_SPACE = " \t\n\f\r\v"
 INT32_RANGE = range(-(2**31), 2**31)
 
 
@@ -40,6 +42,13 @@ class KeyFile:
         if not match or int(match[1]) not in INT32_RANGE:
             raise self._wrong(group, key, "an integer")
         return int(match[1])
+
+    def boolean(self, group: str, key: str) -> int:
+        """Return 1 or 0; only true, 1, false and 0 are booleans, with nothing but white space after them."""
+        value = BOOLEANS.get(self.groups[group][key].rstrip(WHITE_SPACE))
+        if value is None:
+            raise self._wrong(group, key, "true, false, 1 or 0 without trailing text")
+        return value
 
     def number(self, group: str, key: str) -> float:
         """Return a float; no trailing text at all is allowed."""
@@ -95,5 +104,6 @@ def _parse(path: Path, text: str) -> dict[str, dict[str, str]]:
         elif current is None:
             raise KeyFileError(f"{path}:{number}: a key before the first [group]")
         else:
+            current.pop(pair[1], None)  # the place of a repeated key is that of its last value
             current[pair[1]] = pair[2]
     return groups

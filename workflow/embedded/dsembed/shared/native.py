@@ -48,7 +48,7 @@ class Network(Structure):
 
     _fields_ = [
         *[(name, c_int32) for name in ("width", "height", "picture_width", "picture_height")],
-        *[(name, c_int32) for name in ("picture_left", "picture_top", "bgr", "bilinear")],
+        *[(name, c_int32) for name in ("picture_left", "picture_top", "bgr", "scaling_filter")],
         ("scale_factor", c_float),
         ("offsets", c_float * 3),
     ]

@@ -1,1 +1,1 @@
-"""From the network's boxes to KITTI: clustering and NMS, IoU and matching, drawing."""
+"""From the network's boxes to KITTI: clustering and NMS, IoU and matching, average precision, truth, drawing."""

@@ -1,4 +1,4 @@
-"""Which of overlapping boxes stay, and nvinfer's way from network pixels to the frame in its float32 and order."""
+"""Which of overlapping boxes stay, and nvinfer's way from network pixels to the frame in its types and order."""
 
 from collections.abc import Callable, Sequence
 
@@ -41,7 +41,7 @@ def without_overlaps(rows: np.ndarray, limit: float) -> np.ndarray:
 
 def _nms(rows: np.ndarray, nms_iou: np.float32) -> np.ndarray:
     ranked = rows[np.argsort(-rows[:, SCORE], kind="stable")]
-    stays = _staying(len(ranked), nms_iou, lambda index: _nvinfer_ious(ranked[index], ranked))
+    stays = _staying(len(ranked), nms_iou, lambda index: _nvinfer_ious(ranked, ranked[index]))
     return ranked[stays & (ranked[:, SCORE] > 0)]
 
 
@@ -50,17 +50,23 @@ def _staying(count: int, limit: float | np.float32, overlaps_of: Callable[[int],
     stays = np.ones(count, bool)
     for index in range(count):
         if stays[index]:
-            stays[index + 1 :] &= ~(overlaps_of(index)[index + 1 :] > limit)
+            # Written so that an overlap that is no number suppresses, as it does in nvinfer.
+            stays[index + 1 :] &= overlaps_of(index)[index + 1 :] <= limit
     return stays
 
 
-def _nvinfer_ious(row: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the IoU of one row with each other one, computed as nvinfer does; 0 where neither has an area."""
-    shared = np.ones(len(others), np.float32)
+def _nvinfer_ious(rows: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Return the IoU of each row with the one row `kept`, 0 where neither has an area; in nvinfer's order."""
+    shared = np.ones(len(rows), np.float32)
     for start, size in ((LEFT, WIDTH), (TOP, HEIGHT)):
-        end = np.minimum(row[start] + row[size], others[:, start] + others[:, size])
-        shared *= np.maximum(end - np.maximum(row[start], others[:, start]), 0)
-    either = row[WIDTH] * row[HEIGHT] + others[:, WIDTH] * others[:, HEIGHT] - shared
+        starts, ends = rows[:, start], rows[:, start] + rows[:, size]
+        other_start, other_end = kept[start], kept[start] + kept[size]
+        is_behind = starts > other_start
+        first_end, second_end = np.where(is_behind, other_end, ends), np.where(is_behind, ends, other_end)
+        second_start = np.where(is_behind, starts, other_start)
+        length = np.where(second_end < first_end, second_end, first_end) - second_start
+        shared *= np.where(first_end < second_start, np.float32(0), length)
+    either = rows[:, WIDTH] * rows[:, HEIGHT] + kept[WIDTH] * kept[HEIGHT] - shared
     return np.divide(shared, either, out=np.zeros_like(shared), where=either != 0)
 
 
@@ -70,11 +76,12 @@ def on_frame(rows: np.ndarray, place: Placement) -> np.ndarray:
     Left and top are moved to 0 where they are negative, and the sizes stay.
     """
     found = np.array(rows, np.float32).reshape(-1, 6)
-    # The surface has even sides, whatever the video's are.
-    ratio_x = np.float32(place.width) / np.float32(place.frame_width & ~1)
-    ratio_y = np.float32(place.height) / np.float32(place.frame_height & ~1)
-    found[:, LEFT] = np.maximum((found[:, LEFT] - np.float32(place.left)) / ratio_x, 0)
-    found[:, TOP] = np.maximum((found[:, TOP] - np.float32(place.top)) / ratio_y, 0)
-    found[:, WIDTH] /= ratio_x
-    found[:, HEIGHT] /= ratio_y
+    found[:, LEFT] -= np.float32(place.left)
+    found[:, TOP] -= np.float32(place.top)
+    # The surface has even sides, whatever the video's are; nvinfer divides in float64 and rounds to float32.
+    ratio_x = place.width / (place.frame_width & ~1)
+    ratio_y = place.height / (place.frame_height & ~1)
+    sides = [LEFT, TOP, WIDTH, HEIGHT]
+    found[:, sides] = found[:, sides].astype(np.float64) / [ratio_x, ratio_y, ratio_x, ratio_y]
+    found[:, [LEFT, TOP]] = np.maximum(found[:, [LEFT, TOP]], 0)
     return found[~(found[:, TOP] + found[:, HEIGHT] > np.float32(place.frame_height))]

@@ -43,7 +43,9 @@ class Decoder:
         """
         thresholds = np.full(self.classes, self.threshold * LOWER_THRESHOLD)
         tensors = {role: outputs[name][0].astype(np.float64) for role, name in self.tensors.items()}
-        found = self.family.head.decode(FrameTensors(tensors, size[1], size[0], thresholds), self.settings)
+        found = self.family.head.decode(
+            FrameTensors(tensors, size[1], size[0], thresholds, picture.shift), self.settings
+        )
         found = found[:MOST_OBJECTS]
         corners = np.hstack([found[:, 1:3], found[:, 1:3] + found[:, 3:5]])
         rows = np.column_stack([found[:, 0], picture.to_frame(corners, frame[1], frame[0]), found[:, 5]])
@@ -85,6 +87,33 @@ def _values(wanted: np.ndarray, found: np.ndarray, threshold: float) -> list[flo
     ]
     alone = [np.delete(wanted, list(pairs), axis=0), np.delete(found, list(pairs.values()), axis=0)]
     return values + [0.0] * len(above(alone, threshold))
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """How near a run's boxes lie to the wanted ones.
+
+    `mean_overlap` is the IoU over all wanted objects, 0 for one that is not found; None where none is wanted. `shift`
+    is how many pixels of the frame the centres of those found lie too far right, and too far down; None without any.
+    """
+
+    mean_overlap: float | None
+    shift: tuple[float, float] | None
+
+
+def closeness(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> Closeness:
+    """Return how near the boxes that were found lie to those wanted with a score above the threshold."""
+    overlaps, moves = [], []
+    for frame, rows in zip(wanted, found, strict=True):
+        objects = frame[frame[:, SCORE] > threshold]
+        ious = ious_in_class(objects, rows)
+        pairs = matches(ious, SAME_OBJECT_IOU)
+        overlaps += [ious[row, pairs[row]] if row in pairs else 0.0 for row in range(len(objects))]
+        moves += [(rows[column, 1:5] - objects[row, 1:5]) for row, column in pairs.items()]
+    if not moves:
+        return Closeness(float(np.mean(overlaps)) if overlaps else None, None)
+    left, top, right, bottom = np.mean(moves, axis=0)
+    return Closeness(float(np.mean(overlaps)), (float(left + right) / 2, float(top + bottom) / 2))
 
 
 def above(frames: Sequence[np.ndarray], threshold: float) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Every check, each with a verdict: gate, agreement, batch slots, preprocessing, TensorRT's parser."""
+"""Every check, each with a verdict: gate, agreement, accuracy, batch slots, preprocessing, TensorRT's parser."""

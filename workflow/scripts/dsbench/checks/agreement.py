@@ -187,7 +187,7 @@ def first_divergence(deployed: Deployment, bound: Bound) -> tuple[tuple[str, Ver
     keys = read_keys(config)
     library = config.parent / keys["custom-lib-path"]
     checks: dict[str, Callable[[], Verdict]] = {
-        "export": lambda: _export(deployed.inspect),
+        "export": lambda: check_export(deployed.inspect),
         "preprocessing": lambda: _in_file(check_preprocessing_keys(keys, model), config),
         "engine precision": lambda: _engine(deployed, config.parent / keys["model-engine-file"], bound),
         "parser": lambda: _parser(deployed, library, keys["parse-bbox-func-name"], bound),
@@ -199,7 +199,8 @@ def first_divergence(deployed: Deployment, bound: Bound) -> tuple[tuple[str, Ver
     return next(((stage, verdict) for stage, verdict in told if not verdict.passed), None), not_told
 
 
-def _export(inspect: Inspection) -> Verdict:
+def check_export(inspect: Inspection) -> Verdict:
+    """Return whether the ONNX answers as its source does, as it was measured when it was made."""
     errors, tolerance = inspect.max_abs_error, inspect.tolerance
     numbers = {"max_abs_error": errors, "tolerance": tolerance}
     for batch, error in errors.items():
@@ -243,7 +244,7 @@ def _parser(deployed: Deployment, library: Path, symbol: str, bound: Bound) -> V
         for number, _, place, outputs in _answers(deployed):
             run = run or ParserRun(library, symbol, model, deployed.size, outputs)
             found[number] = detections(run.boxes(outputs), model.labels)
-            expected[number] = detections(on_frame(decoded_rows(model, outputs), place), model.labels)
+            expected[number] = detections(on_frame(decoded_rows(model, outputs, place), place), model.labels)
         boxes = check_agreement(found, expected, deployed.size[1], bound)
     except ParserFaultError as error:
         boxes = Verdict({}, str(error))

@@ -235,7 +235,7 @@ def _shown(box: Detection) -> str:
 @dataclass(frozen=True)
 class SlotRuns:
     """What the runs need: the clip and its mirror image, the muxer's size in pixels, the configurations for one
-    stream and for a full batch.
+    stream and for a full batch, and whether the engine takes that batch alone.
 
     Their own configurations and KITTI files are left in `folder`.
     """
@@ -249,6 +249,7 @@ class SlotRuns:
     folder: Path
     timeout_s: float
     facts: dict[str, str]
+    is_static: bool = False
     NAMES: ClassVar = ("alone", "mirrored_alone", "same", "mixed")
 
     def play(self, slots: int, logs: Mapping[str, Path]) -> SlotDumps:
@@ -276,6 +277,7 @@ class SlotRuns:
                 relative_to_config(nvinfer, config),
                 kitti_directory=Path(kitti.name),
                 uris=uris,
+                is_static=self.is_static,
             )
         )
         dump_kitti(self.program, config, kitti, self.timeout_s, logs[name], self.facts)

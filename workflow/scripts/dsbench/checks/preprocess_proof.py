@@ -6,19 +6,33 @@ from pathlib import Path
 
 import av
 import numpy as np
+import onnx
 import onnxruntime
 
-from dsbench.boxes.detection_scores import Decoder, above, mean_agreement
+from dsbench.boxes.detection_scores import Decoder, above, closeness, decoder_of, mean_agreement
 from dsbench.checks.preprocess_verdict import FAMILY, check_rows
+from dsbench.checks.scaling_choice import (
+    FILTERS,
+    FilterRow,
+    choose_filter,
+    filter_order,
+    usable_filter,
+    why_refused,
+)
 from dsbench.checks.verdict import Verdict
+from dsbench.core.records import as_json
 from dsbench.deepstream.nvinfer_config import image_keys
+from dsbench.families.declared import family_of
 from dsbench.families.family import Family
-from dsbench.onnx.compare import answers
+from dsbench.onnx.compare import answers, session
+from dsbench.onnx.in_graph import split_resize
+from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.image_processor import PROCESSOR, processor_type, read_processor
-from dsbench.pixels.nvinfer_pixels import NetworkInput, rgb_of
+from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, rgb_of
 from dsbench.pixels.own_pixels import STATED, Fields, own_pixels, stated_fields, stated_size
 from dsbench.pixels.preprocessing import Preprocessing
 from dsbench.pixels.reference_preprocessing import (
+    Picture,
     ReferencePixels,
     family_pixels,
     processor_pixels,
@@ -83,16 +97,33 @@ class Reference:
 
 @dataclass(frozen=True)
 class Model:
-    """A model ready to run, its derived preprocessing, and how its tensors become detections."""
+    """A model ready to run, its derived preprocessing, and how its tensors become detections.
+
+    `resize` is what its ONNX does to whole frames before, None where nvinfer resizes.
+    """
 
     runner: onnxruntime.InferenceSession
     preprocessing: Preprocessing
     decoder: Decoder
+    resize: onnxruntime.InferenceSession | None = None
 
     @property
     def size(self) -> tuple[int, int]:
         """Return the network's height and width in pixels."""
-        return self.preprocessing.height, self.preprocessing.width
+        return self.preprocessing.model_size
+
+    def inputs(
+        self, preprocessing: Preprocessing, frames: Sequence[av.VideoFrame]
+    ) -> tuple[list[np.ndarray], Picture]:
+        """Return what the network gets [3, H, W] of each frame, and where the frame lies in it."""
+        size = frames[0].width, frames[0].height
+        maker = NetworkInput(preprocessing, *size)
+        tensors = [maker.tensor(frame)[0] for frame in frames]
+        if self.resize is not None:
+            (name,) = (each.name for each in self.resize.get_inputs())
+            tensors = [self.resize.run(None, {name: tensor[None]})[0][0] for tensor in tensors]
+        shift, (left, top, right, bottom) = box_place(preprocessing, *size)
+        return tensors, Picture(int(left), int(top), int(right - left), int(bottom - top), shift)
 
     @property
     def std(self) -> np.ndarray:
@@ -136,47 +167,123 @@ def in_levels(reference: Reference) -> Reference:
     return replace(reference, pixels=levels)
 
 
+def model_alone(
+    onnx_file: Path,
+    inspect: Inspection,
+    labels: Path,
+    threshold: float | None,
+    processor: Path | None,
+    block: Fields | None,
+    frame: tuple[int, int],
+) -> tuple[Model, Reference]:
+    """Return the model with no resize of a frame in it, and its own preprocessing.
+
+    `labels` is labels.txt, `processor` its preprocessor_config.json, `block` the preprocessing: of its entry, `frame`
+    the clip's height and width; `threshold` None takes the family's.
+    """
+    graph, front = onnx.load(onnx_file), None
+    if inspect.preprocessing.in_graph is not None:
+        front, graph = split_resize(graph)
+    family = family_of(inspect.family, inspect.nms_iou_threshold)
+    model = Model(
+        session(graph),
+        inspect.preprocessing,
+        decoder_of(family, inspect, labels, threshold),
+        front and session(front),
+    )
+    reference = reference_of(processor, family, model.size, frame, block)
+    return model, in_levels(reference) if inspect.takes_levels else reference
+
+
+@dataclass(frozen=True)
+class OwnAnswers:
+    """Frames of the clip and the model's own way with them: its pixels, and the rows that it then detects."""
+
+    frames: Sequence[av.VideoFrame]
+    pixels: Sequence[ReferencePixels]
+    rows: Sequence[np.ndarray]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The frames' width and height."""
+        return self.frames[0].width, self.frames[0].height
+
+
 def prove_preprocessing(
-    model: Model, reference: Reference, frames: Sequence[tuple[int, av.VideoFrame]]
+    model: Model,
+    reference: Reference,
+    frames: Sequence[tuple[int, av.VideoFrame]],
+    stated_filter: int | None = None,
 ) -> Verdict:
     """Return whether no other preprocessing fits better, with the content of preprocess.json.
 
-    Differences are in levels, of which an 8-bit channel has 256. `reference_counts` are the objects in each frame that
-    the model finds with its own preprocessing.
+    The scaling filter is chosen first, unless the config states one, and the rest is proven with it. Differences are
+    in levels, of which an 8-bit channel has 256. `reference_counts` are the objects in each frame that the model finds
+    with its own preprocessing.
     """
     pictures = [frame for _, frame in frames]
-    wanted = [reference.pixels(rgb_of(frame)) for frame in pictures]
-    target = [
-        _rows(model, pixels.tensor * model.std, pixels.picture, frame)
-        for pixels, frame in zip(wanted, pictures, strict=True)
-    ]
-    rows, derived = [], None
-    for keys, preprocessing in alternatives(model.preprocessing).items():
-        maker = NetworkInput(preprocessing, pictures[0].width, pictures[0].height)
-        tensors = [maker.tensor(frame)[0] for frame in pictures]
-        if derived is not None and all(map(np.array_equal, tensors, derived)):
-            rows.append(rows[0] | {"keys": keys, "same_as_derived": True})
-            continue
-        derived = derived or tensors
-        found = [
-            _rows(model, tensor, maker.picture, frame)
-            for tensor, frame in zip(tensors, pictures, strict=True)
-        ]
-        rows.append(
-            {"keys": keys, "same_as_derived": False}
-            | _difference(tensors, wanted, model.std)
-            | _detected(target, found, model.decoder.threshold)
-        )
-    counts = [len(above([rows], model.decoder.threshold)) for rows in target]
+    pixels = [reference.pixels(rgb_of(frame)) for frame in pictures]
+    wanted = [own.tensor * model.std for own in pixels]
+    own = OwnAnswers(
+        pictures, pixels, _detections(model, pictures, wanted, [each.picture for each in pixels])
+    )
+    counts = [len(above([rows], model.decoder.threshold)) for rows in own.rows]
+    filters = [_filter_row(model, own, number) for number in filter_order(model.preprocessing, own.size)]
+    chosen = choose_filter(filters, sum(counts), stated_filter)
     verdict = check_rows(
-        rows,
+        _setting_rows(model, own, replace(model.preprocessing, scaling_filter=chosen)),
         reference.origin,
         frames=[index for index, _ in frames],
         reference_detections=sum(counts),
         notes=_size_note(reference, model.size),
     )
-    found = {"reference_counts": counts, "reference_best_score": _best_score(target)}
+    found = {
+        "reference_counts": counts,
+        "reference_best_score": _best_score(own.rows),
+        "scaling_filter": chosen,
+        "filter_is_stated": stated_filter is not None,
+        "scaling_filters": as_json(filters),
+    }
     return replace(verdict, numbers=verdict.numbers | found)
+
+
+def _filter_row(model: Model, own: OwnAnswers, number: int) -> FilterRow:
+    refused = why_refused(model.preprocessing, number, own.size)
+    if refused is not None:
+        return FilterRow(number, FILTERS[number], refused)
+    tensors, picture = model.inputs(replace(model.preprocessing, scaling_filter=number), own.frames)
+    found = _detections(model, own.frames, tensors, [picture] * len(tensors))
+    near = closeness(own.rows, found, model.decoder.threshold)
+    right, down = near.shift or (None, None)
+    return FilterRow(
+        number,
+        FILTERS[number],
+        None,
+        *picture.shift,
+        mean_difference=_difference(tensors, own.pixels, model.std)["mean_difference"],
+        mean_overlap=near.mean_overlap,
+        shift_x=None if right is None else right * picture.width / own.size[0],
+        shift_y=None if down is None else down * picture.height / own.size[1],
+    )
+
+
+def _setting_rows(model: Model, own: OwnAnswers, derived: Preprocessing) -> list[dict]:
+    """Return what each setting gives, the derived one first."""
+    rows: list[dict] = []
+    derived_tensors: list[np.ndarray] = []
+    for keys, preprocessing in alternatives(derived).items():
+        tensors, picture = model.inputs(usable_filter(preprocessing, own.size), own.frames)
+        if rows and all(map(np.array_equal, tensors, derived_tensors)):
+            rows.append(rows[0] | {"keys": keys, "same_as_derived": True})
+            continue
+        derived_tensors = derived_tensors or tensors
+        found = _detections(model, own.frames, tensors, [picture] * len(tensors))
+        rows.append(
+            {"keys": keys, "same_as_derived": False}
+            | _difference(tensors, own.pixels, model.std)
+            | _detected(own.rows, found, model.decoder.threshold)
+        )
+    return rows
 
 
 def _best_score(frames: Sequence[np.ndarray]) -> float | None:
@@ -184,9 +291,22 @@ def _best_score(frames: Sequence[np.ndarray]) -> float | None:
     return max((float(rows[:, 5].max()) for rows in frames if len(rows)), default=None)
 
 
-def _rows(model: Model, tensor: np.ndarray, picture, frame: av.VideoFrame) -> np.ndarray:
-    outputs = answers(model.runner, tensor[None].astype(np.float32))
-    return model.decoder.rows(outputs, model.size, picture, (frame.height, frame.width))
+def _detections(
+    model: Model,
+    frames: Sequence[av.VideoFrame],
+    tensors: Sequence[np.ndarray],
+    pictures: Sequence[Picture],
+) -> list[np.ndarray]:
+    """Return the rows that the model finds in each frame's tensor [3, H, W], where the frame lies as `pictures` say."""
+    return [
+        model.decoder.rows(
+            answers(model.runner, tensor[None].astype(np.float32)),
+            model.size,
+            picture,
+            (frame.height, frame.width),
+        )
+        for frame, tensor, picture in zip(frames, tensors, pictures, strict=True)
+    ]
 
 
 def _difference(tensors: Sequence[np.ndarray], wanted: Sequence[ReferencePixels], std: np.ndarray) -> dict:

@@ -6,8 +6,8 @@ from dsbench.checks.verdict import Verdict
 from dsbench.pixels.image_processor import PROCESSOR
 from dsbench.pixels.own_pixels import STATED
 
-# Levels of 256, on average over frames. nvinfer's bilinear filter has no antialiasing: 1.4 to 4.5 were measured from
-# half the frame's size down to an eighth, 7.4 at an eleventh; wrong settings are at tens.
+# Levels of 256, on average over frames. nvinfer's bilinear filter has no antialiasing and lies half a network pixel
+# aside: 5.3 were measured at a quarter of the frame's size; wrong settings are at tens.
 LARGEST_MEAN_DIFFERENCE = 12.0
 # What another filter, and not other arithmetic, can change.
 CLOSER_LEVELS = 0.5

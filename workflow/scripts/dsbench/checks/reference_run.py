@@ -11,11 +11,12 @@ import onnx
 from dsbench.boxes.clustering import CLASS, HEIGHT, LEFT, SCORE, TOP, WIDTH, Placement, cluster, on_frame
 from dsbench.boxes.kitti import Detection
 from dsbench.core.errors import BuildError
+from dsbench.deepstream.parser_build import Resized
 from dsbench.families.declared import family_of
 from dsbench.families.family import Family, FrameTensors, Setting
 from dsbench.onnx.compare import answers, session
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.nvinfer_pixels import NetworkInput, decoded_frames
+from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, decoded_frames
 from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
 from dsembed.deepstream_app.postprocess import Postprocessor
@@ -65,15 +66,23 @@ def pictures(
         yield number, network.tensor(frame), network.place()
 
 
-def decoded_rows(model: ReferenceModel, outputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def decoded_rows(model: ReferenceModel, outputs: Mapping[str, np.ndarray], place: Placement) -> np.ndarray:
     """Return what the reference decoder finds in one frame's `outputs` [1, ...]: rows in network pixels."""
+    preprocessing = model.preprocessing
+    shift, edges = box_place(preprocessing, place.frame_width, place.frame_height)
     frame = FrameTensors(
         tensors={role: outputs[name][0].astype(np.float64) for role, name in model.tensors.items()},
-        width=model.preprocessing.width,
-        height=model.preprocessing.height,
+        width=preprocessing.model_size[1],
+        height=preprocessing.model_size[0],
         thresholds=model.thresholds,
+        shift=shift,
+        edges=edges,
     )
-    return model.family.head.decode(frame, model.settings)
+    rows = model.family.head.decode(frame, model.settings)
+    if resized := Resized.of(preprocessing):
+        rows[:, [LEFT, TOP]] -= edges[:2]
+        rows[:, [LEFT, TOP, WIDTH, HEIGHT]] *= [resized.scale_x, resized.scale_y] * 2
+    return rows
 
 
 def reference_boxes(
@@ -82,7 +91,7 @@ def reference_boxes(
     """Return one frame's boxes as a KITTI dump has them."""
     nms_iou = model.family.nms_iou_threshold
     rows = cluster(
-        decoded_rows(model, outputs),
+        decoded_rows(model, outputs, place),
         model.family.cluster_mode,
         model.thresholds,
         NVINFER_NMS_IOU if nms_iou is None else nms_iou,

@@ -78,6 +78,9 @@ class SceneCheck:
 
 def network_pixels(preprocessing: Preprocessing, width: int, height: int) -> tuple[float, float]:
     """Return how many pixels of a frame of `width` x `height` one of the network's covers in x and y."""
+    if preprocessing.in_graph is not None:
+        _, _, columns, rows = preprocessing.in_graph.picture
+        return width / columns, height / rows
     ratios = width / preprocessing.width, height / preprocessing.height
     return (max(ratios), max(ratios)) if preprocessing.maintain_aspect_ratio else ratios
 

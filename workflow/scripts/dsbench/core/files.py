@@ -78,7 +78,7 @@ def sha256_of(file: Path) -> str:
 def tree_sha256_of(folder: Path) -> str:
     """Return one SHA-256 over the names and contents of the files in a folder, as hexadecimal text."""
     digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
+    for file in sorted(filter(Path.is_file, folder.iterdir())):
         digest.update(f"{file.name}\0{sha256_of(file)}\n".encode())
     return digest.hexdigest()
 

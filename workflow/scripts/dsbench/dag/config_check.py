@@ -168,7 +168,12 @@ def check_family(name: str, entry: dict) -> None:
 
 
 def check_preprocessing(name: str, entry: dict) -> None:
-    """Raise BuildError where keys of the entry's preprocessing: do not go together."""
+    """Raise BuildError where keys of the entry's preprocessing: do not go together, or frame and resize do not."""
+    if entry.get("frame") and entry.get("resize") != "in_graph":
+        raise BuildError(
+            f"config: models.{name}.frame is stated, but not resize: in_graph, to which it belongs; add that, or remove"
+            " frame"
+        )
     try:
         check_block(entry.get("preprocessing") or {})
     except BuildError as error:

@@ -105,7 +105,7 @@ class Tree:
         self.labels.write_text("car\nperson\nbicycle\nroad_sign\n")
         before = programs if kind == "nvidia" else []
         path = os.pathsep.join([*map(str, before), os.environ["PATH"]])
-        self.env = {**os.environ, "PATH": path, "DS_VIDEO": ""}
+        self.env = {**os.environ, "PATH": path, "DS_VIDEO": "", "DS_TRUTH": ""}
         self.config = yaml.safe_load((project / "config/config.yaml").read_text())
         self.config |= {
             "runtime": kind,

@@ -30,18 +30,21 @@ class ShardError(BuildError):
     """Models that cannot be shared out as asked."""
 
 
-def write_shards(config: dict, video: str | None, project: Path, bases: Sequence[Path]) -> list[Path]:
+def write_shards(
+    config: dict, video: str | None, truth: str | None, project: Path, bases: Sequence[Path]
+) -> list[Path]:
     """Write a working directory for each of `config["shards"]` shares of the models; return the scripts to start.
 
     A model stays where an earlier call has put it. Paths of the configuration are looked for below `bases`, and of the
-    `video` from here; they are absolute in the shares. Raises ShardError where the number of shares is missing, or is
-    too small for what is there.
+    `video` and its `truth` from here; they are absolute in the shares. Raises ShardError where the number of shares is
+    missing, or is too small for what is there.
     """
     if config["shards"] is None:
         raise ShardError("config: shards is null; say how many, as in --config shards=8")
     shares = share_out(config["models"], config["shards"], _held())
     common = {key: value for key, value in config.items() if key not in ("shards", "facts", "gpu_class")} | {
         "video": video and str(_absolute(video)),
+        "truth": truth and str(_absolute(truth)),
         "environments": str(_absolute(config["environments"] or OWN_ENVIRONMENTS)),
     }
     scripts = []

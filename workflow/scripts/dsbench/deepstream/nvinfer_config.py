@@ -91,9 +91,9 @@ def image_keys(preprocessing: Preprocessing) -> dict[str, object]:
         "net-scale-factor": f"{preprocessing.net_scale_factor:.17g}",
         "model-color-format": COLOR_FORMATS[preprocessing.model_color_format],
         "maintain-aspect-ratio": int(preprocessing.maintain_aspect_ratio),
-        # nvinfer's own default is nearest neighbour.
-        "scaling-filter": 1,
     }
+    if preprocessing.scaling_filter is not None:
+        keys["scaling-filter"] = preprocessing.scaling_filter
     if preprocessing.maintain_aspect_ratio:
         keys["symmetric-padding"] = int(preprocessing.symmetric_padding)
     if preprocessing.offsets is not None:

@@ -4,18 +4,64 @@ import ctypes
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole, write_whole
 from dsbench.core.secret_words import environment_without_tokens
-from dsbench.families.family import Family, Setting
+from dsbench.families.family import NO_SHIFT, WHOLE_NETWORK, Edges, Family, Setting, Shift
+from dsbench.pixels.preprocessing import Preprocessing
 
 
-def settings_header(tensors: Mapping[str, str], settings: Mapping[str, Setting]) -> str:
-    """Return the text of parser_settings.hpp: `kLogitsTensor` for the role logits, `kTopK` for the setting top_k."""
+@dataclass(frozen=True)
+class Resized:
+    """A model whose ONNX resizes itself: its network's size, and how many of nvinfer's pixels one of its own is."""
+
+    width: int
+    height: int
+    scale_x: float
+    scale_y: float
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing) -> "Resized | None":
+        """Return what a preprocessing says; None where nvinfer resizes."""
+        if (graph := preprocessing.in_graph) is None:
+            return None
+        _, _, columns, rows = graph.picture
+        return cls(graph.width, graph.height, preprocessing.width / columns, preprocessing.height / rows)
+
+
+PICTURE_EDGES = ("picture_left", "picture_top", "picture_right", "picture_bottom")
+
+
+def settings_header(
+    tensors: Mapping[str, str],
+    settings: Mapping[str, Setting],
+    shift: Shift = NO_SHIFT,
+    edges: Edges = WHOLE_NETWORK,
+    resized: Resized | None = None,
+) -> str:
+    """Return the text of parser_settings.hpp: `kLogitsTensor` for the role logits, `kTopK` for the setting top_k.
+
+    `kShiftX` and `kShiftY` are what the parser takes off its boxes, `kPictureLeft` and the like where it cuts them off.
+    `resized` is what brings boxes from the model's own network to nvinfer's, None where they are one.
+    """
     constants = [f"constexpr char {_name(role)}Tensor[] = {_string(name)};" for role, name in tensors.items()]
-    constants += [_constant(name, value) for name, value in settings.items()]
+    own = resized or Resized(0, 0, 1.0, 1.0)
+    origin = edges[:2] if resized else (0.0, 0.0)
+    place = {
+        **{"shift_x": shift[0], "shift_y": shift[1], **dict(zip(PICTURE_EDGES, edges, strict=True))},
+        **{
+            "origin_x": origin[0],
+            "origin_y": origin[1],
+            "frame_scale_x": own.scale_x,
+            "frame_scale_y": own.scale_y,
+        },
+    }
+    numbers: dict[str, Setting] = {name: float(value) for name, value in place.items()}
+    numbers |= {"model_width": own.width, "model_height": own.height}
+    constants += [_constant(name, value) for name, value in {**settings, **numbers}.items()]
     return "\n".join(
         [
             "// Written by the build from the model's ONNX and its family.",
@@ -81,12 +127,16 @@ def write_parser_sources(
     settings: Mapping[str, Setting],
     sources: Path,
     destination: Path,
+    shift: Shift = NO_SHIFT,
+    edges: Edges = WHOLE_NETWORK,
+    resized: Resized | None = None,
 ) -> list[Path]:
     """Write the family's parser, its settings, the shared headers and a Makefile for them into `destination`.
 
     `sources` is the project's folder of parsers; the family's own source is called parser.cpp in every model's
-    tree, so that it is a target without knowing the family. `tensors` are the model's output names by role.
-    Returns the files written; they build on their own.
+    tree, so that it is a target without knowing the family. `tensors` are the model's output names by role, `shift`
+    is how far nvinfer's scaling moves the picture, whose `edges` end the boxes; `resized` is as for
+    settings_header. Returns the files written; they build on their own.
     """
     written = []
     for name, copy in ((family.head.parser_source, SOURCE), *((header, header) for header in SHARED_HEADERS)):
@@ -94,7 +144,7 @@ def write_parser_sources(
         target.parent.mkdir(parents=True, exist_ok=True)
         copy_whole(sources / name, target)
         written.append(target)
-    write_whole(destination / SETTINGS, settings_header(tensors, settings))
+    write_whole(destination / SETTINGS, settings_header(tensors, settings, shift, edges, resized))
     makefile = destination / "Makefile"
     template = (sources / "Makefile.template").read_text(encoding="utf-8")
     write_whole(makefile, template.replace("@SOURCE@", SOURCE).replace("@SYMBOL@", family.head.parser_symbol))

@@ -10,19 +10,29 @@ from dsbench.families.graph_facts import GraphFacts
 Setting = bool | int | float | str
 # Dims of each tensor by role, batch first, a name where symbolic.
 RoleDims = Mapping[str, Sequence[int | str]]
+# How far the picture lies right of and below its place in the network, in network pixels.
+Shift = tuple[float, float]
+NO_SHIFT: Shift = (0.0, 0.0)
+# The picture's left, top, right and bottom edge in the network, in network pixels.
+Edges = tuple[float, float, float, float]
+BEYOND_ANY_NETWORK = 2.0**20
+WHOLE_NETWORK: Edges = (0.0, 0.0, BEYOND_ANY_NETWORK, BEYOND_ANY_NETWORK)
 
 
 @dataclass(frozen=True)
 class FrameTensors:
     """One frame's output tensors by role, without the batch axis, and what a parser is told beside them.
 
-    `thresholds` has one score per class; `width` and `height` are the network's, in pixels.
+    `thresholds` has one score per class; `width` and `height` are the network's, in pixels; `shift` is taken off
+    the boxes, which end at the picture's `edges`.
     """
 
     tensors: Mapping[str, np.ndarray]
     width: int
     height: int
     thresholds: np.ndarray
+    shift: Shift = NO_SHIFT
+    edges: Edges = WHOLE_NETWORK
 
 
 @dataclass(frozen=True)

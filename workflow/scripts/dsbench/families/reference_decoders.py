@@ -28,20 +28,28 @@ def corners_of_centres(boxes: np.ndarray) -> np.ndarray:
     return np.hstack([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2])
 
 
+# The share of the network's height by which the parsers end a box above the picture's lower edge.
+EDGE_MARGIN = 2.0**-20
+
+
 def detection_rows(
     frame: FrameTensors, classes: np.ndarray, scores: np.ndarray, corners: np.ndarray
 ) -> np.ndarray:
-    """Return a decoder's rows: those above their class's threshold, clipped to the network, best first.
+    """Return a decoder's rows: those above their class's threshold, moved and clipped to the picture, best first.
 
-    `corners` are left, top, right, bottom in network pixels. Equal scores keep their order; what is not finite,
-    has no area inside the network, or a class without a threshold is left out.
+    `corners` are left, top, right, bottom in network pixels. A box ends a little above the picture's lower edge, since
+    nvinfer may drop one that ends on it. Equal scores keep their order; what is not finite,
+    has no area inside the picture, or a class without a threshold is left out.
     """
     classes = np.asarray(classes, np.int64)
     known = (classes >= 0) & (classes < len(frame.thresholds))
     limits = np.asarray(frame.thresholds, np.float64)[np.where(known, classes, 0)]
     usable = known & np.isfinite(corners).all(axis=1) & np.isfinite(scores) & (scores > limits)
     order = np.argsort(-scores[usable], kind="stable")
-    kept = np.clip(corners[usable][order], 0, [frame.width, frame.height] * 2)
+    moved = corners[usable][order] - [*frame.shift, *frame.shift]
+    left, top, right, bottom = frame.edges
+    right, bottom = min(right, frame.width), min(bottom, frame.height) - frame.height * EDGE_MARGIN
+    kept = np.clip(moved, [left, top] * 2, [right, bottom] * 2)
     extent = kept[:, 2:] - kept[:, :2]
     rows = np.column_stack([classes[usable][order], kept[:, :2], extent, scores[usable][order]])
     return rows[(extent > 0).all(axis=1)]

@@ -9,11 +9,14 @@ from pathlib import Path
 import msgspec
 
 from dsbench.core.errors import BuildError, refuse_braces
+from dsbench.core.files import sha256_of, tree_sha256_of
 from dsbench.core.secret_words import without_logins
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
 DEMO_CLIP = "demo/sample_720p.mp4"
 DEMO_TRUTH = "demo/sample_720p_kitti"
+# The names of a MOT file's classes, one a line beside it, the first being that of class 1.
+MOT_NAMES = "labels.txt"
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.S)
 LONGEST_SHOWN = 200
 RECORDED_S = 60
@@ -117,10 +120,31 @@ def shown_argument(path: Path) -> str:
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
-def truth_directory(video: Path, project: Path) -> Path | None:
-    """Return the KITTI ground truth of `video`: the demonstration clip has one, other clips have none."""
+@dataclass(frozen=True)
+class ChosenTruth:
+    """Where the true boxes of the clip are, by content too; `is_named` where the user named them."""
+
+    path: str
+    sha256: str
+    is_named: bool
+
+
+def choose_truth(named: str | None, video: Path, project: Path) -> ChosenTruth | None:
+    """Return the truth that the user named, else the demonstration clip's own, else None.
+
+    Raises ClipError for what is no file or folder on disk.
+    """
     demo = project / DEMO_CLIP
-    return project / DEMO_TRUTH if demo.is_file() and video.samefile(demo) else None
+    if named is None:
+        if not demo.is_file() or not video.samefile(demo):
+            return None
+        return ChosenTruth(str(project / DEMO_TRUTH), tree_sha256_of(project / DEMO_TRUTH), False)
+    truth = Path(named).expanduser()
+    if not truth.exists():
+        raise ClipError(f"{truth}: no such file or folder; correct DS_TRUTH or the config's `truth`")
+    names = truth.with_name(MOT_NAMES)
+    content = tree_sha256_of(truth) if truth.is_dir() else sha256_of(truth)
+    return ChosenTruth(str(truth), content + (sha256_of(names) if names.is_file() else ""), True)
 
 
 def shown_path(file: Path, project: Path) -> str:

@@ -1,10 +1,12 @@
 """The records of a model's ONNX: origin.json, before std is folded into it, and inspect.json, which describes it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from msgspec import UnsetType
 
+from dsbench.core.records import read_record
 from dsbench.families.family import HeadFacts
 from dsbench.pixels.preprocessing import Preprocessing
 
@@ -73,3 +75,17 @@ class Inspection(Recognised, GraphSummary):
     max_abs_error: dict[str, float]
     tolerance: float
     notes: list[str]
+
+
+@dataclass(frozen=True)
+class ChosenFilter:
+    """What preprocess.json says of nvinfer's scaling."""
+
+    scaling_filter: int
+
+
+def read_proven(inspect: str | Path, proof: str | Path) -> Inspection:
+    """Return what inspect.json says, with the scaling filter that the proof, preprocess.json, chose."""
+    found = read_record(inspect, Inspection)
+    chosen = read_record(proof, ChosenFilter).scaling_filter
+    return replace(found, preprocessing=replace(found.preprocessing, scaling_filter=chosen))

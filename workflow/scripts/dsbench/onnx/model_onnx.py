@@ -24,8 +24,15 @@ from dsbench.onnx.interface import representable, takes_levels
 from dsbench.onnx.source_graph import load_checked
 from dsbench.onnx.trial import refuse_before_size
 from dsbench.onnx.variants import Variants, choose_variant
-from dsbench.pixels.image_processor import PROCESSOR, PreprocessingError, ProcessorError, read_processor
-from dsbench.pixels.own_pixels import Fields, stated_size
+from dsbench.pixels.graph_resize import ResizeMatrices, family_matrices, processor_matrices
+from dsbench.pixels.image_processor import (
+    PROCESSOR,
+    PreprocessingError,
+    ProcessorError,
+    processor_type,
+    read_processor,
+)
+from dsbench.pixels.own_pixels import Fields, own_pixels, stated_size
 from dsbench.pixels.preprocessing import Preprocessing, as_levels, derive_preprocessing, source_pixels
 from dsbench.sources.source import SourceFolder
 from dsbench.tools.tool_run import report_progress
@@ -86,6 +93,17 @@ class ModelFolder(SourceFolder):
             raise PreprocessingError(f"{file}: {error}") from error
         except PreprocessingError as error:
             raise PreprocessingError(f"{self.path}: {error}") from error
+
+    def resize_matrices(
+        self, size: tuple[int, int], family: Family, frame: tuple[int, int]
+    ) -> ResizeMatrices:
+        """Return the resize of the model's own preprocessing; `size` and `frame` are heights and widths."""
+        file = self.file(PROCESSOR)
+        settings = read_processor(file) if file else None
+        if settings and processor_type(settings):
+            return processor_matrices(settings, size, frame)
+        rule = own_pixels(settings, family.normalizes, family.pixels, self.block).rule
+        return family_matrices(rule, size, frame)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,9 @@ from dsbench.onnx.compare import (
     tolerance_of,
 )
 from dsbench.onnx.graph import ONNXSIM, check, simplified
+from dsbench.onnx.in_graph import with_resize
 from dsbench.onnx.inspection import GraphSummary, Inspection, Origin, Recognised, TensorFacts
+from dsbench.pixels.graph_resize import ResizeMatrices
 from dsbench.pixels.preprocessing import Preprocessing, as_levels, per_channel
 
 FOLDED = "deepstream_import.folded_std"
@@ -153,14 +155,18 @@ def prepare(
     reference: Path,
     origin: Origin,
     repair: str | None = None,
+    resize: ResizeMatrices | None = None,
 ) -> tuple[onnx.ModelProto, Inspection]:
     """Return the model nvinfer gets and its inspection.
 
     `reference` has the source's answers, which the returned model gives too, at batch 1 and, with a dynamic batch, 3.
+    `resize` is put before all that, so that nvinfer hands on whole frames.
     """
     if origin.takes_levels:
         preprocessing = as_levels(preprocessing)
     notes = [*origin.notes, *preprocessing.notes]
+    if resize is not None:
+        notes = [note for note in notes if note not in preprocessing.resize_notes]
     undivided, std = model, preprocessing.folded_std
     if std is not None:
         model, place = fold_std(model, std)
@@ -171,6 +177,14 @@ def prepare(
         notes.append(f"Repaired with onnxsim, as the config asks: {before} -> {len(model.graph.node)} nodes.")
     check(model)
     errors = _errors(model, undivided, std, reference)
+    if resize is not None:
+        if not origin.dynamic:
+            raise GraphError(
+                "resize is in_graph, but the batch of this ONNX is static; leave resize out, or export the model with a"
+                " dynamic batch"
+            )
+        model, preprocessing = with_resize(model, resize, preprocessing)
+        notes.append(preprocessing.notes[-1])
     recognised = {field.name: getattr(origin, field.name) for field in fields(Recognised)}
     facts = Inspection(
         **vars(graph_summary(model)),

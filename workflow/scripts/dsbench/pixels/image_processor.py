@@ -140,9 +140,14 @@ def processor_notes(config: Mapping[str, object]) -> list[str]:
     """Return sentences for the report on how the image processor resizes and nvinfer does not."""
     notes = []
     if processor_type(config):
-        notes.append("nvinfer resizes bilinearly without antialiasing, the image processor with it.")
-    if config.get("resample") not in (None, PIL_BILINEAR):
-        notes.append(f"resample {config['resample']} is replaced by bilinear.")
+        notes.append(
+            "The image processor resizes with antialiasing; of nvinfer's filters only 3 does, where both sides shrink."
+        )
+    resample = config.get("resample")
+    if resample not in (None, PIL_BILINEAR):
+        notes.append(
+            f"The image processor resizes with resample {resample}, nvinfer with the filter that came closest to it."
+        )
     return notes
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 
 import av
 import numpy as np
 
 from dsbench.core.errors import BuildError
+from dsbench.families.family import NO_SHIFT, Edges, Shift
 from dsbench.machine.video import (  # before dsembed, which it makes importable
     DecodeError,
     decode_frames,
@@ -20,10 +22,15 @@ from dsembed.deepstream_app.postprocess import mux_struct, network_struct
 from dsembed.shared import native
 from dsembed.shared.declared_keys import RefusedError
 
+BILINEAR, NEAREST = 1, (0, 6)
+
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a frame lies in the network's input, all in pixels; the frame's are those of the stream muxer."""
+    """Where a frame lies in the network's input, all in pixels; the frame's are those of the stream muxer.
+
+    `shift` is how far NvBufSurfTransform's scaling moves the frame's content beyond that.
+    """
 
     left: int
     top: int
@@ -31,6 +38,26 @@ class Placement:
     height: int
     frame_width: int
     frame_height: int
+    shift: Shift = NO_SHIFT
+
+    @property
+    def edges(self) -> Edges:
+        """The picture's left, top, right and bottom edge."""
+        return (self.left, self.top, self.left + self.width, self.top + self.height)
+
+
+def content_shift(scaling_filter: int, source: int, target: int) -> float:
+    """Return how many target pixels the content of an axis lies too far right, or down.
+
+    Bilinear (1) has no half-pixel centre in the target: half a pixel, at any scale. Nearest (0 and 6) takes sample
+    floor(i * source / target), whose centre is on average so much before the exact place. Cubic (2) and area (3)
+    are right.
+    """
+    if scaling_filter == BILINEAR:
+        return 0.5
+    if scaling_filter in NEAREST:
+        return 0.5 - 0.5 * gcd(source, target) / source
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -42,18 +69,61 @@ class DerivedKeys:
     bgr: bool
     maintain_aspect_ratio: bool
     symmetric_padding: bool
-    bilinear: bool = True
+    scaling_filter: int
 
 
 def derived_keys(preprocessing: Preprocessing) -> DerivedKeys:
-    """Return the derived preprocessing as the host reads it."""
+    """Return the derived preprocessing as the host reads it; ValueError where it has no filter yet."""
+    if preprocessing.scaling_filter is None:
+        raise ValueError(
+            "the preprocessing has no scaling filter: read_proven() gives it the one that was chosen"
+        )
     return DerivedKeys(
         scale_factor=preprocessing.net_scale_factor,
         offsets=preprocessing.offsets or (0.0, 0.0, 0.0),
         bgr=preprocessing.model_color_format == "BGR",
         maintain_aspect_ratio=preprocessing.maintain_aspect_ratio,
         symmetric_padding=preprocessing.symmetric_padding,
+        scaling_filter=preprocessing.scaling_filter,
     )
+
+
+def placement(preprocessing: Preprocessing, width: int, height: int) -> Placement:
+    """Return where frames of `width` x `height` pixels lie in the network's input."""
+    return _place(_network(preprocessing, MuxSettings(width, height, False)), width, height)
+
+
+def _network(preprocessing: Preprocessing, mux: MuxSettings) -> native.Network:
+    dims = (3, preprocessing.height, preprocessing.width)
+    try:
+        return network_struct(derived_keys(preprocessing), mux, dims)
+    except RefusedError as error:
+        raise BuildError(str(error)) from error
+
+
+def _place(network: native.Network, width: int, height: int) -> Placement:
+    return Placement(
+        left=network.picture_left,
+        top=network.picture_top,
+        width=network.picture_width,
+        height=network.picture_height,
+        frame_width=width,
+        frame_height=height,
+        shift=(
+            content_shift(network.scaling_filter, width & ~1, network.picture_width),
+            content_shift(network.scaling_filter, height & ~1, network.picture_height),
+        ),
+    )
+
+
+def box_place(preprocessing: Preprocessing, width: int, height: int) -> tuple[Shift, Edges]:
+    """Return how far frames of `width` x `height` pixels lie aside, and their edges, in the model's own network."""
+    place = placement(preprocessing, width, height)
+    if preprocessing.in_graph is None:
+        return place.shift, place.edges
+    left, top, columns, rows = preprocessing.in_graph.picture
+    ratio_x, ratio_y = columns / preprocessing.width, rows / preprocessing.height
+    return (place.shift[0] * ratio_x, place.shift[1] * ratio_y), (left, top, left + columns, top + rows)
 
 
 class NetworkInput:
@@ -64,28 +134,20 @@ class NetworkInput:
         mux = MuxSettings(width, height, False)
         try:
             self.host = native.load_host()
-            self.network = network_struct(derived_keys(preprocessing), mux, self.dims)
-        except (native.HostError, RefusedError) as error:
+            self.network = _network(preprocessing, mux)
+        except native.HostError as error:
             raise BuildError(str(error)) from error
         self.mux = mux_struct(mux)
 
     def place(self) -> Placement:
         """Return where a frame lies in the input."""
-        network = self.network
-        return Placement(
-            left=network.picture_left,
-            top=network.picture_top,
-            width=network.picture_width,
-            height=network.picture_height,
-            frame_width=self.mux.width,
-            frame_height=self.mux.height,
-        )
+        return _place(self.network, self.mux.width, self.mux.height)
 
     @property
     def picture(self) -> Picture:
         """Where a frame lies in the input, as the reference preprocessing says it."""
         place = self.place()
-        return Picture(place.left, place.top, place.width, place.height)
+        return Picture(place.left, place.top, place.width, place.height, place.shift)
 
     def tensor(self, frame: av.VideoFrame) -> np.ndarray:
         """Return the frame as float32 [1, 3, H, W]."""

@@ -39,7 +39,7 @@ class OwnPixels:
         return ", then ".join([*self.sources, *([FAMILY_RULE] if self.left else [])])
 
     def notes(self) -> list[str]:
-        """Return sentences for the report: what is assumed, and what nvinfer does otherwise."""
+        """Return sentences for the report on what is assumed."""
         rule, notes = self.rule, []
         if self.left:
             missing = "There is no preprocessor_config.json"
@@ -48,11 +48,13 @@ class OwnPixels:
                 missing = f"Not said by {' and '.join(self.sources)}: {left}"
             usual = ", ".join(shown(key, getattr(rule, key)) for key in self.left)
             notes.append(f"{missing}; its family's usual preprocessing is assumed: {usual}.")
-        if rule.padding != "none" and rule.fill:
-            notes.append(
-                f"Padding is black in nvinfer, {rule.fill:g} of 255 in the model's own preprocessing."
-            )
         return notes
+
+    def resize_notes(self) -> list[str]:
+        """Return sentences for the report on what nvinfer's resize does otherwise."""
+        if self.rule.padding == "none" or not self.rule.fill:
+            return []
+        return [f"Padding is black in nvinfer, {self.rule.fill:g} of 255 in the model's own preprocessing."]
 
 
 def own_pixels(

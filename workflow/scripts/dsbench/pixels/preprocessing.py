@@ -13,12 +13,26 @@ from dsbench.pixels.own_pixels import Fields, own_pixels, refuse_other_size, sta
 
 
 @dataclass(frozen=True)
+class GraphResize:
+    """The resize that the ONNX does itself: to `width` x `height`, where the frame lies as `picture` says.
+
+    `picture` is left, top, width and height; all in pixels of the model's own network.
+    """
+
+    width: int
+    height: int
+    picture: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
 class Preprocessing:
     """nvinfer's y = net_scale_factor * (x - offset) for x in 0..255, and how the frame is resized.
 
     `offsets` has one value per network channel, or is None where nothing is subtracted. `folded_std` are the
     divisors per channel that the ONNX applies itself, None where one net_scale_factor says it all. `notes` are
-    sentences for the report; `assumed` names what only the family's usual pipeline says.
+    sentences for the report; `assumed` names what only the family's usual pipeline says. `scaling_filter` is nvinfer's
+    number of one, None until the proof of the preprocessing has chosen it. With `in_graph`, `height` and `width` are
+    those of the frame that nvinfer hands on. `resize_notes` are those of the notes that hold where nvinfer resizes.
     """
 
     net_scale_factor: float
@@ -32,6 +46,14 @@ class Preprocessing:
     folded_std: tuple[float, float, float] | None = None
     derived_from: str = PROCESSOR
     assumed: tuple[str, ...] = ()
+    scaling_filter: int | None = None
+    in_graph: GraphResize | None = None
+    resize_notes: tuple[str, ...] = ()
+
+    @property
+    def model_size(self) -> tuple[int, int]:
+        """The height and width in pixels of the model's own network, behind a resize in the graph."""
+        return (self.in_graph.height, self.in_graph.width) if self.in_graph else (self.height, self.width)
 
 
 def derive_preprocessing(
@@ -59,9 +81,11 @@ def derive_preprocessing(
             "neither its ONNX nor a preprocessor_config.json fixes height and width; state them in the model's"
             " entry: preprocessing: {size: {height: pixels, width: pixels}}"
         )
-    notes = [*processor_notes(config or {}), *([size_note] if size_note else []), *own.notes()]
+    resize_notes = [*processor_notes(config or {}), *own.resize_notes()]
+    notes = [*resize_notes, *([size_note] if size_note else []), *own.notes()]
     found = _in_nvinfer(own.rule, (height, width) if height else graph_size, notes)
-    return with_size(replace(found, derived_from=own.derived_from, assumed=own.left), graph_size)
+    said = replace(found, derived_from=own.derived_from, assumed=own.left, resize_notes=tuple(resize_notes))
+    return with_size(said, graph_size)
 
 
 def _in_nvinfer(rule: PixelRule, size: tuple[int, int], notes: list[str]) -> Preprocessing:
@@ -133,6 +157,12 @@ def source_pixels(image: Path, preprocessing: Preprocessing) -> np.ndarray:
     if preprocessing.folded_std is not None:
         pixels /= per_channel(preprocessing.folded_std)
     return pixels
+
+
+def resized_images(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return float32 images [N, 3, H, W] at another size."""
+    made = [cv2.resize(image.transpose(1, 2, 0), (width, height)).transpose(2, 0, 1) for image in images]
+    return np.ascontiguousarray(made, np.float32)
 
 
 def per_channel(values: tuple[float, float, float]) -> np.ndarray:

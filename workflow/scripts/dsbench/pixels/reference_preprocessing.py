@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dsbench.families.family import PixelRule
+from dsbench.families.family import NO_SHIFT, PixelRule, Shift
 from dsbench.pixels.image_processor import PIL_BILINEAR, YOLOS_MULTIPLE, processor_type
 
 GREY = 0.5
@@ -15,12 +15,13 @@ GREY = 0.5
 
 @dataclass(frozen=True)
 class Picture:
-    """Where a whole frame lies in a network's input, in network pixels."""
+    """Where a whole frame lies in a network's input, in network pixels; `shift` is how far its content is aside."""
 
     left: int
     top: int
     width: int
     height: int
+    shift: Shift = NO_SHIFT
 
     def inside(self, tensor: np.ndarray) -> np.ndarray:
         """Return the part of [..., H, W] that shows the frame."""
@@ -70,18 +71,23 @@ def family_pixels(rgb: np.ndarray, rule: PixelRule, size: tuple[int, int]) -> Re
 
     Where the rule does not say what the padding is filled with, it is black.
     """
-    height, width = size
-    ratio = min(height / rgb.shape[0], width / rgb.shape[1])
-    rows, columns = (height, width) if rule.padding == "none" else (int(s * ratio) for s in rgb.shape[:2])
-    centred = rule.padding == "centre"
-    picture = Picture((width - columns) // 2 * centred, (height - rows) // 2 * centred, columns, rows)
-    canvas = np.full((3, height, width), rule.fill or 0.0)
-    resized = cv2.resize(rgb if rule.color == "RGB" else rgb[..., ::-1], (columns, rows))
+    picture = family_picture(rule, size, rgb.shape[:2])
+    canvas = np.full((3, *size), rule.fill or 0.0)
+    resized = cv2.resize(rgb if rule.color == "RGB" else rgb[..., ::-1], (picture.width, picture.height))
     picture.inside(canvas)[:] = resized.transpose(2, 0, 1)
     pixels = canvas * rule.scale - _per_channel(rule.mean or (0, 0, 0))
     return ReferencePixels(
         pixels / _per_channel(rule.std or (1, 1, 1)), picture, _level(rule.scale, rule.std)
     )
+
+
+def family_picture(rule: PixelRule, size: tuple[int, int], frame: tuple[int, ...]) -> Picture:
+    """Return where a family's own pipeline shows a frame; `size` and `frame` are heights and widths."""
+    height, width = size
+    ratio = min(height / frame[0], width / frame[1])
+    rows, columns = (height, width) if rule.padding == "none" else (int(side * ratio) for side in frame)
+    centred = rule.padding == "centre"
+    return Picture((width - columns) // 2 * centred, (height - rows) // 2 * centred, columns, rows)
 
 
 def processor_size(config: Mapping[str, object], height: int, width: int) -> tuple[int, int]:

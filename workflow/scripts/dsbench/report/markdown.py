@@ -17,6 +17,7 @@ from dsbench.report.text import (
     finalize,
     is_disturbed,
     number,
+    score_cells,
     shape,
     spread,
     switch,
@@ -83,7 +84,7 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
     )
     environment.filters |= {
         each.__name__: each
-        for each in (apart, change, code, count, facts, fence, number, shape, spread, switch)
+        for each in (apart, change, code, count, facts, fence, number, score_cells, shape, spread, switch)
     }
     runs = _measured_runs(data)
     return environment.get_template(TEMPLATE).render(
@@ -98,6 +99,7 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
         rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]]),
         run_conditions=condition_rows([run for _, run in runs]),
         bound=bound,
+        pairs_of_scores=_pairs_of_scores,
         is_disturbed=is_disturbed,
         verdict=_verdict(data, runs),
         decision=[_decision(step, data) for step in data["trtexec"]["doubling"]],
@@ -110,6 +112,14 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
 def _measured_runs(data: dict) -> list[tuple[str, dict]]:
     runs = (("Run 1", data["deepstream"]["run1"]), ("Run 2", data["deepstream"]["run2"]))
     return [(title, run) for title, run in runs if run is not None]
+
+
+def _pairs_of_scores(truth: dict) -> list[tuple[dict, dict]]:
+    """Return the scores of the model alone beside the runtime's: of all objects, of each size and of each class."""
+    own, found = (
+        [each["every"], *each["sizes"], *each["classes"]] for each in (truth["model"], truth["runtime"])
+    )
+    return list(zip(own, found, strict=True))
 
 
 def _versions(system: dict) -> str:

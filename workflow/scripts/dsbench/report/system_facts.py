@@ -27,6 +27,7 @@ AFTER_ENGINE = (
     "judge_kitti",
     "run_reference",
     "judge_agreement",
+    "measure_accuracy",
     "check_batch_slots",
 )
 VIDEO_STEPS = ("record_video", "extract_frames")

@@ -88,6 +88,13 @@ def count(value: int, noun: str) -> Markdown:
     return Markdown(f"{value:,} {noun}{'' if value == 1 else 's'}")
 
 
+def score_cells(row: dict) -> Markdown:
+    """Return the cells of a row of accuracy.json: four average precisions, the mean IoU and the shift in x and y."""
+    shares = ("ap", "ap_50", "ap_75", "ap_90", "mean_iou")
+    cells = [number(row[key], 3) for key in shares] + [number(row[f"shift_{axis}_px"], 2) for axis in "xy"]
+    return Markdown(" | ".join(cells))
+
+
 def shape(dimensions: list) -> Markdown:
     """Return tensor dimensions as `batch x 3 x 320 x 320`."""
     return Markdown(" x ".join(text(dimension) for dimension in dimensions))

@@ -1,0 +1,82 @@
+"""Which of nvinfer's scaling filters keeps a model's boxes closest to where its own preprocessing puts them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dsbench.checks.preprocess_verdict import ENOUGH_OBJECTS
+from dsbench.core.errors import BuildError
+from dsbench.pixels.nvinfer_pixels import placement
+from dsbench.pixels.preprocessing import Preprocessing
+
+# nvinfer's numbers, and the order in which filters are taken that are equally close: first the one that smooths what
+# it shrinks, then the other one that leaves the picture in its place, then those after which the boxes are moved back.
+FILTERS: Mapping[int, str] = {3: "area", 2: "cubic", 1: "bilinear", 0: "nearest"}
+# Mean overlaps nearer than this are equal: on the demonstration's clip two choices of ten frames differ by as much.
+EQUAL_OVERLAP = 0.005
+
+
+class ScalingError(BuildError):
+    """A filter that the config states and that NVIDIA's library refuses for these sizes."""
+
+
+@dataclass(frozen=True)
+class FilterRow:
+    """What one filter gives; all None where `refused` says why NVIDIA's library does not take it for these sizes.
+
+    `moved_x` and `moved_y` are what the parser takes off the boxes, `shift_x` and `shift_y` how far they still lie too
+    far right and down, all in network pixels. `mean_difference` is in levels of 256.
+    """
+
+    scaling_filter: int
+    name: str
+    refused: str | None = None
+    moved_x: float | None = None
+    moved_y: float | None = None
+    mean_difference: float | None = None
+    mean_overlap: float | None = None
+    shift_x: float | None = None
+    shift_y: float | None = None
+
+
+def filter_order(preprocessing: Preprocessing, size: tuple[int, int]) -> list[int]:
+    """Return the filters in the order in which equally close ones are taken; nearest is first where it only copies."""
+    copies = (preprocessing.width, preprocessing.height) == size
+    return sorted(FILTERS, key=lambda number: number != 0) if copies else list(FILTERS)
+
+
+def why_refused(preprocessing: Preprocessing, scaling_filter: int, size: tuple[int, int]) -> str | None:
+    """Return why NVIDIA's library does not scale frames of `size` (width, height) so, None where it does."""
+    try:
+        placement(replace(preprocessing, scaling_filter=scaling_filter), *size)
+    except BuildError as error:
+        return str(error)
+    return None
+
+
+def usable_filter(preprocessing: Preprocessing, size: tuple[int, int]) -> Preprocessing:
+    """Return the preprocessing with its filter, or with the first one that NVIDIA's library takes for these sizes."""
+    wanted = preprocessing.scaling_filter
+    for number in [*([] if wanted is None else [wanted]), *FILTERS]:
+        if why_refused(preprocessing, number, size) is None:
+            return replace(preprocessing, scaling_filter=number)
+    # What refuses nearest neighbour is no matter of filters, and this says what it is.
+    placement(replace(preprocessing, scaling_filter=0), *size)
+    raise ScalingError("NVIDIA's library takes none of its filters for these sizes")
+
+
+def choose_filter(rows: Sequence[FilterRow], objects: int, stated: int | None) -> int:
+    """Return the filter with the highest mean overlap; equal ones, and all with too few objects, go by their order.
+
+    `objects` is how many the model detects with its own preprocessing, `stated` the filter that its entry in the config
+    states, which is taken. Raises ScalingError where NVIDIA's library refuses that.
+    """
+    if stated is not None:
+        row = next(row for row in rows if row.scaling_filter == stated)
+        if row.refused is not None:
+            raise ScalingError(f"preprocessing: scaling_filter: {stated} in the config: {row.refused}")
+        return stated
+    taken = [row for row in rows if row.refused is None]
+    if objects < ENOUGH_OBJECTS:
+        return taken[0].scaling_filter
+    best = max(row.mean_overlap or 0.0 for row in taken)
+    return next(row.scaling_filter for row in taken if (row.mean_overlap or 0.0) >= best - EQUAL_OVERLAP)

@@ -1,0 +1,78 @@
+"""Measure how much of the model's own accuracy is left in the runtime."""
+
+from pathlib import Path
+
+from dsbench.boxes.kitti import Detection, read_directory
+from dsbench.boxes.truth import read_truth
+from dsbench.checks.accuracy import (
+    Bounds,
+    Runs,
+    check_accuracy,
+    engine_boxes,
+    kept_accuracy,
+    own_boxes,
+)
+from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames, read_keys
+from dsbench.checks.preprocess_proof import model_alone
+from dsbench.checks.reference_run import reference_model
+from dsbench.core.files import read_json
+from dsbench.core.records import read_record, write_record
+from dsbench.dag.rule_script import explained
+from dsbench.intake.labels import read_labels
+from dsbench.machine.clip import ClipFacts, shown_path
+from dsbench.onnx.inspection import read_proven
+from dsbench.tools.tool_run import report_progress
+
+with explained(snakemake.log[0]):
+    files, params = snakemake.input, snakemake.params
+    clip = read_record(files.clip, ClipFacts)
+    inspect = read_proven(files.inspect, files.preprocess)
+    run = read_json(files.reference)
+    equal_pixels = {
+        int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()
+    }
+    labels = read_labels(Path(files.labels))
+    deployed = Deployment(
+        model=reference_model(inspect, labels, params.threshold),
+        inspect=inspect,
+        nvinfer_config=Path(files.nvinfer),
+        onnx_file=Path(files.onnx),
+        video=Path(files.video),
+        size=clip.size,
+        numbers=list(equal_pixels),
+        is_embedded=params.is_embedded,
+    )
+    model, reference = model_alone(
+        Path(files.onnx),
+        inspect,
+        Path(files.labels),
+        params.threshold,
+        Path(files.processor) if files.get("processor") else None,
+        params.preprocessing,
+        (clip.height, clip.width),
+    )
+    report_progress(
+        f"accuracy: {len(equal_pixels)} of {clip.frames} frames with the model's own preprocessing"
+    )
+    engine = Path(files.nvinfer).parent / read_keys(Path(files.nvinfer))["model-engine-file"]
+    runs = Runs(
+        own=own_boxes(model, reference, labels, deployed.video, deployed.numbers),
+        equal_pixels=equal_pixels,
+        engine=engine_boxes(deployed, engine) if params.is_embedded else None,
+        dumped=measured_frames(read_directory(Path(files.kitti)), equal_pixels, Path(files.kitti)),
+    )
+    truth = None
+    if params.truth:
+        file, is_named = Path(params.truth["path"]), params.truth["is_named"]
+        every = read_truth(file, clip, labels, is_named)
+        truth = shown_path(file, Path(params.project)), {number: every[number] for number in equal_pixels}
+    measured = kept_accuracy(runs, deployed, reference.origin, run["every"], Bounds(**params.bounds), truth)
+    bound = Bound(**params.agreement)
+    result = check_accuracy(measured, deployed, lambda: first_divergence(deployed, bound)[0]).required()
+    kept = result.stages[-1].accuracy.every
+    if result.is_told and kept.matched:
+        report_progress(
+            f"  AP@[.5:.95] {kept.ap:.3f} of the model's own boxes; they lie {kept.shift_x_px:+.2f} px right and"
+            f" {kept.shift_y_px:+.2f} px below, in pixels of the network"
+        )
+    write_record(snakemake.output[0], result)
