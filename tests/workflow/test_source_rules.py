@@ -6,11 +6,11 @@ import os
 import shutil
 
 import pytest
+from hub_server import COMMIT, OTHER_COMMIT, HubServer, Repository
+from ngc_server import NgcServer
 
 import tiny_graphs as graphs
 from declared_rules import declared_rules
-from hub_server import COMMIT, OTHER_COMMIT, HubServer, Repository
-from ngc_server import NgcServer
 from small_files import layout, onnx, safetensors, tensor, write
 from workflow_run import PROJECT, files, planned, snakemake
 
