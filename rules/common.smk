@@ -91,7 +91,9 @@ os.environ.update(CLIP_OF_BUILD=str(VIDEO))
 try:
     # The config's truth belongs to the config's clip.
     TRUTH = choose_truth(
-        os.environ.get("DS_TRUTH") or (None if os.environ.get("DS_VIDEO") else config["truth"]), VIDEO, PROJECT
+        os.environ.get("DS_TRUTH") or (None if os.environ.get("DS_VIDEO") else config["truth"]),
+        VIDEO,
+        PROJECT,
     )
 except BuildError as error:
     raise WorkflowError(str(error)) from None
