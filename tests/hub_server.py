@@ -20,6 +20,7 @@ class Repository:
     refusal: tuple | None = None
     listed: dict | None = None
     old: dict = field(default_factory=dict)
+    next_page: str | None = None
 
     def commits(self):
         return {self.commit: self.files, **self.old}
@@ -68,6 +69,8 @@ class HubHandler(Handler):
         at = int(query.get("cursor", ["0"])[0])
         page = f"{self.server.url}{urlsplit(self.path).path}?recursive=true&cursor={at + PAGE}"
         more = {"Link": f'<{page}>; rel="next"'} if at + PAGE < len(listed) else {}
+        if repository.next_page:
+            more = {"Link": f'<{repository.next_page}>; rel="next"'}
         self.answer(200, listed[at : at + PAGE], **more)
 
     def file(self, name, repository, revision, file):

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict
 
 import pytest
 
-from dsbench.core.locks import BuildLock, Owner, TwoCallsError
+from dsbench.core.file_times import file_system_time
+from dsbench.core.locks import BuildLock, LockError, Owner, TwoCallsError
 from dsbench.core.process_identity import ProcessIdentity
 from workflow_run import PROJECT, snakemake
 
@@ -50,6 +52,52 @@ def without_flock(monkeypatch):
 def elsewhere(**changes):
     ours = asdict(Owner.own("/another/place"))
     return json.dumps(ours | {"process": ours["process"] | changes})
+
+
+def linked(lock, target):
+    lock.symlink_to(target)
+
+
+def named_twice(lock, target):
+    os.link(target, lock)
+
+
+def pipe(lock, _):
+    os.mkfifo(lock)
+
+
+@pytest.mark.parametrize("trap", [linked, named_twice, pipe, lambda lock, _: lock.mkdir()])
+def test_what_is_no_lock_is_refused_and_its_target_is_left_alone(lock, tmp_path, trap):
+    target = tmp_path / "mine"
+    target.write_text("not yours")
+    lock.parent.mkdir()
+    trap(lock, target)
+    with pytest.raises(LockError, match=r"build\.lock: the lock is a link or no plain file; remove it"):
+        BuildLock(lock).hold()
+    assert target.read_text() == "not yours"
+
+
+@pytest.mark.parametrize("changes", [None, {"pid": 10**30}, {"pid": "x"}])
+def test_lock_that_says_nonsense_is_free(lock, changes):
+    lock.parent.mkdir()
+    lock.write_text("[" * 4096 if changes is None else elsewhere(**changes))
+    BuildLock(lock).hold()
+
+
+def test_words_of_another_user_are_printable(lock):
+    lock.parent.mkdir()
+    lock.write_text(elsewhere(host="x\x1b[2J\ny"))
+    with pytest.raises(TwoCallsError, match=r"on x\?\[2J\?y, which cannot be seen"):
+        BuildLock(lock).hold()
+
+
+def test_clock_of_a_file_system_is_asked_through_no_link(tmp_path):
+    target = tmp_path / "mine"
+    target.write_text("not yours")
+    os.utime(target, (1, 1))
+    (tmp_path / f".clock-{os.getpid()}").symlink_to(target)
+    assert abs(file_system_time(tmp_path) - time.time()) < 5
+    assert target.stat().st_mtime == 1 and list(tmp_path.iterdir()) == [target]
 
 
 def test_second_call_is_refused_by_name_of_the_first_until_that_is_killed(lock):

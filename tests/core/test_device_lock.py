@@ -187,9 +187,12 @@ def test_words_of_another_user_do_no_harm(directory, other):
     lock.path.write_text(json.dumps(facts | {"job": "x\x1b[2J\ny"}))
     assert not lock.take("mine.log")
     assert lock.holder.told().endswith("for x?[2J?y")
-    nobody = json.dumps(facts | {"process": facts["process"] | {"pid": -1}})
-    for nonsense in ("", "{", "[]", '{"user": 1}', json.dumps(facts | {"since": "now"}), nobody):
-        lock.path.write_text(nonsense)
+    nonsense = ["", "{", "[]", "[" * 4096, '{"x":' * 800, '{"user": 1}', "\xff" * 9000, "\0" * 4096]
+    nonsense += [json.dumps(facts | {"since": since}) for since in ("now", "2026-01-01", 5)]
+    for pid in (-1, 0, 10**30, 1.5, "1", None, [[]]):
+        nonsense.append(json.dumps(facts | {"process": facts["process"] | {"pid": pid}}))
+    for text in nonsense:
+        lock.path.write_text(text)
         assert not lock.take("mine.log")
         assert lock.holder is None
 

@@ -77,6 +77,12 @@ def test_nested_text_is_what_it_means_where_the_schema_wants_no_text(text, value
         ("models: {8: {source: x}}", "models has the name 8, which"),
         ("models: {null: {source: x}}", "models has the name null, which"),
         ("models: {2024-01-01: {source: x}}", "models has the name 2024-01-01, which"),
+        ('models: {"a\\n": {source: x}}', r"models has the name 'a\n'; a name has letters"),
+        ('gpu_class: "A100\\n"', r"gpu_class is 'A100\n', expected text of the form"),
+        (
+            'models: {a: {source: x, preprocessing: {scale: "1/255\\n"}}}',
+            r"preprocessing.scale is '1/255\n', expected",
+        ),
         ("models: {a/b: {source: x}}", "models has the name 'a/b'; a name has letters, digits, _ and - only"),
         ("models: {a: {source: 8}}", "models.a.source is 8, expected text; a number and a word such as no"),
         ("gpu_class: " + "x" * 300, f"gpu_class is '{'x' * 59}…, expected text of the form"),

@@ -93,6 +93,33 @@ CONFIGS = [
     (config(architectures=["RTDetrModel"]), "RTDetrModel is not an object detector"),
     (config(architectures=[], model_type="vit"), "is not an object detector"),
     (config(id2label={"car": "0"}), "a key that is not a class id"),
+    (config(id2label={"0": "a", "1": "b", "01": "c"}), "two keys for the class id 1"),
+    (config(id2label={"0": "a", "1": "b", "\u0661": "c"}), "a key that is not a class id"),
+    (config(id2label={"0": "a", " 1": "b"}), "a key that is not a class id"),
+    (config(id2label={"0": "a", "1_0": "b"}), "a key that is not a class id"),
+    (config(id2label={"9" * 5000: "a"}), "a key that is not a class id"),
+    (config(id2label={"0": ["a"]}), "no name for the class id 0"),
+    (config(backbone="local-dir:/data/m"), "backbone is 'local-dir:/data/m', a place to load from"),
+    (config(backbone="microsoft/resnet-50"), "backbone is 'microsoft/resnet-50', a place"),
+    (config(backbone=".."), r"backbone is '\.\.', a place"),
+    (config(backbone_config={"backbone": "local-dir:../m"}), "backbone_config.backbone is 'local-dir:"),
+    (config(a=[{"b": {"backbone": "hf-hub:org/m"}}]), "a.b.backbone is 'hf-hub:"),
+    (config(backbone_config={"architecture": "hf-hub:org/m"}), "backbone_config.architecture is"),
+    (config(text_config={"x": "local-dir:m"}), "text_config.x is 'local-dir:m', a place"),
+    (config(backbone_kwargs={"checkpoint_path": "/m.pth"}), "backbone_kwargs has checkpoint_path"),
+    (config(_attn_implementation="org/kernels"), "_attn_implementation is 'org/kernels'"),
+    (
+        config(text_config={"_attn_implementation_internal": "x/y"}),
+        "text_config._attn_implementation_internal",
+    ),
+    (config(attn_implementation={"text_config": "x/y"}), "attn_implementation is"),
+    (config(quantization_config={"quant_method": "gptq"}), "quantization_config asks for quantised weights"),
+    (config(vision_config={"quantization_config": {"a": 1}}), "vision_config.quantization_config asks"),
+    (config(backbone_config={"b" * 2_000_000: {"trust_remote_code": True}}), "its own Python code"),
+    (config(backbone="x/" * 2_000_000), "a place to load from"),
+    (config(architectures=["x" * 2_000_000]), "not an object detector"),
+    (config(architectures=[], model_type=["x" * 2_000_000]), "not an object detector"),
+    (preprocessor(size={"height": "x" * 2_000_000}), "size.height is 'x"),
     (preprocessor(size={"height": 10**9, "width": 320}), "size.height is 1000000000"),
     (preprocessor(size={"height": -320, "width": 320}), "size.height is -320"),
     (preprocessor(size={"height": 320.5, "width": 320}), "size.height is 320.5"),
@@ -399,6 +426,30 @@ def test_semicolon_ends_a_line_of_a_file_as_nvinfer_reads_it(tmp_path):
 def test_labels_of_one_line_are_split_at_semicolons(tmp_path):
     (tmp_path / "labels.txt").write_text("person;bag;face\n")
     assert read_source_labels(tmp_path / "labels.txt") == {0: "person", 1: "bag", 2: "face"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"backbone": "resnet50", "use_timm_backbone": True, "use_pretrained_backbone": True},
+        {"backbone": "resnet50.a1_in1k", "backbone_kwargs": {"in_chans": 3, "out_indices": [1, 2, 3, 4]}},
+        {
+            "backbone": None,
+            "backbone_config": {"model_type": "rt_detr_resnet", "use_pretrained_backbone": False},
+        },
+        {"_attn_implementation_autoset": True, "quantization_config": None},
+        {"id2label": {"0": "N/A", "2": "car", "10": None}},
+    ],
+)
+def test_settings_of_usual_exports_pass(tmp_path, settings):
+    assert fetch(write(tmp_path / "m", config(**settings)))[0] == tmp_path / "m"
+
+
+def test_what_only_an_exporter_would_load_matters_not_beside_an_onnx(tmp_path):
+    files = config(backbone="microsoft/resnet-50", quantization_config={"a": 1})
+    files = files | {"model.safetensors": None, "model.onnx": onnx(tensor(raw=bytes(16)))}
+    write(tmp_path / "m", {name: content for name, content in files.items() if content is not None})
+    assert fetch(tmp_path / "m")[0] == tmp_path / "m"
 
 
 def test_sound_files_pass(tmp_path):

@@ -13,10 +13,11 @@ import clip_kinds as kinds
 from dsbench.checks.batch_slots import write_slot_clips
 from dsbench.core.errors import BuildError, refuse_braces
 from dsbench.deepstream.video import count_frames, record_overlay
+from dsbench.machine import video
 from dsbench.machine.clip import ClipError, choose_video, remade
 from dsbench.machine.video import frame_rates, inspect_video, look_at
 from dsbench.pixels.nvinfer_pixels import decoded_frames, middle_frames
-from dsembed.shared.decode import decode_frames, frame_view
+from dsembed.shared.decode import DecodeError, decode_frames, frame_view
 
 PLAYED = {
     "plain": (lambda folder: kinds.write(folder / "a.mp4"), 40, 40),
@@ -201,6 +202,38 @@ def test_text_is_refused_before_anything_named_in_it_is_opened(tmp_path, text, s
         look_at(tmp_path / "clip.mp4")
 
 
+LISTS = {
+    "ffconcat.mp4": b"ffconcat version 1.0\nfile film.ts\n",
+    "with bytes.mp4": b"ffconcat version 1.0\nfile film.ts\n#\x00\xff",
+    "list.m3u8": b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfilm.ts\n#EXT-X-ENDLIST\n",
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_nobody_plays_what_a_playlist_names(tmp_path, monkeypatch, name):
+    kinds.write(tmp_path / "film.ts")
+    clip = tmp_path / name
+    clip.write_bytes(LISTS[name])
+    with pytest.raises(ClipError, match="a playlist"):
+        look_at(clip)
+    with pytest.raises(DecodeError, match="expected a video file"):
+        list(decode_frames(clip, loop=False))
+    with pytest.raises(BuildError, match="not a readable video"):
+        count_frames(clip)
+    # FFmpeg itself is asked too, since it may know a list by other signs.
+    monkeypatch.setattr(video, "_refuse_text", lambda _: None)
+    with pytest.raises(ClipError, match="not a video that can be read"):
+        look_at(clip)
+
+
+@pytest.mark.parametrize("name", ["concat:a.mp4", "a:b|c.mp4", "-x %03d 100%.mp4", "file:a.mp4"])
+def test_a_name_is_only_a_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    kinds.write(tmp_path / "plain.mp4").rename(tmp_path / name)
+    look_at(Path(name))
+    assert count_frames(Path(name)) == len(list(decode_frames(Path(name), loop=False))) == kinds.FRAMES
+
+
 def test_other_content_is_not_a_video(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(bytes(range(256)) * 20)
     with pytest.raises(ClipError, match=r"clip\.mp4: not a video that can be read"):
@@ -255,6 +288,7 @@ def test_frames_that_share_one_time_have_no_rate():
             "record a clip with `ffmpeg -rtsp_transport tcp -i rtsp://cam.example/1 -t 60 ",
         ),
         ("rtsp://me:secret@cam/1?token=abc", "rtsp://USER:PASSWORD@cam/1: "),
+        ("rtsp://me:secret/@?secret@cam/1?token=abc", "rtsp://USER:PASSWORD@cam/1: "),
         (
             "https://host/a.mp4",
             "record a clip with `ffmpeg -i https://host/a.mp4 -t 60 -an -c copy clip.mp4`",
@@ -262,6 +296,8 @@ def test_frames_that_share_one_time_have_no_rate():
         ("udp://239.0.0.1:5000", "an address, not a video file, and every run has to play the same frames"),
         ("file:///data/a.mp4", "write what stands after file://"),
         ("nothing.mp4", "nothing.mp4: no such video"),
+        ("~nobody-of-this-name/a.mp4", "~nobody-of-this-name/a.mp4: no such video"),
+        ("x" * 5000, "xxx: no such video"),
         ("/dev/null", "a device or pipe"),
     ],
 )

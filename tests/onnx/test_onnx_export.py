@@ -48,12 +48,14 @@ def verdicts(outcomes):
     return {outcome.method: outcome.verdict for outcome in outcomes}
 
 
-def test_the_first_right_export_is_taken(export, tmp_path):
+def test_the_first_right_export_is_taken_without_tokens(export, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_sEcRe7")
     done = export(optimum="right")
     assert done.method == "optimum"
     facts = as_json(done.record())["attempts"][0]
     assert facts["opset"] == 17 and facts["verdict"] == "accepted" and facts["nodes"] > 0
-    assert "loading" in (tmp_path / "export_optimum.log").read_text()
+    log = (tmp_path / "export_optimum.log").read_text()
+    assert "loading" in log and "with tokens" not in log
     assert (tmp_path / "reference.npz").exists()
 
 
@@ -88,6 +90,21 @@ def test_dynamo_as_a_repair_is_the_only_attempt(export):
     assert verdicts(done.outcomes) == {"dynamo": "accepted"}
     with pytest.raises(ExportError, match="dynamo: failed"):
         export(repair="dynamo", optimum="right", dynamo="fails")
+
+
+def test_no_backbone_in_the_loading_folder_fetches_weights_of_its_own(tmp_path):
+    fetches = {"use_pretrained_backbone": True}
+    (tmp_path / "source").mkdir()
+    config = fetches | {"backbone_config": fetches | {"parts": [fetches]}, "backbone": "resnet50"}
+    (tmp_path / "source/config.json").write_text(json.dumps(config))
+    folder = loading_folder(tmp_path / "source", recipe_of("rt_detr"), tmp_path / "loaded")
+    loaded = json.loads((folder / "config.json").read_text())
+    assert "true" not in (folder / "config.json").read_text()
+    assert loaded["backbone_config"] == {
+        "use_pretrained_backbone": False,
+        "parts": [{"use_pretrained_backbone": False}],
+    }
+    assert loaded["backbone"] == "resnet50"
 
 
 def test_loading_folder_has_weights_and_texts_but_no_pickle_and_no_code(tmp_path):

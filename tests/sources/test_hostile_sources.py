@@ -11,6 +11,7 @@ import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.dag.names import check_targets
+from dsbench.sources import archive as archives
 from dsbench.sources.archive import ArchiveError, unpack
 from dsbench.sources.source import SourceError, parse_source
 
@@ -78,6 +79,8 @@ SOURCES = [
     ("/no/such/folder", "no such file or folder"),
     ("../no_such_folder", "no such file or folder"),
     ("no/such/folder", "no such file or folder"),
+    ("~nobody-of-this-name/m", "no such file or folder|not on the hub"),
+    ("a" * 260, "no such file or folder"),
     ("org/model.onnx", "no such file or folder"),
     ("org/model.pt", "no such file or folder"),
     ("$(id)", "no such file or folder"),
@@ -216,6 +219,8 @@ ZIPS = [
     ([zip_entry("a.onnx"), zip_entry("A.ONNX")], "is there twice"),
     ([zip_entry("a"), zip_entry("a/b.onnx")], "cannot be unpacked"),
     ([zip_entry(f"{n}.txt", b"") for n in range(10_001)], "more than 10000 members"),
+    ([zip_entry(f"{n}/a.txt", b"") for n in range(1001)], "one of more than 1000 folders"),
+    ([zip_entry("d/" * 16 + "a.onnx")], "more than 16 deep"),
 ]
 TARS = [
     ([tar_entry("../evil.onnx")], LEAVES),
@@ -253,6 +258,66 @@ def test_bombs_are_refused_before_they_are_unpacked(tmp_path):
     with pytest.raises(ArchiveError, match="104857600 bytes when unpacked, expected at most"):
         unpack(archive, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_zip_of_other_methods_is_refused_before_it_is_read(tmp_path, method, is_broken):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w", method) as opened:
+        opened.writestr("a.onnx", b"x" * 5000)
+    if is_broken:
+        content = bytearray(archive.read_bytes())
+        content[50:56] = b"\xff" * 6
+        archive.write_bytes(content)
+    with pytest.raises(ArchiveError, match=rf"a\.onnx' is compressed by method {method}, expected stored"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kept", range(27, 60, 7))
+def test_damaged_archive_leaves_nothing(tmp_path, kept):
+    zipped = tmp_path / "a.zip"
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("a.onnx", bytes(range(256)) * 20)
+    for archive in (zipped, tar_file(tmp_path / "a.tar.gz", tar_entry("a.onnx", bytes(range(256)) * 20))):
+        content = bytearray(archive.read_bytes())
+        content[kept : kept + 6] = b"\xff" * 6
+        archive.write_bytes(content)
+        with pytest.raises(ArchiveError):
+            unpack(archive, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("stated", "says"),
+    [
+        ({"size": "-1000"}, "states a size of -1000 bytes|cannot be unpacked"),
+        ({"size": "9" * 30}, "bytes when unpacked|cannot be unpacked"),
+        ({"path": "../evil.onnx"}, LEAVES),
+        ({"path": "a\0b.onnx"}, BAD_NAME),
+        ({"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}, "a sparse file|cannot be unpacked"),
+    ],
+)
+def test_what_a_pax_header_states_is_checked(tmp_path, stated, says):
+    entry, content = tar_entry("a.onnx", b"x" * 100)
+    entry.pax_headers = stated
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as opened:
+        opened.addfile(entry, io.BytesIO(content))
+    with pytest.raises(ArchiveError, match=says):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_headers_of_a_tar_are_bounded_in_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "LARGEST_READ_BYTES", 1 << 20)
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as opened:
+        for number in range(40):
+            entry, content = tar_entry(f"{number}.onnx")
+            entry.pax_headers = {"comment": "x" * 100_000}
+            opened.addfile(entry, io.BytesIO(content))
+    with pytest.raises(ArchiveError, match="more than 1048576 bytes of headers"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
 
 
 def test_tar_header_of_any_size_is_not_read_whole(tmp_path):

@@ -227,6 +227,27 @@ def test_token_goes_to_the_hub_only_and_into_no_error(hub, tmp_path, monkeypatch
     assert TOKEN not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "elsewhere", ["http://localhost:{port}/x", "//localhost:{port}/x", "http://127.0.0.1:9/x"]
+)
+def test_next_page_at_another_host_is_not_asked_for(hub, monkeypatch, elsewhere):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.repositories["org/model"].next_page = elsewhere.format(port=hub.server_address[1])
+    with pytest.raises(
+        hugging_face.UnreachableError, match=r"names a next page at .*, another host, which is not"
+    ):
+        list_source(parse_source("org/model"))
+    assert [path for _, path, _ in hub.requests if path == "/x"] == []
+
+
+def test_endless_pages_are_no_model(hub, monkeypatch):
+    monkeypatch.setattr(hugging_face, "MOST_PAGES", 3)
+    page = f"/api/models/org/model/tree/{COMMIT}?recursive=true"
+    hub.repositories["org/model"].next_page = page
+    with pytest.raises(hugging_face.HubError, match="its list goes on after 3 pages"):
+        list_source(parse_source("org/model"))
+
+
 def test_offline_without_the_files_is_a_sentence(hub, tmp_path, monkeypatch):
     source = parse_source("org/model")
     listing = list_source(source)

@@ -1,9 +1,12 @@
 """What stands between this machine and a hub is named, and no token or password is."""
 
+import gzip
+import resource
 import socket
 import ssl
+from contextlib import suppress
 from email.utils import formatdate
-from time import time
+from time import sleep, time
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,8 +17,8 @@ from huggingface_hub import constants
 from huggingface_hub.utils import close_session
 
 from dsbench.core.errors import BuildError
-from dsbench.core.secret_words import token, without_tokens
-from dsbench.sources import download
+from dsbench.core.secret_words import token
+from dsbench.sources import download, network_faults
 from dsbench.sources.fetch import fetch_source
 from dsbench.sources.hub import UnreachableError
 from dsbench.sources.listing import list_source
@@ -138,6 +141,7 @@ class MirrorHandler(Handler):
 
 
 def test_mirror_that_redirects_is_followed_for_listing_and_files(between, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_TOKEN", "hf_of-the-mirror")
     mirror, hub = FileServer(MirrorHandler), HubServer()
     hub.repositories["org/model"], mirror.said = Repository(layout()), hub.url
     point_at(monkeypatch, mirror.url)
@@ -145,9 +149,72 @@ def test_mirror_that_redirects_is_followed_for_listing_and_files(between, monkey
     folder, _ = fetch_source(source, list_source(source), tmp_path)
     assert (folder / "model.safetensors").is_file()
     assert mirror.fetched("model.safetensors") == 1
+    assert "hf_of-the-mirror" in str(mirror.requests) and "hf_of-the-mirror" not in str(hub.requests)
     for server in (mirror, hub):
         server.shutdown()
         server.server_close()
+
+
+class EndlessHandler(Handler):
+    """Sends a body of blanks that never ends, `server.said` bytes at a time."""
+
+    def route(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.close_connection = True
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b" " * self.server.said)
+                self.wfile.flush()
+                sleep(0.02 if self.server.said == 1 else 0)
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+@pytest.mark.parametrize(
+    ("chunk_bytes", "says"),
+    [(1 << 20, "answers with more than 33554432 bytes"), (1, "takes more than 0.5 s")],
+)
+def test_body_that_never_ends_is_left(between, monkeypatch, source, chunk_bytes, says):
+    monkeypatch.setattr(network_faults, "LONGEST_ANSWER_S", 0.5 if chunk_bytes == 1 else 60)
+    with FileServer(EndlessHandler) as server:
+        server.said = chunk_bytes
+        point_at(monkeypatch, server.url)
+        assert says in listed(source)
+        server.shutdown()
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_body_that_grows_when_it_is_decoded_costs_little_memory(between, monkeypatch, source):
+    body = gzip.compress(bytes(400 << 20), 1)
+    between.said = (200, body, {"Content_Encoding": "gzip", "Content_Type": "application/json"})
+    point_at(monkeypatch, between.url)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "answers with more than 33554432 bytes" in listed(source)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+@pytest.mark.parametrize(
+    ("body", "headers", "says"),
+    [
+        (b"{}", {"Content_Encoding": "br"}, "answers in the coding br, expected gzip"),
+        (b"{}", {"Content_Encoding": "gzip"}, "decompressing"),
+        (b"[" * 200_000, {}, "answered something that is no model listing"),
+        (b'{"a":' * 200_000, {}, "answered something that is no model listing"),
+    ],
+)
+def test_body_that_cannot_be_read_is_a_sentence(between, monkeypatch, source, body, headers, says):
+    between.said = (200, body, {"Content_Type": "application/json"} | headers)
+    point_at(monkeypatch, between.url)
+    assert says in listed(source)
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_redirects_in_a_circle_are_a_sentence(between, monkeypatch, source):
+    between.said = (302, b"", {"Location": f"{between.url}/again"})
+    point_at(monkeypatch, between.url)
+    assert "redirects" in listed(source)
 
 
 def closed_port():
@@ -247,6 +314,42 @@ def test_endpoint_without_a_scheme_or_with_no_port_is_a_sentence(between, monkey
     assert "NGC_API_URL" in listed(NGC)
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://me:pA55@hub:port",
+        "http://me:pA55w0rd@127.0.0.1:9",
+        "me:pA55@hub.example",
+        "http://me:pA5/5@hub.example",
+        "http://me:pA5#5@hub.example",
+        "http://me:pA5\n5@hub.example",
+        "ftp://me:pA55@hub.example",
+    ],
+)
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_login_in_an_endpoint_is_not_told(between, monkeypatch, endpoint, source):
+    point_at(monkeypatch, endpoint)
+    said = listed(source)
+    assert "pA5" not in said and "me:" not in said
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_login_in_an_endpoint_that_is_no_hub_is_not_told(between, monkeypatch, source):
+    point_at(monkeypatch, between.url.replace("://", "://me:pA55@"))
+    for said in ((200, PAGE, {"Content_Type": "text/html"}), (200, b"[]", {}), (404, b"", {})):
+        between.said = said
+        assert "pA55" not in listed(source)
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_page_that_repeats_the_token_is_quoted_without_it(between, monkeypatch, source):
+    for name in ("HF_TOKEN", "NGC_API_KEY"):
+        monkeypatch.setenv(name, "nvapi-sEcRe7t0ken")
+    point_at(monkeypatch, between.url)
+    between.said = (403, b"<html>Bearer nvapi-sEcRe7t0ken is blocked</html>", {"Content_Type": "text/html"})
+    assert "is blocked" in (said := listed(source)) and "sEcRe7" not in said
+
+
 def test_time_to_wait_is_read_from_each_header():
     def answer(**headers):
         return wait_words(httpx.Response(429, headers=headers))
@@ -284,7 +387,3 @@ def test_character_that_no_token_has_is_named_and_the_token_is_not(
 def test_space_and_line_ends_around_a_token_are_cut_off(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", " hf_abc-1.2_3/=+\r\n")
     assert token("HF_TOKEN") == "hf_abc-1.2_3/=+"
-
-
-def test_login_in_an_address_is_left_out():
-    assert without_tokens("proxy http://me:pA55@host:1 said no") == "proxy http://host:1 said no"

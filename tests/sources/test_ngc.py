@@ -172,9 +172,18 @@ def test_wrong_key_is_refused_without_being_told(ngc, monkeypatch):
     assert "wrong-legacy-key" not in str(error.value)
 
 
+def test_exchanged_token_that_no_header_can_carry_is_not_told(ngc, monkeypatch):
+    monkeypatch.setenv("NGC_API_KEY", ngc.key)
+    ngc.token = "session-sEcRe7\ntoken"
+    with pytest.raises(BuildError, match="gave no token for NGC_API_KEY") as error:
+        list_source(parse_source(URL))
+    assert "sEcRe7" not in str(error.value)
+
+
 CLI = """#!/usr/bin/env python3
 import json, os, pathlib, sys
 arguments = sys.argv[1:]
+assert "HF_TOKEN" not in os.environ
 pathlib.Path(os.environ["NGC_CALLS"]).open("a").write(json.dumps(arguments) + "\\n")
 if "NO_ORG" in os.environ:
     print("Error: Missing org - If apikey is set, org is also required.")
@@ -206,7 +215,8 @@ def cli(tmp_path, monkeypatch):
     return tmp_path / "calls"
 
 
-def test_ngc_command_is_used_where_it_is_installed(cli, tmp_path):
+def test_ngc_command_is_used_where_it_is_installed(cli, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_of-the-other-hub")
     folder, provenance = fetch(URL, tmp_path)
     assert provenance.revision == "v7"
     assert (folder / "m.onnx").read_bytes() == ONNX

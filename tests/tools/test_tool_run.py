@@ -55,6 +55,14 @@ def test_failure_is_named(tmp_path, body, says):
         run_tool([tool(tmp_path, body)], tmp_path / "x.log", {})
 
 
+def test_tool_has_no_token_in_its_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_sEcRe7")
+    monkeypatch.setenv("NGC_API_KEY", "nvapi-sEcRe7")
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, "import os; print(os.environ)")], log, {})
+    assert "PATH" in log.read_text() and "sEcRe7" not in log.read_text()
+
+
 def test_missing_program_is_named(tmp_path):
     with pytest.raises(ToolFailedError, match="cannot be started"):
         run_tool([str(tmp_path / "nothing")], tmp_path / "x.log", {})

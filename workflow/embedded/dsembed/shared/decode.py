@@ -20,6 +20,31 @@ FULL_RANGE = 2
 TALLEST_BT601 = 576
 
 
+# What clips come in, and sound and pictures so that they can be told; none of them plays another file.
+CONTAINERS = (
+    *(
+        "mov",
+        "matroska",
+        "avi",
+        "mpegts",
+        "mpeg",
+        "flv",
+        "ogg",
+        "asf",
+        "mxf",
+        "nut",
+        "gxf",
+        "dv",
+        "wtv",
+        "rm",
+        "swf",
+    ),
+    *("h264", "hevc", "vvc", "av1", "obu", "ivf", "m4v", "mpegvideo", "h263", "vc1", "mjpeg", "yuv4mpegpipe"),
+    *("wav", "mp3", "aac", "flac", "ac3", "aiff", "gif", "apng", "ico", "jpeg_pipe", "png_pipe", "webp_pipe"),
+    *("bmp_pipe", "tiff_pipe", "ppm_pipe", "jpegxl_pipe", "j2k_pipe", "svg_pipe", "psd_pipe", "exr_pipe"),
+)
+
+
 class DecodeError(Exception):
     """A file that cannot be read or decoded; `headline` is what GStreamer says first."""
 
@@ -62,13 +87,23 @@ def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
 def _opened(path: Path) -> av.container.InputContainer:
     """Return the open file; raises OpenError for one that is no video."""
     try:
-        container = av.open(str(path))
+        container = open_container(path)
     except (FFmpegError, OSError) as error:
         raise OpenError(f"{path}: {error.strerror}, expected a video file that FFmpeg can decode") from error
     if film_of(container) is None:
         container.close()
         raise OpenError(f"{path}: no video stream, expected one")
     return container
+
+
+def open_container(path: Path) -> av.container.InputContainer:
+    """Return the open file, one of CONTAINERS; FFmpeg opens no other file, whatever this one names.
+
+    Raises what PyAV raises.
+    """
+    only = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
+    # With the protocol before it, a name such as concat:a.mp4 is a name.
+    return av.open(f"file:{path}", container_options=only)
 
 
 def films_of(container: av.container.InputContainer) -> list[av.VideoStream]:

@@ -18,8 +18,18 @@ CLOSED = {
 }
 
 
+# A sentence that quotes more than this quotes something from outside; what to do stands at its end.
+LONGEST_SENTENCE, KEPT_END = 4000, 1000
+
+
 class BuildError(Exception):
     """A step that cannot go on; the text names the file, what was found, what was expected, what to do."""
+
+    def __init__(self, text: str = ""):
+        if len(text) > LONGEST_SENTENCE:
+            left_out = len(text) - LONGEST_SENTENCE
+            text = f"{text[:-KEPT_END][: LONGEST_SENTENCE - KEPT_END]} … ({left_out} characters) … {text[-KEPT_END:]}"
+        super().__init__(text)
 
 
 def closest(name: str, known: Iterable[str], place: str, most: int = 3) -> str:

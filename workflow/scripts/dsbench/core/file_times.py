@@ -63,9 +63,12 @@ def _is_environment(path: str) -> bool:
 def file_system_time(directory: Path) -> float:
     """Return the time that the file system of `directory` gives to a file written now, in seconds."""
     probe = directory / f".clock-{os.getpid()}"
-    probe.touch()
+    # What lies there may be a link that another user made.
+    probe.unlink(missing_ok=True)
+    descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        os.utime(probe)
-        return probe.stat().st_mtime
+        os.utime(descriptor)
+        return os.fstat(descriptor).st_mtime
     finally:
+        os.close(descriptor)
         probe.unlink()

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import errno
 import getpass
 import json
 import os
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 
+import msgspec
 from filelock import lock_descriptor, unlock_descriptor
 
 from dsbench.core.errors import BuildError
@@ -27,6 +29,10 @@ SETTLE_S = 1
 DIRECTORIES = (Path("/run/lock"), Path("/tmp"))
 FOR_EVERYONE = 0o666
 MOST_BYTES = 4096
+# Linux has no larger number of a process.
+LARGEST_PID = 1 << 22
+# Where others can write, a file may be a link to one of ours, or a pipe that nobody writes to.
+UNTRUSTED = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NOT_OPEN = -1
 
 
@@ -63,16 +69,19 @@ class Owner:
             f"{self.user}, process {self.process.pid} on {self.process.host}, since {self.since}"
             f" ({age_s / 60:.0f} min), for {self.job}"
         )
-        return "".join(char if char.isprintable() else "?" for char in text)
+        return _printable(text)
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _read(descriptor: int) -> Owner | None:
-    """Return who wrote the lock file last, None where it says nothing that can be told."""
+    """Return who wrote the lock file last, None where it says nothing that can be told, whatever others wrote."""
     try:
-        facts = json.loads(os.pread(descriptor, MOST_BYTES, 0))
-        found = Owner(**facts | {"process": ProcessIdentity(**facts["process"])})
-        return found if found.process.pid > 0 and found.told() else None
-    except (ValueError, TypeError, KeyError):
+        found = msgspec.json.decode(os.pread(descriptor, MOST_BYTES, 0), type=Owner)
+        return found if 0 < found.process.pid <= LARGEST_PID and found.told() else None
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -96,7 +105,7 @@ class BuildLock:
     def hold(self) -> None:
         """Hold the lock until this process ends; raise TwoCallsError where somebody else does."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self.file, os.O_RDWR | os.O_CREAT, FOR_EVERYONE)
+        self._descriptor = self._opened()
         has_flock = True
         try:
             if not lock_descriptor(self._descriptor, blocking=False):
@@ -118,6 +127,20 @@ class BuildLock:
         atexit.register(_write, self._descriptor, None)
         Thread(target=self._beat, daemon=True).start()
 
+    def _opened(self) -> int:
+        try:
+            descriptor = os.open(self.file, UNTRUSTED | os.O_CREAT, FOR_EVERYONE)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise
+        else:
+            if _is_plain(descriptor):
+                return descriptor
+            os.close(descriptor)
+        raise LockError(
+            f"{self.file}: the lock is a link or no plain file; remove it and run the same command again"
+        )
+
     def _silent_s(self) -> float:
         """Return the seconds since the owner's last beat, by the file system's own clock."""
         last = os.fstat(self._descriptor).st_mtime
@@ -136,7 +159,7 @@ class BuildLock:
         os.close(self._descriptor)
         if owner is None:
             return TwoCallsError(f"{here}: another call is just starting here; wait for it to end")
-        text = f"{here}: another call builds here, process {owner.process.pid} on {owner.process.host}"
+        text = f"{here}: another call builds here, process {owner.process.pid} on {_printable(owner.process.host)}"
         if owner.process.is_alive():
             return TwoCallsError(f"{text}; wait for it to end, or stop it and run the same command again")
         return TwoCallsError(
@@ -210,24 +233,28 @@ def lock_directory() -> Path:
 def _open_for_everyone(path: Path) -> int:
     """Return a descriptor of the lock file, made for everyone where it is missing."""
     # fs.protected_regular refuses O_CREAT on another user's file in /tmp, so an existing one is opened without.
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     mask = os.umask(0)
     try:
         try:
-            descriptor = os.open(path, flags)
+            descriptor = os.open(path, UNTRUSTED)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, flags | os.O_CREAT | os.O_EXCL, FOR_EVERYONE))
-            descriptor = os.open(path, flags)
+                os.close(os.open(path, UNTRUSTED | os.O_CREAT | os.O_EXCL, FOR_EVERYONE))
+            descriptor = os.open(path, UNTRUSTED)
     except OSError as error:
         raise _refusal(path, f"cannot be opened ({error.strerror})") from None
     finally:
         os.umask(mask)
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_mode & FOR_EVERYONE != FOR_EVERYONE:
+    if not _is_plain(descriptor) or os.fstat(descriptor).st_mode & FOR_EVERYONE != FOR_EVERYONE:
         os.close(descriptor)
         raise _refusal(path, "is something else, expected a plain file that everyone may write")
     return descriptor
+
+
+def _is_plain(descriptor: int) -> bool:
+    """Return whether the open file is a regular one that has no other name, by which it would be somebody's file."""
+    found = os.fstat(descriptor)
+    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
 
 
 def _refusal(path: Path, found: str) -> LockError:

@@ -1,15 +1,23 @@
 """Access tokens: read from the environment where they are sent, taken out of every text that is kept."""
 
+import json
 import os
 import re
 import unicodedata
+from base64 import b64encode
+from urllib.parse import quote
 
 from dsbench.core.errors import BuildError
 
 TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "NGC_API_KEY", "NGC_CLI_API_KEY")
 # Visible ASCII without the marks that a shell, a .env file or a word processor puts around it.
 NO_SIGN_OF_A_TOKEN = re.compile(r"[^!-~]|[\"'`<>]")
-LOGIN = re.compile(r"://[^/\s@]+@")
+# A password may have @ and / in it; what follows a colon is none where it is a port. The words are our own advice.
+LOGIN = re.compile(
+    r"(:(?:\\?/){2})(?!USER:PASSWORD@)(?:[^\s/:@]*:(?!\d+(?:/|\s|$))[^\s@]*|[^\s/@]*)@(?:[^\s/@]*@)*"
+)
+# Of a token that was cut short or broken over lines, as many signs in a row give it away.
+PIECE = 8
 
 
 class TokenError(BuildError):
@@ -39,8 +47,50 @@ def _value(name: str) -> str:
 
 
 def without_tokens(text: str) -> str:
-    """Return `text` with the value of every token variable replaced by its name, and without logins in addresses."""
+    """Return `text` with the value of every token variable replaced by its name, and without logins in addresses.
+
+    A value is found in the forms in which JSON, Python, addresses and HTTP's logins have it, and in pieces.
+    """
     for name in TOKEN_VARIABLES:
-        if value := _value(name):
-            text = text.replace(value, f"<{name}>")
-    return LOGIN.sub("://", text)
+        for form in _forms(_value(name)):
+            text = _without(text, form, f"<{name}>")
+    return without_logins(text)
+
+
+def without_logins(text: str, instead: str = "") -> str:
+    """Return `text` with what stands before the host in its addresses, a user and a password, replaced."""
+    return LOGIN.sub(rf"\1{instead}", text)
+
+
+def environment_without_tokens() -> dict[str, str]:
+    """Return the environment for a program that asks no hub."""
+    return {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}
+
+
+def _forms(value: str) -> list[str]:
+    """Return how `value` may be written, the longest form first."""
+    data = value.encode(errors="surrogateescape")
+    forms = {
+        value,
+        repr(value)[1:-1],
+        repr(data)[2:-1],
+        json.dumps(value)[1:-1],
+        quote(data),
+        quote(data, safe=""),
+    }
+    # A user's name before the token shifts it within the groups of three bytes that are coded together.
+    for shift in range(3):
+        coded = b64encode(bytes(shift) + data).decode()
+        forms.add(coded[(4 * shift + 2) // 3 : (shift + len(data)) * 8 // 6])
+    return sorted(filter(None, forms), key=len, reverse=True)
+
+
+def _without(text: str, secret: str, instead: str) -> str:
+    text = text.replace(secret, instead)
+    for start in range(len(secret) - PIECE + 1):
+        end = start + PIECE
+        if secret[start:end] in text:
+            while end < len(secret) and secret[start : end + 1] in text:
+                end += 1
+            text = text.replace(secret[start:end], instead)
+    return text

@@ -11,6 +11,7 @@ from typing import NoReturn
 from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError, storage_sentence
 from dsbench.core.records import record_text
+from dsbench.core.secret_words import without_tokens
 from dsbench.tools.core_share import keep_to_share
 from dsbench.tools.doctor import diagnose
 from dsbench.tools.tool_run import ToolFailedError, end_with_caller
@@ -61,7 +62,7 @@ def _keep_temporary_files_here() -> None:
 def _refuse(sentence: str, log: Path) -> NoReturn:
     """Print the sentence, append it to the log where that can be written, and exit with status 1."""
     # The text may quote a name from outside; a control character in it would reach the terminal.
-    text = "".join(char if char.isprintable() or char == "\n" else "?" for char in sentence)
+    text = "".join(char if char.isprintable() or char == "\n" else "?" for char in without_tokens(sentence))
     print(f"\nERROR {text}\n", file=sys.stderr, flush=True)
     with suppress(OSError), log.open("a") as stream:
         stream.write(f"ERROR {text}\n")

@@ -1,5 +1,6 @@
 """Many models shared out to working directories: a call for some of them has a small DAG, several run at once."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -102,7 +103,7 @@ def _held() -> dict[str, int]:
 
 
 def _absolute(path: str) -> Path:
-    return Path(path).expanduser().absolute()
+    return Path(os.path.expanduser(path)).absolute()
 
 
 def _absolute_entry(entry: dict, bases: Sequence[Path]) -> dict:

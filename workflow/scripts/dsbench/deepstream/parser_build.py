@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole, write_whole
+from dsbench.core.secret_words import environment_without_tokens
 from dsbench.families.family import NO_SHIFT, WHOLE_NETWORK, Edges, Family, Setting, Shift
 from dsbench.pixels.preprocessing import Preprocessing
 
@@ -180,7 +181,14 @@ def compile_parser(directory: Path, deepstream_dir: Path | None, object_bytes: i
             note = f"DeepStream's headers ask for CUDA's {lacking}, which is not here: the project's own are taken.\n"
             output.write(note.encode())
             output.flush()
-        status = subprocess.run(command, cwd=directory, stdout=output, stderr=subprocess.STDOUT, check=False)
+        status = subprocess.run(
+            command,
+            cwd=directory,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environment_without_tokens(),
+            check=False,
+        )
     if status.returncode != 0 or not library.is_file():
         raise ParserBuildError(
             f"{directory}: make exited with {status.returncode} and built no {LIBRARY}; "

@@ -20,10 +20,11 @@ from dsbench.boxes.fonts import remedy, undrawable
 from dsbench.boxes.kitti import Frames
 from dsbench.core.errors import BuildError
 from dsbench.core.files import scratch_beside, written_beside
+from dsbench.core.secret_words import environment_without_tokens
 from dsbench.deepstream.app_config import Clip
 from dsbench.deepstream.log import check_engine_used
 from dsbench.machine.runtime import NVENC, SUFFIXES, THEORA
-from dsbench.machine.video import DecodeError, decode_frames
+from dsbench.machine.video import DecodeError, decode_frames, open_container
 from dsbench.tools.tool_run import run_tool
 
 ENCODERS = {
@@ -169,6 +170,7 @@ def _encode(
             stdout=output,
             stderr=output,
             cwd=destination.parent,
+            env=environment_without_tokens(),
         ) as encoder,
     ):
         pipe = cast(IO[bytes], encoder.stdin)
@@ -200,7 +202,7 @@ def _launch_command(width: int, height: int, rate: Fraction, name: str) -> list[
 
 def _open_video(video: Path) -> av.container.InputContainer:
     try:
-        container = av.open(str(video))
+        container = open_container(video)
     except (av.error.FFmpegError, OSError) as error:
         raise VideoError(f"{video}: not a readable video ({error}); give a video file.") from error
     if not container.streams.video:

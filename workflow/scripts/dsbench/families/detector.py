@@ -1,6 +1,7 @@
 """Which detector a config.json describes."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 from dsbench.core.errors import BuildError, closest
 from dsbench.families.declared import LIST, families
 from dsbench.families.family import Family
+from dsbench.intake.file_choice import printable
+
+CLASS_ID = re.compile(r"-?[0-9]{1,9}")
 
 
 class NotADetectorError(BuildError):
@@ -39,7 +43,8 @@ def read_detector(path: Path) -> Detector:
     for key, expected in family.required_config.items():
         if config.get(key, expected) != expected:
             raise UnsupportedHeadError(
-                f"{path}: {key} is {config[key]!r}; {family.head.parser_source} decodes only {key} {expected!r}."
+                f"{path}: {key} is {printable(repr(config[key]))}; {family.head.parser_source} decodes only"
+                f" {key} {expected!r}."
             )
     return Detector(architecture, family.architectures[architecture], family, _id2label(config, path))
 
@@ -64,10 +69,10 @@ def _family(config: dict, path: Path) -> tuple[Family, str]:
     model_type = config.get("model_type")
     known = {name: (family, kind) for family in families() for name, kind in family.architectures.items()}
     if isinstance(architectures, list) and architectures:
-        found = [str(name) for name in architectures]
+        found = [printable(str(name)) for name in architectures]
         matching = [name for name in known if name in found]
     else:
-        found = [f"no architectures, model_type {model_type!r}"]
+        found = [f"no architectures, model_type {printable(repr(model_type))}"]
         matching = [name for name, (_, kind) in known.items() if kind == model_type]
     if len(matching) != 1:
         raise NotADetectorError(
@@ -76,7 +81,7 @@ def _family(config: dict, path: Path) -> tuple[Family, str]:
         )
     if "auto_map" in config:
         raise NotADetectorError(
-            f"{path}: {', '.join(found)} comes with its own Python code (auto_map), which is never run; "
+            f"{path}: {matching[0]} comes with its own Python code (auto_map), which is never run; "
             "use a model of the same architecture without auto_map."
         )
     return known[matching[0]][0], matching[0]
@@ -85,12 +90,25 @@ def _family(config: dict, path: Path) -> tuple[Family, str]:
 def _id2label(config: dict, path: Path) -> dict[int, str]:
     id2label = config.get("id2label")
     if isinstance(id2label, dict) and id2label:
-        try:
-            return {int(key): "" if name is None else str(name) for key, name in id2label.items()}
-        except ValueError as error:
-            raise BuildError(f"{path}: id2label has a key that is not a class id ({error}).") from error
+        return _by_class_id(id2label, path)
     label2id = config.get("label2id")
     # Names such as N/A that occur twice collapse in label2id; only a complete one can be turned round.
     if isinstance(label2id, dict) and set(map(str, label2id.values())) == set(map(str, range(len(label2id)))):
         return {int(number): name for name, number in label2id.items()}
     return {}
+
+
+def _by_class_id(id2label: dict[str, object], path: Path) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for key, name in id2label.items():
+        # int() also takes blanks, underscores and other scripts' digits, which readers may take for other ids.
+        if not CLASS_ID.fullmatch(key):
+            raise BuildError(
+                f"{path}: id2label has a key that is not a class id ({printable(key)!r}); expected 0, 1 and so on."
+            )
+        if int(key) in names:
+            raise BuildError(f"{path}: id2label has two keys for the class id {int(key)}; keep one of them.")
+        if isinstance(name, dict | list):
+            raise BuildError(f"{path}: id2label has no name for the class id {key} but a list or mapping.")
+        names[int(key)] = "" if name is None else str(name)
+    return names

@@ -17,6 +17,13 @@ LARGEST_SETTING = 1_000_000
 SIZE_KEY = re.compile(r"(sizes?|dims?|layers|heads|queries|d_model|channels|depths?|points|levels|labels)$")
 LARGEST_SIDE_PX = 16_384
 SIDE_KEYS = ("height", "width", "shortest_edge", "longest_edge")
+# Where transformers and timm have a backbone's name, which may also be a folder's or a hub's.
+BACKBONE_KEYS = ("backbone", "architecture", "backbone_name")
+BACKBONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+ELSEWHERE = re.compile(r"\s*(local-dir|hf[-_]hub):", re.IGNORECASE)
+# What goes to timm as arguments, and those by which it loads a file.
+BACKBONE_ARGUMENTS = ("backbone_kwargs", "model_args")
+LOADED = {"checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "pretrained_strict"}
 LENGTH_BYTES = 8
 # The library reads four times as much.
 LARGEST_HEADER_BYTES = 25_000_000
@@ -86,18 +93,48 @@ def read_json_file(path: Path, largest_bytes: int = LARGEST_JSON_BYTES) -> objec
     return parse_json(path.read_bytes(), path.name, what_to_do(path, "fetch it again", is_text=True))
 
 
-def check_model_config(path: Path) -> None:
-    """Refuse a config.json that names code of its own or sizes no detector has."""
+def check_model_config(path: Path, is_loaded: bool = True) -> None:
+    """Refuse a config.json that names code of its own or sizes no detector has.
+
+    One that is loaded to export its weights may name nothing that its loader would fetch or open besides them.
+    """
     config = _object(path)
     for place, key, value in _settings(config, ""):
         if key == "auto_map" or (key == "trust_remote_code" and value):
             raise IntakeError(
-                f"{path.name}: comes with its own Python code ({place}), which is never run; use a model of the"
-                " same architecture without it, or its ONNX."
+                f"{path.name}: comes with its own Python code ({printable(place)}), which is never run; use a model of"
+                " the same architecture without it, or its ONNX."
             )
+        if is_loaded and (fault := _loader_fault(key, value)):
+            raise IntakeError(f"{path.name}: {printable(place)} {fault}.")
         for number in value if isinstance(value, list) else [value]:
             if SIZE_KEY.search(key) and type(number) in (int, float) and not 0 <= number <= LARGEST_SETTING:
-                raise IntakeError(f"{path.name}: {place} is {number}, expected 0 to {LARGEST_SETTING}.")
+                raise IntakeError(
+                    f"{path.name}: {printable(place)} is {number}, expected 0 to {LARGEST_SETTING}."
+                )
+
+
+def _loader_fault(key: str, value: object) -> str | None:
+    """Return why a setting would make the exporter's libraries load what is not in the source, and what to do."""
+    if key in BACKBONE_KEYS and isinstance(value, str) and not BACKBONE.fullmatch(value):
+        return (
+            f"is {printable(repr(value))}, a place to load from; expected a backbone's plain name such as resnet50,"
+            " without : and /"
+        )
+    if isinstance(value, str) and ELSEWHERE.match(value):
+        return f"is {printable(repr(value))}, a place to load from besides the source; remove it"
+    # Newer libraries note with true or false that they chose for themselves.
+    if key.lstrip("_").startswith("attn_implementation") and not isinstance(value, bool | None):
+        return (
+            f"is {printable(repr(value))}, and an attention that a file names may be code of a hub; remove it"
+        )
+    if key == "quantization_config" and value:
+        return (
+            "asks for quantised weights, which no exporter here reads; use the model's full-precision weights"
+        )
+    if key in BACKBONE_ARGUMENTS and isinstance(value, dict) and (found := LOADED & set(value)):
+        return f"has {', '.join(sorted(found))}, which names weights besides the model's own; remove it"
+    return None
 
 
 def check_preprocessor(path: Path) -> None:
@@ -109,7 +146,9 @@ def check_preprocessor(path: Path) -> None:
         if (key not in SIDE_KEYS and place != "size") or value is None or isinstance(value, dict | list):
             continue
         if type(value) is not int or not 0 < value <= LARGEST_SIDE_PX:
-            raise IntakeError(f"{path.name}: {place} is {value!r}, expected 1 to {LARGEST_SIDE_PX} pixels.")
+            raise IntakeError(
+                f"{path.name}: {printable(place)} is {printable(repr(value))}, expected 1 to {LARGEST_SIDE_PX} pixels."
+            )
 
 
 def check_index(path: Path, names: set[str]) -> None:

@@ -1,5 +1,6 @@
 """Which clip every run uses, the truth that belongs to it, and how to make another clip of it."""
 
+import os
 import re
 import shlex
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import msgspec
 
 from dsbench.core.errors import BuildError, refuse_braces
 from dsbench.core.files import sha256_of, tree_sha256_of
+from dsbench.core.secret_words import without_logins
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
 DEMO_CLIP = "demo/sample_720p.mp4"
@@ -73,9 +75,12 @@ def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path
     if named and (address := ADDRESS.match(named)):
         raise ClipError(_no_address(address[1].lower(), address[2], named))
     sample = deepstream_dir / DEEPSTREAM_SAMPLE
-    video = Path(named).expanduser() if named else sample if sample.is_file() else project / DEMO_CLIP
-    if not video.exists():
-        raise ClipError(f"{named or video}: no such video; correct DS_VIDEO or the config's `video`")
+    video = Path(os.path.expanduser(named)) if named else sample if sample.is_file() else project / DEMO_CLIP
+    # Of a name that is too long, Path.exists() raises.
+    if not os.path.exists(video):
+        raise ClipError(
+            f"{(named or str(video))[:LONGEST_SHOWN]}: no such video; correct DS_VIDEO or the config's `video`"
+        )
     if video.is_dir():
         raise ClipError(f"{video}: a folder, not a video file; name a file in it in `video` or DS_VIDEO")
     if not video.is_file():
@@ -94,8 +99,7 @@ def _no_address(scheme: str, rest: str, named: str) -> str:
             f"{named[:LONGEST_SHOWN]}: an address, not a video file's path; write what stands after file://"
         )
     # Neither a password nor a token belongs on a terminal or in a log.
-    place = re.sub(r"^[^/@]*@", "USER:PASSWORD@", rest).partition("?")[0]
-    address = f"{scheme}://{place}"[:LONGEST_SHOWN]
+    address = without_logins(f"{scheme}://{rest}", "USER:PASSWORD@").partition("?")[0][:LONGEST_SHOWN]
     transport = "-rtsp_transport tcp " if scheme == "rtsp" else ""
     line = f"ffmpeg {transport}-i {shlex.quote(address)} -t {RECORDED_S} {COPIED} clip.mp4"
     return (

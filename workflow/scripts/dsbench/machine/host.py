@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
+from dsbench.core.secret_words import environment_without_tokens
+
 PROBE_TIMEOUT_S = 10
 CPU_IDENTITY = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU architecture", "CPU part")
 VECTOR_FLAGS = ("sse4", "avx", "f16c", "fma", "amx", "asimd", "bf16", "i8mm", "sve")
@@ -91,7 +93,13 @@ def output_of(command: list[str]) -> str | None:
         return None
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=PROBE_TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PROBE_TIMEOUT_S,
+            env=environment_without_tokens(),
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -60,7 +60,7 @@ class Toolchain:
     def __init__(self, runtime: Runtime, project: Path, deepstream_dir: str):
         self.runtime = runtime
         self.project = project
-        self.deepstream_dir = Path(deepstream_dir).expanduser()
+        self.deepstream_dir = Path(os.path.expanduser(deepstream_dir))
         self._ahead: dict[str, Future] = {}
 
     def probe_ahead(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median_low
 
 import av
-from av.error import FFmpegError
+from av.error import ArgumentError, FFmpegError
 from av.sidedata.sidedata import Type
 
 from dsbench.core.files import sha256_of, written_beside
@@ -30,6 +30,7 @@ from dsembed.shared.decode import (
     decode_frames,
     films_of,
     frame_view,
+    open_container,
     shown_frames,
     with_8_bits,
 )
@@ -260,7 +261,7 @@ def _begun(video: Path) -> Iterator[tuple[av.container.InputContainer, Iterator[
     """Yield the open file, its frames still to be decoded and what has been seen of them; refuse what is no film."""
     _refuse_text(video)
     try:
-        container = av.open(str(video))
+        container = open_container(video)
     except (FFmpegError, OSError) as error:
         raise ClipError(_unreadable(video, error)) from None
     with container:
@@ -310,6 +311,11 @@ def _refuse_text(video: Path) -> None:
 
 
 def _unreadable(video: Path, error: FFmpegError | OSError) -> str:
+    if isinstance(error, ArgumentError):
+        return (
+            f"{video}: not a video that can be read, or in a container that is not opened because files of its kind"
+            f" name others to be played; put its film into an MP4 with {remade(video, COPIED, 'copied')} {NAME_IT}"
+        )
     if not _is_cut_mp4(video):
         return f"{video}: not a video that can be read ({error.strerror}); name another"
     return (

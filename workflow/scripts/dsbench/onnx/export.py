@@ -7,6 +7,7 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,6 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import scratch_beside
+from dsbench.core.secret_words import environment_without_tokens
 from dsbench.onnx.compare import GraphError, compare_with_reference
 from dsbench.onnx.export_recipes import Attempt, Recipe, prompt_phrases, recipe_of
 from dsbench.onnx.graph import attempts_of, fix_spatial_dims
@@ -22,6 +24,7 @@ from dsbench.tools.tool_run import report_progress, status_name
 NOT_REGISTERED = 3
 NO_MEMORY = re.compile("MemoryError|bad_alloc|not enough memory|Cannot allocate memory")
 LINKED = (".safetensors", ".json", ".txt", ".model")
+FETCHES = "use_pretrained_backbone"
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
@@ -77,16 +80,25 @@ class ExportAttempts:
 def loading_folder(source: Path, recipe: Recipe, destination: Path) -> Path:
     """Make the folder the exporters load: links to the source's weights and texts, the recipe's config values.
 
-    Nothing that could be a pickle or code is in it.
+    Nothing that could be a pickle or code is in it, and no backbone in the config asks for weights of its own.
     """
     destination.mkdir(parents=True)
     for file in sorted(source.iterdir()):
         if file.suffix in LINKED and file.is_file():
             (destination / file.name).symlink_to(file.resolve())
-    config = json.loads((source / "config.json").read_text(encoding="utf-8")) | recipe.overrides
+    config = (
+        _without_fetches(json.loads((source / "config.json").read_text(encoding="utf-8"))) | recipe.overrides
+    )
     (destination / "config.json").unlink()
     (destination / "config.json").write_text(json.dumps(config))
     return destination
+
+
+def _without_fetches(value: Any) -> Any:
+    """Return the settings with use_pretrained_backbone false wherever it is set."""
+    if isinstance(value, dict):
+        return {key: False if key == FETCHES else _without_fetches(entry) for key, entry in value.items()}
+    return [_without_fetches(entry) for entry in value] if isinstance(value, list) else value
 
 
 def run_attempt(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, log: Path) -> tuple:
@@ -165,7 +177,12 @@ def _run(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, destination: 
             [str(job.python), "-m", "dsbench.onnx.inside_export.torch_export", str(description)],
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"PYTHONPATH": str(package_root), "PYTHONNOUSERSITE": "1"},
+            env=environment_without_tokens()
+            | {
+                "PYTHONPATH": str(package_root),
+                "PYTHONNOUSERSITE": "1",
+                "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
+            },
             check=False,
         ).returncode
 

@@ -1,5 +1,6 @@
 """The export environment build/.venv_optimum: torch and optimum, apart from the workflow's own packages."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from filelock import FileLock
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import sha256_of, write_whole
+from dsbench.core.secret_words import environment_without_tokens
 
 PACKAGES = "packages.txt"
 # What a virtual environment consists of; Python finds its packages from the place of the program that it was called by.
@@ -25,7 +27,8 @@ def make_environment(directory: Path, lock: Path, log: Path, shared: Path | None
         return
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     place = (
-        shared.expanduser().resolve() / f"{directory.name.lstrip('.')}-{sha256_of(lock)[:12]}-python{version}"
+        Path(os.path.expanduser(shared)).resolve()
+        / f"{directory.name.lstrip('.')}-{sha256_of(lock)[:12]}-python{version}"
     )
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
@@ -52,7 +55,9 @@ def _install(directory: Path, lock: Path, log: Path) -> None:
     )
     with log.open("w") as stream:
         for step in steps:
-            status = subprocess.run(step, stdout=stream, stderr=subprocess.STDOUT, check=False).returncode
+            status = subprocess.run(
+                step, stdout=stream, stderr=subprocess.STDOUT, env=environment_without_tokens(), check=False
+            ).returncode
             if status != 0:
                 raise BuildError(
                     f"{directory}: `{' '.join(step[1:4])}` ended with exit status {status}; the cause is at the"

@@ -1,7 +1,6 @@
 """Print the HTML report to PDF with wkhtmltopdf."""
 
 import contextlib
-import os
 import re
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ import pdfkit
 from dsbench.boxes.fonts import numbers_of, remedy, undrawable
 from dsbench.core.errors import BuildError
 from dsbench.core.files import written_beside
+from dsbench.core.secret_words import environment_without_tokens
 
 OPTIONS = {
     "page-size": "A4",
@@ -69,7 +69,11 @@ def _print_page(html: str, program: str, destination: Path, log: Path) -> bytes:
         room.write_text(html, encoding="utf-8")
         room.unlink()
         # Debian's wkhtmltopdf is built with unpatched Qt, which wants a display unless told otherwise.
-        environ = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_RUNTIME_DIR": runtime_dir}
+        environ = {
+            **environment_without_tokens(),
+            "QT_QPA_PLATFORM": "offscreen",
+            "XDG_RUNTIME_DIR": runtime_dir,
+        }
         configuration = pdfkit.configuration(wkhtmltopdf=program, environ=environ)
         try:
             return pdfkit.from_string(html, options=OPTIONS, configuration=configuration, verbose=True)

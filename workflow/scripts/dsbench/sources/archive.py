@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedIOBase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 from dsbench.core.files import CHUNK_BYTES
@@ -18,6 +18,13 @@ from dsbench.intake.file_choice import IntakeError, is_safe_name, refusal_of
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MOST_MEMBERS = 10_000
+MOST_FOLDERS, DEEPEST = 1000, 16
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# What the libraries raise for an archive that is cut off or damaged; the last two for texts and numbers in a header.
+BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, OSError),
+    *(ValueError, OverflowError),
+)
 LARGEST_TOTAL_BYTES = 20 << 30
 # Weights hardly shrink; what grows more than this many times is made to fill a disk.
 LARGEST_GROWTH = 200
@@ -56,21 +63,12 @@ def unpack(archive: Path, folder: Path) -> list[str]:
             members = list(_members(opened, archive))
             _check(members, archive)
             return [m.name for m in members if _extract(opened, m, folder, archive)]
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        OSError,
-    ) as error:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise ArchiveError(f"{archive.name}: cannot be unpacked ({error}); fetch it again.") from None
-    except RuntimeError as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise ArchiveError(f"{archive.name}: cannot be unpacked ({error}); unpack it by hand.") from None
-    except ArchiveError:
-        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, BROKEN):
+            raise ArchiveError(f"{archive.name}: cannot be unpacked ({error}); fetch it again.") from None
+        if isinstance(error, RuntimeError):
+            raise ArchiveError(f"{archive.name}: cannot be unpacked ({error}); unpack it by hand.") from None
         raise
 
 
@@ -104,16 +102,24 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
 def _members(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterator[Member]:
     """Yield the members; stop at too many, or at more bytes than LARGEST_GROWTH allows, before reading on."""
     allowed = min(LARGEST_TOTAL_BYTES, max(SMALL_ENOUGH_BYTES, LARGEST_GROWTH * archive.stat().st_size))
-    total = 0
+    total = headers = 0
     listed = opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened
     entries = cast(Iterable[zipfile.ZipInfo | tarfile.TarInfo], listed)
     for count, entry in enumerate(entries):
         if count >= MOST_MEMBERS:
             raise ArchiveError(f"{archive.name}: more than {MOST_MEMBERS} members; this is no model.")
         member = _zip_member(entry) if isinstance(entry, zipfile.ZipInfo) else _tar_member(entry)
+        if member.bytes < 0:
+            raise ArchiveError(f"{archive.name}: states a size of {member.bytes} bytes; fetch it again.")
         total += member.bytes
         if total > allowed:
             raise ArchiveError(f"{archive.name}: {total} bytes when unpacked, expected at most {allowed}.")
+        # What else a tar states of a member comes before its data.
+        headers += entry.offset_data - entry.offset if isinstance(entry, tarfile.TarInfo) else 0
+        if headers > LARGEST_READ_BYTES:
+            raise ArchiveError(
+                f"{archive.name}: more than {LARGEST_READ_BYTES} bytes of headers; this is no model."
+            )
         yield member
 
 
@@ -124,6 +130,8 @@ def _zip_member(entry: zipfile.ZipInfo) -> Member:
         special = "a symbolic link" if kind == stat.S_IFLNK else "a device or pipe"
     elif entry.flag_bits & 1:
         special = "encrypted"
+    elif entry.compress_type not in METHODS:
+        special = f"compressed by method {entry.compress_type}, expected stored or deflated"
     # zipfile cuts a name at NUL and turns backslashes; orig_filename is what the archive says.
     name = entry.orig_filename
     return Member(name.rstrip("/"), entry.file_size, name.endswith("/"), special, entry)
@@ -143,6 +151,7 @@ def _tar_member(entry: tarfile.TarInfo) -> Member:
 
 def _check(members: list[Member], archive: Path) -> None:
     names = set()
+    folders: set[PurePosixPath] = set()
     for member in members:
         shown = f"{archive.name}: member {member.name[:120]!r}"
         if member.special:
@@ -156,6 +165,11 @@ def _check(members: list[Member], archive: Path) -> None:
         if member.name.casefold() in names:
             raise ArchiveError(f"{shown} is there twice.")
         names.add(member.name.casefold())
+        folders.update(PurePosixPath(member.name).parents)
+        if member.name.count("/") >= DEEPEST or len(folders) > MOST_FOLDERS:
+            raise ArchiveError(
+                f"{shown} is one of more than {MOST_FOLDERS} folders or more than {DEEPEST} deep; this is no model."
+            )
 
 
 def _extract(opened, member: Member, folder: Path, archive: Path) -> bool:

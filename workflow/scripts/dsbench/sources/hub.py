@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import huggingface_hub
 from huggingface_hub import constants, errors
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+from huggingface_hub.utils import get_session, hf_raise_for_status
 
 from dsbench.core.errors import BuildError
 from dsbench.core.secret_words import token
@@ -20,9 +21,12 @@ from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
     FORBIDDEN,
     TOO_MANY,
+    AnswerError,
     answered_between,
     check_network_settings,
     page_sentence,
+    read_answer,
+    shown_address,
     unreachable,
     wait_words,
 )
@@ -34,8 +38,9 @@ UNAUTHORISED, NOT_FOUND, LEGAL_REASONS = 401, 404, 451
 # The hub puts one of them into every answer, whatever its body is.
 OWN_HEADERS = ("X-Error-Code", "X-Error-Message", "X-Request-Id", "X-Repo-Commit")
 ENDPOINT = "HF_ENDPOINT"
-ANSWER_TIMEOUT_S = 30.0
 MOST_FILES = 20_000
+# The hub puts a thousand entries on a page.
+MOST_PAGES = 1000
 
 
 def _storage(cache: Path, repository: str) -> Path:
@@ -126,11 +131,13 @@ def explained_hub_errors(repository: str, revision: str | None, endpoint: str) -
         raise _explained(error.response, repository) from None
     except errors.HfHubHTTPError as error:
         raise _explained(error.response, repository) from None
+    except AnswerError as error:
+        raise UnreachableError(f"{repository}: {error}; check {ENDPOINT}.") from None
     except httpx.RequestError as error:
         raise UnreachableError(f"{repository}: {unreachable(error, endpoint, ENDPOINT)}") from None
     except httpx.InvalidURL:
         raise UnreachableError(
-            f"{repository}: {endpoint} is no address, or leads to none; correct {ENDPOINT}."
+            f"{repository}: {shown_address(endpoint)} is no address, or leads to none; correct {ENDPOINT}."
         ) from None
 
 
@@ -184,31 +191,70 @@ def list_repository(source: Source) -> dict:
     if constants.is_offline_mode():
         return _cached_listing(source)
     check_network_settings()
-    api = huggingface_hub.HfApi(token=token("HF_TOKEN") or False)
     try:
         with explained_hub_errors(source.name, source.revision, constants.ENDPOINT):
-            return _listing(api, source)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+            return _listing(source)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, json.JSONDecodeError) and error.doc.lstrip().startswith("<"):
             raise UnreachableError(f"{source.name}: {page_sentence(constants.ENDPOINT, ENDPOINT)}") from None
         raise UnreachableError(
-            f"{source.name}: {constants.ENDPOINT} answered something that is no model listing"
+            f"{source.name}: {shown_address(constants.ENDPOINT)} answered something that is no model listing"
             f" ({type(error).__name__}); check HF_ENDPOINT."
         ) from None
 
 
-def _listing(api: huggingface_hub.HfApi, source: Source) -> dict:
-    info = api.model_info(source.name, revision=source.revision, timeout=ANSWER_TIMEOUT_S)
-    if not COMMIT.fullmatch(info.sha or ""):
+def _listing(source: Source) -> dict:
+    at = f"/revision/{quote(source.revision, safe='')}" if source.revision else ""
+    headers = _headers()
+    info = _asked(f"{constants.ENDPOINT}/api/models/{source.name}{at}", headers).json()
+    commit = info.get("sha") or ""
+    if not COMMIT.fullmatch(commit):
         raise UnreachableError(f"{source.name}: the hub states no commit hash; check HF_ENDPOINT.")
     files = []
-    for entry in api.list_repo_tree(source.name, recursive=True, revision=info.sha):
-        if isinstance(entry, RepoFile):
-            files.append(_remote_file(entry))
+    for entry in _tree(source.name, commit):
+        files.append(_remote_file(entry))
         if len(files) > MOST_FILES:
             raise HubError(f"{source.name}: more than {MOST_FILES} files; this is no model repository.")
-    card = info.card_data.to_dict() if info.card_data else {}
-    return {"revision": info.sha, "license": _license(card), "files": files}
+    return {"revision": commit, "license": _license(info.get("cardData") or {}), "files": files}
+
+
+def _headers() -> dict[str, str]:
+    """Return the token's header; the client's own function for it asks the hub for a list, however long that is."""
+    held = token("HF_TOKEN")
+    return {"Authorization": f"Bearer {held}"} if held else {}
+
+
+def _asked(url: httpx.URL | str, headers: dict[str, str]) -> httpx.Response:
+    response = read_answer(get_session(), url, headers)
+    hf_raise_for_status(response)
+    return response
+
+
+def _tree(repository: str, commit: str) -> Iterator[RepoFile]:
+    """Yield the files of a commit, page after page; the client's own loop would take the token to any host.
+
+    A mirror may lead to another host, and that one names its own pages, which are asked for without the token.
+    """
+    page = httpx.URL(f"{constants.ENDPOINT}/api/models/{repository}/tree/{commit}?recursive=true")
+    home = _origin(page)
+    for _ in range(MOST_PAGES):
+        headers = _headers() if _origin(page) == home else {}
+        response = _asked(page, headers)
+        yield from (RepoFile(**entry) for entry in response.json() if entry["type"] == "file")
+        following = response.links.get("next", {}).get("url")
+        if following is None:
+            return
+        page = response.url.join(following)
+        if _origin(page) not in (home, _origin(response.url)):
+            raise UnreachableError(
+                f"{repository}: {shown_address(constants.ENDPOINT)} names a next page at {shown_address(str(page))},"
+                f" another host, which is not asked; let {ENDPOINT} name the hub's own address."
+            )
+    raise HubError(f"{repository}: its list goes on after {MOST_PAGES} pages; this is no model repository.")
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _remote_file(entry) -> RemoteFile:
@@ -252,7 +298,7 @@ def fetch_repository_file(
             " build/downloads nor in the hub's cache; unset HF_HUB_OFFLINE for one run."
         )
     check_network_settings()
-    headers = build_hf_headers(token=token("HF_TOKEN") or False)
+    headers = _headers()
     url = huggingface_hub.hf_hub_url(repository, wanted.name, revision=commit)
     with explained_hub_errors(repository, commit, constants.ENDPOINT):
         fetch_file(get_session(), url, headers, wanted, destination, partial_folder, hf_raise_for_status)

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ import httpx
 
 from dsbench.core.errors import BuildError
 from dsbench.core.secret_words import without_tokens
+from dsbench.intake.file_choice import printable
 
 FORBIDDEN, PROXY_LOGIN, TOO_MANY, SIGN_IN = 403, 407, 429, 511
 PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
@@ -24,6 +25,50 @@ SOCKS = ("socks5", "socks5h")
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 MARKUP = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.S | re.I)
 LONGEST_WORDS = 80
+# What does not hold for a body that has been decoded.
+OF_THE_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
+
+
+# Listings are far smaller; a body may grow a thousandfold when it is decoded.
+LARGEST_ANSWER_BYTES = 32 << 20
+# Of one read, and of a whole answer, which may come byte after byte.
+TIMEOUT_S, LONGEST_ANSWER_S = 30.0, 120.0
+ENCODINGS = ("", "identity", "gzip", "deflate")
+
+
+class AnswerError(BuildError):
+    """An answer of a hub that is no listing: too large, too slow or coded in a way that was not asked for."""
+
+
+def read_answer(
+    client: httpx.Client, url: httpx.URL | str, headers: Mapping[str, str], **options
+) -> httpx.Response:
+    """Return the answer to a GET, its body of at most LARGEST_ANSWER_BYTES decoded, within LONGEST_ANSWER_S.
+
+    Raises AnswerError beyond that, and httpx's RequestError.
+    """
+    ends, body = time.monotonic() + LONGEST_ANSWER_S, bytearray()
+    asked = dict(headers) | {"Accept-Encoding": "gzip"}
+    with client.stream(
+        "GET", url, headers=asked, timeout=TIMEOUT_S, follow_redirects=True, **options
+    ) as response:
+        host = _place(urlsplit(str(response.url)))
+        if (coding := response.headers.get("Content-Encoding", "").strip().lower()) not in ENCODINGS:
+            raise AnswerError(f"{host} answers in the coding {printable(coding)}, expected gzip or none")
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST_ANSWER_BYTES:
+                raise AnswerError(
+                    f"{host} answers with more than {LARGEST_ANSWER_BYTES} bytes, as no listing has"
+                )
+            if time.monotonic() > ends:
+                raise AnswerError(f"{host} takes more than {LONGEST_ANSWER_S:g} s for one answer")
+        kept = [
+            (name, value) for name, value in response.headers.multi_items() if name not in OF_THE_TRANSFER
+        ]
+        return httpx.Response(
+            response.status_code, headers=kept, content=bytes(body), request=response.request
+        )
 
 
 class NetworkSettingError(BuildError):
@@ -78,7 +123,13 @@ def _split(proxy: str) -> SplitResult:
 
 def _place(url: SplitResult) -> str:
     """Return host and port, without a user and a password."""
-    return f"{url.hostname}:{url.port}" if url.port else url.hostname or url.geturl()[:80]
+    return f"{url.hostname}:{url.port}" if url.port else url.hostname or shown_address(url.geturl())
+
+
+def shown_address(url: str) -> str:
+    """Return an address of a setting, whatever is wrong with it, without a user and a password, short and printable."""
+    scheme, mark, rest = url.rpartition("://") if url.count("://") == 1 else ("", "", url)
+    return printable(f"{scheme}{mark}{rest.rpartition('@')[2]}")
 
 
 def proxy_of(url: str) -> tuple[str, SplitResult] | None:
@@ -151,7 +202,8 @@ def _words(response: httpx.Response) -> str:
         text = MARKUP.sub(" ", response.text[:20_000])
     except httpx.StreamError:
         return ""
-    words = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    # Some pages repeat what was asked, with its headers.
+    words = " ".join("".join(char if char.isprintable() else " " for char in without_tokens(text)).split())
     return f" ({words[:LONGEST_WORDS]!r})" if words else ""
 
 

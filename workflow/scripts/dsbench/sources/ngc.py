@@ -9,22 +9,24 @@ from urllib.parse import quote
 import httpx
 
 from dsbench.core.errors import BuildError
-from dsbench.core.secret_words import token
+from dsbench.core.secret_words import NO_SIGN_OF_A_TOKEN, token
 from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
+    TIMEOUT_S,
     TOO_MANY,
+    AnswerError,
     answered_between,
     check_network_settings,
     is_web_page,
     page_sentence,
+    read_answer,
+    shown_address,
     unreachable,
     wait_words,
 )
 from dsbench.sources.source import RemoteFile, Source
 
-TIMEOUT_S = 30.0
 MOST_FILES = 20_000
-LARGEST_ANSWER_BYTES = 32 << 20
 ENDPOINT = "NGC_API_URL"
 
 
@@ -108,18 +110,24 @@ def _session(name: str) -> Iterator[httpx.Client]:
                 bearer = key if key.startswith("nvapi-") else _exchanged(client, key, name)
                 client.headers["Authorization"] = f"Bearer {bearer}"
             yield client
+    except AnswerError as error:
+        raise NgcError(f"{name}: {error}; check {ENDPOINT}.") from None
     except httpx.RequestError as error:
         raise NgcError(f"{name}: {unreachable(error, api_url(), ENDPOINT)}") from None
     except httpx.InvalidURL:
-        raise NgcError(f"{name}: {api_url()} is no address, or leads to none; correct {ENDPOINT}.") from None
+        raise NgcError(
+            f"{name}: {shown_address(api_url())} is no address, or leads to none; correct {ENDPOINT}."
+        ) from None
 
 
 def _exchanged(client: httpx.Client, key: str, name: str) -> str:
     """Return the token for a key of the older kind, valid for the model's organisation and team."""
     organisation, *team = name.split("/")[:-1]
     scopes = [f"group/ngc:{'/'.join([organisation, *team[:n]])}" for n in range(len(team) + 1)]
-    response = client.get(
+    response = read_answer(
+        client,
         f"{authentication_url()}/token",
+        {},
         params={"service": "ngc", "scope": scopes},
         auth=("$oauthtoken", key),
     )
@@ -130,20 +138,23 @@ def _exchanged(client: httpx.Client, key: str, name: str) -> str:
             f"{name}: NGC refuses NGC_API_KEY ({response.status_code}); make one at https://org.ngc.nvidia.com/setup."
         )
     try:
-        return str(response.json()["token"])
-    except (ValueError, KeyError, TypeError):
+        bearer = response.json()["token"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        bearer = None
+    if not isinstance(bearer, str) or not bearer or NO_SIGN_OF_A_TOKEN.search(bearer):
         raise NgcError(
-            f"{name}: {authentication_url()} gave no token for NGC_API_KEY; check the key."
-        ) from None
+            f"{name}: {shown_address(authentication_url())} gave no token for NGC_API_KEY; check the key."
+        )
+    return bearer
 
 
 def _json(client: httpx.Client, url: str, name: str) -> dict:
-    response = client.get(url)
+    response = read_answer(client, url, {})
     _check_status(response, name)
     if is_web_page(response):
         raise NgcError(f"{name}: {page_sentence(url, ENDPOINT)}")
     try:
-        answer = response.json() if len(response.content) <= LARGEST_ANSWER_BYTES else None
+        answer = response.json()
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict):

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dsbench.core.secret_words import token, without_tokens
+from dsbench.core.secret_words import environment_without_tokens, token, without_tokens
 from dsbench.sources.ngc import NgcError
 from dsbench.sources.source import RemoteFile, Source
 from dsbench.tools.tool_run import report_progress
@@ -70,7 +70,7 @@ def _info(target: str, *options: str) -> object:
 
 def _run(arguments: list[str], name: str) -> str:
     key = token("NGC_API_KEY", "NGC_CLI_API_KEY")
-    environment = os.environ | ({"NGC_CLI_API_KEY": key} if key else {})
+    environment = environment_without_tokens() | ({"NGC_CLI_API_KEY": key} if key else {})
     try:
         done = subprocess.run(
             ["ngc", *arguments],
@@ -86,7 +86,7 @@ def _run(arguments: list[str], name: str) -> str:
         raise NgcError(f"{name}: ngc could not be run ({type(error).__name__}).") from None
     if done.returncode != 0:
         said = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        last = without_tokens(said[-1][:300]) if said else "it printed nothing"
+        last = without_tokens(said[-1])[:300] if said else "it printed nothing"
         kind = NoOrganisationError if any(map(NO_ORGANISATION.search, said)) else NgcError
         raise kind(f"{name}: ngc ended with exit status {done.returncode}: {last}")
     return done.stdout

@@ -16,6 +16,7 @@ from msgspec import UNSET, UnsetType
 from dsbench.core.errors import BuildError
 from dsbench.core.files import git_sha1_of, read_once, sha256_of
 from dsbench.core.records import write_record
+from dsbench.core.secret_words import without_tokens
 from dsbench.intake.file_choice import refusal_of
 
 FORMS = (
@@ -70,8 +71,9 @@ def parse_source(text: str, bases: Sequence[Path] = (Path(),)) -> Source:
     if SCHEME.match(text):
         raise SourceError(f"source {_shown(text)}: not a kind of source this build reads, expected {FORMS}.")
     for base in bases:
-        path = base / Path(text).expanduser()
-        if path.exists() or path.is_symlink():
+        path = base / os.path.expanduser(text)
+        # Of a name that is too long, Path.exists() raises.
+        if os.path.lexists(path):
             return _from_path(text, path)
     if REPOSITORY.fullmatch(text) and not refusal_of(text) and not text.endswith(".onnx"):
         return _repository(text, text)
@@ -172,14 +174,14 @@ def _from_ngc_url(text: str, parts: list[str], query: dict[str, str]) -> Source:
 
 
 def _shown(text: str) -> str:
-    """Return `text` short enough for a sentence, with a query left out: it may hold a key."""
-    return repr(text.partition("?")[0][:120])
+    """Return `text` short enough for a sentence, with a query, which may hold a key, and a login left out."""
+    return repr(without_tokens(text.partition("?")[0])[:120])
 
 
 def locate(path: str, bases: Sequence[Path]) -> Path:
     """Return the file `path` below the first of `bases` that has it; raise SourceError when none has."""
     for base in bases:
-        if (file := base / Path(path).expanduser()).is_file():
+        if os.path.isfile(file := base / os.path.expanduser(path)):
             return file
     raise SourceError(f"{path}: no such file below {' or '.join(map(str, bases))}; correct it in the config.")
 

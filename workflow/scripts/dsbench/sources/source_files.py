@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from dsbench.families.detector import read_detector
-from dsbench.intake.file_choice import IntakeError
+from dsbench.intake.file_choice import WEIGHTS, IntakeError
 from dsbench.intake.json_files import (
     check_index,
     check_model_config,
@@ -52,7 +52,8 @@ def refuse_non_detector(folder: Path, names: Iterable[str]) -> None:
     """
     names = tuple(names)
     if CONFIG in names:
-        check_folder(folder, [CONFIG])
+        check_regular(folder / CONFIG, folder)
+        _check_file(folder / CONFIG, CONFIG, set(names))
         if SourceFolder(folder, names).has_config:
             read_detector(folder / CONFIG)
 
@@ -66,7 +67,7 @@ def check_source_files(folder: Path, names: Iterable[str]) -> None:
 
 def _check_file(path: Path, name: str, files: set[str]) -> None:
     if name == CONFIG:
-        check_model_config(path)
+        check_model_config(path, is_loaded=any(map(WEIGHTS.fullmatch, files)))
     elif name == "preprocessor_config.json":
         check_preprocessor(path)
     elif name == INDEX:

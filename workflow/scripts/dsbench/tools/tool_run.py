@@ -18,6 +18,7 @@ import psutil
 
 from dsbench.core.errors import BuildError
 from dsbench.core.process_identity import ProcessIdentity, session_of
+from dsbench.core.secret_words import environment_without_tokens
 from dsbench.tools.run_samples import HEAD, Sampler
 
 VARIABLE = "DSBENCH_CALLER"
@@ -210,7 +211,7 @@ def _start(command: list[str]) -> subprocess.Popen:
             pass_fds=_inherited,
             # One system call: no lock that another thread holds can stop it.
             preexec_fn=die_with_parent,  # noqa: PLW1509
-            env=os.environ | ENVIRONMENT,
+            env=environment_without_tokens() | ENVIRONMENT,
         )
     except OSError as error:
         raise ToolFailedError(
