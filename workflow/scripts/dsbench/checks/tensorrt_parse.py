@@ -10,6 +10,7 @@ from pathlib import Path
 from dsbench.checks.verdict import Verdict
 from dsbench.core.errors import BuildError
 from dsbench.core.records import read_record
+from dsbench.core.secret_words import environment_without_tokens
 from dsbench.trtexec.command import Profile
 
 TIMEOUT_S = 3600
@@ -93,7 +94,7 @@ def _run(command: list[str], log: Path) -> int:
                 command,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                env=os.environ | {"PYTHONPATH": _path(), "PYTHONNOUSERSITE": "1"},
+                env=environment_without_tokens() | {"PYTHONPATH": _path(), "PYTHONNOUSERSITE": "1"},
                 timeout=TIMEOUT_S,
                 check=False,
             ).returncode
