@@ -227,8 +227,9 @@ def _faults(
         yield (
             PIXELS,
             f"in ONNX Runtime with the pixels that {deployed.nvinfer_config.name} asks for, {beyond[PIXELS]}."
-            " validation/preprocess.json compares nvinfer's settings with the model's own preprocessing; state the"
-            " right ones with preprocessing: in the model's entry.",
+            " validation/preprocess.json compares nvinfer's settings with the model's own preprocessing. Where a"
+            " setting is wrong, state the right one with preprocessing: in the model's entry; where nvinfer's scaling"
+            " is the cause, resize: in_graph there has the ONNX scale as the model's own pipeline does.",
         )
     if beyond.get(PRECISION):
         yield (
