@@ -8,12 +8,16 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole, write_whole
 from dsbench.core.secret_words import environment_without_tokens
 from dsbench.families.family import NO_SHIFT, WHOLE_NETWORK, Edges, Family, Setting, Shift
-from dsbench.pixels.preprocessing import Preprocessing
+
+# What makes the DAG loads this module, and no OpenCV.
+if TYPE_CHECKING:
+    from dsbench.pixels.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Resized:
     scale_y: float
 
     @classmethod
-    def of(cls, preprocessing: Preprocessing) -> "Resized | None":
+    def of(cls, preprocessing: "Preprocessing") -> "Resized | None":
         """Return what a preprocessing says; None where nvinfer resizes."""
         if (graph := preprocessing.in_graph) is None:
             return None
