@@ -175,7 +175,7 @@ def test_jobs_are_planned_with_their_reasons_and_nothing_is_built(tmp_path, monk
 
 
 def test_a_snakemake_that_lacks_a_name_is_told_by_version_and_name(tmp_path):
-    lacking = "from snakemake.workflow import Workflow\ndel Workflow.non_local_exec\n"
-    said = rf"Snakemake {version('snakemake')} is not as .* no attribute 'non_local_exec'"
+    lacking = "from snakemake.workflow import Workflow\ndel Workflow.is_main_process\n"
+    said = rf"Snakemake {version('snakemake')} is not as .* no attribute 'is_main_process'"
     with pytest.raises(AssertionError, match=said):
         ran(tmp_path, lacking + CALL, "-n")

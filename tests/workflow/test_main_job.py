@@ -103,7 +103,7 @@ def test_no_path_of_this_machine_is_in_a_report(finished):
 def test_the_pdf_has_the_rows_of_the_markdown(finished):
     pages = pypdf.PdfReader(finished / REPORT).pages
     text = " ".join("".join(page.extract_text() for page in pages).split())
-    assert "Colour order RGB maintain-aspect-ratio no symmetric-padding no cluster-mode 4" in text
+    assert "Colour order RGB maintain-aspect-ratio no symmetric-padding no scaling-filter 3 (area)" in text
 
 
 def test_second_call_does_nothing_and_says_so(finished):

@@ -95,7 +95,7 @@ def test_gate_that_fails_stops_before_the_multi_stream_runs(nvidia, tmp_path):
     nvidia.settings["models"] = {"rtdetr": {"source": "demo/checkpoint", "threshold": 0.9999}}
     said = nvidia.refused(REPORT)
     assert "None of 300 frames has a detection. The model itself" in said
-    assert "finds objects in none of 5 frames of the clip (its best score is 0.9" in said
+    assert "finds objects in none of 10 frames of the clip (its best score is 0.9" in said
     assert "this clip has nothing, or too little, that this model knows" in said
     assert not list(nvidia.directory.glob("models/rtdetr/benchmarks/ds/ds_s*.log"))
 

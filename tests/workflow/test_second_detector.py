@@ -113,7 +113,7 @@ def test_report_shows_offsets_and_how_frames_are_fed(second, data):
         "| cluster-mode | 2 |",
     ):
         assert row in section
-    assert "against the pipeline that the config states, on 5 frames" in section
+    assert "against the pipeline that the config states, on 10 frames" in section
 
 
 def test_another_statement_runs_what_depends_on_it(second):

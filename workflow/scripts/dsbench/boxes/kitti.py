@@ -35,10 +35,23 @@ class Detection:
 
 
 def parse_line(line: str, place: str) -> Detection:
-    """Return the detection of one 16-field line; `place` names the line in errors.
+    """Return the detection of one 16-field line of a dump; `place` names the line in errors."""
+    label, numbers = _label_and_numbers(line, place)
+    if any(numbers[:3] + numbers[7:14]):
+        raise KittiError(
+            f"{place}: {line!r} is no detection, whose numbers but box and confidence are 0, but a row as a tracker"
+            " writes it; give the folder of gie-kitti-output-dir."
+        )
+    return _detection(label, numbers)
 
-    The label may be empty or hold spaces, so the fields are counted from the right.
-    """
+
+def parse_label(line: str, place: str) -> Detection:
+    """Return the box of one 16-field line of true boxes, whose truncation and place in the scene may be known."""
+    return _detection(*_label_and_numbers(line, place))
+
+
+def _label_and_numbers(line: str, place: str) -> tuple[str, list[float]]:
+    """Return a line's parts; the label may be empty or hold spaces, so the fields are counted from the right."""
     fields = line.rsplit(" ", FIELDS_AFTER_LABEL)
     try:
         numbers = [float(field) for field in fields[1:]]
@@ -50,13 +63,12 @@ def parse_line(line: str, place: str) -> Detection:
         raise KittiError(
             f"{place}: a number is not finite in {line!r}; the parser or the engine gives wrong boxes."
         )
-    if any(numbers[:3] + numbers[7:14]):
-        raise KittiError(
-            f"{place}: {line!r} is no detection, whose numbers but box and confidence are 0, but a row as a tracker"
-            " writes it; give the folder of gie-kitti-output-dir."
-        )
+    return fields[0], numbers
+
+
+def _detection(label: str, numbers: list[float]) -> Detection:
     left, top, right, bottom = numbers[3:7]
-    return Detection(fields[0], left, top, right, bottom, numbers[14])
+    return Detection(label, left, top, right, bottom, numbers[14])
 
 
 def read_frame(path: Path) -> list[Detection]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from dsbench.boxes.kitti import Detection, KittiError, parse_line
+from dsbench.boxes.kitti import Detection, KittiError, parse_label
 from dsbench.core.errors import BuildError
 from dsbench.machine.clip import MOT_NAMES, ClipFacts
 
@@ -117,7 +117,7 @@ def _kitti_box(line: str, place: str) -> Detection:
     except (ValueError, IndexError):
         has_score = False
     try:
-        return parse_line(line.rstrip() if has_score else f"{line.rstrip()} 1", place)
+        return parse_label(line.rstrip() if has_score else f"{line.rstrip()} 1", place)
     except KittiError:
         raise TruthError(
             f"{place}: {line[:LONGEST_SHOWN]!r} is no line of KITTI (a label, 14 numbers); correct it, or name {FORMS}"
