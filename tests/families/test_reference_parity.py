@@ -159,7 +159,7 @@ def clustered(host, library, case, outputs, threshold):
         maintain_aspect_ratio=False,
         symmetric_padding=False,
         bgr=False,
-        bilinear=True,
+        scaling_filter=1,
         scale_factor=1.0,
         offsets=(0, 0, 0),
     )
