@@ -41,7 +41,7 @@ include: "rules/agreement.smk"
 include: "rules/deepstream.smk"
 include: "rules/report.smk"
 include: "rules/upgrade_plan.smk"
-include: "rules/classes.smk"
+include: "rules/gpu_classes.smk"
 include: "rules/shards.smk"
 include: "rules/checkpoints.smk"
 
