@@ -11,11 +11,11 @@ from test_embedded_deepstream_postprocess import CLASSES, PARSER, QUERIES
 from dsbench.boxes.clustering import cluster, on_frame
 from dsbench.checks.reference_run import ParserRules
 from dsbench.pixels.nvinfer_pixels import NetworkInput
-from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
 from dsembed.deepstream_app.postprocess import Postprocessor
 from dsembed.engine.engine import Binding
 from dsembed.shared.native import PARSER_INCLUDE_DIR
+from nvidia_pixels import plain_preprocessing
 
 OUTPUTS = (Binding("count", (), "int64"), Binding("boxes", (QUERIES, 6), "fp32"))
 THRESHOLDS = [0.25, 0.5, 0.0]
@@ -32,20 +32,6 @@ def library(tmp_path_factory):
     return directory / "librows.so"
 
 
-def preprocessing(padding):
-    return Preprocessing(
-        net_scale_factor=1.0,
-        offsets=None,
-        model_color_format="RGB",
-        maintain_aspect_ratio=padding != "none",
-        symmetric_padding=padding == "centre",
-        height=320,
-        width=320,
-        notes=(),
-        scaling_filter=1,
-    )
-
-
 @dataclass
 class Host:
     """The embedded host's parser, clustering and geometry for one setting."""
@@ -57,7 +43,7 @@ class Host:
     nms_iou: float
 
     def boxes(self, frames):
-        network = NetworkInput(preprocessing(self.padding), *self.size)
+        network = NetworkInput(plain_preprocessing(320, 320, self.padding), *self.size)
         classes = tuple(ClassAttributes(t, 0.0, self.nms_iou, -1, *[0] * 6) for t in THRESHOLDS)
         rules = ParserRules(self.library, "ParseRows", classes, nms=self.nms)
         detector = Postprocessor(network.host, rules, network.mux, network.network, OUTPUTS)

@@ -6,24 +6,10 @@ import pytest
 from dsbench.boxes.clustering import on_frame
 from dsbench.families.reference_decoders import EDGE_MARGIN
 from dsbench.pixels.nvinfer_pixels import content_shift, derived_keys, placement
-from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.deepstream_app.app_settings import MuxSettings
 from dsembed.deepstream_app.postprocess import mux_struct, network_struct
 from dsembed.shared import native
-
-
-def preprocessing(width, height, padding="none", scaling_filter=1):
-    return Preprocessing(
-        net_scale_factor=1.0,
-        offsets=None,
-        model_color_format="RGB",
-        maintain_aspect_ratio=padding != "none",
-        symmetric_padding=padding == "centre",
-        height=height,
-        width=width,
-        notes=(),
-        scaling_filter=scaling_filter,
-    )
+from nvidia_pixels import plain_preprocessing
 
 
 def measured_shift(surface, preprocessing):
@@ -69,7 +55,7 @@ def prepared(luma, mux, network, preprocessing):
 @pytest.mark.parametrize("padding", ["none", "corner", "centre"])
 @pytest.mark.parametrize("network", [(320, 320), (640, 640), (448, 256), (1920, 1088)])
 def test_shift_is_that_of_the_pixels(scaling_filter, padding, network):
-    surface, made = (1280, 720), preprocessing(*network, padding, scaling_filter)
+    surface, made = (1280, 720), plain_preprocessing(*network, padding, scaling_filter)
     if scaling_filter == 3 and network[0] > surface[0]:
         pytest.skip("the area filter only shrinks")
     assert measured_shift(surface, made) == pytest.approx(placement(made, *surface).shift, abs=0.06)
@@ -113,7 +99,7 @@ def boxes_to_the_edge(random, place, network_height, margin):
 @pytest.mark.parametrize("network", NETWORKS)
 def test_no_box_at_the_pictures_lower_edge_is_lost(frame, network, padding):
     """A million boxes in all; of those that end on the edge itself nvinfer drops some at most of the sizes."""
-    place = placement(preprocessing(*network, padding), *frame)
+    place = placement(plain_preprocessing(*network, padding), *frame)
     random = np.random.default_rng(frame[0] + network[0])
     rows = boxes_to_the_edge(random, place, network[1], EDGE_MARGIN)
     assert len(on_frame(rows, place)) == BOXES
@@ -121,6 +107,6 @@ def test_no_box_at_the_pictures_lower_edge_is_lost(frame, network, padding):
 
 @pytest.mark.parametrize(("side", "padding"), [(320, "none"), (416, "centre")])
 def test_boxes_on_the_edge_itself_are_lost(side, padding):
-    place = placement(preprocessing(side, side, padding), 1280, 720)
+    place = placement(plain_preprocessing(side, side, padding), 1280, 720)
     rows = boxes_to_the_edge(np.random.default_rng(1), place, side, 0)
     assert len(on_frame(rows, place)) < BOXES

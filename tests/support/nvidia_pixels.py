@@ -1,12 +1,29 @@
-"""NvBufSurfTransform's arithmetic in NumPy, for filters 0 and 1, and the inputs that NVIDIA's library was given."""
+"""NvBufSurfTransform's arithmetic in NumPy, for filters 0 and 1, the inputs that NVIDIA's library was given, and a plain network."""
 
 import lzma
 from pathlib import Path
 
 import numpy as np
 
+from dsbench.pixels.preprocessing import Preprocessing
+
 DATA = Path(__file__).resolve().parents[1] / "data"
 LEVELS = [16, 70, 128, 180, 240]
+
+
+def plain_preprocessing(width, height, padding="none", scaling_filter=1):
+    """Return a preprocessing of that size with `padding` none, corner or centre, and no arithmetic."""
+    return Preprocessing(
+        net_scale_factor=1.0,
+        offsets=None,
+        model_color_format="RGB",
+        maintain_aspect_ratio=padding != "none",
+        symmetric_padding=padding == "centre",
+        height=height,
+        width=width,
+        notes=(),
+        scaling_filter=scaling_filter,
+    )
 
 
 def measured_inputs() -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:

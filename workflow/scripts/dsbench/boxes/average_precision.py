@@ -7,7 +7,7 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from dsbench.boxes.kitti import Frames
-from dsbench.boxes.matching import CORNERS, as_rows, best_first, ious_in_class, matches
+from dsbench.boxes.matching import CORNERS, SAME_OBJECT_IOU, as_rows, best_first, ious_in_class, matches
 
 # COCO's bounds of the area of a small, a medium and a large object, in pixels of the frame.
 SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
@@ -15,7 +15,6 @@ EVERY_SIZE = (0, 1e10)
 # COCO's thresholds 0.5, 0.55 ... 0.95, and the places of three of them.
 IOUS = np.linspace(0.5, 0.95, 10)
 AT_50, AT_75, AT_90 = 0, 5, 8
-SAME_OBJECT_IOU = 0.5
 NOT_MEASURED = -1.0
 
 

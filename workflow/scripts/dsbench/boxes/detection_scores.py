@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from dsbench.boxes.clustering import without_overlaps
-from dsbench.boxes.matching import SCORE, ious_in_class, matches
+from dsbench.boxes.matching import SAME_OBJECT_IOU, SCORE, ious_in_class, matches
 from dsbench.families.family import Family, FrameTensors, HeadFacts, Setting
 from dsbench.intake.labels import read_labels
 from dsbench.pixels.reference_preprocessing import Picture
 
 # More than this no run shows; a wrong scale can make a dense head fire everywhere.
 MOST_OBJECTS = 1000
-SAME_OBJECT_IOU = 0.5
 # An object just above the threshold on one side may be just below it on the other.
 LOWER_THRESHOLD = 0.5
 

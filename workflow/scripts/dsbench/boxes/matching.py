@@ -11,6 +11,8 @@ from dsbench.boxes.kitti import Detection, Frames, KittiError
 
 # The columns of a row: a class, corners, a score.
 CLASS, CORNERS, SCORE = 0, slice(1, 5), 5
+# Boxes of a class that overlap so much are of one object, as PASCAL VOC and COCO's AP50 have it.
+SAME_OBJECT_IOU = 0.5
 
 
 def as_rows(detections: Sequence[Detection], ids: dict[str, int]) -> np.ndarray:

@@ -8,14 +8,13 @@ import numpy as np
 
 from dsbench.boxes.average_precision import Accuracy, accuracy
 from dsbench.boxes.kitti import Detection, Frames
-from dsbench.boxes.matching import as_rows, best_first, ious_in_class, matches
+from dsbench.boxes.matching import SAME_OBJECT_IOU, as_rows, best_first, ious_in_class, matches
 from dsbench.checks.agreement import Deployment, check_export
 from dsbench.checks.preprocess_proof import Model, Reference
 from dsbench.checks.reference_run import EngineRun, pictures, reference_boxes
 from dsbench.checks.runtime_pixels import Suspect, suspects
 from dsbench.checks.scene_limits import network_pixels
 from dsbench.checks.verdict import Verdict
-from dsbench.onnx.compare import answers
 from dsbench.pixels.nvinfer_pixels import decoded_frames, rgb_of
 
 # What each row of the table has changed beside the row before; the first row is the model alone.
@@ -24,7 +23,6 @@ PIXELS, PRECISION, RUNTIME = "pixels", "precision", "runtime"
 ENOUGH_OBJECTS = 20
 # A mean this many of its standard errors beyond a bound is beyond it.
 SURE_ERRORS = 2.0
-SAME_OBJECT_IOU = 0.5
 # The parser is blamed where of the boxes at the lower edge of the frame so many are lost, and a share that is larger by
 # so much than twice what is lost elsewhere: rounding drops up to 11 % of them, other scores drop boxes anywhere.
 FEWEST_EDGE_LOSSES, EDGE_LOSS_MARGIN = 3, 0.02
@@ -122,11 +120,9 @@ def own_boxes(
     found = {}
     for number, frame in decoded_frames(video, numbers):
         own = reference.pixels(rgb_of(frame))
-        outputs = answers(model.runner, (own.tensor * model.std)[None].astype(np.float32))
-        rows = model.decoder.rows(outputs, model.size, own.picture, (frame.height, frame.width))
         found[number] = [
             Detection(labels[int(row[0])], *row[1:].tolist())
-            for row in rows
+            for row in model.rows(own.tensor * model.std, own.picture, frame)
             if row[5] >= model.decoder.threshold
         ]
     return found

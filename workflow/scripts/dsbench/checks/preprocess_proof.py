@@ -125,6 +125,11 @@ class Model:
         shift, (left, top, right, bottom) = box_place(preprocessing, *size)
         return tensors, Picture(int(left), int(top), int(right - left), int(bottom - top), shift)
 
+    def rows(self, tensor: np.ndarray, picture: Picture, frame: av.VideoFrame) -> np.ndarray:
+        """Return the rows that the model finds in a tensor [3, H, W], in which `frame` lies as `picture` says."""
+        outputs = answers(self.runner, tensor[None].astype(np.float32))
+        return self.decoder.rows(outputs, self.size, picture, (frame.height, frame.width))
+
     @property
     def std(self) -> np.ndarray:
         """Return the divisors per channel that the ONNX applies itself, [3, 1, 1]."""
@@ -299,12 +304,7 @@ def _detections(
 ) -> list[np.ndarray]:
     """Return the rows that the model finds in each frame's tensor [3, H, W], where the frame lies as `pictures` say."""
     return [
-        model.decoder.rows(
-            answers(model.runner, tensor[None].astype(np.float32)),
-            model.size,
-            picture,
-            (frame.height, frame.width),
-        )
+        model.rows(tensor, picture, frame)
         for frame, tensor, picture in zip(frames, tensors, pictures, strict=True)
     ]
 

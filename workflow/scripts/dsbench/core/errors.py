@@ -22,6 +22,11 @@ CLOSED = {
 LONGEST_SENTENCE, KEPT_END = 4000, 1000
 
 
+def without_controls(text: str) -> str:
+    """Return text from outside as a terminal may show it: each sign that is not printable is a question mark."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 class BuildError(Exception):
     """A step that cannot go on; the text names the file, what was found, what was expected, what to do."""
 

@@ -17,7 +17,7 @@ from threading import Thread
 import msgspec
 from filelock import lock_descriptor, unlock_descriptor
 
-from dsbench.core.errors import BuildError
+from dsbench.core.errors import BuildError, without_controls
 from dsbench.core.file_times import file_system_time
 from dsbench.core.process_identity import ProcessIdentity
 
@@ -69,11 +69,7 @@ class Owner:
             f"{self.user}, process {self.process.pid} on {self.process.host}, since {self.since}"
             f" ({age_s / 60:.0f} min), for {self.job}"
         )
-        return _printable(text)
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)
+        return without_controls(text)
 
 
 def _read(descriptor: int) -> Owner | None:
@@ -159,7 +155,8 @@ class BuildLock:
         os.close(self._descriptor)
         if owner is None:
             return TwoCallsError(f"{here}: another call is just starting here; wait for it to end")
-        text = f"{here}: another call builds here, process {owner.process.pid} on {_printable(owner.process.host)}"
+        host = without_controls(owner.process.host)
+        text = f"{here}: another call builds here, process {owner.process.pid} on {host}"
         if owner.process.is_alive():
             return TwoCallsError(f"{text}; wait for it to end, or stop it and run the same command again")
         return TwoCallsError(

@@ -4,6 +4,7 @@ import ast
 import json
 from pathlib import Path
 
+from dsbench.core.errors import without_controls
 from dsbench.machine.node_facts import fact_change, fact_words
 from dsbench.machine.toolchain import read_fact
 from dsbench.report.system_facts import wall_time
@@ -99,7 +100,7 @@ def _fact_change(file: Path, job: dict) -> str:
 
 def _short(value: str) -> str:
     """Return a value on one line, cut where it would not fit beside another."""
-    line = "".join(char if char.isprintable() else "?" for char in " ".join(value.split()))
+    line = without_controls(" ".join(value.split()))
     return line if len(line) <= WIDEST_VALUE else f"{line[: WIDEST_VALUE - 3]}..."
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from dsbench.core.errors import BuildError
+from dsbench.core.errors import BuildError, without_controls
 
 TEXT_SUFFIXES = (".json", ".txt", ".md")
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".dill")
@@ -68,7 +68,7 @@ def refusal_of(name: str) -> str | None:
 
 def printable(name: str) -> str:
     """Return a name from outside as a sentence may show it: short, without control characters."""
-    return "".join(char if char.isprintable() else "?" for char in name[:120])
+    return without_controls(name[:120])
 
 
 def is_safe_name(name: str) -> bool:
