@@ -1,4 +1,4 @@
-"""NvBufSurfTransform's arithmetic in NumPy, for filters 0 and 1, the inputs that NVIDIA's library was given, and a plain network."""
+"""NvBufSurfTransform's arithmetic in NumPy (filters 0 and 1), what NVIDIA's library was given, and a plain network."""
 
 import lzma
 from pathlib import Path
