@@ -19,7 +19,7 @@ from dsbench.core.secret_words import environment_without_tokens
 from dsbench.onnx.compare import GraphError, compare_with_reference
 from dsbench.onnx.export_recipes import Attempt, Recipe, prompt_phrases, recipe_of
 from dsbench.onnx.graph import attempts_of, fix_spatial_dims
-from dsbench.tools.tool_run import report_progress, status_name
+from dsbench.tools.tool_run import die_with_parent, report_progress, status_name
 
 NOT_REGISTERED = 3
 NO_MEMORY = re.compile("MemoryError|bad_alloc|not enough memory|Cannot allocate memory")
@@ -183,6 +183,8 @@ def _run(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, destination: 
                 "PYTHONNOUSERSITE": "1",
                 "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
             },
+            # One system call: no lock that another thread holds can stop it.
+            preexec_fn=die_with_parent,
             check=False,
         ).returncode
 
