@@ -129,7 +129,7 @@ def test_the_accuracy_that_is_kept_is_shown_for_each_stage_size_and_class(data):
     assert "| Pixels | 0.891 | 0.956 | 0.948 | 0.858 | 0.942 | 0.14 | 0.27 |" in section
     assert "| All: the boxes of deepstream-app | 0.891 |" in section
     assert "| small | 9 | 0.509 | " in section and "| road_sign | 105 | 0.857 | " in section
-    assert "requires an AP@[.5:.95] of 0.5 and a mean shift of at most 0.25 px" in section
+    assert "requires an AP@[.5:.95] of 0.5 and a shift of at most 0.25 px" in section
     assert "lower edge" not in section
     data["validation"]["accuracy"]["edge"] |= {"boxes": 9, "lost": 1}
     assert "lower edge of the frame: 9, of which the runtime lost 1." in render_markdown(data)
