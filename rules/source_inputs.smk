@@ -96,6 +96,7 @@ def fault_of_entry(wildcards):
     try:
         check_family(wildcards.model, entry_of(wildcards))
         check_preprocessing(wildcards.model, entry_of(wildcards))
+        truth_of(entry_of(wildcards))
     except BuildError as error:
         return str(error)
     return files_and_fault_of(wildcards)[1] or fault_of_labels(wildcards)

@@ -32,6 +32,7 @@ TREE = [
     "samples/rtdetr_output.ogv",
     "samples/frame_middle.jpg",
     "samples/kitti_output/00_000_000299.txt",
+    "validation/truth.json",
     "validation/gate.json",
     "validation/preprocess.json",
     "validation/reference_run.json",

@@ -9,6 +9,7 @@ import numpy as np
 from dsbench.boxes.average_precision import Accuracy, accuracy
 from dsbench.boxes.kitti import Detection, Frames
 from dsbench.boxes.matching import SAME_OBJECT_IOU, as_rows, best_first, ious_in_class, matches
+from dsbench.boxes.truth import Truth
 from dsbench.checks.agreement import Deployment, check_export
 from dsbench.checks.preprocess_proof import Model, Reference
 from dsbench.checks.reference_run import EngineRun, pictures, reference_boxes
@@ -163,12 +164,11 @@ def kept_accuracy(
     reference: str,
     every: int,
     bounds: Bounds,
-    truth: tuple[str, Frames] | None = None,
+    truth: Truth | None = None,
 ) -> KeptAccuracy:
     """Return what accuracy.json holds, not yet checked.
 
-    `reference` says who describes the model's own preprocessing. `truth` is the name of the file with the true boxes,
-    and those of the same frames.
+    `reference` says who describes the model's own preprocessing. `truth` has the true boxes of every frame.
     """
     network_px = network_pixels(deployed.model.preprocessing, *deployed.size)
     stages = measured_stages(runs, network_px)
@@ -183,11 +183,15 @@ def kept_accuracy(
         stages=stages,
         edge=edge_loss(runs, deployed.size, network_px),
         suspects=suspects(deployed, runs.dumped, runs.equal_pixels),
-        truth=truth
-        and AgainstTruth(
-            truth[0], *(accuracy(found, truth[1], network_px) for found in (runs.own, runs.dumped))
-        ),
+        truth=against_truth(runs, truth, network_px) if truth and truth.frames else None,
     )
+
+
+def against_truth(runs: Runs, truth: Truth, network_px: tuple[float, float]) -> AgainstTruth:
+    """Return how well the model alone and the runtime find the true boxes, in the frames of the runs."""
+    frames = {number: truth.frames[number] for number in runs.own}
+    model, runtime = (accuracy(found, frames, network_px) for found in (runs.own, runs.dumped))
+    return AgainstTruth(truth.file, model, runtime)
 
 
 def check_accuracy(

@@ -113,6 +113,8 @@ def _absolute_entry(entry: dict, bases: Sequence[Path]) -> dict:
         source = parse_source(entry["source"], bases)
         if not source.is_remote:
             changed["source"] = str(_absolute(source.name))
+    if entry.get("truth") is not None:
+        changed["truth"] = str(_absolute(entry["truth"]))
     if entry.get("labels") is not None:
         with suppress(SourceError):
             changed["labels"] = str(_absolute(str(locate(entry["labels"], bases))))
