@@ -11,6 +11,8 @@ rule build_engine:
         trtexec="build/toolchain/trtexec.json",
         # No engine is built for a refused clip. The content of the clip is no reason to build an engine again.
         clip=ancient("build/toolchain/video.json"),
+        # As little for true boxes that are not those of this clip and this model.
+        truth=ancient("models/{model}/validation/truth.json"),
     output:
         engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
         passport="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine.json",

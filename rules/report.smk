@@ -52,6 +52,7 @@ rule collect_data:
         agreement="models/{model}/validation/agreement.json",
         accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
+        beside=figures_beside,
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         target_fps="build/toolchain/target_fps.json",
@@ -76,6 +77,7 @@ rule collect_data:
             "deepstream": config["deepstream"],
         },
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+        beside=lambda wildcards: entry_of(wildcards).get("beside"),
         has_video=HAS_VIDEO,
         has_half=PRECISION.needs_half_onnx,
     script:

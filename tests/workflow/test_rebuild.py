@@ -124,6 +124,7 @@ REMADE = {
     "benchmarks/ds/run2.json": "summarise_run2",
     "samples/kitti_output": "dump_kitti",
     "samples/frame_first.jpg": "extract_frames",
+    "validation/truth.json": "read_truth",
     "validation/preprocess.json": "prove_preprocessing",
     "validation/reference_run.json": "run_reference",
     "validation/agreement.json": "judge_agreement",

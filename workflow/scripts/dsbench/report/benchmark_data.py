@@ -4,7 +4,9 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from dsbench.boxes.average_precision import Scores
 from dsbench.chain.measured_chain import (
     Decision,
     EngineDecision,
@@ -12,9 +14,11 @@ from dsbench.chain.measured_chain import (
     peak_gpu_streams,
     real_time_streams,
 )
+from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES
 from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.log import StreamRun
+from dsbench.onnx.inspection import Inspection
 from dsbench.report.conditions import run_conditions, trtexec_conditions
 from dsbench.tools.tool_run import ended_utc
 from dsbench.trtexec.log import Measurement, common_conditions, read_measurement
@@ -181,6 +185,43 @@ def efficiency(trt: dict, ds: dict) -> dict:
         "run1_pct": 100 * ds["run1"]["total_fps"] / reference,
         "run2_pct": 100 * ds["run2"]["total_fps"] / reference,
     }
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What a report shows of a model beside another one, so that a user can choose.
+
+    `resize` says who resizes the frame. `kept` are the scores of the runtime's boxes with the model's own as truth,
+    `on_truth` those on the clip's true boxes, None where it has none. Images/s are trtexec's at `batch`, frames/s those
+    of run 2 with `streams`.
+    """
+
+    model_name: str
+    resize: str
+    kept: Scores
+    on_truth: Scores | None
+    batch: int
+    imgs_per_sec: float
+    streams: int
+    total_fps: float
+    rt_streams: int
+
+    @classmethod
+    def of(cls, measured: Measured, inspect: Inspection, accuracy: KeptAccuracy, target_fps: float) -> Self:
+        """Return the figures of a model from what its own steps wrote."""
+        batch = measured.batches[-1]
+        run1, run2 = (summary.tries[-1].run for summary in (measured.run1, measured.run2))
+        return cls(
+            model_name=measured.tree.name,
+            resize="nvinfer" if inspect.preprocessing.in_graph is None else "in_graph",
+            kept=accuracy.stages[-1].accuracy.every,
+            on_truth=None if accuracy.truth is None else accuracy.truth.runtime.every,
+            batch=batch,
+            imgs_per_sec=measured.decision.measurements[-1].images_per_s(batch),
+            streams=run2.streams,
+            total_fps=run2.total_fps,
+            rt_streams=real_time_streams(run1.total_fps, batch, target_fps),
+        )
 
 
 def engines(measured: Measured, model: str) -> list[dict]:
