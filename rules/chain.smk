@@ -57,9 +57,24 @@ def max_engine(wildcards):
     return [] if decision is None else of_engine(wildcards.model, decision.max_bs)
 
 
-def batch_1_engine(wildcards):
-    """Return the engine that is measured at batch 1: that of MAX_BS; for a static batch, an engine of its own."""
+def single_engine(wildcards):
+    """Return the engine that serves one stream: that of MAX_BS; for a static batch, an engine of its own."""
     return of_engine(wildcards.model, 1) if has_static_batch(wildcards.model) else max_engine(wildcards)
+
+
+def streams_engine(wildcards):
+    """Return the engine that serves all streams of a run: that of MAX_BS; for a static batch, one of that many."""
+    if has_static_batch(wildcards.model):
+        return of_engine(wildcards.model, wildcards.streams)
+    return max_engine(wildcards)
+
+
+def streams_nvinfer(wildcards):
+    """Return the nvinfer configuration that names the engine of a run."""
+    model = wildcards.model
+    if has_static_batch(model):
+        return f"models/{model}/config/config_infer_primary_{model}_b{wildcards.streams}.txt"
+    return f"models/{model}/benchmarks/ds/config_infer_ds_{model}.txt"
 
 
 def last_timing_cache(wildcards):
@@ -115,8 +130,24 @@ def streams_of_engine(wildcards):
     return streams
 
 
+def slots_of_streams(wildcards):
+    """Return the verdicts on the slots of a batch that a run waits for: on those of MAX_BS, and on its own."""
+    folder = f"models/{wildcards.model}/validation"
+    decision = doubling(wildcards.model).decision()
+    is_checked = decision is None or int(wildcards.streams) in (1, decision.max_bs)
+    own = [] if is_checked else [f"{folder}/batch_slots_s{wildcards.streams}.json"]
+    return [f"{folder}/batch_slots.json", *own]
+
+
 def run_logs(wildcards):
     return run1_log(wildcards) + run2_logs(wildcards)
+
+
+def run_engines(wildcards):
+    """Return the engines that serve one stream and those of the runs; of a dynamic batch, all are that of MAX_BS."""
+    runs = [wildcards_of(model=wildcards.model, streams=streams_of(Path(log))) for log in run_logs(wildcards)]
+    engines = [*single_engine(wildcards), *(file for run in runs for file in streams_engine(run))]
+    return list(dict.fromkeys(engines))
 
 
 def deliverables(wildcards):
@@ -130,6 +161,7 @@ def deliverables(wildcards):
         *chain_build_logs(wildcards),
         *chain_logs(wildcards),
         *run_logs(wildcards),
+        *run_engines(wildcards),
         *[log.replace(".log", ".txt") for log in run_logs(wildcards)],
         *video_artefacts(wildcards),
         *expand(

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
+from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries, streams_of
 from dsbench.core.errors import refuse_braces
 from dsbench.core.files import read_once
 from dsbench.core.records import read_if_whole

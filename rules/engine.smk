@@ -99,7 +99,7 @@ rule benchmark_engine_b1:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",
         kind="build/graph_kinds/{model}.json",
-        engine=batch_1_engine,
+        engine=single_engine,
         inspect="models/{model}/model/inspect.json",
         facts=BUILDER_FACTS,
         trtexec="build/toolchain/trtexec.json",

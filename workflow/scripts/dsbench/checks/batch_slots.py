@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -234,8 +234,8 @@ def _shown(box: Detection) -> str:
 
 @dataclass(frozen=True)
 class SlotRuns:
-    """What the runs need: the clip and its mirror image, the muxer's size in pixels, the configurations for one
-    stream and for a full batch, and whether the engine takes that batch alone.
+    """What the runs need: the clip and its mirror image, the muxer's size in pixels, and the configurations for one
+    stream and for a full batch.
 
     Their own configurations and KITTI files are left in `folder`.
     """
@@ -249,19 +249,21 @@ class SlotRuns:
     folder: Path
     timeout_s: float
     facts: dict[str, str]
-    is_static: bool = False
-    NAMES: ClassVar = ("alone", "mirrored_alone", "same", "mixed")
 
-    def play(self, slots: int, logs: Mapping[str, Path]) -> SlotDumps:
-        """Play all runs, each with its log by name, and return their boxes."""
-        clip, mirrored = self.clip, self.mirrored
-        (alone,) = self._dump("alone", [clip], logs)
-        (mirrored_alone,) = self._dump("mirrored_alone", [mirrored], logs)
+    def play(self, slots: int, logs: Mapping[str, Path], alone: Path | None = None) -> SlotDumps:
+        """Play all runs, each with its log by name, and return their boxes.
+
+        `alone` is the folder of runs in which each clip was played alone already.
+        """
+        clips = {"alone": self.clip, "mirrored_alone": self.mirrored}
+        single = {
+            name: self._dump(name, [clip], logs)[0] if alone is None else _boxes_of(alone / name, 0)
+            for name, clip in clips.items()
+        }
         return SlotDumps(
-            alone=alone,
-            mirrored_alone=mirrored_alone,
-            same=self._dump("same", [clip] * slots, logs),
-            mixed=self._dump("mixed", [(clip, mirrored)[slot % 2] for slot in range(slots)], logs),
+            **single,
+            same=self._dump("same", [self.clip] * slots, logs),
+            mixed=self._dump("mixed", [(self.clip, self.mirrored)[slot % 2] for slot in range(slots)], logs),
         )
 
     def _dump(self, name: str, files: Sequence[Path], logs: Mapping[str, Path]) -> list[Frames]:
@@ -277,8 +279,11 @@ class SlotRuns:
                 relative_to_config(nvinfer, config),
                 kitti_directory=Path(kitti.name),
                 uris=uris,
-                is_static=self.is_static,
             )
         )
         dump_kitti(self.program, config, kitti, self.timeout_s, logs[name], self.facts)
-        return [read_directory(kitti, slot) for slot in range(len(files))]
+        return [_boxes_of(config.parent, slot) for slot in range(len(files))]
+
+
+def _boxes_of(run: Path, slot: int) -> Frames:
+    return read_directory(run / "kitti", slot)
