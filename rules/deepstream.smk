@@ -61,7 +61,7 @@ checkpoint benchmark_streams:
 rule summarise_run1:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",
-        logs=run1_log,
+        logs=run1_logs,
         target_fps="build/toolchain/target_fps.json",
     output:
         report(
@@ -85,7 +85,7 @@ rule summarise_run1:
 
 use rule summarise_run1 as summarise_run2 with:
     input:
-        run1_log=run1_log,
+        run1_logs=run1_logs,
         max_bs="models/{model}/benchmarks/max_bs.json",
         run1="models/{model}/benchmarks/ds/run1.json",
         logs=run2_logs,

@@ -63,7 +63,9 @@ def test_each_batch_that_runs_has_an_engine_of_its_own(still):
 )
 def test_a_run_loads_the_engine_of_its_batch(still, log, batch):
     said = (still / f"logs/still/{log}.log").read_text()
-    assert f"/still_dynamic_b{batch}.engine" in said.split("Use deserialized engine model: ")[1].split("\n")[0]
+    assert (
+        f"/still_dynamic_b{batch}.engine" in said.split("Use deserialized engine model: ")[1].split("\n")[0]
+    )
 
 
 def test_a_finished_build_has_nothing_to_do(still, finished):

@@ -153,8 +153,8 @@ def collect(files, params, model: str) -> dict:
         "timing": timing(
             Path("logs"),
             model,
-            measured.batches,
-            [log.stem for log in measured.run_logs],
+            [*measured.batches, *(limit.size for limit in measured.decision.limits)],
+            [Path(log).stem for log in files.measured if "/ds/" in log],
             params.has_video,
             params.has_half,
         ),
