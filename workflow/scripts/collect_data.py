@@ -56,6 +56,7 @@ def model_facts(tree: Path, files) -> dict:
             "max_abs_error": inspect.max_abs_error,
             "tolerance": inspect.tolerance,
         },
+        "notes": [note for note in inspect.notes if note not in inspect.preprocessing.notes],
         "opset": inspect.opset,
         "nodes": inspect.nodes,
         "input": as_json(inspect.input),
