@@ -15,12 +15,18 @@ from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, repor
 from dsbench.dag.snakemake_internals import limit_resource
 from dsbench.deepstream.app_config import uri_in_config
 from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-from dsbench.machine.clip import DEMO_CLIP, TargetRate, choose_truth, choose_video, demonstration_clip
+from dsbench.machine.clip import (
+    DEMO_CLIP,
+    TargetRate,
+    choose_truth,
+    choose_video,
+    demonstration_clip,
+    was_decoded,
+)
 from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of, unused_gpu
 from dsbench.machine.toolchain import PROBES, Toolchain, embedded_identity, read_fact
-from dsbench.machine.video import look_at
 from dsbench.tools.core_share import announce_share, cores_without_gpu, measuring_threads
 from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.run import asked_precision
@@ -206,7 +212,10 @@ PIXEL_FACTS = facts(["pyav", "compiler"])
 def clip_at_sight(_):
     """Return the clip; refuse it while the DAG is made when its head or first frame tells. A job decodes the rest."""
     try:
-        if CALL.makes_dag:
+        if CALL.makes_dag and not was_decoded(VIDEO, FACTS / "video.json"):
+            # Its library takes 0.2 s to load.
+            from dsbench.machine.video import look_at
+
             look_at(VIDEO)
     except BuildError as error:
         # Not a WorkflowError: Snakemake would break its message into lines when an input function raises it.

@@ -11,6 +11,7 @@ import msgspec
 
 from dsbench.core.errors import BuildError, refuse_braces
 from dsbench.core.files import sha256_of, tree_sha256_of
+from dsbench.core.records import read_if_whole
 from dsbench.core.secret_words import without_logins
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
@@ -59,6 +60,12 @@ class ClipFacts:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.width, self.height
+
+
+def was_decoded(video: Path, facts: Path) -> bool:
+    """Return whether `facts`, a ClipFacts as JSON, is of `video`, decoded whole since the clip last changed."""
+    seen = read_if_whole(facts, ClipFacts)
+    return seen is not None and seen.path == str(video) and facts.stat().st_mtime > video.stat().st_mtime
 
 
 # A dataclass has no field named `from`.
