@@ -10,6 +10,7 @@ rule write_scripts:
         run1="models/{model}/benchmarks/ds/run1.json",
         run2="models/{model}/benchmarks/ds/run2.json",
         engine=max_engine,
+        batch_1_engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
         trtexec="build/toolchain/trtexec.json",
     output:

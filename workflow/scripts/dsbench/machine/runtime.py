@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from dsbench.core.errors import BuildError
-from dsbench.machine.host import output_of
+from dsbench.machine.host import GSTREAMER_TIMEOUT_S, ProbeTimeoutError, output_of
 
 PROGRAMS = ("trtexec", "deepstream-app")
 # Where Debian's package and NVIDIA's container put trtexec, without a word to PATH.
@@ -99,7 +100,10 @@ class Encoder(TypedDict):
 @cache
 def encoder(runtime_kind: str) -> Encoder:
     """Return GStreamer's version and the marker of the encoder the video of this runtime will use."""
-    version = re.search(r"version (\S+)", output_of(["gst-launch-1.0", "--version"]) or "")
+    # The first call looks at every plugin; the others find what it wrote down.
+    version = re.search(
+        r"version (\S+)", output_of(["gst-launch-1.0", "--version"], GSTREAMER_TIMEOUT_S) or ""
+    )
     return {
         "gstreamer": version[1] if version else None,
         "encoder": _usable(runtime_kind) if version else NONE,
@@ -111,12 +115,21 @@ def _usable(runtime_kind: str) -> str:
         return THEORA if _exist(EMBEDDED_ELEMENTS) else NONE
     if not _exist(NVIDIA_ELEMENTS):
         return NONE
-    if _exist(NVENC_ELEMENTS) and output_of(OPEN_NVENC) is not None:
+    if _exist(NVENC_ELEMENTS) and _encodes():
         return NVENC
     return THEORA if _exist(THEORA_ELEMENTS) else NONE
 
 
+def _encodes() -> bool:
+    """Return whether NVENC encodes a few frames; one that hangs is told of and not used."""
+    try:
+        return output_of(OPEN_NVENC) is not None
+    except ProbeTimeoutError as error:
+        print(f"nvv4l2h264enc is not used. {error}", file=sys.stderr, flush=True)
+        return False
+
+
 def _exist(elements: tuple[str, ...]) -> bool:
     with ThreadPoolExecutor(len(elements)) as pool:
-        found = list(pool.map(lambda element: output_of([*EXISTS, element]), elements))
+        found = list(pool.map(lambda element: output_of([*EXISTS, element], GSTREAMER_TIMEOUT_S), elements))
     return None not in found
