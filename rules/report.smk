@@ -102,26 +102,30 @@ rule keep_history:
         "../workflow/scripts/keep_history.py"
 
 
-rule draw_chart:
+rule draw_charts:
     input:
         data="models/{model}/reports/benchmark_data.json",
     output:
-        report(
-            "models/{model}/reports/charts/{chart}.png",
-            caption="../workflow/report/chart.rst",
-            category="Charts",
-            labels={"model": "{model}", "chart": "{chart}"},
-        ),
+        # One job draws all of them: it loads pandas and seaborn once.
+        [
+            report(
+                f"models/{{model}}/reports/charts/{chart}.png",
+                caption="../workflow/report/chart.rst",
+                category="Charts",
+                labels={"model": "{model}", "chart": chart},
+            )
+            for chart in CHARTS
+        ],
     log:
-        "logs/{model}/draw_chart_{chart}.log",
+        "logs/{model}/draw_charts.log",
     benchmark:
-        "logs/{model}/wall_time/draw_chart_{chart}.tsv"
+        "logs/{model}/wall_time/draw_charts.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("draw_chart"),
+        code=code_version("draw_charts"),
     script:
-        "../workflow/scripts/draw_chart.py"
+        "../workflow/scripts/draw_charts.py"
 
 
 rule render_markdown:
@@ -148,6 +152,7 @@ rule render_html:
         markdown="models/{model}/reports/benchmark_report.md",
         style=TEMPLATES / "report.css",
         charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
+        frames=["models/{model}/samples/frame_middle.jpg"] if HAS_VIDEO else [],
     output:
         report(
             "models/{model}/reports/benchmark_report.html",
@@ -163,6 +168,7 @@ rule render_html:
         "../envs/workflow.yaml"
     params:
         code=code_version("render_html"),
+        is_cpu=RUNTIME.kind == "embedded",
     script:
         "../workflow/scripts/render_html.py"
 

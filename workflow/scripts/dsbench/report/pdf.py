@@ -15,8 +15,8 @@ from dsbench.core.secret_words import environment_without_tokens
 
 OPTIONS = {
     "page-size": "A4",
-    "margin-top": "16mm",
-    "margin-bottom": "16mm",
+    "margin-top": "12mm",
+    "margin-bottom": "14mm",
     "margin-left": "15mm",
     "margin-right": "15mm",
     "encoding": "UTF-8",
