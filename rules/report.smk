@@ -194,6 +194,7 @@ rule print_pdf:
         "../envs/workflow.yaml"
     params:
         code=code_version("print_pdf"),
+        page_size=config["report"]["page_size"],
         gone=gone_in_plan,
     script:
         "../workflow/scripts/print_pdf.py"

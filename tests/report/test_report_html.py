@@ -136,9 +136,9 @@ def test_any_other_picture_is_refused(data, charts_dir, picture):
 def test_a_heading_stays_with_what_it_introduces(data, charts_dir):
     page = rendered(render_markdown(data), charts_dir)
     kept = page.split('<div class="keep">')[1:]
-    headed = next(block for block in kept if "7. Single-Stream" in block)
+    headed = next(block for block in kept if "7. Single-Stream Validation</h2>" in block)
     assert "<table>" in headed
-    commands = next(block for block in kept if "12. Reference" in block)
+    commands = next(block for block in kept if "12. Reference Commands</h2>" in block)
     assert "<pre>" in commands
 
 

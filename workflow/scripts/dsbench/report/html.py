@@ -39,7 +39,6 @@ PAGE = """<!DOCTYPE html>
 </style>
 </head>
 <body class="{colour}">
-{contents}
 <main>
 {body}
 </main>
@@ -75,7 +74,6 @@ def render_html(
         raise ReportHtmlError(
             f"report: pictures {pictures}, expected {list(files)} once each; remake the Markdown."
         )
-    titles = SECTION.findall(body)
     body = _lay_out(body)
     for source, file in files.items():
         body = body.replace(f'src="{source}"', f'src="{_data_uri(file)}"')
@@ -84,7 +82,6 @@ def render_html(
         title=title[1] if title else "Benchmark report",
         css=css,
         colour="cpu" if is_cpu else "gpu",
-        contents=_contents(titles),
         body=body,
     )
 
@@ -98,10 +95,13 @@ def _contents(titles: Sequence[str]) -> str:
 
 
 def _lay_out(body: str) -> str:
-    """Return `body` as one `section` for the first page and one for each heading, each with its anchor."""
+    """Return `body` as one `section` for the first page, the contents, and one for each heading with its anchor."""
     first, *others = re.split(r"\n(?=<h2>)", body)
     figures = first.replace("<table>", '<table class="figures">', 1)
-    parts = [f'<section class="first">\n{_keep_together(figures)}\n</section>']
+    parts = [
+        f'<section class="first">\n{_keep_together(figures)}\n</section>',
+        _contents(SECTION.findall(body)),
+    ]
     for place, part in enumerate(others, 1):
         anchored = part.replace("<h2>", f'<h2 id="part-{place}">', 1)
         parts.append(f"<section>\n{_keep_together(anchored)}\n</section>")
