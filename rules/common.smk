@@ -202,7 +202,6 @@ wildcard_constraints:
     run="[12]",
     fact="|".join(PROBES),
     frame="|".join(FRAMES),
-    chart="|".join(CHARTS),
     script="|".join(SCRIPTS),
     static="(_static_b[1-9][0-9]*)?",
 

@@ -20,7 +20,8 @@ from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.log import StreamRun
 from dsbench.onnx.inspection import Inspection
-from dsbench.report.conditions import run_conditions, trtexec_conditions
+from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
+from dsbench.report.text import count
 from dsbench.tools.tool_run import ended_utc
 from dsbench.trtexec.command import NO_TF32
 from dsbench.trtexec.log import Measurement, common_conditions, read_measurement
@@ -28,8 +29,6 @@ from dsbench.trtexec.passport import Passport, passport_of
 from dsbench.trtexec.run import attempt_of
 
 SCHEMA_VERSION = 1
-# Two runs of the same streams differ by less than this on a machine that does nothing else.
-SAME_RUN_RATIO = 1.2
 # The first major compute capability with TF32.
 TF32_SINCE = 8
 LOADED_ENGINE = re.compile(r"^# command: .*--loadEngine=(\S+?)'?(?: |$)", re.M)
@@ -133,17 +132,20 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
     run2 = tries[-1]
     run1_log, *_, run2_log = measured.run_logs
     rt_streams = real_time_streams(run1.total_fps, measured.batches[-1], target_fps)
-    return {
-        "interval_s": settings["interval_s"],
+    runs = {
         "run1": _run(measured, run1, target_fps, run1_log),
         "run2": _run(measured, run2, target_fps, run2_log),
+    }
+    return {
+        "interval_s": settings["interval_s"],
+        **runs,
         "rt_streams": rt_streams,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
         "notes": [
             *_notes(peak, rt_streams, measured.decision, tries, target_fps),
             *held,
-            *_disturbances(run1, run2),
+            *_disturbances(**runs),
         ],
     }
 
@@ -160,6 +162,7 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
         "cov_pct": run.variation_pct,
         "warnings": run.warnings,
         "windows": len(run.window_fps),
+        "window_fps": run.window_fps,
         "real_time": run.slowest_fps >= target_fps,
         "conditions": run_conditions(log),
         "log": measured.relative(log),
@@ -194,14 +197,13 @@ def _unheld(title: str, run: RunSummary) -> list[str]:
     ]
 
 
-def _disturbances(run1: StreamRun, run2: StreamRun) -> list[str]:
+def _disturbances(run1: dict, run2: dict) -> list[str]:
     """Return a sentence where two runs of the same streams contradict each other."""
-    ratio = run2.total_fps / run1.total_fps
-    if run1.streams != run2.streams or 1 / SAME_RUN_RATIO <= ratio <= SAME_RUN_RATIO:
+    if not contradict(run1, run2):
         return []
     return [
-        f"Both runs had {run1.streams} streams, but run 2's total was {ratio:.2f} times run 1's: something else used"
-        " this machine; measure again."
+        f"Both runs had {count(run1['streams'], 'stream')}, but run 2's total was"
+        f" {run2['total_fps'] / run1['total_fps']:.2f} times run 1's: something else used this machine; measure again."
     ]
 
 
