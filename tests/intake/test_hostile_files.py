@@ -562,5 +562,5 @@ def test_large_texts_cost_seconds_and_little_memory(tmp_path, kind, make, says):
     file.write_text(make())
     done = run_child(READ, kind, file, folder=tmp_path)
     assert says in done.text, done.text[-500:]
-    assert done.seconds < 20
+    assert done.seconds < 60
     assert done.peak_mb < 300

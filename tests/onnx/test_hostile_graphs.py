@@ -11,7 +11,7 @@ import tiny_graphs as graphs
 from bounded_child import run_child
 from tiny_graphs import constant
 
-MOST_S, MOST_MB = 30, 400
+MOST_S, MOST_MB = 60, 400
 
 IMPORT = """
 import sys

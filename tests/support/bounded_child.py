@@ -26,15 +26,16 @@ class Done:
 
 def run_child(code: str, *arguments: object, folder: Path) -> Done:
     """Return how `code` ended, run below `folder` with the tests' modules; its sys.argv[1:] are the arguments."""
-    output, started = folder / "child.txt", time.monotonic()
-    with output.open("wb") as stream:
-        child = subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, arguments)],
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        )
+    started = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as child:
         peak_kb = 0
         while child.poll() is None:
             # Usage after the end would have what the process had before exec, the memory of these tests.
@@ -43,5 +44,7 @@ def run_child(code: str, *arguments: object, folder: Path) -> Done:
             if time.monotonic() - started > TIMEOUT_S:
                 child.kill()
             time.sleep(INTERVAL_S)
-    seconds = time.monotonic() - started
-    return Done(child.returncode, output.read_text(errors="replace"), seconds, peak_kb / 1024)
+        seconds = time.monotonic() - started
+        # What watches a child says its word after the child's end.
+        text, _ = child.communicate(timeout=TIMEOUT_S)
+    return Done(child.returncode, text, seconds, peak_kb / 1024)
