@@ -60,12 +60,12 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 def answers(runner: onnxruntime.InferenceSession, pixels: np.ndarray) -> dict[str, np.ndarray]:
     """Return each output by name for one batch of pixels; raise GraphError when the graph fails on it."""
     try:
-        return run(runner, {runner.get_inputs()[0].name: pixels})
+        return run_graph(runner, {runner.get_inputs()[0].name: pixels})
     except GraphError as error:
         raise GraphError(f"the ONNX fails at batch {len(pixels)}: {error}") from error
 
 
-def run(
+def run_graph(
     runner: onnxruntime.InferenceSession, feeds: Mapping[str, np.ndarray], outputs: list[str] | None = None
 ) -> dict[str, np.ndarray]:
     """Return each of the outputs by name, all where none are named; the processor time follows from the image's size.

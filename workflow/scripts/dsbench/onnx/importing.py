@@ -20,7 +20,7 @@ from dsbench.onnx.batch import (
     standard_opset,
     state_batch,
 )
-from dsbench.onnx.compare import GraphError, largest_difference, run, session, tolerance_of
+from dsbench.onnx.compare import GraphError, largest_difference, run_graph, session, tolerance_of
 from dsbench.onnx.graph import fix_spatial_dims
 from dsbench.onnx.interface import (
     as_image,
@@ -123,7 +123,7 @@ def _asker(
     def ask(picture: np.ndarray, batch: int) -> dict[str, np.ndarray]:
         feeds = {image.name: as_image(image, picture[None])} | sides
         try:
-            found = run(runner, {name: np.repeat(value, batch, 0) for name, value in feeds.items()})
+            found = run_graph(runner, {name: np.repeat(value, batch, 0) for name, value in feeds.items()})
         except GraphError as error:
             raise GraphError(
                 f"ONNX Runtime cannot run the ONNX on a picture of {size[1]}x{size[0]}: {error}."
