@@ -139,7 +139,7 @@ def _bookmark(report: pypdf.PdfWriter, headings: list[str]) -> None:
         wanted = "".join(heading.split())
         place = next((page for page in range(first, len(pages)) if wanted in pages[page]), None)
         if place is not None:
-            report.add_outline_item(heading, page_number=place)
+            report.add_outline_item(title=heading, page_number=place)
             first = place
 
 
