@@ -10,6 +10,7 @@ rule write_scripts:
         run1="models/{model}/benchmarks/ds/run1.json",
         run2="models/{model}/benchmarks/ds/run2.json",
         engine=max_engine,
+        batch_1_engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
         trtexec="build/toolchain/trtexec.json",
     output:
@@ -52,6 +53,7 @@ rule collect_data:
         agreement="models/{model}/validation/agreement.json",
         accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
+        beside=figures_beside,
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         target_fps="build/toolchain/target_fps.json",
@@ -76,6 +78,7 @@ rule collect_data:
             "deepstream": config["deepstream"],
         },
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+        beside=lambda wildcards: entry_of(wildcards).get("beside"),
         has_video=HAS_VIDEO,
         has_half=PRECISION.needs_half_onnx,
     script:

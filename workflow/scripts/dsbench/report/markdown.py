@@ -68,6 +68,15 @@ RUN_FIGURES = (
     ("Variation of the windows (%)", "cov_pct", 1),
     ("Windows", "windows", 0),
 )
+# What a model's boxes are compared by beside another model's; the first two are of the truth too.
+BESIDE_SCORES = (
+    ("AP@[.5:.95]", "ap", 3),
+    ("AP90", "ap_90", 3),
+    ("Mean IoU", "mean_iou", 3),
+    ("Shift right, px", "shift_x_px", 2),
+    ("Shift down, px", "shift_y_px", 2),
+)
+RESIZERS = {"nvinfer": "nvinfer", "in_graph": "the ONNX"}
 
 
 def render_markdown(data: dict, since: Difference | None = None) -> str:
@@ -103,6 +112,8 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
         versions=_versions(data["system"]),
         rate_figures=RATE_FIGURES,
         run_figures=RUN_FIGURES,
+        beside_scores=BESIDE_SCORES,
+        resizer=RESIZERS,
         rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]], kind),
         run_conditions=condition_rows([run for _, run in runs], kind),
         bound=bound,
