@@ -1,10 +1,10 @@
 """Input functions for the names that follow from measured numbers: MAX_BS and the streams of both runs.
 
 Three small files with fixed names hold the decisions: max_bs.json, run1.json, run2.json. The engine, the logs and what
-is made from them have measured names, which follow from three checkpoints: trtexec at a batch, the decision on MAX_BS,
-and a run of streams. Rules that have a file of theirs among their inputs are asked again once it is made. The functions
-read what is on disk instead of calling checkpoints.get(), which would switch all change checks of the asking job off
-while a checkpoint is unfinished.
+is made from them have measured names, which follow from four checkpoints: the build for a batch, trtexec there, the
+decision on MAX_BS, and a run of streams. Rules that have a file of theirs among their inputs are asked again once it
+is made. The functions read what is on disk instead of calling checkpoints.get(), which would switch all change checks
+of the asking job off while a checkpoint is unfinished.
 """
 
 from dsbench.dag.snakemake_internals import wildcards_of
@@ -18,12 +18,13 @@ def doubling(model):
         first_batch=config["first_batch"][RUNTIME.kind],
         largest_batch=config["largest_batch"][RUNTIME.kind],
         target_fps=target_fps(),
+        graph_limit=graph_kind(model).largest_batch,
     )
 
 
 def chain_logs(wildcards):
     known = doubling(wildcards.model)
-    return [str(known.log(batch)) for batch in known.known_batches()]
+    return [str(known.log(batch)) for batch in known.built_batches()]
 
 
 def of_engine(model, batch):
@@ -38,8 +39,8 @@ def chain_engines(wildcards):
 
 
 def chain_build_logs(wildcards):
-    folder = f"models/{wildcards.model}/benchmarks/engines"
-    return [f"{folder}/build_b{batch}.log" for batch in doubling(wildcards.model).known_batches()]
+    known = doubling(wildcards.model)
+    return [str(known.build_log(batch)) for batch in known.tried_batches()]
 
 
 def half_accuracies(wildcards):
@@ -57,9 +58,30 @@ def max_engine(wildcards):
     return [] if decision is None else of_engine(wildcards.model, decision.max_bs)
 
 
-def batch_1_engine(wildcards):
-    """Return the engine that is measured at batch 1: that of MAX_BS; for a static batch, an engine of its own."""
+def single_engine(wildcards):
+    """Return the engine that serves one stream: that of MAX_BS; for a static batch, an engine of its own."""
     return of_engine(wildcards.model, 1) if has_static_batch(wildcards.model) else max_engine(wildcards)
+
+
+def batch_1_engine(wildcards):
+    """Return the engine that trtexec measures at batch 1: that of one stream, or where asked for one of its own."""
+    is_own = config["batch_1"] == "own_engine"
+    return of_engine(wildcards.model, 1) if is_own else single_engine(wildcards)
+
+
+def streams_engine(wildcards):
+    """Return the engine that serves all streams of a run: that of MAX_BS; for a static batch, one of that many."""
+    if has_static_batch(wildcards.model):
+        return of_engine(wildcards.model, wildcards.streams)
+    return max_engine(wildcards)
+
+
+def streams_nvinfer(wildcards):
+    """Return the nvinfer configuration that names the engine of a run."""
+    model = wildcards.model
+    if has_static_batch(model):
+        return f"models/{model}/config/config_infer_primary_{model}_b{wildcards.streams}.txt"
+    return f"models/{model}/benchmarks/ds/config_infer_ds_{model}.txt"
 
 
 def last_timing_cache(wildcards):
@@ -71,7 +93,7 @@ def seed_timing_cache(wildcards):
     """The timing cache of half the batch, when that engine is a step of the doubling."""
     batch = int(wildcards.batch)
     steps = doubling(wildcards.model)
-    if batch == steps.first_batch or not steps.has_step(batch):
+    if batch == steps.start or not steps.has_step(batch):
         return []
     return f"models/{wildcards.model}/benchmarks/engines/timing_b{batch // 2}.cache"
 
@@ -80,20 +102,26 @@ def run_log(model, streams, run):
     return f"models/{model}/benchmarks/ds/ds_s{streams}_run{run}.log"
 
 
-def run1_log(wildcards):
+def logs_of_tries(model, streams, run):
+    """Return the logs of a run, the first at `streams`; each that this machine did not hold is followed by half."""
+    tried = tried_streams(lambda number: Path(run_log(model, number, run)), streams)
+    return [run_log(model, number, run) for number in tried]
+
+
+def run1_logs(wildcards):
     decision = doubling(wildcards.model).decision()
-    return [] if decision is None else [run_log(wildcards.model, next_run1(decision), 1)]
+    return [] if decision is None else logs_of_tries(wildcards.model, next_run1(decision), 1)
 
 
 def run2_logs(wildcards):
     decision = doubling(wildcards.model).decision()
-    first = run1_log(wildcards)
-    streams = next_run2(decision, Path(first[0]), WINDOWS, target_fps()) if first else None
+    first = [Path(log) for log in run1_logs(wildcards)]
+    streams = next_run2(decision, first, WINDOWS, target_fps()) if first else None
     if streams is None:
         return []
-    log = run_log(wildcards.model, streams, 2)
-    tries = run2_tries(Path(log), streams, WINDOWS, target_fps())
-    return [run_log(wildcards.model, tried, 2) for tried in tries]
+    *limited, log = logs_of_tries(wildcards.model, streams, 2)
+    tries = run2_tries(Path(log), streams_of(Path(log)), WINDOWS, target_fps())
+    return [*limited, *(run_log(wildcards.model, tried, 2) for tried in tries)]
 
 
 def decisions_before(wildcards):
@@ -115,8 +143,25 @@ def streams_of_engine(wildcards):
     return streams
 
 
+def slots_of_streams(wildcards):
+    """Return the verdicts on the slots of a batch that a run waits for: on those of MAX_BS, and on its own."""
+    folder = f"models/{wildcards.model}/validation"
+    decision = doubling(wildcards.model).decision()
+    is_checked = decision is None or int(wildcards.streams) in (1, decision.max_bs)
+    own = [] if is_checked else [f"{folder}/batch_slots_s{wildcards.streams}.json"]
+    return [f"{folder}/batch_slots.json", *own]
+
+
 def run_logs(wildcards):
-    return run1_log(wildcards) + run2_logs(wildcards)
+    return run1_logs(wildcards) + run2_logs(wildcards)
+
+
+def run_engines(wildcards):
+    """Return the engines of batch 1, of one stream and of the runs; of a dynamic batch, most are that of MAX_BS."""
+    runs = [wildcards_of(model=wildcards.model, streams=streams_of(Path(log))) for log in run_logs(wildcards)]
+    single = [*batch_1_engine(wildcards), *single_engine(wildcards)]
+    engines = [*single, *(file for run in runs for file in streams_engine(run))]
+    return list(dict.fromkeys(engines))
 
 
 def figures_beside(wildcards):
@@ -143,6 +188,7 @@ def deliverables(wildcards):
         *chain_build_logs(wildcards),
         *chain_logs(wildcards),
         *run_logs(wildcards),
+        *run_engines(wildcards),
         *[log.replace(".log", ".txt") for log in run_logs(wildcards)],
         *video_artefacts(wildcards),
         *expand(

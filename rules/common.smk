@@ -6,7 +6,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
+from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries, streams_of, tried_streams
 from dsbench.core.errors import refuse_braces
 from dsbench.core.files import read_once
 from dsbench.core.records import read_if_whole
@@ -16,12 +16,18 @@ from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, repor
 from dsbench.dag.snakemake_internals import limit_resource
 from dsbench.deepstream.app_config import uri_in_config
 from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-from dsbench.machine.clip import DEMO_CLIP, TargetRate, choose_truth, choose_video
+from dsbench.machine.clip import (
+    DEMO_CLIP,
+    TargetRate,
+    choose_truth,
+    choose_video,
+    demonstration_clip,
+    was_decoded,
+)
 from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of, unused_gpu
 from dsbench.machine.toolchain import PROBES, Toolchain, embedded_identity, read_fact
-from dsbench.machine.video import look_at
 from dsbench.tools.core_share import announce_share, cores_without_gpu, measuring_threads
 from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.run import asked_precision
@@ -43,6 +49,14 @@ PROJECT = Path(os.path.relpath(workflow.basedir))
 FACTS = Path("build/toolchain")
 
 
+# A model that only a target names has the config's source, and is the user's own.
+SOURCES = [
+    *([config["source"]] if config["source"] else []),
+    *(e["source"] for e in config["models"].values()),
+]
+STATED_VIDEO = os.environ.get("DS_VIDEO") or config["video"] or demonstration_clip(SOURCES, PROJECT)
+
+
 def node_facts():
     """Return what is known of the GPU node; {} where the facts are of the machine that makes the DAG."""
     if config["facts"] == "here":
@@ -52,7 +66,7 @@ def node_facts():
     from dsbench.dag.node_job import node_before_dag
 
     node = node_before_dag(sys.argv[1:], config["runtime"], config["deepstream"]["directory"], PROJECT)
-    refuse_unseen_sample(node, os.environ.get("DS_VIDEO") or config["video"])
+    refuse_unseen_sample(node, STATED_VIDEO)
     return node
 
 
@@ -67,7 +81,10 @@ def recorded(fact, probe):
     if fact in NODE.get("facts", {}):
         return NODE["facts"][fact]
     if CALL.makes_dag or not (FACTS / f"{fact}.json").is_file():
-        return probe()
+        try:
+            return probe()
+        except BuildError as error:
+            raise WorkflowError(str(error)) from None
     return read_fact(FACTS / f"{fact}.json")
 
 
@@ -92,7 +109,7 @@ try:
 except BuildError as error:
     raise WorkflowError(str(error)) from None
 try:
-    VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
+    VIDEO = choose_video(STATED_VIDEO, TOOLCHAIN.deepstream_dir, PROJECT)
 except BuildError as error:
     raise WorkflowError(str(error)) from None
 # A program in an image sees only the folders that it is given (workflow/container/in_image); this names the clip's.
@@ -185,7 +202,6 @@ wildcard_constraints:
     run="[12]",
     fact="|".join(PROBES),
     frame="|".join(FRAMES),
-    chart="|".join(CHARTS),
     script="|".join(SCRIPTS),
     static="(_static_b[1-9][0-9]*)?",
 
@@ -213,7 +229,10 @@ PIXEL_FACTS = facts(["pyav", "compiler"])
 def clip_at_sight(_):
     """Return the clip; refuse it while the DAG is made when its head or first frame tells. A job decodes the rest."""
     try:
-        if CALL.makes_dag:
+        if CALL.makes_dag and not was_decoded(VIDEO, FACTS / "video.json"):
+            # Its library takes 0.2 s to load.
+            from dsbench.machine.video import look_at
+
             look_at(VIDEO)
     except BuildError as error:
         # Not a WorkflowError: Snakemake would break its message into lines when an input function raises it.

@@ -10,6 +10,7 @@ rule write_scripts:
         run1="models/{model}/benchmarks/ds/run1.json",
         run2="models/{model}/benchmarks/ds/run2.json",
         engine=max_engine,
+        batch_1_engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
         trtexec="build/toolchain/trtexec.json",
     output:
@@ -104,26 +105,30 @@ rule keep_history:
         "../workflow/scripts/keep_history.py"
 
 
-rule draw_chart:
+rule draw_charts:
     input:
         data="models/{model}/reports/benchmark_data.json",
     output:
-        report(
-            "models/{model}/reports/charts/{chart}.png",
-            caption="../workflow/report/chart.rst",
-            category="Charts",
-            labels={"model": "{model}", "chart": "{chart}"},
-        ),
+        # One job draws all of them: it loads pandas and seaborn once.
+        [
+            report(
+                f"models/{{model}}/reports/charts/{chart}.png",
+                caption="../workflow/report/chart.rst",
+                category="Charts",
+                labels={"model": "{model}", "chart": chart},
+            )
+            for chart in CHARTS
+        ],
     log:
-        "logs/{model}/draw_chart_{chart}.log",
+        "logs/{model}/draw_charts.log",
     benchmark:
-        "logs/{model}/wall_time/draw_chart_{chart}.tsv"
+        "logs/{model}/wall_time/draw_charts.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("draw_chart"),
+        code=code_version("draw_charts"),
     script:
-        "../workflow/scripts/draw_chart.py"
+        "../workflow/scripts/draw_charts.py"
 
 
 rule render_markdown:
@@ -150,6 +155,7 @@ rule render_html:
         markdown="models/{model}/reports/benchmark_report.md",
         style=TEMPLATES / "report.css",
         charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
+        frames=["models/{model}/samples/frame_middle.jpg"] if HAS_VIDEO else [],
     output:
         report(
             "models/{model}/reports/benchmark_report.html",
@@ -165,6 +171,7 @@ rule render_html:
         "../envs/workflow.yaml"
     params:
         code=code_version("render_html"),
+        is_cpu=RUNTIME.kind == "embedded",
     script:
         "../workflow/scripts/render_html.py"
 
@@ -190,6 +197,7 @@ rule print_pdf:
         "../envs/workflow.yaml"
     params:
         code=code_version("print_pdf"),
+        page_size=config["report"]["page_size"],
         gone=gone_in_plan,
     script:
         "../workflow/scripts/print_pdf.py"

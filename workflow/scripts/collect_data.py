@@ -57,6 +57,7 @@ def model_facts(tree: Path, files) -> dict:
             "max_abs_error": inspect.max_abs_error,
             "tolerance": inspect.tolerance,
         },
+        "notes": [note for note in inspect.notes if note not in inspect.preprocessing.notes],
         "opset": inspect.opset,
         "nodes": inspect.nodes,
         "input": as_json(inspect.input),
@@ -179,8 +180,8 @@ def collect(files, params, model: str) -> dict:
         "timing": timing(
             Path("logs"),
             model,
-            measured.batches,
-            [log.stem for log in measured.run_logs],
+            [*measured.batches, *(limit.size for limit in measured.decision.limits)],
+            [Path(log).stem for log in files.measured if "/ds/" in log],
             params.has_video,
             params.has_half,
         ),
