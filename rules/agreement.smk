@@ -85,6 +85,7 @@ rule measure_accuracy:
         preprocess="models/{model}/validation/preprocess.json",
         # What has no detections, or wrong ones, is said more plainly by the gate.
         gate="models/{model}/validation/gate.json",
+        truth="models/{model}/validation/truth.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
         engine=single_engine,
@@ -119,8 +120,6 @@ rule measure_accuracy:
         preprocessing=preprocessing_block,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         bounds=config["accuracy"],
-        truth=TRUTH_FACTS,
-        project=str(PROJECT),
         agreement={
             "iou": config["agreement"]["iou"],
             "required": config["agreement"]["required"][config["precision"]],

@@ -175,6 +175,19 @@ def run_engines(wildcards):
     return list(dict.fromkeys(engines))
 
 
+def figures_beside(wildcards):
+    """Return what the report shows of the model that the entry names, in the order in which it is read."""
+    other = entry_of(wildcards).get("beside")
+    files = [
+        "model/inspect.json",
+        "validation/accuracy.json",
+        "benchmarks/max_bs.json",
+        "benchmarks/ds/run1.json",
+        "benchmarks/ds/run2.json",
+    ]
+    return [f"models/{other}/{file}" for file in files] if other else []
+
+
 def deliverables(wildcards):
     """Return every file of a model that its report mentions; of the measured files those whose names are known.
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries, streams_of, tried_streams
@@ -113,17 +114,24 @@ except BuildError as error:
     raise WorkflowError(str(error)) from None
 # A program in an image sees only the folders that it is given (workflow/container/in_image); this names the clip's.
 os.environ.update(CLIP_OF_BUILD=str(VIDEO))
-try:
+
+
+@cache
+def truth_at(named):
+    return choose_truth(named, VIDEO, PROJECT)
+
+
+def truth_of(entry):
+    """Return where the true boxes are for a model with this entry; None where the clip has none."""
     # The config's truth belongs to the config's clip.
-    TRUTH = choose_truth(
-        os.environ.get("DS_TRUTH") or (None if os.environ.get("DS_VIDEO") else config["truth"]),
-        VIDEO,
-        PROJECT,
-    )
+    in_config = None if os.environ.get("DS_VIDEO") else entry.get("truth") or config["truth"]
+    return truth_at(os.environ.get("DS_TRUTH") or in_config)
+
+
+try:
+    TRUTH = truth_of({})
 except BuildError as error:
     raise WorkflowError(str(error)) from None
-# A parameter, since Snakemake knows the date of a folder and not its content.
-TRUTH_FACTS = vars(TRUTH) if TRUTH else None
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, CALL.cores or 1, CALL.gpus or 1)
 CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, CALL.cores or 1)
@@ -149,7 +157,16 @@ CHARTS = [
 ]
 FRAMES = ["frame_first", "frame_middle", "frame_last"]
 PARSER_SOURCES = [SOURCE, SETTINGS, *SHARED_HEADERS, "Makefile"]
-VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement", "accuracy", "batch_slots"]
+VALIDATED = [
+    "truth",
+    "preprocess",
+    "kitti_manifest",
+    "gate",
+    "reference_run",
+    "agreement",
+    "accuracy",
+    "batch_slots",
+]
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 
@@ -164,6 +181,7 @@ def memory_mb(first):
 # These rules write a small file from another one. A cluster's queue would take a hundred times as long.
 localrules:
     write_labels,
+    read_truth,
     write_parser,
     choose_max_batch,
     write_nvinfer_config,
@@ -184,7 +202,6 @@ wildcard_constraints:
     run="[12]",
     fact="|".join(PROBES),
     frame="|".join(FRAMES),
-    chart="|".join(CHARTS),
     script="|".join(SCRIPTS),
     static="(_static_b[1-9][0-9]*)?",
 
@@ -242,6 +259,12 @@ def entry_of(wildcards):
         return model_entry(config["models"], config["source"], wildcards.model)
     except BuildError as error:
         raise WorkflowError(str(error)) from None
+
+
+def truth_facts(wildcards):
+    """Return where the true boxes are and what they are, a parameter: Snakemake knows a folder's date, not its content."""
+    truth = truth_of(entry_of(wildcards))
+    return truth and vars(truth)
 
 
 def preprocessing_block(wildcards):

@@ -12,6 +12,8 @@ checkpoint build_engine:
         trtexec="build/toolchain/trtexec.json",
         # No engine is built for a refused clip. The content of the clip is no reason to build an engine again.
         clip=ancient("build/toolchain/video.json"),
+        # As little for true boxes that are not those of this clip and this model.
+        truth=ancient("models/{model}/validation/truth.json"),
     output:
         made=temp(directory("build/engines/{model}_b{batch}")),
         log="models/{model}/benchmarks/engines/build_b{batch}.log",

@@ -62,6 +62,7 @@ rule judge_kitti:
         preprocess="models/{model}/validation/preprocess.json",
         inspect="models/{model}/model/inspect.json",
         labels="models/{model}/config/labels.txt",
+        truth="models/{model}/validation/truth.json",
         clip="build/toolchain/video.json",
         video=VIDEO,
     output:
@@ -81,10 +82,8 @@ rule judge_kitti:
         "../envs/workflow.yaml"
     params:
         code=code_version("judge_kitti"),
-        truth=TRUTH_FACTS,
         required_ratio=config["gate"]["required_ratio"],
         required_recall=config["gate"]["required_recall"],
-        project=str(PROJECT),
     script:
         "../workflow/scripts/judge_kitti.py"
 

@@ -48,7 +48,8 @@ rule build_engine:
     log: "logs/m{{n}}_b{{batch}}.log"
     resources: gpu=1
     params: program="./timed", precision="fp16", strongly_typed=False, tf32=True,
-        has_layer_info=False, workspace_mib=1024, engine="m{{n}}_b{{batch}}.engine", timing_cache="m{{n}}_b{{batch}}.cache"
+        has_layer_info=False, workspace_mib=1024, engine="m{{n}}_b{{batch}}.engine",
+        timing_cache="m{{n}}_b{{batch}}.cache"
     script: "{PROJECT}/workflow/scripts/build_engine.py"
 
 rule keep_engine:

@@ -23,7 +23,7 @@ MEASURING = {
     "record_video",
     "extract_frames",
     "collect_data",
-    "draw_chart",
+    "draw_charts",
     "render_markdown",
     "render_html",
     "print_pdf",
@@ -38,7 +38,7 @@ UNTOUCHED = {
     "compile_parser",
     "copy_config",
 }
-REPORTING = {"collect_data", "draw_chart", "render_markdown", "render_html", "print_pdf"}
+REPORTING = {"collect_data", "draw_charts", "render_markdown", "render_html", "print_pdf"}
 
 
 def plan(tree, *arguments, **keywords):
@@ -125,13 +125,14 @@ REMADE = {
     "benchmarks/ds/run2.json": "summarise_run2",
     "samples/kitti_output": "dump_kitti",
     "samples/frame_first.jpg": "extract_frames",
+    "validation/truth.json": "read_truth",
     "validation/preprocess.json": "prove_preprocessing",
     "validation/reference_run.json": "run_reference",
     "validation/agreement.json": "judge_agreement",
     "validation/accuracy.json": "measure_accuracy",
     "validation/batch_slots.json": "check_batch_slots",
     "scripts/ds_run1.sh": "write_scripts",
-    "reports/charts/chart_efficiency.png": "draw_chart",
+    "reports/charts/chart_efficiency.png": "draw_charts",
     "reports/benchmark_report.md": "render_markdown",
 }
 
@@ -198,7 +199,7 @@ def test_every_artefact_is_a_target_of_its_own(tmp_path):
         "models/rtdetr/benchmarks/ds/ds_s3_run1.log": "benchmark_streams",
         "models/rtdetr/config/labels.txt": "write_labels",
         "models/rtdetr/validation/preprocess.json": "prove_preprocessing",
-        "models/rtdetr/reports/charts/chart_efficiency.png": "draw_chart",
+        "models/rtdetr/reports/charts/chart_efficiency.png": "draw_charts",
         "models/rtdetr/scripts/ds_run1.sh": "write_scripts",
     }
     config = yaml.safe_load((PROJECT / "config/config.yaml").read_text())

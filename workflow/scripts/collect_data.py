@@ -111,14 +111,38 @@ def commands(tree: Path, scripts: list[str]) -> list[dict]:
     ]
 
 
+def measured_of(model: str, max_bs: str, run1: str, run2: str) -> numbers.Measured:
+    """Return the decisions that the steps of a model wrote into these files."""
+    runs = (read_record(file, RunSummary) for file in (run1, run2))
+    return numbers.Measured(Path("models", model), read_record(max_bs, EngineDecision), *runs)
+
+
+def figures(model: str, inspect: str, accuracy: str, *decisions: str, target_fps: float) -> dict:
+    """Return what the report shows of a model beside another one."""
+    return as_json(
+        numbers.SideBySide.of(
+            measured_of(model, *decisions),
+            read_record(inspect, Inspection),
+            read_record(accuracy, KeptAccuracy),
+            target_fps,
+        )
+    )
+
+
+def side_by_side(model: str, files, other: str | None, target_fps: float) -> list[dict] | None:
+    """Return the report's `side_by_side`: this model and the other one; None where its entry names none."""
+    if other is None:
+        return None
+    own = (files.inspect, files.accuracy, files.max_bs, files.run1, files.run2)
+    return [
+        figures(name, *paths, target_fps=target_fps) for name, paths in ((model, own), (other, files.beside))
+    ]
+
+
 def collect(files, params, model: str) -> dict:
     """Return the whole benchmark_data.json."""
     tree = Path("models", model)
-    measured = numbers.Measured(
-        tree,
-        read_record(files.max_bs, EngineDecision),
-        *(read_record(files[name], RunSummary) for name in ("run1", "run2")),
-    )
+    measured = measured_of(model, files.max_bs, files.run1, files.run2)
     settings, target = params.settings, read_record(files.target_fps, TargetRate)
     facts = read_facts(files.facts)
     system = system_facts(facts)
@@ -152,6 +176,7 @@ def collect(files, params, model: str) -> dict:
         "validation": validation_facts(tree, files, files.get("pictures", []), facts["encoder"]["encoder"]),
         "deepstream": runs,
         "efficiency": numbers.efficiency(trt, runs),
+        "side_by_side": side_by_side(model, files, params.beside, target.target_fps),
         "timing": timing(
             Path("logs"),
             model,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dsbench.boxes.kitti import Detection, read_directory
-from dsbench.boxes.truth import read_truth
+from dsbench.boxes.truth import Truth
 from dsbench.checks.accuracy import (
     Bounds,
     Runs,
@@ -19,7 +19,7 @@ from dsbench.core.files import read_json
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
-from dsbench.machine.clip import ClipFacts, shown_path
+from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
 from dsbench.tools.tool_run import report_progress
 
@@ -61,12 +61,14 @@ with explained(snakemake.log[0]):
         engine=engine_boxes(deployed, engine) if params.is_embedded else None,
         dumped=measured_frames(read_directory(Path(files.kitti)), equal_pixels, Path(files.kitti)),
     )
-    truth = None
-    if params.truth:
-        file, is_named = Path(params.truth["path"]), params.truth["is_named"]
-        every = read_truth(file, clip, labels, is_named)
-        truth = shown_path(file, Path(params.project)), {number: every[number] for number in equal_pixels}
-    measured = kept_accuracy(runs, deployed, reference.origin, run["every"], Bounds(**params.bounds), truth)
+    measured = kept_accuracy(
+        runs,
+        deployed,
+        reference.origin,
+        run["every"],
+        Bounds(**params.bounds),
+        read_record(files.truth, Truth),
+    )
     bound = Bound(**params.agreement)
     result = check_accuracy(measured, deployed, lambda: first_divergence(deployed, bound)[0]).required()
     kept = result.stages[-1].accuracy.every

@@ -22,6 +22,8 @@ EMBEDDED_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink"
 NVIDIA_ELEMENTS = ("uridecodebin", "nvvideoconvert", "nvstreammux", "nvinfer", "nvdsosd", "filesink")
 NVENC_ELEMENTS = ("nvv4l2h264enc", "h264parse", "mp4mux")
 THEORA_ELEMENTS = ("theoraenc", "oggmux")
+# NVIDIA's plugins are of version 1.14, and without a version gst-inspect asks for GStreamer's own.
+EXISTS = ("gst-inspect-1.0", "--exists", "--atleast-version=0.0")
 # The element exists on GPUs that have no encoder, H100 among them; only an encoded frame tells.
 OPEN_NVENC = [
     *("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=8", "!", "video/x-raw,width=320,height=240"),
@@ -129,10 +131,5 @@ def _encodes() -> bool:
 
 def _exist(elements: tuple[str, ...]) -> bool:
     with ThreadPoolExecutor(len(elements)) as pool:
-        found = list(
-            pool.map(
-                lambda element: output_of(["gst-inspect-1.0", "--exists", element], GSTREAMER_TIMEOUT_S),
-                elements,
-            )
-        )
+        found = list(pool.map(lambda element: output_of([*EXISTS, element], GSTREAMER_TIMEOUT_S), elements))
     return None not in found
