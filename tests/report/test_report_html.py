@@ -218,3 +218,23 @@ def luminance(colour):
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(
+    ("rows", "halves"), [(20, []), (21, [11, 10]), (60, [30, 30]), (81, [30, 30, 11, 10])]
+)
+def test_a_long_table_of_figures_stands_in_two_even_halves(data, charts_dir, rows, halves):
+    data["timing"]["steps"] = [{"step": f"s{n}", "wall_s": 1.0, "max_rss_mib": 2.0} for n in range(rows - 1)]
+    page = rendered(render_markdown(data), charts_dir)
+    section = page.partition("11. Pipeline Timing</h2>")[2].partition("</section>")[0]
+    tables = re.findall(r"<tbody>.*?</tbody>", section, re.DOTALL)
+    assert [table.count("<tr>") for table in tables] == (halves or [rows])
+    assert section.count('<div class="beside">') == len(halves) // 2
+
+
+def test_a_long_table_of_many_columns_keeps_its_width(data, charts_dir):
+    scores = data["validation"]["accuracy"]["stages"][-1]["accuracy"]
+    scores["classes"] = [scores["classes"][0] | {"name": f"class {number}"} for number in range(80)]
+    page = rendered(render_markdown(data), charts_dir)
+    kept = page.partition("The runtime's boxes, by size and class")[2].partition("The gate requires an AP")[0]
+    assert "beside" not in kept and kept.count("<td>class ") == 80

@@ -3,8 +3,6 @@
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-import onnxsim
-import onnxslim
 
 from dsbench.core.errors import BuildError
 from dsbench.onnx.compare import GraphError, answers, session
@@ -34,6 +32,9 @@ def fix_spatial_dims(
         if not shapes[output.name]:
             raise GraphError(f"output {output.name} is a single number, expected the batch as its first axis")
         output.shape = [batch, *shapes[output.name][1:]]
+    # Only the jobs that change a graph load the slimmers: with sympy they take a second.
+    import onnxslim
+
     with processor_time(FOLDING_S, "onnxslim's folding of the ONNX"):
         slimmed = onnxslim.slim(gs.export_onnx(graph.cleanup().toposort()))
     check(slimmed)
@@ -81,6 +82,8 @@ def refuse_dynamo_without_weights(repair: str | None, source: object) -> None:
 
 def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model as onnxsim folds it, checked; raise GraphError where onnxsim cannot."""
+    import onnxsim
+
     try:
         with processor_time(FOLDING_S, "onnxsim's folding of the ONNX"):
             folded, equal = onnxsim.simplify(model)

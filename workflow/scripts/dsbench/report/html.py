@@ -9,11 +9,12 @@ import markdown
 import nh3
 
 from dsbench.core.errors import BuildError
-from dsbench.report.charts import CHARTS
+from dsbench.report.report_data import CHART_NAMES
 
 ROWS_PER_TABLE = 30
-# A table of figures with more rows stands in two columns.
+# A table of figures with more rows, and few columns, stands in two halves side by side.
 ROWS_PER_COLUMN = 20
+MOST_COLUMNS_OF_HALF = 4
 # A table with more rows is as high as its picture and leaves no room below.
 ROWS_ABOVE_TEXT = 5
 BLOCK_START = re.compile(r"\n(?=<(?:h[123]|p|table|ul|pre)\b)")
@@ -66,7 +67,7 @@ def render_html(
         output_format="html",
     )
     body = nh3.clean(converted, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)
-    files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHARTS}
+    files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHART_NAMES}
     if frame is not None:
         files[f"../samples/{frame.name}"] = frame
     pictures = [found[1] for found in IMAGE.finditer(body)]
@@ -179,17 +180,20 @@ def _columns(left: Sequence[str], right: Sequence[str], kind: str = "beside") ->
 def _split_table(table: str) -> list[str]:
     """Return a long table as several with its head; one of figures as pairs of two columns."""
     head, body = table.split("<tbody>")
-    rows = ROW.findall(body)
-    is_of_figures = len(HEAD_CELL.findall(head)) == head.count('<th align="right"') + 1
+    rows, columns = ROW.findall(body), len(HEAD_CELL.findall(head))
+    is_of_figures = columns <= MOST_COLUMNS_OF_HALF and head.count('<th align="right"') == columns - 1
     if len(rows) <= (ROWS_PER_COLUMN if is_of_figures else ROWS_PER_TABLE):
         return [table]
-    size = min(ROWS_PER_TABLE, -(-len(rows) // 2)) if is_of_figures else ROWS_PER_TABLE
-    parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-    tables = [f"{head}<tbody>\n{''.join(part)}</tbody>\n</table>" for part in parts]
+    per_page = ROWS_PER_TABLE * (2 if is_of_figures else 1)
+    pages = [rows[start : start + per_page] for start in range(0, len(rows), per_page)]
     if not is_of_figures:
-        return tables
-    pairs = range(0, len(tables), 2)
-    return [_columns(tables[place : place + 1], tables[place + 1 : place + 2]) for place in pairs]
+        return [_table(head, page) for page in pages]
+    halves = [(page[: -(-len(page) // 2)], page[-(-len(page) // 2) :]) for page in pages]
+    return [_columns([_table(head, left)], [_table(head, right)] if right else []) for left, right in halves]
+
+
+def _table(head: str, rows: Sequence[str]) -> str:
+    return f"{head}<tbody>\n{''.join(rows)}</tbody>\n</table>"
 
 
 def _data_uri(picture: Path) -> str:
