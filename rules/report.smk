@@ -53,6 +53,7 @@ rule collect_data:
         agreement="models/{model}/validation/agreement.json",
         accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
+        run_slots=run_slots,
         beside=figures_beside,
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",

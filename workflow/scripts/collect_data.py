@@ -94,7 +94,8 @@ def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
     return as_json(read_record(files.gate, Gate)) | {
         "agreement": as_json(read_record(files.agreement, Agreement)),
         "accuracy": as_json(read_record(files.accuracy, KeptAccuracy)),
-        "batch_slots": as_json(read_record(files.batch_slots, BatchSlots)),
+        "batch_slots": as_json(read_record(files.batch_slots, BatchSlots))
+        | {"of_runs": sorted(read_record(file, BatchSlots).slots for file in files.get("run_slots", []))},
         "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }
 
