@@ -173,7 +173,9 @@ class Doubling:
     @property
     def start(self) -> int:
         """The batch that is measured first."""
-        return self.first_batch if self.graph_limit is None else min(self.first_batch, self.graph_limit)
+        if self.graph_limit is None:
+            return self.first_batch
+        return max(min(self.first_batch, self.graph_limit), LEAST_BATCH)
 
     def known_batches(self) -> list[int]:
         """Return the batches measured so far and the one to measure next; the last is MAX_BS once all are.
