@@ -121,3 +121,4 @@ def test_the_tool_gets_neither_display_nor_local_files(files, fake_tool, one_pag
     assert said.startswith("offscreen ")
     assert "--disable-local-file-access" in said
     assert "--disable-javascript" in said
+    assert "--print-media-type" in said
