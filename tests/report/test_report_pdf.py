@@ -122,3 +122,4 @@ def test_the_tool_gets_neither_display_nor_local_files(files, fake_tool, one_pag
     assert "\n# run with" in said
     assert "--disable-local-file-access" in said
     assert "--disable-javascript" in said
+    assert "--print-media-type" in said

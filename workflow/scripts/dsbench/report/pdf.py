@@ -25,6 +25,8 @@ OPTIONS = {
     "margin-left": "15mm",
     "margin-right": "15mm",
     "encoding": "UTF-8",
+    # Qt with wkhtmltopdf's patches takes the rules for the screen unless told otherwise; without them it says so.
+    "print-media-type": "",
     "disable-javascript": "",
     "disable-local-file-access": "",
     "disable-plugins": "",
