@@ -251,6 +251,7 @@ def all_artefacts(_):
                 "models/{model}/reports/benchmark_report.html",
                 "models/{model}/reports/benchmark_report.pdf",
                 "models/{model}/reports/benchmark_report_{model}.pdf",
+                "models/{model}/reports/software_bill.cdx.json",
             ],
             model=model,
         )

@@ -177,6 +177,26 @@ rule render_html:
         "../workflow/scripts/render_html.py"
 
 
+rule write_software_bill:
+    input:
+        data="models/{model}/reports/benchmark_data.json",
+        provenance="models/{model}/model/provenance.json",
+        environment=export_environment,
+        project=PROJECT / "pyproject.toml",
+    output:
+        "models/{model}/reports/software_bill.cdx.json",
+    log:
+        "logs/{model}/write_software_bill.log",
+    benchmark:
+        "logs/{model}/wall_time/write_software_bill.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("write_software_bill"),
+    script:
+        "../workflow/scripts/write_software_bill.py"
+
+
 rule print_pdf:
     input:
         html="models/{model}/reports/benchmark_report.html",

@@ -12,7 +12,7 @@ from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
 from dsbench.tools.tool_run import report_progress
 
-with explained(snakemake.log[0]):
+with explained(snakemake.log[0], snakemake.resources.mem_mb):
     files = snakemake.input
     clip = read_record(files.clip, ClipFacts)
     inspect = read_proven(files.inspect, files.preprocess)

@@ -24,7 +24,7 @@ from dsbench.core.records import as_json
 from dsbench.deepstream.nvinfer_config import image_keys
 from dsbench.families.declared import family_of
 from dsbench.families.family import Family
-from dsbench.onnx.compare import answers, session
+from dsbench.onnx.compare import answers, run_graph, session
 from dsbench.onnx.in_graph import split_resize
 from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.image_processor import PROCESSOR, Fields, processor_type, read_processor
@@ -121,7 +121,9 @@ class Model:
         tensors = [maker.tensor(frame)[0] for frame in frames]
         if self.resize is not None:
             (name,) = (each.name for each in self.resize.get_inputs())
-            tensors = [self.resize.run(None, {name: tensor[None]})[0][0] for tensor in tensors]
+            tensors = [
+                next(iter(run_graph(self.resize, {name: tensor[None]}).values()))[0] for tensor in tensors
+            ]
         shift, (left, top, right, bottom) = box_place(preprocessing, *size)
         return tensors, Picture(int(left), int(top), int(right - left), int(bottom - top), shift)
 

@@ -7,9 +7,11 @@ import onnx_graphsurgeon as gs
 from dsbench.core.errors import BuildError
 from dsbench.onnx.compare import GraphError, answers, session
 from dsbench.onnx.export_recipes import Attempt, NoRecipeError, Recipe
+from dsbench.tools.bounded_job import processor_time
 
 BATCH = "batch"
 IMAGE_CHANNELS = 3
+FOLDING_S = 900.0
 DYNAMO, ONNXSIM = "dynamo", "onnxsim"
 
 
@@ -33,7 +35,8 @@ def fix_spatial_dims(
     # Only the jobs that change a graph load the slimmers: with sympy they take a second.
     import onnxslim
 
-    slimmed = onnxslim.slim(gs.export_onnx(graph.cleanup().toposort()))
+    with processor_time(FOLDING_S, "onnxslim's folding of the ONNX"):
+        slimmed = onnxslim.slim(gs.export_onnx(graph.cleanup().toposort()))
     check(slimmed)
     return slimmed
 
@@ -82,7 +85,8 @@ def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     import onnxsim
 
     try:
-        folded, equal = onnxsim.simplify(model)
+        with processor_time(FOLDING_S, "onnxsim's folding of the ONNX"):
+            folded, equal = onnxsim.simplify(model)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
         raise GraphError(f"onnxsim cannot simplify the ONNX: {str(error).splitlines()[0][:300]}") from error
     if not equal:
