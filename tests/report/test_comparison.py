@@ -218,8 +218,32 @@ def test_tree_that_is_none_is_told(tmp_path, monkeypatch, name, says):
         reports_of_trees([name])
 
 
-def test_broken_report_is_named(tree):
-    file = tree / "models/slow/reports/benchmark_data.json"
-    file.write_text("{}")
-    with pytest.raises(BuildError, match=re.escape(str(file))):
+def test_report_that_cannot_be_read_is_left_out_and_named_on_the_page(tree):
+    for name, text in (("slow", "{}"), ("fast", "<b>no JSON")):
+        (tree / f"models/{name}/reports/benchmark_data.json").write_text(text)
+    comparison = compare_models(reports_of_trees(), [1], None)
+    assert [len(group.contenders) for group in comparison.groups] == [2, 1]
+    assert [each.report for each in comparison.left_out] == [
+        f"models/{name}/reports/benchmark_data.json" for name in ("fast", "slow")
+    ]
+    draw_comparison(comparison, tree / "chart.png")
+    page = render_comparison(comparison, tree / "chart.png")
+    assert "2 reports could not be compared" in page and "models/slow/reports/benchmark_data.json: " in page
+
+
+def test_nothing_that_can_be_read_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path, "only", 400.0, (390.0, 410.0))
+    (tmp_path / "models/only/reports/benchmark_data.json").write_text("{}")
+    with pytest.raises(BuildError, match=r"models/only/.*remake the file\. No other report can be compared"):
         compare_models(reports_of_trees(), [1], None)
+
+
+def test_no_accuracy_at_all_and_a_name_of_any_length_still_make_a_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        made(tmp_path, f"{number}$x_1$" + "n" * 300, 400.0, (390.0, 410.0), accuracy=None)
+    comparison = compare_models(reports_of_trees(), [1], None)
+    assert {len(each.model) for each in comparison.groups[0].contenders} == {80}
+    draw_comparison(comparison, tmp_path / "chart.png")
+    assert "<td>1-3</td>" in render_comparison(comparison, tmp_path / "chart.png")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from dsbench.core.errors import BuildError
+from dsbench.core.errors import BuildError, without_controls
 from dsbench.report.conditions import contradict
 from dsbench.report.first_page import deciding_run
 from dsbench.report.report_data import ReportDataError, read_data
@@ -116,10 +116,19 @@ class RankedGroup:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A report that cannot be compared, such as one of another version of the project, and why."""
+
+    report: str
+    why: str
+
+
+@dataclass(frozen=True)
 class ModelComparison:
     """All finished reports, in groups that are never ranked together."""
 
     groups: list[RankedGroup]
+    left_out: list[LeftOut]
 
 
 def finished_reports(directory: Path = CLASSES) -> list[str]:
@@ -149,7 +158,8 @@ def reports_of_trees(others: Sequence[str] = ()) -> list[str]:
 def compare_models(files: Sequence[str], cameras: Sequence[int], fps: float | None) -> ModelComparison:
     """Return the comparison of the reports in `files`, with what each of the numbers of `cameras` needs.
 
-    `fps` is the cameras' rate; None takes the target rate of each report. Raises BuildError where there is no report.
+    `fps` is the cameras' rate; None takes the target rate of each report. Raises BuildError where there is no
+    report, or none that can be compared.
     """
     if not files:
         raise BuildError(
@@ -157,17 +167,21 @@ def compare_models(files: Sequence[str], cameras: Sequence[int], fps: float | No
             " directories in comparison.trees"
         )
     groups: dict[Shared, list[Contender]] = {}
+    left_out = []
     for file in map(Path, files):
         try:
             data = read_data(file)
         except ReportDataError as error:
-            raise BuildError(f"{file}: {error}") from None
+            left_out.append(LeftOut(os.path.relpath(file), without_controls(str(error))))
+            continue
         clip = data["video"]
         key = (data["runtime"]["kind"], _name(clip["file"]), clip["sha256"], data["target_fps"])
         groups.setdefault(key, []).append(_contender(data, file))
+    if not groups:
+        raise BuildError(f"{left_out[0].report}: {left_out[0].why} No other report can be compared either.")
     # NVIDIA's come first.
     keys = sorted(groups, key=lambda key: (key[0] != "nvidia", *key[1:]))
-    return ModelComparison([_group(key, groups[key], cameras, fps) for key in keys])
+    return ModelComparison([_group(key, groups[key], cameras, fps) for key in keys], left_out)
 
 
 def _contender(data: dict, file: Path) -> Contender:

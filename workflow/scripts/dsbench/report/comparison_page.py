@@ -32,6 +32,7 @@ def render_comparison(comparison: ModelComparison, chart: Path) -> str:
     script = SCRIPT.read_text(encoding="utf-8")
     return environment.get_template(TEMPLATE).render(
         groups=comparison.groups,
+        left_out=comparison.left_out,
         # The policy is of the script's exact text.
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
