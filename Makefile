@@ -2,7 +2,8 @@
 # make test     installs what is missing, then runs the linters and all tests
 # make soak     builds real detectors of public packages, compares their boxes with the packages' own, tries the families
 #               and versions that make test has samples of, and runs a real Slurm
-# make lock     compiles envs/*.in into envs/*.lock
+# make lock     compiles envs/*.in into envs/*.lock, with the hash of every file that may be installed
+# make audit    looks the packages of the locks up among known vulnerabilities
 # make rebuilds writes docs/rebuilds.md, what runs again after which change
 # make rulegraph draws docs/rulegraph.svg, which rule follows which (needs graphviz)
 
@@ -10,10 +11,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 REPORT := models/rtdetr/reports/benchmark_report.pdf
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header \
-	--no-emit-index-url --no-emit-find-links --annotation-style line
+	--no-emit-index-url --no-emit-find-links --annotation-style line --generate-hashes
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DELETE_ON_ERROR:
-.PHONY: report test soak lint system lock rebuilds rulegraph
+.PHONY: report test soak lint system lock audit rebuilds rulegraph
 
 report: .venv/workflow.txt system
 	$(BIN)/snakemake --cores 1 $(REPORT)
@@ -43,11 +45,11 @@ system:
 .venv/workflow.txt: envs/workflow.lock
 	@sh envs/install_system_packages.sh
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/workflow.lock
+	$(INSTALL) -r envs/workflow.lock
 	cp envs/workflow.lock $@
 
 .venv/test.txt: envs/test.lock .venv/workflow.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/test.lock
+	$(INSTALL) -r envs/test.lock
 	cp envs/test.lock $@
 
 rebuilds: .venv/workflow.txt
@@ -55,16 +57,26 @@ rebuilds: .venv/workflow.txt
 		> docs/rebuilds.md
 
 # Rules behind a measured number are in the DAG once that number is known, so the demonstration is finished first.
-# tred leaves out the edges that follow from others.
+# tred leaves out the edges that follow from others. A run of two streams has all checks of a run, also where this machine
+# serves a single one.
 rulegraph: report
-	$(BIN)/snakemake $(REPORT) --rulegraph > .snakemake/rulegraph.dot
+	$(BIN)/snakemake $(REPORT) models/rtdetr/benchmarks/ds/ds_s2_run1.log --rulegraph > .snakemake/rulegraph.dot
 	tred .snakemake/rulegraph.dot > .snakemake/rulegraph_reduced.dot
 	dot -Tsvg .snakemake/rulegraph_reduced.dot > docs/rulegraph.svg
 
-# torch lists NVIDIA's CUDA packages as its own needs; pinning them too would install them beside a CPU build.
-lock: .venv/workflow.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+# torch lists NVIDIA's CUDA packages as its own needs; pinning them too would install them beside a CPU build. PyTorch's
+# own index has other files under the versions of torch and torchvision, so these two have no hashes.
+UNPINNED := ^(nvidia-|cuda-|triton)
+UNHASHED := ^(torch|torchvision)==
+
+lock: .venv/test.txt
 	$(COMPILE) envs/workflow.in -o envs/workflow.lock
 	$(COMPILE) -c envs/workflow.lock envs/test.in -o envs/test.lock
-	$(COMPILE) envs/export.in | grep -v -E '^(nvidia-|cuda-|triton)' > envs/export.lock
+	$(COMPILE) envs/export.in -o envs/export.lock
+	awk '/^[^ ]/ {kept = $$0 !~ /$(UNPINNED)/; bare = $$0 ~ /$(UNHASHED)/} bare {sub(/ *\\$$/, "")} \
+		kept && !(bare && /--hash/)' envs/export.lock > envs/export.lock.kept
+	mv envs/export.lock.kept envs/export.lock
 	$(COMPILE) envs/tensorrt_parse.in -o envs/tensorrt_parse.lock
+
+audit: .venv/test.txt
+	@sh envs/audit.sh $(BIN)/pip-audit envs/*.lock

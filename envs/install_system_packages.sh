@@ -27,6 +27,9 @@ font fonts-wqy-microhei /usr/share/fonts/truetype/wqy/wqy-microhei.ttc
 font fonts-noto-core /usr/share/fonts/truetype/noto/NotoSansDevanagari-Regular.ttf
 font fonts-symbola /usr/share/fonts/truetype/ancient-scripts/Symbola_hint.ttf
 
+# Without it an exporter has no network, or that too, and its log says so.
+command -v bwrap >/dev/null 2>&1 || wished="$wished bubblewrap"
+
 for program; do
     command -v "$program" >/dev/null 2>&1 || wished="$wished $program"
 done

@@ -28,9 +28,13 @@ def chain_logs(wildcards):
 
 
 def of_engine(model, batch):
-    """Return an engine and its passport: every job that loads the engine reads the passport."""
-    engine = f"models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine"
-    return [engine, f"{engine}.json"]
+    """Return an engine, its passport, which every job that loads it reads, and the log of its build.
+
+    With the log a job is asked again once the engine is built: there is none where the batch did not fit.
+    """
+    folder = f"models/{model}/benchmarks/engines"
+    engine = f"{folder}/{model}_dynamic_b{batch}.engine"
+    return [engine, f"{engine}.json", f"{folder}/build_b{batch}.log"]
 
 
 def chain_engines(wildcards):
@@ -90,12 +94,13 @@ def last_timing_cache(wildcards):
 
 
 def seed_timing_cache(wildcards):
-    """The timing cache of half the batch, when that engine is a step of the doubling."""
+    """The timing cache of half the batch with the log of its build, when that engine is a step of the doubling."""
     batch = int(wildcards.batch)
     steps = doubling(wildcards.model)
-    if batch == steps.start or not steps.has_step(batch):
+    if batch == steps.start or not steps.has_step(batch) or steps.build_limit(batch // 2):
         return []
-    return f"models/{wildcards.model}/benchmarks/engines/timing_b{batch // 2}.cache"
+    cache = f"models/{wildcards.model}/benchmarks/engines/timing_b{batch // 2}.cache"
+    return [cache, str(steps.build_log(batch // 2))]
 
 
 def run_log(model, streams, run):
@@ -156,6 +161,12 @@ def run_logs(wildcards):
     return run1_logs(wildcards) + run2_logs(wildcards)
 
 
+def run_slots(wildcards):
+    """Return the verdicts on the batch slots of the runs' own streams, but for that on MAX_BS."""
+    runs = [wildcards_of(model=wildcards.model, streams=streams_of(Path(log))) for log in run_logs(wildcards)]
+    return list(dict.fromkeys(verdict for run in runs for verdict in slots_of_streams(run)[1:]))
+
+
 def run_engines(wildcards):
     """Return the engines of batch 1, of one stream and of the runs; of a dynamic batch, most are that of MAX_BS."""
     runs = [wildcards_of(model=wildcards.model, streams=streams_of(Path(log))) for log in run_logs(wildcards)]
@@ -189,6 +200,7 @@ def deliverables(wildcards):
         *chain_logs(wildcards),
         *run_logs(wildcards),
         *run_engines(wildcards),
+        *run_slots(wildcards),
         *[log.replace(".log", ".txt") for log in run_logs(wildcards)],
         *video_artefacts(wildcards),
         *expand(
@@ -239,6 +251,7 @@ def all_artefacts(_):
                 "models/{model}/reports/benchmark_report.html",
                 "models/{model}/reports/benchmark_report.pdf",
                 "models/{model}/reports/benchmark_report_{model}.pdf",
+                "models/{model}/reports/software_bill.cdx.json",
             ],
             model=model,
         )

@@ -193,6 +193,7 @@ localrules:
     summarise_run1,
     summarise_run2,
     write_scripts,
+    write_software_bill,
 
 
 wildcard_constraints:

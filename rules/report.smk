@@ -53,6 +53,7 @@ rule collect_data:
         agreement="models/{model}/validation/agreement.json",
         accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
+        run_slots=run_slots,
         beside=figures_beside,
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
@@ -174,6 +175,26 @@ rule render_html:
         is_cpu=RUNTIME.kind == "embedded",
     script:
         "../workflow/scripts/render_html.py"
+
+
+rule write_software_bill:
+    input:
+        data="models/{model}/reports/benchmark_data.json",
+        provenance="models/{model}/model/provenance.json",
+        environment=export_environment,
+        project=PROJECT / "pyproject.toml",
+    output:
+        "models/{model}/reports/software_bill.cdx.json",
+    log:
+        "logs/{model}/write_software_bill.log",
+    benchmark:
+        "logs/{model}/wall_time/write_software_bill.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("write_software_bill"),
+    script:
+        "../workflow/scripts/write_software_bill.py"
 
 
 rule print_pdf:

@@ -34,3 +34,24 @@ rule parse_with_tensorrt:
         batch=config["first_batch"]["nvidia"],
     script:
         "../workflow/scripts/parse_with_tensorrt.py"
+
+
+rule build_with_tensorrt:
+    input:
+        environment="build/.venv_tensorrt_parse/packages.txt",
+        onnx="models/{model}/model/{model}.onnx",
+        inspect="models/{model}/model/inspect.json",
+    output:
+        "models/{model}/validation/tensorrt_build.json",
+    log:
+        "logs/{model}/build_with_tensorrt.log",
+    benchmark:
+        "logs/{model}/wall_time/build_with_tensorrt.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("build_with_tensorrt", "checks.inside_tensorrt.tensorrt_rtx_parse"),
+        batch=config["first_batch"]["nvidia"],
+        capability=config["compute_capability"],
+    script:
+        "../workflow/scripts/build_with_tensorrt.py"

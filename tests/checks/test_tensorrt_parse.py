@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tiny_graphs
-from dsbench.checks.tensorrt_parse import parse_with_tensorrt
+from dsbench.checks.tensorrt_parse import build_with_tensorrt, parse_with_tensorrt
 from dsbench.core.errors import BuildError
 from dsbench.families.family import PixelRule
 from dsbench.onnx.half_precision import half_precision
@@ -99,6 +99,52 @@ def test_batch_that_is_baked_into_the_graph_is_found(parser, tmp_path, monkeypat
     assert (found.accepted, found.builds) == (True, False)
     assert "its builder does not: " in found.verdict
     assert "violate shape constraints" in found.verdict and "/reshape" in found.verdict
+
+
+def test_build_is_of_the_named_kind_of_gpu(parser, tmp_path):
+    verdict = build_with_tensorrt(parser, plain(tmp_path / "m.onnx"), PROFILE, 12, tmp_path / "x.log")
+    found = verdict.numbers
+    assert (found.builds, found.compute_capability, verdict.reason) == (True, "12.0", None)
+    assert found.engine_bytes > 0
+    sentence = "tensorrt-rtx 1.7.1.116 builds the graph for GPUs of compute capability 12.0: an engine of "
+    assert found.verdict.startswith(sentence)
+
+
+def test_build_names_the_layer_that_fails(parser, tmp_path, monkeypatch):
+    monkeypatch.setenv("FAKE_TENSORRT", "no-build")
+    verdict = build_with_tensorrt(parser, baked_batch(tmp_path / "m.onnx"), PROFILE, 8.9, tmp_path / "x.log")
+    assert (verdict.numbers.builds, verdict.numbers.failed) == (False, ["/reshape"])
+    assert "capability 8.9: layer /reshape fails: " in verdict.reason
+
+
+def test_gpu_that_the_builder_does_not_know_is_no_fault_of_the_model(parser, tmp_path):
+    verdict = build_with_tensorrt(parser, baked_batch(tmp_path / "m.onnx"), PROFILE, 9.0, tmp_path / "x.log")
+    assert (verdict.numbers.builds, verdict.reason) == (None, None)
+    assert verdict.numbers.verdict.startswith(
+        "nothing is known of the model on GPUs of compute capability 9.0, since"
+    )
+    assert verdict.numbers.verdict.endswith(", not for 9.0")
+
+
+def test_machine_that_builds_nothing_is_no_fault_of_the_model(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(FAKE))
+    monkeypatch.setenv("FAKE_TENSORRT", "no-driver")
+    onnx_path, log = plain(tmp_path / "m.onnx"), tmp_path / "x.log"
+    verdict = build_with_tensorrt(Path(sys.executable), onnx_path, PROFILE, 8.9, log)
+    assert (verdict.numbers.builds, verdict.reason) == (None, None)
+    assert verdict.numbers.verdict.endswith(
+        "builds nothing for them on this machine: CUDA initialization failure with error: 35"
+    )
+    found = parse_with_tensorrt(Path(sys.executable), onnx_path, PROFILE, log).numbers
+    assert "its builder cannot be asked on this machine: CUDA initialization failure" in found.verdict
+
+
+def test_refused_operator_is_named_before_any_build(parser, tmp_path):
+    verdict = build_with_tensorrt(
+        parser, unknown_operator(tmp_path / "m.onnx"), PROFILE, 8.9, tmp_path / "x.log"
+    )
+    assert verdict.numbers.builds is None
+    assert "TensorRT's parser refuses DeformAttn (/head/attn): " in verdict.reason
 
 
 def test_static_graph_has_no_profile(monkeypatch, tmp_path):

@@ -1,14 +1,17 @@
 """What the embedded deepstream-app reads from its configuration files, and what it refuses."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from dsembed.deepstream_app import app_keys
 from dsembed.deepstream_app.app_settings import AppSettings, read_app_settings
 from dsembed.deepstream_app.nvinfer_settings import NvinferSettings, read_nvinfer_settings
 from dsembed.shared.declared_keys import RefusedError
 from dsembed.shared.keyfile import KeyFile, KeyFileError
 
+MEASURED = json.loads((Path(__file__).parents[1] / "data/deepstream_app_9.1_keys.json").read_text())
 APP = {
     "application": {"enable-perf-measurement": "1", "perf-measurement-interval-sec": "5"},
     "source0": {"enable": "1", "type": "2", "uri": "file://clips/a%20b.mp4"},
@@ -147,6 +150,39 @@ def test_unknown_key_is_warned_about(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("table", MEASURED["tables"])
+def test_keys_and_their_kinds_are_those_of_deepstream_app(table):
+    """The tables were read from the configuration parser's own source; the file says which and how."""
+    known = {name: key.kind for name, key in getattr(app_keys, table).items()}
+    assert known == MEASURED["tables"][table]
+
+
+def test_stages_of_deepstream_app_are_known_and_refused():
+    assert sorted(app_keys.OTHER_STAGES + app_keys.OTHER_STAGE_PREFIXES) == MEASURED["stages"]
+
+
+def test_key_of_an_older_release_is_unknown_and_one_without_effect_is_taken(tmp_path):
+    _, warnings = app(tmp_path, streammux={"interpolation-method": "1"})
+    assert warnings == [
+        "** WARN: <parse_streammux:0>: Unknown key 'interpolation-method' for group [streammux]"
+    ]
+    _, warnings = app(
+        tmp_path,
+        streammux={"sort-batch": "0", "cache-buffer": "false", "frame-duration": "-1"},
+        sink0={"width": "1280", "height": "720"},
+    )
+    assert warnings == []
+
+
+@pytest.mark.parametrize(("text", "value"), [("5", 5), ("-1", 2**64 - 1), (" 7", 7), ("9" * 30, 2**64 - 1)])
+def test_unsigned_integer_wraps_as_in_glib(tmp_path, text, value):
+    path = tmp_path / "a.txt"
+    path.write_text(f"[g]\nk={text}\nbad={text} # x\n")
+    assert KeyFile.read(path).unsigned("g", "k") == value
+    with pytest.raises(KeyFileError, match="without trailing text"):
+        KeyFile.read(path).unsigned("g", "bad")
+
+
 def test_disabled_groups_are_skipped_whatever_they_say(tmp_path):
     settings, _ = app(
         tmp_path,
@@ -189,6 +225,12 @@ REFUSALS = [
     ({"sink0": {"type": "2"}}, r"\[sink0\] type=2: the embedded runtime supports only 1"),
     ({"sink0": {"sync": "1"}}, "sync=1"),
     ({"sink0": {"enable": "0"}}, "no \\[sinkN\\]"),
+    ({"streammux": {"sort-batch": "1"}}, r"\[streammux\] sort-batch=1: the embedded runtime supports only 0"),
+    (
+        {"visionencoder": {"enable": "1"}},
+        r"\[visionencoder\] enable=1: the embedded runtime has no such stage",
+    ),
+    ({"pre_process": {"enable": "1"}}, r"\[pre-process\] enable=1"),
     ({"streammux": {"batch-size": "4"}}, "batch-size=4 with 1 sources"),
     ({"streammux": {"batched-push-timeout": "40000"}}, "batched-push-timeout=40000"),
     ({"streammux": {"width": "0"}}, "width=0 height=720"),

@@ -143,6 +143,37 @@ def test_missing_shape_of_a_loaded_engine_measures_batch_1_with_a_warning(trtexe
     )
 
 
+def test_loaded_engine_runs_at_the_optimum_that_the_shapes_of_a_build_name(trtexec, engine_path):
+    shapes = [f"--{name}Shapes={shape(batch)}" for name, batch in (("min", 1), ("opt", 3), ("max", 4))]
+    status, _, lines = trtexec(f"--loadEngine={engine_path}", *shapes, *SHORT)
+    assert status == 0
+    assert "Set shape of input tensor images to: 3x3x16x16" in lines["I"]
+    _, _, lines = trtexec(f"--loadEngine={engine_path}", shapes[2], *SHORT)
+    assert "maxShapes is being broadcasted to optShapes for tensor images" in lines["W"]
+    assert "Set shape of input tensor images to: 4x3x16x16" in lines["I"]
+
+
+def test_engine_is_loaded_though_an_onnx_is_named_too(trtexec, engine_path):
+    assert trtexec("--onnx=none.onnx", f"--loadEngine={engine_path}", "--skipInference")[0] == 0
+
+
+def test_run_without_a_stream_fails_and_averages_of_no_runs_do_not(trtexec, engine_path):
+    status, _, lines = trtexec(f"--loadEngine={engine_path}", f"--shapes={shape(1)}", "--infStreams=0")
+    assert status == 1
+    assert lines["E"][0].startswith("--infStreams=0 leaves nothing to run on")
+    assert trtexec(f"--loadEngine={engine_path}", f"--shapes={shape(1)}", "--avgRuns=0", *SHORT)[0] == 0
+
+
+def test_empty_file_names_fail_where_the_file_is_needed(trtexec, onnx_path):
+    assert trtexec("--loadEngine=")[2]["E"][0] == "Error opening engine file: "
+    assert trtexec("--onnx=")[2]["E"][1] == "Failed to parse onnx file"
+    status, _, lines = trtexec(
+        f"--onnx={onnx_path}", "--saveEngine=", f"--shapes={shape(1)}", "--skipInference"
+    )
+    assert status == 1
+    assert lines["E"][0] == "Saving engine to file failed."
+
+
 def test_second_build_takes_its_plans_from_the_timing_cache(trtexec, onnx_path, tmp_path):
     cache = tmp_path / "timing.cache"
     build = (
@@ -270,6 +301,8 @@ def test_build_options_with_a_loaded_engine_are_not_passed_over(trtexec, engine_
         ([], 0, ["RUNNING", "PASSED"], True),
         (["--help"], 0, ["RUNNING"], True),
         (["-h", "--bogus"], 0, ["RUNNING"], True),
+        (["--help=0"], 0, ["RUNNING"], True),
+        (["--onnx=m.onnx", "--iterations=99999999999"], 1, ["RUNNING", "FAILED"], False),
         (["--onnx=m.onnx", "--bogus"], 1, ["RUNNING", "FAILED"], True),
         (["--onnx=m.onnx", "--int8"], 1, ["RUNNING", "FAILED"], False),
         (["--onnx=m.onnx", "--device=1"], 1, ["RUNNING"], False),

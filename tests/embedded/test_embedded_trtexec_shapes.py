@@ -3,51 +3,22 @@ import pytest
 from dsembed.engine.shapes import (
     ShapeError,
     ShapeRange,
-    broadcast,
     check_dims,
     check_profile,
-    parse_shapes,
+    fill_profiles,
     shape_of,
 )
 
 DIMS = (4, 3, 8, 8)
 
 
-@pytest.mark.parametrize(
-    ("text", "shapes"),
-    [
-        ("x:1x3x8x8", {"x": (1, 3, 8, 8)}),
-        ("x:0:4x1", {"x:0": (4, 1)}),
-        ("'x:0':4x1", {"x:0": (4, 1)}),
-        ("a:1,b:2x2", {"a": (1,), "b": (2, 2)}),
-        ("s:scalar", {"s": ()}),
-    ],
-)
-def test_shapes_split_at_the_last_colon_of_each_item(text, shapes):
-    assert parse_shapes(text) == shapes
-
-
-@pytest.mark.parametrize(
-    ("given", "profile", "warnings"),
-    [
-        ((1, 4, 8), (1, 4, 8), 0),
-        ((None, 4, None), (4, 4, 4), 2),
-        ((None, 4, 8), (4, 4, 8), 1),
-        ((1, None, 8), (1, 8, 8), 1),
-        ((1, None, None), (1, 1, 1), 2),
-        ((None, None, 8), (8, 8, 8), 2),
-    ],
-)
-def test_missing_shapes_are_broadcast_with_a_warning_each(given, profile, warnings):
-    options = zip(("minShapes", "optShapes", "maxShapes"), given, strict=True)
-    found, texts = broadcast({option: batch and (batch, 3) for option, batch in options}, "x")
-    assert (found.min[0], found.opt[0], found.max[0]) == profile
-    assert len(texts) == warnings
-    assert all("Shapes is being broadcasted to " in text and text.endswith("for tensor x") for text in texts)
+def test_tensor_that_one_option_leaves_out_has_no_dims_there():
+    given = {"minShapes": {"a": (1,)}, "optShapes": {"b": (2,)}, "maxShapes": None}
+    assert fill_profiles(given)[0] == {"a": ShapeRange((1,), (), ()), "b": ShapeRange((), (2,), (2,))}
 
 
 def test_nothing_given_is_no_profile():
-    assert broadcast({"minShapes": None, "optShapes": None, "maxShapes": None}, "x") == (None, [])
+    assert fill_profiles({"minShapes": None, "optShapes": None, "maxShapes": None}) == ({}, [])
 
 
 def test_unknown_tensor_is_refused_in_trtexecs_words():

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from bounded_child import run_child
 from dsbench.core.errors import BuildError
 from dsbench.intake.file_choice import IntakeError
 from dsbench.intake.labels import label_names, read_source_labels
@@ -511,3 +512,55 @@ def test_bombs_cost_no_memory(tmp_path):
     with pytest.raises(IntakeError):
         choose_local(parse_source(str(path)))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+
+READ = """
+import json, sys
+from pathlib import Path
+from dsbench.core.errors import BuildError
+from dsbench.families.detector import id2label_of
+from dsbench.intake.json_files import read_json_file
+from dsbench.intake.labels import label_names, names_by_key, read_source_labels
+read = {
+    "labels": lambda path: label_names(read_source_labels(path), 2).names[0],
+    "metadata": lambda path: names_by_key({"names": path.read_text()}),
+    "tokenizer": read_json_file,
+    "config": lambda path: label_names(id2label_of(path), 2).names,
+    "classes": lambda path: label_names({0: "car"}, int(path.read_text())),
+}[sys.argv[1]]
+try:
+    print("read", len(str(read(Path(sys.argv[2])))))
+except BuildError as error:
+    print(error)
+"""
+MARKS = "a" + "\u0301\u0327" * 1_000_000
+LARGE = [
+    ("labels", lambda: MARKS, "read"),
+    ("config", lambda: json.dumps({"id2label": {"0": MARKS, "1": "b"}}, ensure_ascii=False), "read"),
+    (
+        "config",
+        lambda: json.dumps({"id2label": {"999999999": "car"}}),
+        "the class id 999999999, expected at most",
+    ),
+    ("metadata", lambda: str({number: f"c{number}" for number in range(700_000)}), "read 2"),
+    ("metadata", lambda: "{'\u00b2': 'car', '1': 'bus'}", "read 2"),
+    ("tokenizer", lambda: "[" + "[]," * (21 << 20) + "[]]", "more than 3000000 values"),
+    (
+        "tokenizer",
+        lambda: json.dumps({str(number): number for number in range(3_000_001)}),
+        "more than 3000000 values",
+    ),
+    ("classes", lambda: "1000000000", "has 1000000000 classes, expected at most 20000"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "make", "says"), LARGE, ids=[f"{kind}-{says[:20]}" for kind, _, says in LARGE]
+)
+def test_large_texts_cost_seconds_and_little_memory(tmp_path, kind, make, says):
+    file = tmp_path / "file"
+    file.write_text(make())
+    done = run_child(READ, kind, file, folder=tmp_path)
+    assert says in done.text, done.text[-500:]
+    assert done.seconds < 60
+    assert done.peak_mb < 300

@@ -56,6 +56,7 @@ def test_the_first_right_export_is_taken_without_tokens(export, tmp_path, monkey
     assert facts["opset"] == 17 and facts["verdict"] == "accepted" and facts["nodes"] > 0
     log = (tmp_path / "export_optimum.log").read_text()
     assert "loading" in log and "with tokens" not in log
+    assert log.startswith("# run with"), "which protections held"
     assert (tmp_path / "reference.npz").exists()
 
 

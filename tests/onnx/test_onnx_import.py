@@ -3,12 +3,14 @@
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 
 import tiny_graphs as graphs
 from dsbench.onnx.batch import (
     BatchError,
     check_slots,
     declared_batch,
+    largest_batch,
     single_answers,
     static_onnx,
     unroll_batch,
@@ -341,3 +343,15 @@ def test_scores_beside_pixel_boxes_are_compared_as_scores():
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_number_that_is_none_is_infinitely_far(value):
     assert largest_difference({"a": np.array([value])}, {"a": np.array([1.0])}) == np.inf
+
+
+@pytest.mark.parametrize(("batch", "largest"), [("batch", 327), (1, None)])
+def test_the_batch_above_which_a_tensor_is_too_large_is_known_from_the_graph(batch, largest):
+    """RT-DETR's stem at 640x640 gives 64 x 320 x 320 numbers for an image."""
+    weights = helper.make_tensor("weights", TensorProto.FLOAT, [64, 3, 2, 2], np.zeros(64 * 12, np.float32))
+    nodes = [
+        helper.make_node("Conv", ["image", "weights"], ["stem"], strides=[2, 2]),
+        helper.make_node("ReduceMean", ["stem"], ["mean"], axes=[2, 3], keepdims=0),
+    ]
+    image, mean = graphs.info("image", [batch, 3, 640, 640]), graphs.info("mean", [batch, 64])
+    assert largest_batch(graphs.model_of(nodes, [image], [mean], [weights])) == largest

@@ -17,20 +17,30 @@ def tree(tmp_path):
     return tmp_path
 
 
-def rows(tree, version="8.6", layers=None, onnx="m.onnx"):
-    shutil.copy(DATA / f"trtexec_{version}_build_b8.log", tree / "benchmarks/engines/build_b8.log")
-    log, engine = tree / "benchmarks/engines/build_b8.log", tree / "benchmarks/engines/m_dynamic_b8.engine"
+def built(tree, batch, version="8.6", layers=None, onnx="m.onnx", flags=(), machine=None):
+    """Write an engine with the log of its build and its passport."""
+    shutil.copy(DATA / f"trtexec_{version}_build_b8.log", tree / f"benchmarks/engines/build_b{batch}.log")
+    log = tree / f"benchmarks/engines/build_b{batch}.log"
+    engine = tree / f"benchmarks/engines/m_dynamic_b{batch}.engine"
     engine.write_bytes(bytes(3 << 20))
     for file in (tree / onnx, tree / "timing.cache"):
         file.touch()
-    passport = make_passport(engine, tree / onnx, tree / "timing.cache", [], read_build(log), layers, {})
-    write_passport(engine, passport)
+    files = engine, tree / onnx, tree / "timing.cache"
+    write_passport(engine, make_passport(*files, list(flags), read_build(log), layers, machine or {}))
+
+
+def rows(tree, b1_engine="m_dynamic_b8.engine", **settings):
+    built(tree, 8, **settings)
+    (tree / "benchmarks/b1").mkdir(exist_ok=True)
+    (tree / "benchmarks/b1/trtexec_b1.log").write_text(
+        f"# command: trtexec --loadEngine={b1_engine} --duration=10\n"
+    )
     return engines(Measured(tree, Decision(8, 8, [8], [8], None), RunSummary([]), RunSummary([])), "m")
 
 
 @pytest.mark.parametrize("version", ["8.6", "10.16", "11.1"])
 def test_size_is_the_files_since_not_every_trtexec_says_it(tree, version):
-    (row,) = rows(tree, version)
+    (row,) = rows(tree, version=version)
     assert (row["batch"], row["size_mib"], row["attempt"], row["errors"]) == (8, 3.0, None, [])
     assert row["file"] == "benchmarks/engines/m_dynamic_b8.engine"
 
@@ -39,6 +49,23 @@ def test_layers_are_counted_by_precision_where_the_engine_tells(tree):
     assert rows(tree)[0]["layers"] is None
     kinds = {"conv1": "fp16", "boxes": "fp32", "conv2": "fp16"}
     assert rows(tree, layers=kinds)[0]["layers"] == {"fp16": 2, "fp32": 1}
+
+
+def test_an_engine_of_batch_1_alone_is_told_of_before_that_of_max_bs(tree):
+    built(tree, 1)
+    assert [
+        row["batch"] for row in rows(tree, b1_engine="models/m/benchmarks/engines/m_dynamic_b1.engine")
+    ] == [1, 8]
+    assert [row["batch"] for row in rows(tree)] == [8]
+
+
+@pytest.mark.parametrize(
+    ("capability", "flags", "may"),
+    [("8.9", [], True), ("8.9", ["--noTF32"], False), ("7.5", [], False), (None, [], False)],
+)
+def test_fp32_may_be_tf32_from_ampere_on_where_nobody_forbids_it(tree, capability, flags, may):
+    machine = {"gpu": [f"NVIDIA L40S, {capability}, 46068 MiB"]} if capability else {}
+    assert rows(tree, flags=flags, machine=machine)[0]["tf32"] is may
 
 
 def test_conversion_to_half_precision_comes_with_its_accuracy(tree):

@@ -119,5 +119,7 @@ def test_the_tool_gets_neither_display_nor_local_files(files, fake_tool, one_pag
     write_pdf(PAGE, *files)
     said = files[1].read_text()
     assert said.startswith("offscreen ")
+    assert "\n# run with" in said
     assert "--disable-local-file-access" in said
     assert "--disable-javascript" in said
+    assert "--print-media-type" in said

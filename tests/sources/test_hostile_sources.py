@@ -368,3 +368,22 @@ def test_what_is_never_taken_stays_in_the_archive(tmp_path):
         "m.onnx",
     ]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["labels.txt", "m.onnx"]
+
+
+def test_a_wrong_checksum_at_the_end_of_a_tar_gz_is_noticed(tmp_path):
+    archive = tar_file(tmp_path / "a.tar.gz", tar_entry("a.onnx", bytes(range(256)) * 20))
+    assert unpack(archive, tmp_path / "sound") == ["a.onnx"]
+    content = bytearray(archive.read_bytes())
+    content[-8] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(BuildError, match=r"a\.tar\.gz: cannot be unpacked .CRC check failed"):
+        unpack(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_stands_behind_the_end_of_a_tar_gz_is_bounded(tmp_path):
+    archive = tar_file(tmp_path / "a.tar.gz", tar_entry("a.onnx", b"a"))
+    with archive.open("ab") as stream:
+        stream.write(gzip.compress(bytes(17 << 20)))
+    with pytest.raises(BuildError, match="bytes behind its last member"):
+        unpack(archive, tmp_path / "out")

@@ -1,14 +1,16 @@
 """What stands between this machine and a hub is named, and no token or password is."""
 
 import gzip
+import hashlib
 import resource
 import socket
 import ssl
 from contextlib import suppress
 from email.utils import formatdate
-from time import sleep, time
+from time import monotonic, sleep, time
 from urllib.parse import urlsplit
 
+import certifi
 import httpx
 import pytest
 from file_server import FileServer, Handler
@@ -23,7 +25,7 @@ from dsbench.sources.fetch import fetch_source
 from dsbench.sources.hub import UnreachableError
 from dsbench.sources.listing import list_source
 from dsbench.sources.network_faults import check_network_settings, unreachable, wait_words
-from dsbench.sources.source import parse_source
+from dsbench.sources.source import RemoteFile, parse_source
 from small_files import layout
 
 PAGE = b"<html><head><title>Blocked</title><style>p{}</style></head><body>by <b>policy</b> 7</body></html>"
@@ -278,7 +280,12 @@ def test_certificates_that_other_programs_know_are_taken_and_missing_ones_named(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
     with pytest.raises(BuildError, match=r"REQUESTS_CA_BUNDLE names .*company\.pem, which is no file"):
         check_network_settings()
-    bundle.write_text("")
+    bundle.write_text("no certificate")
+    with pytest.raises(
+        BuildError, match=r"REQUESTS_CA_BUNDLE names .*company\.pem, which has no certificates in PEM"
+    ):
+        check_network_settings()
+    bundle.write_text(certifi.contents())
     monkeypatch.setenv("SSL_CERT_FILE", "")
     check_network_settings()
     assert ssl.get_default_verify_paths().cafile == str(bundle)
@@ -387,3 +394,43 @@ def test_character_that_no_token_has_is_named_and_the_token_is_not(
 def test_space_and_line_ends_around_a_token_are_cut_off(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", " hf_abc-1.2_3/=+\r\n")
     assert token("HF_TOKEN") == "hf_abc-1.2_3/=+"
+
+
+class Drops(httpx.SyncByteStream):
+    """A body of a byte each 20 ms, from `start` on."""
+
+    def __init__(self, content, start):
+        self.content, self.start = content, start
+
+    def __iter__(self):
+        for place in range(self.start, len(self.content)):
+            sleep(0.02)
+            yield self.content[place : place + 1]
+
+
+def test_a_hub_that_gives_byte_after_byte_is_asked_again_and_then_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(download, "SLOW_S", 0.2)
+    monkeypatch.setattr(download, "LEAST_BYTES", 100)
+    content, asked = bytes(range(200)), []
+
+    def answer(request):
+        start = int(request.headers.get("Range", "bytes=0-")[6:-1])
+        asked.append(start)
+        headers = {"Content-Range": f"bytes {start}-199/200"}
+        return httpx.Response(206 if start else 200, headers=headers, stream=Drops(content, start))
+
+    wanted = RemoteFile("f", 200, hashlib.sha256(content).hexdigest())
+    started = monotonic()
+    with (
+        httpx.Client(transport=httpx.MockTransport(answer)) as client,
+        pytest.raises(
+            BuildError, match=r"f: the hub is too slow .less than 100 bytes in 0.2 s.; the \d+ bytes"
+        ),
+    ):
+        check = httpx.Response.raise_for_status
+        download.fetch_file(client, "http://hub/f", {}, wanted, tmp_path / "f", tmp_path / "parts", check)
+    assert monotonic() - started < 20
+    assert len(asked) == download.MOST_SLOW and asked == sorted(asked) and asked[0] == 0 < asked[1]
+    [part] = (tmp_path / "parts").iterdir()
+    assert content.startswith(part.read_bytes()) and part.stat().st_size > asked[-1]
+    assert not (tmp_path / "f").exists()

@@ -107,6 +107,10 @@ def copied(job, directory):
     return shutil.copytree(job, directory, ignore=without_programs, symlinks=True, dirs_exist_ok=True)
 
 
+# The streams that a machine measures decide whether it runs: a batch of 1 or of MAX_BS needs none.
+BY_STREAMS = "check_batch_slots_streams"
+
+
 def planned(text):
     """Return the rules of a dry run's job table with their job counts."""
     table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", text, re.M | re.S)

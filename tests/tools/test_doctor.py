@@ -1,4 +1,5 @@
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.dag.rule_script import explained
-from dsbench.tools.doctor import catalogue, diagnose
+from dsbench.tools.doctor import catalogue, diagnose, limit_of, noting_limit
 from dsbench.tools.tool_run import ToolFailedError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -213,3 +214,28 @@ def test_unknown_fault_of_a_tool_leads_to_its_log(tmp_path, capsys):
     assert capsys.readouterr().err.strip().splitlines()[1] == (
         f"Next: this fault is not in the catalogue; read the last lines of {log} and run the same command again."
     )
+
+
+def failing(log, line, is_least=False):
+    """Let a tool with `line` in its log fail at a size that `is_least` or not."""
+    with noting_limit(log, "8 streams", is_least):
+        log.write_text(f"{line}\nApp run failed\n")
+        raise ToolFailedError(f"{log}: deepstream-app ended with exit status 255")
+
+
+def test_a_size_that_was_too_much_is_noted_at_the_end_of_the_log(tmp_path, capsys):
+    log = tmp_path / "ds_s8_run1.log"
+    failing(log, LINES["file_handles"])
+    reason = limit_of(log.read_text())
+    assert re.match(
+        r"too few file handles: a process may have [\w ]+ here \(Debug info: gstfilesrc\.c\(532\)", reason
+    )
+    assert capsys.readouterr().err == f"8 streams: {reason}; trying less\n"
+
+
+@pytest.mark.parametrize(("line", "is_least"), [("parser_library", False), ("file_handles", True)])
+def test_another_fault_and_one_of_the_least_size_end_the_job(tmp_path, line, is_least):
+    log = tmp_path / "ds_s8_run1.log"
+    with pytest.raises(ToolFailedError):
+        failing(log, LINES[line], is_least)
+    assert limit_of(log.read_text()) is None

@@ -47,8 +47,9 @@ rule build_engine:
     output: made=temp(directory("made/m{{n}}_b{{batch}}")), log="m{{n}}_b{{batch}}.build.log"
     log: "logs/m{{n}}_b{{batch}}.log"
     resources: gpu=1
-    params: program="./timed", precision="fp16", strongly_typed=False, has_layer_info=False, workspace_mib=1024,
-        engine="m{{n}}_b{{batch}}.engine", timing_cache="m{{n}}_b{{batch}}.cache"
+    params: program="./timed", precision="fp16", strongly_typed=False, tf32=True,
+        has_layer_info=False, workspace_mib=1024, engine="m{{n}}_b{{batch}}.engine",
+        timing_cache="m{{n}}_b{{batch}}.cache"
     script: "{PROJECT}/workflow/scripts/build_engine.py"
 
 rule keep_engine:

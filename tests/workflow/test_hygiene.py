@@ -13,6 +13,7 @@ import yaml
 
 from declared_rules import declared_rules
 from dsbench.families.declared import family_named, query_softmax
+from workflow_run import BY_STREAMS
 
 PROJECT = Path(__file__).parents[2]
 MODULES = sorted((PROJECT / "workflow").rglob("*.py"))
@@ -104,8 +105,7 @@ def test_guide_to_families_shows_a_declared_one_in_under_a_page():
 def test_picture_of_the_rules_shows_those_of_the_demonstration():
     drawn = re.findall(r"<text [^>]*>(\w+)</text>", (PROJECT / "docs/rulegraph.svg").read_text())
     embedded = (PROJECT / "docs/rebuilds.md").read_text().split("## On the embedded runtime")[1]
-    # The demonstration has it where the streams of a run are neither 1 nor MAX_BS, which the machine decides.
-    drawn = {*drawn, "check_batch_slots_streams"}
+    drawn = {*drawn, BY_STREAMS}
     assert drawn == set(re.findall(r"^\| `(\w+)`", embedded, re.M)), "run `make rulegraph`"
 
 

@@ -54,6 +54,7 @@ def test_each_batch_that_runs_has_an_engine_of_its_own(still):
     assert engines == {f"still_dynamic_b{batch}.engine" for batch in (1, 2, 4)}
     data = json.loads((still / TREE / "reports/benchmark_data.json").read_text())
     assert (data["max_bs"], data["deepstream"]["run1"]["streams"]) == (4, 2)
+    assert [engine["batch"] for engine in data["engines"]] == [1, 2, 4]
     assert data["deepstream"]["run2"]["total_fps"] == 70.0
 
 

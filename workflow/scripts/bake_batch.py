@@ -8,7 +8,7 @@ from dsbench.core.files import written_beside
 from dsbench.dag.rule_script import explained
 from dsbench.onnx.batch import static_onnx
 
-with explained(snakemake.log[0]):
+with explained(snakemake.log[0], snakemake.resources.mem_mb):
     model = static_onnx(
         onnx.load(snakemake.input.onnx), int(snakemake.wildcards.batch), Path(snakemake.input.reference)
     )

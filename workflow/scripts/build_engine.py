@@ -39,7 +39,7 @@ with explained(snakemake.log[0]):
             onnx=onnx,
             engine=engine,
             timing_cache=timing_cache,
-            seed_cache=Path(snakemake.input.seed_cache) if snakemake.input.seed_cache else None,
+            seed_cache=Path(snakemake.input.seed_cache[0]) if snakemake.input.seed_cache else None,
             profile=profile,
             precision=precision,
             workspace_mib=workspace_mib(snakemake.params.workspace_mib),

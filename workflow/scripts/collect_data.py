@@ -6,6 +6,7 @@ from pathlib import Path
 import dsbench.report.benchmark_data as numbers
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
 from dsbench.checks.accuracy import KeptAccuracy
+from dsbench.checks.agreement import Agreement
 from dsbench.checks.batch_slots import BatchSlots
 from dsbench.checks.gate import Gate
 from dsbench.core.files import read_json, sha256_of, write_whole
@@ -91,9 +92,10 @@ def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
     """Return the report's `validation`: the gates' results and what became of the video."""
     pictures = [Path(file).relative_to(tree).as_posix() for file in video]
     return as_json(read_record(files.gate, Gate)) | {
-        "agreement": read_json(files.agreement),
+        "agreement": as_json(read_record(files.agreement, Agreement)),
         "accuracy": as_json(read_record(files.accuracy, KeptAccuracy)),
-        "batch_slots": as_json(read_record(files.batch_slots, BatchSlots)),
+        "batch_slots": as_json(read_record(files.batch_slots, BatchSlots))
+        | {"of_runs": sorted(read_record(file, BatchSlots).slots for file in files.get("run_slots", []))},
         "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }
 

@@ -16,7 +16,7 @@ from dsbench.onnx.half_precision import to_half
 from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.preprocessing import per_channel, resized_images
 
-with explained(snakemake.log[0]):
+with explained(snakemake.log[0], snakemake.resources.mem_mb):
     files = snakemake.input
     inspect = read_record(files.inspect, Inspection)
     family = family_of(inspect.family, inspect.nms_iou_threshold)

@@ -11,7 +11,7 @@ from dsbench.onnx.model_onnx import ModelFolder, clean_onnx
 from dsbench.sources.source_files import check_folder
 from dsbench.tools.tool_run import report_progress
 
-with explained(snakemake.log[0]):
+with explained(snakemake.log[0], snakemake.resources.mem_mb):
     environment = snakemake.input.get("environment")
     labels = snakemake.input.get("labels")
     source = ModelFolder.of(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dsbench.boxes.kitti import Detection, read_directory
+from dsbench.boxes.kitti import read_directory
 from dsbench.boxes.truth import Truth
 from dsbench.checks.accuracy import (
     Bounds,
@@ -14,8 +14,7 @@ from dsbench.checks.accuracy import (
 )
 from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames, read_keys
 from dsbench.checks.preprocess_proof import model_alone
-from dsbench.checks.reference_run import reference_model
-from dsbench.core.files import read_json
+from dsbench.checks.reference_run import ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
@@ -23,14 +22,12 @@ from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
 from dsbench.tools.tool_run import report_progress
 
-with explained(snakemake.log[0]):
+with explained(snakemake.log[0], snakemake.resources.mem_mb):
     files, params = snakemake.input, snakemake.params
     clip = read_record(files.clip, ClipFacts)
     inspect = read_proven(files.inspect, files.preprocess)
-    run = read_json(files.reference)
-    equal_pixels = {
-        int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()
-    }
+    run = read_record(files.reference, ReferenceRun)
+    equal_pixels = run.frames
     labels = read_labels(Path(files.labels))
     deployed = Deployment(
         model=reference_model(inspect, labels, params.threshold),
@@ -65,7 +62,7 @@ with explained(snakemake.log[0]):
         runs,
         deployed,
         reference.origin,
-        run["every"],
+        run.every,
         Bounds(**params.bounds),
         read_record(files.truth, Truth),
     )

@@ -15,7 +15,7 @@ from dsbench.onnx.interface import image_input
 from dsbench.onnx.model_onnx import ModelFolder
 from dsbench.onnx.prepare import prepare, write_inspection
 
-with explained(snakemake.log[0]):
+with explained(snakemake.log[0], snakemake.resources.mem_mb):
     clean = onnx.load(snakemake.input.onnx)
     size = tuple(image_input(gs.import_onnx(clean)).shape[2:])
     origin = read_record(snakemake.input.origin, Origin)

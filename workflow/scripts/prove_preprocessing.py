@@ -11,7 +11,7 @@ from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import middle_frames
 
-with explained(snakemake.log[0]):
+with explained(snakemake.log[0], snakemake.resources.mem_mb):
     files = snakemake.input
     inspect = read_record(files.inspect, Inspection)
     clip = read_record(files.clip, ClipFacts)

@@ -1,9 +1,10 @@
 """tensorrt_rtx as far as the build can see: it refuses nodes of foreign domains, and builds what it parsed.
 
-FAKE_TENSORRT names a way to misbehave: crash, no-build.
+FAKE_TENSORRT names a way to misbehave: crash, no-build (of the parsed graph), no-driver (of any graph).
 """
 
 import os
+from enum import Enum
 from types import SimpleNamespace
 
 import onnx
@@ -16,8 +17,9 @@ class ILogger:
     INTERNAL_ERROR, ERROR, WARNING = range(3)
 
 
-class ComputeCapability:
-    SM89 = 89
+ComputeCapability = Enum("ComputeCapability", {"NONE": 0, "SM89": 89, "SM120": 120})
+ActivationType = SimpleNamespace(RELU=0)
+float32 = 0
 
 
 class Fault:
@@ -34,7 +36,8 @@ class OnnxParser:
     def parse_from_file(self, path):
         if how == "crash":
             os.abort()
-        self.faults = [Fault(node) for node in onnx.load(path).graph.node if node.domain]
+        self.network.nodes = onnx.load(path).graph.node
+        self.faults = [Fault(node) for node in self.network.nodes if node.domain]
         for fault in self.faults:
             self.logger.log(ILogger.ERROR, f"While parsing {fault.node_name()}")
         return not self.faults
@@ -52,12 +55,32 @@ class Profile:
         self.shapes = (name, smallest, optimal, largest)
 
 
+class Network:
+    nodes = ()
+
+    def add_input(self, *_):
+        return SimpleNamespace()
+
+    def add_activation(self, *_):
+        return SimpleNamespace(get_output=lambda index: None)
+
+    def mark_output(self, tensor):
+        pass
+
+    def get_layer(self, index):
+        return self.nodes[index]
+
+    @property
+    def num_layers(self):
+        return len(self.nodes)
+
+
 class Builder:
     def __init__(self, logger):
         self.logger = logger
 
     def create_network(self, flags):
-        return SimpleNamespace(flags=flags)
+        return Network()
 
     def create_builder_config(self):
         config = SimpleNamespace(profiles=[])
@@ -71,7 +94,10 @@ class Builder:
     def build_serialized_network(self, network, config):
         for profile in config.profiles:
             self.logger.log(ILogger.WARNING, f"built with {profile.shapes}")
-        if how == "no-build":
+        if how == "no-driver":
+            self.logger.log(ILogger.ERROR, "CUDA initialization failure with error: 35")
+            return None
+        if how == "no-build" and network.nodes:
             self.logger.log(ILogger.ERROR, "kOPT values for profile 0 violate shape constraints: /reshape")
             return None
-        return b"engine"
+        return SimpleNamespace(nbytes=3 * 2**20)

@@ -1,4 +1,4 @@
-"""Which keys of a deepstream-app configuration the embedded runtime takes, group by group.
+"""Which keys of a deepstream-app configuration the embedded runtime takes, group by group: those that 9.1 knows.
 
 Keys whose every value is taken without being used have no effect on file sources and a fakesink in
 DeepStream either. Memory kinds, GPUs and surface counts are taken only with their defaults.
@@ -35,23 +35,42 @@ SOURCE = {
     "select-rtp-protocol": integer(),
     "rtsp-reconnect-interval-sec": integer(),
     "rtsp-reconnect-attempts": integer(),
-    "camera-id": refused("integer"),
-    "camera-width": refused("integer"),
-    "camera-height": refused("integer"),
-    "video-format": refused(),
+    "init-rtsp-reconnect-interval-sec": integer(),
+    "set-rtp-protocol": integer(),
+    "udp-buffer-size": integer(),
+    "buffer-mode": integer(),
+    "simulate-fps-interval-ms": only(0),
+    "leaky": only(0),
+    "max-size-buffers": only(0),
+    "sensorID-padID-mapping": flag(0),
+    **{f"camera-{what}": refused("integer") for what in ("id", "width", "height", "fps-n", "fps-d")},
+    **{key: refused("integer") for key in ("camera-csi-sensor-id", "camera-v4l2-dev-node", "source-id")},
+    **{
+        key: refused()
+        for key in ("video-format", "alsa-device", "smart-rec-dir-path", "smart-rec-file-prefix")
+    },
+    **{
+        f"smart-rec-{what}": refused("integer")
+        for what in ("video-cache", "cache", "container", "start-time")
+    },
+    **{f"smart-rec-{what}": refused("integer") for what in ("default-duration", "duration", "interval")},
+    "extract-sei-type5-data": refused("integer"),
 }
 SOURCE_LIST = {
     "list": Key("strings"),
     "num-source-bins": refused("integer"),
-    "use-nvmultiurisrcbin": only(0),
+    "use-nvmultiurisrcbin": flag(0),
     "max-batch-size": refused("integer"),
     "http-ip": refused(),
     "http-port": refused(),
     "sensor-id-list": refused("strings"),
     "sensor-name-list": refused("strings"),
-    "stream-name-display": only(0),
+    "stream-name-display": flag(0),
     "sgie-batch-size": refused("integer"),
     "extract-sei-type5-data": only(0),
+    "low-latency-mode": only(0),
+    **{key: flag(0) for key in ("dummy-payload", "custom-ts-to-rfc", "enable-error-propagation")},
+    **{key: refused() for key in ("batched-sensor-name", "sei-uuid", "proto-lib", "conn-str", "topic")},
 }
 STREAMMUX = {
     "gpu-id": only(0),
@@ -65,16 +84,31 @@ STREAMMUX = {
     "buffer-pool-size": integer(),
     "attach-sys-ts-as-ntp": integer(1),
     "sync-inputs": only(0),
-    "max-latency": integer(0),
-    "frame-duration": integer(-1),
+    "sync-inputs-ntp": only(0),
+    "max-latency": Key("unsigned"),
+    "frame-duration": Key("unsigned"),
     "frame-num-reset-on-eos": flag(0),
     "frame-num-reset-on-stream-reset": flag(0),
     "async-process": flag(1, 0),
     "drop-pipeline-eos": flag(0),
     "num-surfaces-per-frame": only(1),
     "compute-hw": integer(),
-    "interpolation-method": only(1),
+    "sort-batch": flag(0),
+    "cache-buffer": flag(0),
+    "cache-buffer-timeout": integer(),
+    **{key: only(0) for key in ("extract-sei-type5-data", "extract-sei-sim-time", "drop-backward-sei")},
+    **{key: only(0) for key in ("align-first-buffer", "failsafe-flush-count")},
     "config-file-path": refused(),
+}
+# What a sink of type 6 sends as messages.
+MESSAGES = {
+    **{f"msg-conv-{what}": Key("string") for what in ("config", "msg2p-lib", "embedding-filter")},
+    **{f"msg-conv-{what}": integer() for what in ("payload-type", "comp-id", "frame-interval")},
+    **{f"msg-conv-{what}": Key("boolean") for what in ("msg2p-new-api", "dummy-payload")},
+    **{f"msg-broker-{what}": Key("string") for what in ("proto-lib", "conn-str", "config")},
+    **{key: Key("string") for key in ("topic", "debug-payload-dir")},
+    **{key: integer() for key in ("msg-broker-comp-id", "disable-msgconv", "sleep-time")},
+    **{key: Key("boolean") for key in ("multiple-payloads", "new-api")},
 }
 SINK = {
     "enable": integer(0),
@@ -96,6 +130,10 @@ SINK = {
     "nvdslogger": flag(0),
     "show-fps": flag(0),
     "show-latency": flag(0),
+    **{key: integer() for key in ("width", "height", "copy-meta", "output-io-mode", "rtsp-port", "udp-port")},
+    **{key: integer() for key in ("color-range", "conn-id", "plane-id", "set-mode", "compute-hw")},
+    "udp-buffer-size": Key("unsigned"),
+    **MESSAGES,
 }
 TILED_DISPLAY = {
     "enable": only(0, 1),
@@ -106,6 +144,8 @@ TILED_DISPLAY = {
     "gpu-id": only(0),
     "nvbuf-memory-type": only(0),
     "square-seq-grid": flag(0, 1),
+    "compute-hw": integer(),
+    "buffer-pool-size": integer(),
 }
 OSD = {
     "enable": only(0),
@@ -114,7 +154,8 @@ OSD = {
     **{key: integer() for key in ("process-mode", "border-width", "text-size")},
     **{key: flag(0, 1) for key in ("display-text", "display-bbox", "display-mask")},
     **{key: integer() for key in ("show-clock", "clock-x-offset", "clock-y-offset", "clock-text-size")},
-    **{key: Key("string") for key in ("text-color", "text-bg-color", "clock-color", "font")},
+    **{key: Key("numbers") for key in ("text-color", "text-bg-color", "clock-color")},
+    **{key: Key("string") for key in ("font", "hw-blend-color-attr")},
 }
 PRIMARY_GIE = {
     "enable": integer(0),
@@ -130,16 +171,24 @@ PRIMARY_GIE = {
     "input-tensor-meta": flag(0),
     "infer-raw-output-dir": refused(),
     "operate-on-gie-id": refused("integer"),
-    "operate-on-class-ids": refused(),
+    "operate-on-class-ids": refused("integers"),
+    **{f"bbox-{part}-color": Key("numbers") for part in ("border", "bg")},
+    **{f"audio-{what}": refused("integer") for what in ("framesize", "hopsize", "input-rate")},
+    **{key: refused("integer") for key in ("min-crop-size", "verbose")},
+    **{key: refused() for key in ("audio-transform", "model-variant", "device", "backend")},
+    **{key: refused() for key in ("triton-url", "triton-model")},
 }
 TESTS = {"file-loop": only(0, 1), "pipeline-recreate-sec": only(0)}
 OTHER_STAGES = (
     "tracker",
-    "primary-pre-process",
-    "secondary-pre-process",
+    "pre-process",
+    "segvisual",
+    "visionencoder",
+    "text-embedder",
+    "replay",
     "nvds-analytics",
     "ds-example",
     "img-save",
     "message-converter",
 )
-OTHER_STAGE_PREFIXES = ("secondary-gie", "message-consumer", "dewarper")
+OTHER_STAGE_PREFIXES = ("secondary-gie", "secondary-pre-process", "message-consumer", "dewarper")

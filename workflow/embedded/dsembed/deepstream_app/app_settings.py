@@ -206,7 +206,7 @@ class _Reader:
         if not self._is_enabled("primary-gie"):
             raise RefusedError("no [primary-gie] with enable=1: there is no pipeline without inference")
         colours = {
-            key: Key("string")
+            key: Key("numbers")
             for key in self.keyfile.groups["primary-gie"]
             if re.fullmatch(r"bbox-(border|bg)-color[0-9]+", key)
         }

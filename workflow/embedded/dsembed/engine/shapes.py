@@ -1,12 +1,13 @@
-"""Shape options of trtexec: their grammar, and the batch profile that they give one image input."""
+"""Shapes that trtexec is given, and the batch profile that they make for one image input."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-
-from dsembed.shared.cpp_numbers import stoi
+from typing import TypeVar
 
 Dims = tuple[int, ...]
+Shape = TypeVar("Shape")
 
 
 class ShapeError(Exception):
@@ -22,18 +23,8 @@ class ShapeRange:
     max: Dims
 
     def __str__(self) -> str:
-        return "+".join(dims_text(dims) for dims in (self.min, self.opt, self.max))
-
-
-def parse_shapes(value: str) -> dict[str, Dims]:
-    """Return {tensor name: dims} of `name:AxBxC[,name2:...]`; a name may hold colons, and single quotes around it."""
-    shapes = {}
-    for item in value.split(","):
-        name, colon, dims = item.rpartition(":")
-        if not colon:
-            raise ValueError(f"Invalid shape specification, expected name:dims, found {item}")
-        shapes[name.strip("'")] = () if dims == "scalar" else tuple(stoi(dim) for dim in dims.split("x"))
-    return shapes
+        given = itertools.takewhile(len, (self.min, self.opt, self.max))
+        return "+".join(dims_text(dims) for dims in given)
 
 
 def dims_text(dims: Dims) -> str:
@@ -41,8 +32,8 @@ def dims_text(dims: Dims) -> str:
     return "x".join(map(str, dims))
 
 
-def shape_of(name: str, shapes: dict[str, Dims], place: str) -> Dims | None:
-    """Return the dims given for tensor `name`; raises ShapeError where `shapes` names another or it twice."""
+def shape_of(name: str, shapes: dict[str, Shape], place: str) -> Shape | None:
+    """Return what is given for tensor `name`; raises ShapeError where `shapes` names another or it twice."""
     for pattern in shapes:
         if not _matches(pattern, name):
             raise ShapeError(
@@ -55,21 +46,28 @@ def shape_of(name: str, shapes: dict[str, Dims], place: str) -> Dims | None:
     return next(iter(shapes.values()), None)
 
 
-def broadcast(given: dict[str, Dims | None], name: str) -> tuple[ShapeRange | None, list[str]]:
-    """Fill the missing ones of minShapes, optShapes, maxShapes from the given ones; return them and the warnings."""
-    shapes, warnings = dict(given), []
+def fill_profiles(
+    given: dict[str, dict[str, Dims] | None],
+) -> tuple[dict[str, ShapeRange], list[str]]:
+    """Return each tensor's profile and trtexec's warnings: an option left out (None) takes what another one says.
+
+    `given` has {tensor name: dims} by minShapes, optShapes and maxShapes. A dims that no option gives is ().
+    """
     sources = {
-        "optShapes": ("maxShapes", "minShapes"),
-        "minShapes": ("optShapes",),
-        "maxShapes": ("optShapes",),
+        "minShapes": ("minShapes", "optShapes", "maxShapes"),
+        "optShapes": ("optShapes", "maxShapes", "minShapes"),
+        "maxShapes": ("maxShapes", "optShapes", "minShapes"),
     }
-    for target, candidates in sources.items():
-        source = next((key for key in candidates if shapes[key] is not None), None)
-        if shapes[target] is None and source:
-            shapes[target] = shapes[source]
-            warnings.append(f"{source} is being broadcasted to {target} for tensor {name}")
-    smallest, best, largest = (shapes[key] for key in ("minShapes", "optShapes", "maxShapes"))
-    return (None, []) if best is None else (ShapeRange(smallest or best, best, largest or best), warnings)
+    profiles, warnings = {}, []
+    for name in dict.fromkeys(name for shapes in given.values() for name in shapes or ()):
+        dims = []
+        for target, candidates in sources.items():
+            source = next(option for option in candidates if given[option] is not None)
+            dims.append((given[source] or {}).get(name, ()))
+            if source != target:
+                warnings.append(f"{source} is being broadcasted to {target} for tensor {name}")
+        profiles[name] = ShapeRange(*dims)
+    return profiles, warnings
 
 
 def check_profile(profile: ShapeRange, name: str, network_dims: Dims) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 GROUP = re.compile(r"\[([^\[\]\x00-\x1f\x7f]+)\][ \t\r\f\v]*")
 PAIR = re.compile(r"([^=\[]*[^=\[\s])[ \t]*=[ \t]*(.*)")
 INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?=\s|$)")
+UNSIGNED = re.compile(r"\s*[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|inf|nan)")
 ESCAPES = {"s": " ", "n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 BOOLEANS = {"true": 1, "1": 1, "false": 0, "0": 0}
@@ -42,6 +43,14 @@ class KeyFile:
         if not match or int(match[1]) not in INT32_RANGE:
             raise self._wrong(group, key, "an integer")
         return int(match[1])
+
+    def unsigned(self, group: str, key: str) -> int:
+        """Return an integer of 0 to 2^64 - 1, a negative one counted from 2^64; no trailing text is allowed."""
+        text = self.groups[group][key]
+        if not UNSIGNED.fullmatch(text):
+            raise self._wrong(group, key, "an integer without trailing text")
+        number = int(text)
+        return number % 2**64 if abs(number) < 2**64 else 2**64 - 1
 
     def boolean(self, group: str, key: str) -> int:
         """Return 1 or 0; only true, 1, false and 0 are booleans, with nothing but white space after them."""

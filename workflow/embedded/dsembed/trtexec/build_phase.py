@@ -10,7 +10,7 @@ from dsembed.engine.builder import BuildConfig, build_engine_file
 from dsembed.engine.engine import Engine
 from dsembed.engine.engine_file import EngineError, EngineFile, write_engine_file
 from dsembed.engine.network import ParsedNetwork, parse_network
-from dsembed.engine.shapes import ShapeError, ShapeRange, broadcast, check_profile, dims_text, shape_of
+from dsembed.engine.shapes import ShapeError, ShapeRange, check_profile, dims_text, shape_of
 from dsembed.shared.log_writer import LogWriter, cpp_text
 from dsembed.trtexec.failure import Failure
 from dsembed.trtexec.option_blocks import MIB_BYTES, precision_of
@@ -21,7 +21,7 @@ SET_UP_FAILED = ("Failed to create engine from model or file.", "Engine set up f
 
 def build(options: Options, log: LogWriter) -> Engine:
     """Return the engine that the options ask for, saved if they ask for that; raises Failure."""
-    network = _parse(Path(options.onnx), log)
+    network = _parse(Path(options.onnx or ""), log)
     try:
         profile = _profile(options, network, log)
     except ShapeError as error:
@@ -39,9 +39,9 @@ def build(options: Options, log: LogWriter) -> Engine:
 
 def load(options: Options, log: LogWriter) -> Engine:
     """Return the engine that the options name; raises Failure."""
-    path = Path(options.load_engine)
+    path = Path(options.load_engine or "")
     if not path.is_file():
-        raise Failure(f"Error opening engine file: {path}", *SET_UP_FAILED)
+        raise Failure(f"Error opening engine file: {options.load_engine}", *SET_UP_FAILED)
     return _deserialize(path, log)
 
 
@@ -70,24 +70,14 @@ def _parse(path: Path, log: LogWriter) -> ParsedNetwork:
 def _profile(options: Options, network: ParsedNetwork, log: LogWriter) -> ShapeRange:
     """Return the profile given, or the model's own dimensions where it is static or nothing is given."""
     name, dims = network.input.name, network.input.dims
-    given = {
-        "minShapes": options.min_shapes,
-        "optShapes": options.opt_shapes,
-        "maxShapes": options.max_shapes,
-    }
-    if not any(given.values()):
-        given = dict.fromkeys(given, options.shapes)
-    shapes = {option: shape_of(name, value, "network inputs") for option, value in given.items()}
+    profile = shape_of(name, options.profiles, "network inputs")
     if not network.is_dynamic:
-        if any(shapes.values()):
+        if profile is not None:
             raise ShapeError(
                 "Static model does not take explicit shapes since the shape of inference tensors will be "
                 "determined by the model itself"
             )
         return ShapeRange(dims, dims, dims)
-    profile, warnings = broadcast(shapes, name)
-    for warning in warnings:
-        log.warning(warning)
     if profile is None:
         fixed = tuple(1 if dim == -1 else dim for dim in dims)
         log.warning(
@@ -122,7 +112,9 @@ def _log_build(file: EngineFile, build_s: float, log: LogWriter) -> None:
 
 def _save(file: EngineFile, options: Options, log: LogWriter, start_s: float) -> Engine:
     """Write the engine if asked to and return it as its file says; without a file, as built."""
-    if options.save_engine:
+    if options.save_engine == "":
+        raise Failure("Saving engine to file failed.", *SET_UP_FAILED)
+    if options.save_engine is not None:
         try:
             write_engine_file(Path(options.save_engine), file)
         except OSError as error:
@@ -133,9 +125,9 @@ def _save(file: EngineFile, options: Options, log: LogWriter, start_s: float) ->
             ) from error
     log.info(f"Created engine with size: {cpp_text(file.size_bytes / MIB_BYTES)} MiB")
     log.info(f"Engine built in {cpp_text(time.perf_counter() - start_s)} sec.")
-    if options.save_engine:
+    if options.save_engine is not None:
         return _deserialize(Path(options.save_engine), log)
-    return Engine.from_file(Path(options.onnx), file)
+    return Engine.from_file(Path(options.onnx or ""), file)
 
 
 def _deserialize(path: Path, log: LogWriter) -> Engine:

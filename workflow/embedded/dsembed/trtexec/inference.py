@@ -23,7 +23,10 @@ class RunLength:
 
     def is_reached(self, iterations: int, elapsed_ms: float) -> bool:
         """Return whether `iterations` in `elapsed_ms` are enough."""
-        return iterations >= self.iterations and elapsed_ms >= self.duration_s * 1000 + self.warm_up_ms
+        is_too_early = (
+            elapsed_ms < self.duration_s * 1000 + self.warm_up_ms
+        )  # never for a duration that is no number
+        return iterations >= self.iterations and not is_too_early
 
 
 def plan_for_streams(engine: Engine, batch: int, inference_streams: int, cores: int) -> Plan:

@@ -43,6 +43,11 @@ EXPLANATIONS = (
 def measure(engine: Engine, options: Options, cpu: Cpu, log: LogWriter) -> None:
     """Run and report what the options ask for; raises Failure."""
     try:
+        if options.inf_streams < 1:
+            raise EngineError(
+                f"--infStreams={options.inf_streams} leaves nothing to run on (NVIDIA's trtexec crashes here); "
+                "give 1 or more."
+            )
         batch = _batch(engine, options, log)
         plan = plan_for_streams(engine, batch, options.inf_streams, cpu.cores)
         context, growth_bytes = with_memory_growth(
@@ -72,7 +77,7 @@ def _batch(engine: Engine, options: Options, log: LogWriter) -> int:
     dims = shape_of(tensor.name, options.shapes, "engine bindings")
     if dims is None and not is_dynamic:
         return engine.max_batch
-    if dims is None and options.load_engine:
+    if dims is None and options.load_engine is not None:
         dims = (1, *tensor.dims)
         log.warning(
             f"Shape missing for input with dynamic shape: {tensor.name}"

@@ -24,10 +24,10 @@ def block_lines(options: Options, cpu: Cpu) -> list[str]:
     """Return the texts of all blocks; with an engine to load, an empty line stands for the build options."""
     return [
         "=== Model Options ===",
-        f"Format: {'*' if options.load_engine else 'ONNX'}",
-        f"Model: {options.onnx}",
+        f"Format: {'*' if options.onnx is None else 'ONNX'}",
+        f"Model: {options.onnx or ''}",
         "Output:",
-        *([""] if options.load_engine else _build_lines(options)),
+        *([""] if options.load_engine is not None else _build_lines(options)),
         "=== System Options ===",
         f"Device: {options.device}",
         "",
@@ -49,7 +49,7 @@ def _build_lines(options: Options) -> list[str]:
         "dlaGlobalDRAM: default, tacticSharedMem: default",
         f"Precision: {precision_of(options)}",
         f"Skip inference: {_enabled(options.skip_inference)}",
-        f"Save engine: {options.save_engine}",
+        f"Save engine: {options.save_engine or ''}",
         "Load engine:",
         f"timingCacheMode: {'global' if options.timing_cache_file else 'local'}",
         f"timingCacheFile: {options.timing_cache_file}",
@@ -58,26 +58,15 @@ def _build_lines(options: Options) -> list[str]:
 
 
 def _build_shape_lines(options: Options) -> list[str]:
-    given = [options.min_shapes, options.opt_shapes, options.max_shapes]
-    if not any(given):
-        given = [options.shapes] * 3
-    names = {name: None for shapes in given for name in shapes}
-    if not names:
-        return ["Input build shapes: model"]
-    lines = []
-    for name in names:
-        smallest, best, largest = (shapes.get(name) for shapes in given)
-        best = best or largest or smallest or ()
-        profile = (smallest or best, best, largest or best)
-        lines.append(f"Input build shape (profile 0): {name}={'+'.join(map(dims_text, profile))}")
-    return lines
+    lines = [f"Input build shape (profile 0): {name}={profile}" for name, profile in options.profiles.items()]
+    return lines or ["Input build shapes: model"]
 
 
 def _inference_lines(options: Options) -> list[str]:
     return [
         "=== Inference Options ===",
         "Batch: Explicit",
-        *_inference_shape_lines(options.shapes or ({} if options.load_engine else options.opt_shapes)),
+        *_inference_shape_lines(options.shapes),
         f"Iterations: {options.iterations}",
         f"Duration: {cpp_text(options.duration_s)}s (+ {cpp_text(options.warm_up_ms)}ms warm up)",
         f"Inference Streams: {options.inf_streams}",

@@ -1,14 +1,14 @@
-"""trtexec's command line: which options there are and which are refused, and how their values are read."""
+"""trtexec's command line: which options there are, in which order they are read, and which are refused."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from dsembed.engine.shapes import Dims, parse_shapes
-from dsembed.shared.cpp_numbers import stod, stof, stoi
+from dsembed.engine.shapes import Dims, ShapeRange, fill_profiles
+from dsembed.shared.cpp_numbers import OutOfRangeError, stof, stoi
+from dsembed.trtexec import option_values
+from dsembed.trtexec.option_values import DEFAULT_PERCENTILES, is_given
 
 NAMES = """
     adjustForDLA allocationStrategy allowGPUFallback allowWeightStreaming asyncFileReader avgTiming best bf16
@@ -31,10 +31,6 @@ NAMES = """
 REFUSED_OPTIONS = frozenset(f"--{name}" for name in NAMES.split())
 
 
-UNIT_BYTES = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30}
-OTHER_POOLS = ("dlaSRAM", "dlaLocalDRAM", "dlaGlobalDRAM", "tacticSharedMem")
-
-
 class OptionError(Exception):
     """A command line that trtexec would refuse; `lines` are its error texts, `shows_help` if help comes first."""
 
@@ -45,15 +41,21 @@ class OptionError(Exception):
 
 @dataclass
 class Options:
-    """What the command line asks for, defaults as of TensorRT 10.16; times carry their unit."""
+    """What the command line asks for, defaults as of TensorRT 10.16; times carry their unit.
 
-    onnx: str = ""
-    save_engine: str = ""
-    load_engine: str = ""
-    min_shapes: dict[str, Dims] = field(default_factory=dict)
-    opt_shapes: dict[str, Dims] = field(default_factory=dict)
-    max_shapes: dict[str, Dims] = field(default_factory=dict)
+    `profiles` and `shapes` are filled from each other: a tensor without --shapes runs at its profile's optimum, and
+    one without a profile is built for its shape alone. `broadcasts` are the warnings of a profile given in part.
+    """
+
+    onnx: str | None = None
+    save_engine: str | None = None
+    load_engine: str | None = None
+    min_shapes: dict[str, Dims] | None = None
+    opt_shapes: dict[str, Dims] | None = None
+    max_shapes: dict[str, Dims] | None = None
     shapes: dict[str, Dims] = field(default_factory=dict)
+    profiles: dict[str, ShapeRange] = field(default_factory=dict)
+    broadcasts: list[str] = field(default_factory=list)
     fp16: bool = False
     strongly_typed: bool = False
     workspace_bytes: float | None = None
@@ -63,7 +65,7 @@ class Options:
     warm_up_ms: float = 200
     iterations: int = 10
     avg_runs: int = 10
-    percentiles: tuple[float, ...] = (90, 95, 99)
+    percentiles: tuple[float, ...] = DEFAULT_PERCENTILES
     no_data_transfers: bool = False
     inf_streams: int = 1
     device: int = 0
@@ -71,121 +73,96 @@ class Options:
     verbose: bool = False
 
 
+# The order of the readers is that of trtexec, which stops at the first value that it cannot read.
+Readers = dict[str, tuple[str, Callable[[str], object]]]
+PROFILE_READERS: Readers = {
+    "--minShapes": ("min_shapes", option_values.profile_shapes),
+    "--optShapes": ("opt_shapes", option_values.profile_shapes),
+    "--maxShapes": ("max_shapes", option_values.profile_shapes),
+}
+BUILD_READERS: Readers = {
+    "--onnx": ("onnx", option_values.onnx_path),
+    "--memPoolSize": ("workspace_bytes", option_values.workspace_bytes),
+    "--fp16": ("fp16", is_given),
+    "--stronglyTyped": ("strongly_typed", is_given),
+    "--skipInference": ("skip_inference", is_given),
+    "--loadEngine": ("load_engine", str),
+    "--saveEngine": ("save_engine", str),
+}
+RUN_READERS: Readers = {
+    "--timingCacheFile": ("timing_cache_file", str),
+    "--device": ("device", stoi),
+    "--infStreams": ("inf_streams", stoi),
+    "--iterations": ("iterations", stoi),
+    "--duration": ("duration_s", option_values.duration_s),
+    "--warmUp": ("warm_up_ms", stof),
+    "--noDataTransfers": ("no_data_transfers", is_given),
+    "--shapes": ("shapes", option_values.shapes),
+    "--avgRuns": ("avg_runs", stoi),
+    "--verbose": ("verbose", is_given),
+    "--exportTimes": ("export_times", str),
+    "--percentile": ("percentiles", option_values.percentiles),
+}
+
+
+def asks_for_help(arguments: list[str]) -> bool:
+    """Return whether `arguments` ask for the help, which leaves all others unread."""
+    return any(argument.partition("=")[0] in ("--help", "-h") for argument in arguments)
+
+
 def parse_options(arguments: list[str]) -> Options:
     """Return the options in `arguments` (argv without the program); raises OptionError in trtexec's words."""
-    options, leftover, refused, seen = Options(), [], [], set()
+    given: dict[str, list[str]] = {}
     for argument in arguments:
         key, _, value = argument.partition("=")
-        if key in REFUSED_OPTIONS:
-            refused.append(key)
-        elif key not in READERS or key in seen:
-            leftover.append(f"Unknown option: {key} {value}")
-        else:
-            seen.add(key)
-            name, read = READERS[key]
-            try:
-                setattr(options, name, read(value))
-            except ValueError as error:
-                raise OptionError(str(error)) from error
-    if leftover:
-        raise OptionError(*leftover)
+        given.setdefault(key, []).append(value)
+    try:
+        options = _read(given)
+    except ValueError as error:
+        raise OptionError(str(error)) from error
+    except OutOfRangeError as error:
+        raise OptionError(f"Uncaught exception detected: {error}", shows_help=False) from error
+    refused = [key for key in given if key in REFUSED_OPTIONS]
+    unknown = [
+        f"Unknown option: {key} {value}"
+        for key, values in given.items()
+        if key not in refused
+        for value in values
+    ]
+    if unknown:
+        raise OptionError(*unknown)
     if refused:
         texts = [f"{key} is not supported by the embedded runtime; leave it out." for key in refused]
         raise OptionError(*texts, shows_help=False)
-    _check_together(options)
     return options
 
 
-def _check_together(options: Options) -> None:
-    if options.load_engine and options.save_engine:
-        raise OptionError("Incompatible load and save engine options selected")
-    if not options.onnx and not options.load_engine:
-        raise OptionError("Model missing or format not recognized")
-    if options.onnx and options.load_engine:
-        raise OptionError(
-            "--onnx and --loadEngine name two models, the embedded runtime takes one; leave one out."
-        )
+def _read(given: dict[str, list[str]]) -> Options:
+    """Return the options of which `given` has values, and take the first value of each out of it."""
+    options = Options()
+    _take(options, given, PROFILE_READERS)
+    if any(given.get(key) for key in PROFILE_READERS):
+        raise ValueError("Multiple --minShapes/--optShapes/--maxShapes without --profile are not allowed. ")
+    _take(options, given, BUILD_READERS)
+    if options.load_engine is not None and options.save_engine is not None:
+        raise ValueError("Incompatible load and save engine options selected")
+    _take(options, given, RUN_READERS)
+    if options.load_engine is None and options.onnx is None:
+        raise ValueError("Model missing or format not recognized")
+    _share_shapes(options)
+    return options
 
 
-def _flag(_value: str) -> bool:
-    return True  # as in trtexec, --flag=0 still sets the flag
+def _take(options: Options, given: dict[str, list[str]], readers: Readers) -> None:
+    for key, (name, read) in readers.items():
+        if given.get(key):
+            setattr(options, name, read(given[key].pop(0)))
 
 
-def _onnx_path(value: str) -> str:
-    return os.environ.get("HOME", "~") + value[1:] if value.startswith("~") else value
-
-
-def _workspace_bytes(value: str) -> float:
-    """Return the bytes of `workspace:<size>`: only the last character is a unit, none is MiB."""
-    size_bytes = 0.0
-    for item in value.split(","):
-        pool, _, size = item.partition(":")
-        if pool in OTHER_POOLS:
-            raise ValueError(f"--memPoolSize={pool} is not supported by the embedded runtime; leave it out.")
-        if pool != "workspace":
-            raise ValueError(f"Unknown memory pool: {pool}")
-        size_bytes = _size_bytes(size)
-    return size_bytes
-
-
-def _size_bytes(size: str) -> float:
-    number = stod(size)
-    if number < 0:
-        raise ValueError(f"Negative memory pool size: {size}")
-    unit = size[-1].upper()
-    if not re.match(r"[0-9.]", unit) and unit not in UNIT_BYTES:
-        raise ValueError("invalid unit specifier")
-    return number * UNIT_BYTES.get(unit, 2**20)
-
-
-def _percentiles(value: str) -> tuple[float, ...]:
-    percentiles = tuple(stof(item) for item in value.split(","))
-    for percentile in percentiles:
-        if not 0 <= percentile <= 100:
-            raise ValueError(f"Percentile {percentile:g} is not in range [0,100]")
-    return percentiles
-
-
-def _duration_s(value: str) -> float:
-    seconds = stof(value)
-    if seconds < 0:
-        raise ValueError(
-            "--duration below 0 (endless) is not supported by the embedded runtime; give seconds."
-        )
-    return seconds
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        number = stoi(value)
-        if number < least:
-            raise ValueError(f"{number} is too small, at least {least} is needed")
-        return number
-
-    return read
-
-
-READERS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "--onnx": ("onnx", _onnx_path),
-    "--saveEngine": ("save_engine", str),
-    "--loadEngine": ("load_engine", str),
-    "--minShapes": ("min_shapes", parse_shapes),
-    "--optShapes": ("opt_shapes", parse_shapes),
-    "--maxShapes": ("max_shapes", parse_shapes),
-    "--shapes": ("shapes", parse_shapes),
-    "--fp16": ("fp16", _flag),
-    "--stronglyTyped": ("strongly_typed", _flag),
-    "--memPoolSize": ("workspace_bytes", _workspace_bytes),
-    "--timingCacheFile": ("timing_cache_file", str),
-    "--skipInference": ("skip_inference", _flag),
-    "--duration": ("duration_s", _duration_s),
-    "--warmUp": ("warm_up_ms", stof),
-    "--iterations": ("iterations", _at_least(0)),
-    "--avgRuns": ("avg_runs", _at_least(1)),
-    "--percentile": ("percentiles", _percentiles),
-    "--noDataTransfers": ("no_data_transfers", _flag),
-    "--infStreams": ("inf_streams", _at_least(1)),
-    "--device": ("device", stoi),
-    "--exportTimes": ("export_times", str),
-    "--verbose": ("verbose", _flag),
-}
+def _share_shapes(options: Options) -> None:
+    options.profiles, options.broadcasts = fill_profiles(
+        {"minShapes": options.min_shapes, "optShapes": options.opt_shapes, "maxShapes": options.max_shapes}
+    )
+    options.shapes = {name: profile.opt for name, profile in options.profiles.items()} | options.shapes
+    for name, dims in options.shapes.items():
+        options.profiles.setdefault(name, ShapeRange(dims, dims, dims))

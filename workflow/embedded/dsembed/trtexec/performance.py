@@ -8,11 +8,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from dsembed.shared.log_writer import cpp_text
 
 LARGEST_GROUPS_LISTED = 200
 UNSTABLE_COV_PERCENT = 2.5
-BOUND_SHARE = 0.8
+ENQUEUE_BOUND_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,13 @@ class Query:
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float:
-    """Return the value that `percent` % of the `ascending` values do not exceed, as trtexec picks it."""
+    """Return the value that `percent` % of the `ascending` values do not exceed, as trtexec picks it.
+
+    trtexec computes the index with 32-bit floats: of ten values the 90 % are those up to the ninth.
+    """
     count = len(ascending)
-    return ascending[max(count - 1 - int((1 - percent / 100) * count), 0)]
+    excluded = int((np.float32(1) - np.float32(percent) / np.float32(100)) * np.float32(count))
+    return ascending[max(count - 1 - excluded, 0)]
 
 
 def cov_percent(values: Sequence[float]) -> float:
@@ -80,13 +86,20 @@ def statistics_text(values_ms: Iterable[float], percentiles: Sequence[float]) ->
 
 
 def trace_lines(queries: Sequence[Query], group_size: int) -> list[str]:
-    """Return the average of every full group of `group_size` queries, the first and last 200 groups of them."""
-    groups = [queries[start : start + group_size] for start in range(0, len(queries), group_size)]
-    lines = [_average_line(group) for group in groups if len(group) == group_size]
-    omitted = len(lines) - 2 * LARGEST_GROUPS_LISTED
-    if omitted > 0:
-        lines[LARGEST_GROUPS_LISTED:-LARGEST_GROUPS_LISTED] = [f"... Omitting {omitted} lines"]
-    return lines
+    """Return the average of every full group of `group_size` queries, of the first and last 200 groups at most.
+
+    The line between them counts queries, and those after it begin one query early: both as in trtexec.
+    """
+    listed = LARGEST_GROUPS_LISTED * group_size
+    omitted = len(queries) - 2 * listed
+    if omitted <= 0 or group_size < 0:
+        return _average_lines(queries, group_size)
+    head, tail = queries[:listed], queries[-listed - 1 :]
+    return [
+        *_average_lines(head, group_size),
+        f"... Omitting {omitted} lines",
+        *_average_lines(tail, group_size),
+    ]
 
 
 def walltime_s(queries: Sequence[Query]) -> float:
@@ -115,21 +128,20 @@ def summary_lines(queries: Sequence[Query], percentiles: Sequence[float]) -> lis
 def summary_warnings(queries: Sequence[Query], inference_streams: int) -> list[str]:
     """Return what makes the figures doubtful, as trtexec 10.16 warns, with advice that holds on a CPU."""
     compute_ms = [query.compute_ms for query in queries]
-    bound_ms = BOUND_SHARE * statistics.median(compute_ms)
+    median_ms = statistics.median(compute_ms)
     warnings = []
-    if statistics.median(query.enqueue_ms for query in queries) > bound_ms:
+    if statistics.median(query.enqueue_ms for query in queries) > ENQUEUE_BOUND_SHARE * median_ms:
         warnings += [
             "* Throughput may be bound by Enqueue Time rather than GPU Compute and the GPU may be under-utilized.",
             "  A larger batch leaves less to the submitting thread.",
         ]
-    for what, short, times_ms in (
-        ("host-to-device", "H2D", [query.h2d_ms for query in queries]),
-        ("device-to-host", "D2H", [query.d2h_ms for query in queries]),
+    for what, times_ms in (
+        ("host-to-device transfers for the inputs", [query.h2d_ms for query in queries]),
+        ("device-to-host transfers for the outputs", [query.d2h_ms for query in queries]),
     ):
-        if statistics.median(times_ms) > bound_ms:
+        if statistics.median(times_ms) >= median_ms:
             warnings += [
-                f"* Throughput may be bound by {what} transfers ({short} Latency) rather than GPU Compute and the "
-                "GPU may be under-utilized.",
+                f"* Throughput may be bound by {what} rather than GPU Compute and the GPU may be under-utilized.",
                 "  Add --noDataTransfers flag to disable data transfers.",
             ]
     cov = cov_percent(compute_ms)
@@ -167,6 +179,14 @@ def _export_object(query: Query) -> str:
         "latencyMs": query.latency_ms,
     }
     return "{ " + ", ".join(f"{json.dumps(name)} : {cpp_text(value)}" for name, value in times.items()) + " }"
+
+
+def _average_lines(queries: Sequence[Query], group_size: int) -> list[str]:
+    """Return a line per full group; a group of 0 or less is never full."""
+    if group_size < 1:
+        return []
+    groups = (queries[start : start + group_size] for start in range(0, len(queries), group_size))
+    return [_average_line(group) for group in groups if len(group) == group_size]
 
 
 def _average_line(group: Sequence[Query]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import openvino as ov
 
 from dsembed import RUNTIME_VERSION
@@ -11,7 +13,7 @@ from dsembed.trtexec.build_phase import build, load
 from dsembed.trtexec.failure import Failure
 from dsembed.trtexec.inference_phase import measure
 from dsembed.trtexec.option_blocks import block_lines
-from dsembed.trtexec.options import OptionError, Options, parse_options
+from dsembed.trtexec.options import OptionError, Options, asks_for_help, parse_options
 
 HELP = """\
 === Model and build ===
@@ -30,7 +32,7 @@ HELP = """\
   --skipInference             build or load, do not measure
 
 === Inference ===
-  --shapes=<name>:<dims>      input shape to run (default: the optimum of a build, batch 1 of a loaded engine)
+  --shapes=<name>:<dims>      input shape to run (default: --optShapes, else batch 1)
   --iterations=<n>            run at least n queries per stream (default: 10)
   --duration=<s>              run at least this many seconds after the warm-up (default: 3)
   --warmUp=<ms>               run this long before measuring (default: 200)
@@ -51,9 +53,6 @@ HELP = """\
 
 
 BUILD_OPTIONS = {
-    "--minShapes": "min_shapes",
-    "--optShapes": "opt_shapes",
-    "--maxShapes": "max_shapes",
     "--fp16": "fp16",
     "--stronglyTyped": "strongly_typed",
     "--memPoolSize": "workspace_bytes",
@@ -68,9 +67,9 @@ def main(arguments: list[str], program: str) -> int:
     identity = (
         f"TensorRT.trtexec [TensorRT v101600] [embedded runtime: OpenVINO {openvino_version}, CPU {cpu.name}]"
     )
-    log = LogWriter(identity, " ".join([program, *arguments]), "--verbose" in arguments)
+    log = LogWriter(identity, " ".join([program, *arguments]))
     log.banner("RUNNING")
-    if not arguments or "--help" in arguments or "-h" in arguments:
+    if not arguments or asks_for_help(arguments):
         print(HELP, end="", flush=True)
         if not arguments:
             log.banner("PASSED")
@@ -84,6 +83,7 @@ def main(arguments: list[str], program: str) -> int:
     if options.device != 0:
         log.error(f"Cannot find device ID {options.device}!")
         return 1
+    log = replace(log, is_verbose=options.verbose)
     try:
         _log_head(options, openvino_version, log)
         _run(options, log)
@@ -96,7 +96,7 @@ def main(arguments: list[str], program: str) -> int:
 
 
 def _run(options: Options, log: LogWriter) -> None:
-    engine = load(options, log) if options.load_engine else build(options, log)
+    engine = load(options, log) if options.load_engine is not None else build(options, log)
     if options.skip_inference:
         log.info("Skipped inference phase since --skipInference is added.")
     else:
@@ -104,11 +104,13 @@ def _run(options: Options, log: LogWriter) -> None:
 
 
 def _log_head(options: Options, openvino_version: str, log: LogWriter) -> None:
+    for warning in options.broadcasts:
+        log.warning(warning)
     if options.strongly_typed and options.fp16:
         log.warning("--fp16 is dropped: a strongly typed network takes its types from the model.")
-    elif options.fp16 and not options.load_engine:
+    elif options.fp16 and options.load_engine is None:
         log.warning("Weakly-typed networks have been deprecated in TensorRT 10.14 and are removed in 11.0.")
-    if options.load_engine:
+    if options.load_engine is not None:
         for name, field in BUILD_OPTIONS.items():
             if getattr(options, field):
                 log.warning(f"{name} has no effect with --loadEngine, the engine is built already.")

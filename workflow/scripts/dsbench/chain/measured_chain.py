@@ -173,7 +173,9 @@ class Doubling:
     @property
     def start(self) -> int:
         """The batch that is measured first."""
-        return self.first_batch if self.graph_limit is None else min(self.first_batch, self.graph_limit)
+        if self.graph_limit is None:
+            return self.first_batch
+        return max(min(self.first_batch, self.graph_limit), LEAST_BATCH)
 
     def known_batches(self) -> list[int]:
         """Return the batches measured so far and the one to measure next; the last is MAX_BS once all are.
@@ -188,7 +190,7 @@ class Doubling:
 
     def built_batches(self) -> list[int]:
         """Return the tried batches but those whose engine could not be built."""
-        return [batch for batch in self.tried_batches() if not _limit_at(self.build_log(batch))]
+        return [batch for batch in self.tried_batches() if not self.build_limit(batch)]
 
     def decision(self) -> Decision | None:
         """Return the decision once every batch that belongs to it is measured, else None."""
@@ -205,7 +207,7 @@ class Doubling:
     def _after(self, steps: Steps) -> int | None:
         """Note what is known of the last batch of `steps`; return the one after it, None where there is none yet."""
         batch = steps.tried[-1]
-        if limit := _limit_at(self.build_log(batch)) or _limit_at(self.log(batch)):
+        if limit := self.build_limit(batch) or _limit_at(self.log(batch)):
             steps.limits[batch] = limit
             return None if steps.peaks or batch <= LEAST_BATCH else max(batch // 2, LEAST_BATCH)
         peak = _known(self.peak, batch)
@@ -247,6 +249,10 @@ class Doubling:
     def log(self, batch: int) -> Path:
         """Return the name of trtexec's log at `batch`."""
         return self.folder / f"b{batch}/trtexec_b{batch}.log"
+
+    def build_limit(self, batch: int) -> str | None:
+        """Return why the engine of `batch` could not be built; None where it could, or was not tried."""
+        return _limit_at(self.build_log(batch))
 
     def build_log(self, batch: int) -> Path:
         """Return the name of the log of the engine's build."""

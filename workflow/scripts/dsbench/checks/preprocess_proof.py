@@ -24,12 +24,12 @@ from dsbench.core.records import as_json
 from dsbench.deepstream.nvinfer_config import image_keys
 from dsbench.families.declared import family_of
 from dsbench.families.family import Family
-from dsbench.onnx.compare import answers, session
+from dsbench.onnx.compare import answers, run_graph, session
 from dsbench.onnx.in_graph import split_resize
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.image_processor import PROCESSOR, processor_type, read_processor
+from dsbench.pixels.image_processor import PROCESSOR, Fields, processor_type, read_processor
 from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, rgb_of
-from dsbench.pixels.own_pixels import STATED, Fields, own_pixels, stated_fields, stated_size
+from dsbench.pixels.own_pixels import STATED, own_pixels, stated_fields, stated_size
 from dsbench.pixels.preprocessing import Preprocessing
 from dsbench.pixels.reference_preprocessing import (
     Picture,
@@ -121,7 +121,9 @@ class Model:
         tensors = [maker.tensor(frame)[0] for frame in frames]
         if self.resize is not None:
             (name,) = (each.name for each in self.resize.get_inputs())
-            tensors = [self.resize.run(None, {name: tensor[None]})[0][0] for tensor in tensors]
+            tensors = [
+                next(iter(run_graph(self.resize, {name: tensor[None]}).values()))[0] for tensor in tensors
+            ]
         shift, (left, top, right, bottom) = box_place(preprocessing, *size)
         return tensors, Picture(int(left), int(top), int(right - left), int(bottom - top), shift)
 
@@ -149,8 +151,9 @@ def reference_of(
     and width.
     """
     settings = None if config is None else read_processor(config)
-    free = settings and "size" in settings and not all(stated_size(block))
-    made = processor_size(settings, *frame) if free else size
+    made = size
+    if settings and "size" in settings and not all(stated_size(block)):
+        made = processor_size(settings, *frame)
     if settings and processor_type(settings):
         return Reference(
             PROCESSOR, made, lambda rgb: processor_pixels(rgb, settings, family.do_normalize_default, size)

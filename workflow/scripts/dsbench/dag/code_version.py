@@ -8,7 +8,16 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 # They word errors and progress, say how a tool is called, whose facts are inputs, or how a file gets its name; no
 # artefact holds them.
-NOT_IN_OUTPUTS = frozenset({"dag.rule_script", "tools.tool_run", "machine.toolchain", "core.files"})
+NOT_IN_OUTPUTS = frozenset(
+    {
+        "dag.rule_script",
+        "tools.bounded_job",
+        "tools.confined",
+        "tools.tool_run",
+        "machine.toolchain",
+        "core.files",
+    }
+)
 # A string, which may hold anything of the rest; a comment; blanks before the end of a line, and blank lines.
 TOKEN = re.compile(
     r'("""(?:\\.|[^\\])*?"""|"(?:\\.|[^"\\\n])*"'

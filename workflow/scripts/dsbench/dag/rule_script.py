@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +12,7 @@ from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError, storage_sentence
 from dsbench.core.records import record_text
 from dsbench.core.secret_words import without_tokens
+from dsbench.tools.bounded_job import MORE_MEMORY, bounded
 from dsbench.tools.core_share import keep_to_share
 from dsbench.tools.doctor import diagnose
 from dsbench.tools.tool_run import ToolFailedError, end_with_caller
@@ -24,11 +25,12 @@ TEMPORARY = Path(".snakemake/tmp")
 
 
 @contextmanager
-def explained(log: str) -> Iterator[None]:
+def explained(log: str, memory_mib: int | None = None) -> Iterator[None]:
     """Turn a failure into its sentence and exit status 1; the job ends with the call that started it.
 
     Failures are a BuildError and a disk that is full or cannot be written; any other is a fault of the build itself.
-    The log keeps the numbers of a check that did not pass.
+    The log keeps the numbers of a check that did not pass. A job that runs somebody else's graph states `memory_mib`
+    and is held to its bounds.
     """
     end_with_caller()
     keep_to_share(measures=False)
@@ -38,13 +40,16 @@ def explained(log: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         # What an earlier call left there would explain this one's failure.
         path.write_text("")
-        yield
+        with bounded(path, memory_mib) if memory_mib else nullcontext():
+            yield
     except CheckError as error:
         with suppress(OSError), path.open("a") as stream:
             stream.write(record_text(error.numbers))
         _refuse(_with_cause(error, path), path)
     except BuildError as error:
         _refuse(_with_cause(error, path), path)
+    except MemoryError:
+        _refuse(f"{log}: the memory of this job is used up; {MORE_MEMORY}", path)
     except OSError as error:
         sentence = storage_sentence(error, path)
         if sentence is None:

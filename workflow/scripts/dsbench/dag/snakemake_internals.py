@@ -203,7 +203,8 @@ def _row(job, dag, needs: list[int]) -> dict:
         "runs": runs,
         "reason": {
             "updated": sorted(map(str, set(reason.updated_input) - set(reason.updated_input_run))),
-            "missing": sorted(map(str, reason.missing_output)),
+            # Temporary files are always missing, and made only for what asks for them.
+            "missing": sorted(map(str, set(reason.missing_output) - set(job.temp_output))),
             "incomplete": sorted(map(str, reason.incomplete_output)),
             "params_before": sorted(map(str, reason.params_changed.only_old)),
             "params_now": sorted(map(str, reason.params_changed.only_new)),

@@ -12,7 +12,7 @@ from dsbench.families.graph_facts import GraphFacts, shown_dims
 from dsbench.families.graph_refusals import REFUSALS
 from dsbench.families.graph_signs import HALF, LARGEST_SCORE
 from dsbench.families.reference_decoders import anchor_counts, softmax
-from dsbench.intake.labels import MOST_CLASSES
+from dsbench.intake.model_bounds import MOST_CLASSES
 
 MOST = 3
 # Lengths of an example's axes up to this one belong to the form, such as a box's 4; longer ones are how many there are.

@@ -10,6 +10,7 @@ from dsbench.core.errors import BuildError, closest
 from dsbench.families.declared import LIST, families
 from dsbench.families.family import Family
 from dsbench.intake.file_choice import printable
+from dsbench.intake.model_bounds import MOST_CLASSES
 
 CLASS_ID = re.compile(r"-?[0-9]{1,9}")
 
@@ -105,6 +106,10 @@ def _by_class_id(id2label: dict[str, object], path: Path) -> dict[int, str]:
         if not CLASS_ID.fullmatch(key):
             raise BuildError(
                 f"{path}: id2label has a key that is not a class id ({printable(key)!r}); expected 0, 1 and so on."
+            )
+        if int(key) >= MOST_CLASSES:
+            raise BuildError(
+                f"{path}: id2label has the class id {key}, expected at most {MOST_CLASSES} classes."
             )
         if int(key) in names:
             raise BuildError(f"{path}: id2label has two keys for the class id {int(key)}; keep one of them.")

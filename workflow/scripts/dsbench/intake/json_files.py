@@ -7,15 +7,17 @@ from typing import NoReturn
 
 from dsbench.intake.file_choice import IntakeError, is_safe_name, printable
 from dsbench.intake.foreign_files import what_to_do
+from dsbench.intake.model_bounds import LARGEST_SIDE_PX
 
 LARGEST_CONFIG_BYTES = 10 << 20
 # Tokenizers are JSON too, with every word of a language in them.
 LARGEST_JSON_BYTES = 64 << 20
 DEEPEST = 40
+# Each takes a hundred bytes of memory and more; the largest tokenizers have a million.
+MOST_VALUES = 3_000_000
 LONGEST_DIGITS = 40
 LARGEST_SETTING = 1_000_000
 SIZE_KEY = re.compile(r"(sizes?|dims?|layers|heads|queries|d_model|channels|depths?|points|levels|labels)$")
-LARGEST_SIDE_PX = 16_384
 SIDE_KEYS = ("height", "width", "shortest_edge", "longest_edge")
 # Where transformers and timm have a backbone's name, which may also be a folder's or a hub's.
 BACKBONE_KEYS = ("backbone", "architecture", "backbone_name")
@@ -32,8 +34,12 @@ LARGEST_HEADER_BYTES = 25_000_000
 def parse_json(data: bytes, name: str, remedy: str = "fetch it again") -> object:
     """Return the JSON value in `data`; `name` stands in errors, `remedy` at the end of that for no JSON.
 
-    Raises IntakeError for no JSON, keys that occur twice, NaN, infinities, endless digits, nesting over DEEPEST.
+    Raises IntakeError for no JSON, keys that occur twice, NaN, infinities, endless digits, nesting over DEEPEST,
+    more than MOST_VALUES values.
     """
+    # Those in texts count too, so that nothing is read before.
+    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise IntakeError(f"{name}: more than {MOST_VALUES} values; this is no model's file.")
     try:
         value = json.loads(
             data.decode("utf-8"),

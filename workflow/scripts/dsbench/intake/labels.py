@@ -14,14 +14,14 @@ from dsbench.core.errors import BuildError
 from dsbench.core.files import write_whole
 from dsbench.intake.file_choice import IntakeError
 from dsbench.intake.json_files import parse_json
+from dsbench.intake.model_bounds import MOST_CLASSES
 
 # nvinfer's label buffer is 128 bytes with its terminator.
 MAX_LABEL_BYTES = 127
 LARGEST_BYTES = 4 << 20
 # What is parsed as a tree takes a hundred times its size in memory.
 LARGEST_TREE_CHARACTERS = 1 << 19
-MOST_CLASSES = 20_000
-# Many times a label; longer lines would cost the search for ids its speed.
+# Many times a label; longer ones would cost the search for ids, and the sorting of combining marks, their speed.
 LONGEST_LINE = 1000
 # Where a data set's YAML or JSON, and an exporter's metadata, have the names.
 KEYS = ("names", "class_names", "id2label", "labels", "classes", "categories", "character")
@@ -85,7 +85,7 @@ def harmless_label(text: str) -> str:
     """
     kept = (
         " " if unicodedata.category(char)[0] in "CZ" else "," if char == ";" else char
-        for char in unicodedata.normalize("NFC", text)
+        for char in unicodedata.normalize("NFC", text.strip()[:LONGEST_LINE])
     )
     line = " ".join("".join(kept).split())
     return line.encode()[:MAX_LABEL_BYTES].decode(errors="ignore").rstrip()
@@ -106,6 +106,10 @@ def label_names(id2label: Mapping[int, str], class_count: int) -> Labels:
         raise LabelsError(
             "Neither the tensors nor any file tell the model's classes; name a text file with one class per line"
             " with labels: in its entry."
+        )
+    if class_count > MOST_CLASSES:
+        raise LabelsError(
+            f"The model has {class_count} classes, expected at most {MOST_CLASSES}; this is no object detector."
         )
     names = [harmless_label(id2label.get(index, "")) for index in range(class_count)]
     notes = []

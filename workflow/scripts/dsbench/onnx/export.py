@@ -19,9 +19,12 @@ from dsbench.core.secret_words import environment_without_tokens
 from dsbench.onnx.compare import GraphError, compare_with_reference
 from dsbench.onnx.export_recipes import Attempt, Recipe, prompt_phrases, recipe_of
 from dsbench.onnx.graph import attempts_of, fix_spatial_dims
-from dsbench.tools.tool_run import report_progress, status_name
+from dsbench.tools.confined import confined, environment_files
+from dsbench.tools.tool_run import die_with_parent, report_progress, status_name
 
-NOT_REGISTERED = 3
+NOT_REGISTERED, SIGNALS = 3, 128
+INSIDE = "onnx.inside_export"
+PROTECTIONS = "# run "
 NO_MEMORY = re.compile("MemoryError|bad_alloc|not enough memory|Cannot allocate memory")
 LINKED = (".safetensors", ".json", ".txt", ".model")
 FETCHES = "use_pretrained_backbone"
@@ -171,25 +174,60 @@ def _run(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, destination: 
             | asdict(attempt)
         )
     )
-    package_root = Path(__file__).parents[2]
+    # Of this package the exporter imports nothing else.
+    code = Path(__file__).parents[1] / INSIDE.replace(".", "/")
+    return run_confined(
+        [os.path.abspath(job.python), "-m", f"dsbench.{INSIDE}.torch_export", str(description)],
+        _readable(job.python, folder, code),
+        job.scratch,
+        log,
+        PYTHONPATH=str(code.parents[2]),
+        PYTHONNOUSERSITE="1",
+        HF_HUB_DISABLE_IMPLICIT_TOKEN="1",
+    )
+
+
+def _readable(python: Path, folder: Path, code: Path) -> list[Path] | None:
+    """Return what the exporter reads: its environment, its code, and the files that `folder` links to."""
+    environment = environment_files(python)
+    if environment is None:
+        return None
+    packages = [file for parent in code.parents[:2] if (file := parent / "__init__.py").is_file()]
+    return [*environment, code, *packages, *(link.resolve() for link in folder.iterdir())]
+
+
+def run_confined(
+    command: list[str], readable: list[Path] | None, scratch: Path, log: Path, **variables: str
+) -> int:
+    """Return the exit status of `command`, a signal as a negative number; it may write to `scratch` alone.
+
+    `log` begins with the protections that hold here, and has its output. `readable` is as in tools.confined.
+    """
+    box = confined(command, readable, [scratch])
     with log.open("w") as stream:
-        return subprocess.run(
-            [str(job.python), "-m", "dsbench.onnx.inside_export.torch_export", str(description)],
+        stream.write(f"{PROTECTIONS}{box.protections}\n")
+        stream.flush()
+        status = subprocess.run(
+            box.command,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            env=environment_without_tokens()
-            | {
-                "PYTHONPATH": str(package_root),
-                "PYTHONNOUSERSITE": "1",
-                "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
-            },
+            # Its caches and temporary files too stay where it may write.
+            env=environment_without_tokens() | {"HOME": str(scratch), "TMPDIR": str(scratch)} | variables,
+            # One system call: no lock that another thread holds can stop it.
+            preexec_fn=die_with_parent,
             check=False,
         ).returncode
+    # bubblewrap and shells say so of a program that a signal ended.
+    return SIGNALS - status if status > SIGNALS else status
 
 
 def last_line(log: Path) -> str:
     """Return the last line of a log that is not blank."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [
+        line
+        for line in log.read_text(errors="replace").splitlines()
+        if line.strip() and not line.startswith(PROTECTIONS)
+    ]
     return lines[-1].strip()[:400] if lines else "no output"
 
 

@@ -1,10 +1,12 @@
 """The export environment build/.venv_optimum: torch and optimum, apart from the workflow's own packages."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
@@ -47,13 +49,26 @@ def make_environment(directory: Path, lock: Path, log: Path, shared: Path | None
     write_whole(directory / PACKAGES, (place / PACKAGES).read_text())
 
 
+def split_lock(text: str) -> tuple[str, str]:
+    """Return the requirements of a lock file that have hashes, and those that have none."""
+    entries = re.split(r"(?m)^(?=[^\s#])", text)
+    hashed = [entry for entry in entries if "--hash=" in entry]
+    return "".join(hashed), "".join(entry for entry in entries if entry not in hashed)
+
+
 def _install(directory: Path, lock: Path, log: Path) -> None:
     python = directory / "bin/python"
-    steps = (
-        [sys.executable, "-m", "venv", "--clear", str(directory)],
-        [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(lock)],
-    )
-    with log.open("w") as stream:
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    with TemporaryDirectory() as folder, log.open("w") as stream:
+        hashed, bare = (Path(folder, name) for name in ("hashed.txt", "bare.txt"))
+        for file, text in zip((hashed, bare), split_lock(lock.read_text(encoding="utf-8")), strict=True):
+            file.write_text(text, encoding="utf-8")
+        steps = (
+            [sys.executable, "-m", "venv", "--clear", str(directory)],
+            # What these need is in the lock, or is a need of what has no hashes.
+            [*pip, "--require-hashes", "--no-deps", "-r", str(hashed)],
+            [*pip, "-r", str(bare)],
+        )
         for step in steps:
             status = subprocess.run(
                 step, stdout=stream, stderr=subprocess.STDOUT, env=environment_without_tokens(), check=False

@@ -3,15 +3,15 @@
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-import onnxsim
-import onnxslim
 
 from dsbench.core.errors import BuildError
 from dsbench.onnx.compare import GraphError, answers, session
 from dsbench.onnx.export_recipes import Attempt, NoRecipeError, Recipe
+from dsbench.tools.bounded_job import processor_time
 
 BATCH = "batch"
 IMAGE_CHANNELS = 3
+FOLDING_S = 900.0
 DYNAMO, ONNXSIM = "dynamo", "onnxsim"
 
 
@@ -32,7 +32,11 @@ def fix_spatial_dims(
         if not shapes[output.name]:
             raise GraphError(f"output {output.name} is a single number, expected the batch as its first axis")
         output.shape = [batch, *shapes[output.name][1:]]
-    slimmed = onnxslim.slim(gs.export_onnx(graph.cleanup().toposort()))
+    # Only the jobs that change a graph load the slimmers: with sympy they take a second.
+    import onnxslim
+
+    with processor_time(FOLDING_S, "onnxslim's folding of the ONNX"):
+        slimmed = onnxslim.slim(gs.export_onnx(graph.cleanup().toposort()))
     check(slimmed)
     return slimmed
 
@@ -78,8 +82,11 @@ def refuse_dynamo_without_weights(repair: str | None, source: object) -> None:
 
 def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model as onnxsim folds it, checked; raise GraphError where onnxsim cannot."""
+    import onnxsim
+
     try:
-        folded, equal = onnxsim.simplify(model)
+        with processor_time(FOLDING_S, "onnxsim's folding of the ONNX"):
+            folded, equal = onnxsim.simplify(model)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:
         raise GraphError(f"onnxsim cannot simplify the ONNX: {str(error).splitlines()[0][:300]}") from error
     if not equal:

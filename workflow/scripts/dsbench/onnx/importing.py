@@ -20,7 +20,7 @@ from dsbench.onnx.batch import (
     standard_opset,
     state_batch,
 )
-from dsbench.onnx.compare import GraphError, largest_difference, runtime_words, session, tolerance_of
+from dsbench.onnx.compare import GraphError, largest_difference, run_graph, session, tolerance_of
 from dsbench.onnx.graph import fix_spatial_dims
 from dsbench.onnx.interface import (
     as_image,
@@ -37,6 +37,8 @@ STATE_SIZE = (
     "If the model is for another size, state it with preprocessing: {size: {height: H, width: W}} in its entry;"
     " else export the model again"
 )
+
+LONGEST_SIZE = 40
 
 # A picture [3, H, W] and a batch to that many answers for it, by output.
 AskBatch = Callable[[np.ndarray, int], dict[str, np.ndarray]]
@@ -62,7 +64,7 @@ def graph_size(model: onnx.ModelProto, in_metadata: bool = True) -> tuple[int, i
         return (0, 0)
     stated = next((entry.value for entry in model.metadata_props if entry.key == "imgsz"), "")
     try:
-        height, width = ast.literal_eval(stated)
+        height, width = ast.literal_eval(stated[:LONGEST_SIZE])
     except (ValueError, SyntaxError, TypeError):
         return (0, 0)
     return (height, width) if type(height) is int and type(width) is int else (0, 0)
@@ -117,18 +119,17 @@ def _asker(
     says_size = all(isinstance(side, int) and side > 0 for side in image.shape[1:])
     fix_image_size(image, *size)
     sides = {tensor.name: side_value(graph, tensor, size) for tensor in graph.inputs if tensor is not image}
-    names = [output.name for output in runner.get_outputs()]
 
     def ask(picture: np.ndarray, batch: int) -> dict[str, np.ndarray]:
         feeds = {image.name: as_image(image, picture[None])} | sides
         try:
-            values = runner.run(names, {name: np.repeat(value, batch, 0) for name, value in feeds.items()})
-        except Exception as error:  # ONNX Runtime's exceptions share no class but Exception
+            found = run_graph(runner, {name: np.repeat(value, batch, 0) for name, value in feeds.items()})
+        except GraphError as error:
             raise GraphError(
-                f"ONNX Runtime cannot run the ONNX on a picture of {size[1]}x{size[0]}: {runtime_words(error)}."
+                f"ONNX Runtime cannot run the ONNX on a picture of {size[1]}x{size[0]}: {error}."
                 f" {RUN_ALONE if says_size else STATE_SIZE}."
             ) from error
-        return {name: value for name, value in zip(names, values, strict=True) if value.ndim}
+        return {name: value for name, value in found.items() if value.ndim}
 
     return ask
 

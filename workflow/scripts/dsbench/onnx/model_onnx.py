@@ -13,6 +13,7 @@ from dsbench.families.detector import Detector, read_detector
 from dsbench.families.family import Family
 from dsbench.families.graph_facts import graph_facts, stated_license
 from dsbench.intake.labels import names_by_key
+from dsbench.intake.model_bounds import check_image
 from dsbench.onnx.class_names import Columns, NameSources, choose_names
 from dsbench.onnx.compare import GraphError
 from dsbench.onnx.export import ExportAttempts, export_onnx
@@ -27,12 +28,13 @@ from dsbench.onnx.variants import Variants, choose_variant
 from dsbench.pixels.graph_resize import ResizeMatrices, family_matrices, processor_matrices
 from dsbench.pixels.image_processor import (
     PROCESSOR,
+    Fields,
     PreprocessingError,
     ProcessorError,
     processor_type,
     read_processor,
 )
-from dsbench.pixels.own_pixels import Fields, own_pixels, stated_size
+from dsbench.pixels.own_pixels import own_pixels, stated_size
 from dsbench.pixels.preprocessing import Preprocessing, as_levels, derive_preprocessing, source_pixels
 from dsbench.sources.source import SourceFolder
 from dsbench.tools.tool_run import report_progress
@@ -82,7 +84,7 @@ class ModelFolder(SourceFolder):
         known = family or (detector.family if (detector := self.detector()) else None)
         file = self.file(PROCESSOR)
         try:
-            return derive_preprocessing(
+            found = derive_preprocessing(
                 read_processor(file) if file else None,
                 known.normalizes if known else None,
                 known.pixels if known else None,
@@ -93,6 +95,8 @@ class ModelFolder(SourceFolder):
             raise PreprocessingError(f"{file}: {error}") from error
         except PreprocessingError as error:
             raise PreprocessingError(f"{self.path}: {error}") from error
+        check_image(found.height, found.width, whose=f"{self.path}: its image")
+        return found
 
     def resize_matrices(
         self, size: tuple[int, int], family: Family, frame: tuple[int, int]

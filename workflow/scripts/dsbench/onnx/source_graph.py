@@ -1,5 +1,6 @@
 """An ONNX as exporters write them, read as every later step takes it: sorted, inlined, its weights no inputs."""
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,9 @@ import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
 
 from dsbench.core.errors import without_controls
+from dsbench.families.graph_facts import has_channels_last
+from dsbench.intake.model_bounds import LARGEST_TENSOR_BYTES, MOST_TURNS, check_image
+from dsbench.intake.onnx_files import BITS
 from dsbench.onnx.batch import standard_opset
 from dsbench.onnx.compare import GraphError, runtime_words
 from dsbench.onnx.graph import check
@@ -23,6 +27,8 @@ FIRST_IR_VERSION = 4
 # TensorRT reads opsets from this one on.
 OLDEST_OPSET = 9
 UPGRADED_OPSET = 13
+IMAGE_AXES, RANGE_INPUTS = 4, 3
+FILLING = ("ConstantOfShape", "Expand", "Tile", "Range")
 # trtexec separates shapes by commas, names from shapes by the last colon, and takes quotes off; logs separate by space.
 UNSAYABLE = re.compile(r"[^A-Za-z0-9_./:-]+")
 LONGEST_NAME, MOST_SHOWN = 60, 4
@@ -31,14 +37,17 @@ LONGEST_NAME, MOST_SHOWN = 60, 4
 def load_checked(file: Path) -> tuple[onnx.ModelProto, list[str]]:
     """Return the ONNX at `file` with its external data, made sound, and a sentence for each change.
 
-    Raises GraphError where onnx.checker finds a fault, for inputs and outputs that are no tensors, and for operators
-    in training mode.
+    Raises GraphError where onnx.checker finds a fault, for inputs and outputs that are no tensors, for operators in
+    training mode, and for tensors and loops that are larger than a detector's, all of it before anything is run.
     """
     model = onnx.load(file)
     _refuse_no_tensors(model)
     notes = make_sound(model)
     _refuse_training(model)
+    _refuse_large_images(model)
+    _refuse_endless(model)
     check(model)
+    _refuse_large_tensors(model)
     return model, notes
 
 
@@ -289,9 +298,62 @@ def _refuse_no_tensors(model: onnx.ModelProto) -> None:
                 )
 
 
+def _refuse_large_images(model: onnx.ModelProto) -> None:
+    for value in model.graph.input:
+        dims = [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        if len(dims) == IMAGE_AXES:
+            sides = dims[1:3] if has_channels_last(dims) else dims[2:]
+            height, width, images = (max(dim, 1) for dim in (*sides, dims[0]))
+            check_image(height, width, images, f"its input {value.name}")
+
+
+def _refuse_endless(model: onnx.ModelProto) -> None:
+    """Refuse loops and ranges of constant length that no detector has; shape inference too would write a range out."""
+    known: dict[str, np.ndarray] = {}
+    for graph in _graphs(model.graph):
+        known |= dict(_constants(graph, TensorProto.INT64)) | dict(_constants(graph, TensorProto.INT32))
+        for node in graph.node:
+            numbers = [known[name].flatten()[:1] for name in node.input if name in known and known[name].size]
+            turns = 0
+            if node.op_type == "Loop" and node.input[0] in known:
+                turns = int(numbers[0][0])
+            elif node.op_type == "Range" and len(numbers) == RANGE_INPUTS:
+                start, limit, step = (int(number[0]) for number in numbers)
+                turns = (limit - start) // (step or 1)
+            if turns > MOST_TURNS:
+                raise GraphError(
+                    f"its {node.op_type} {node.name!r} has {turns} turns, expected at most {MOST_TURNS}; export it"
+                    " without that operator"
+                )
+
+
+def _refuse_large_tensors(model: onnx.ModelProto) -> None:
+    """Refuse tensors whose size follows from the graph alone: sizes are read here, and nothing is made of them.
+
+    What is filled with one value costs the file nothing, so all of that together has the bound of one tensor.
+    """
+    inferred = onnx.shape_inference.infer_shapes(model)
+    for graph in _graphs(inferred.graph):
+        sizes = {value.name: _known_bytes(value) for value in (*graph.value_info, *graph.output)}
+        filled = [name for node in graph.node if node.op_type in FILLING for name in node.output]
+        sizes["all that is filled with one value"] = sum(sizes.get(name, 0) for name in filled)
+        name, size = max(sizes.items(), key=lambda entry: entry[1])
+        if size > LARGEST_TENSOR_BYTES:
+            raise GraphError(
+                f"its tensor {name!r} takes {size} bytes, expected at most {LARGEST_TENSOR_BYTES}; export it without"
+                " that tensor"
+            )
+
+
+def _known_bytes(value: onnx.ValueInfoProto) -> int:
+    """Return the bytes of a tensor whose dims are all known, else 0."""
+    kind = value.type.tensor_type
+    return math.prod(dim.dim_value for dim in kind.shape.dim) * BITS.get(kind.elem_type, 0) // 8
+
+
 def _refuse_training(model: onnx.ModelProto) -> None:
     """Refuse operators that compute with the batch's own statistics, or at random, as they do in training."""
-    constants = dict(_constants(model.graph))
+    constants = dict(_constants(model.graph, TensorProto.BOOL))
     for graph in _graphs(model.graph):
         for node in graph.node:
             if _trains(node, constants):
@@ -310,10 +372,10 @@ def _trains(node: onnx.NodeProto, constants: dict[str, np.ndarray]) -> bool:
     return False
 
 
-def _constants(graph: onnx.GraphProto) -> Iterator[tuple[str, np.ndarray]]:
-    for weight in graph.initializer:
-        if weight.data_type == TensorProto.BOOL:
-            yield weight.name, numpy_helper.to_array(weight)
+def _constants(graph: onnx.GraphProto, kind: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and value of the constants of one type that the graph has."""
+    tensors = [(weight.name, weight) for weight in graph.initializer]
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].type == onnx.AttributeProto.TENSOR:
-            yield node.output[0], numpy_helper.to_array(node.attribute[0].t)
+            tensors.append((node.output[0], node.attribute[0].t))
+    yield from ((name, numpy_helper.to_array(tensor)) for name, tensor in tensors if tensor.data_type == kind)

@@ -10,7 +10,7 @@ import onnx
 from dsbench.families.decision_table import UnknownGraphError, refuse_no_detector
 from dsbench.families.graph_facts import GraphFacts, graph_facts
 from dsbench.families.graph_refusals import HIGHEST_STRIP, image_layout
-from dsbench.onnx.compare import GraphError, session
+from dsbench.onnx.compare import GraphError, run_graph, session
 
 COLORS = 3
 # Of pictures, then of lines of text.
@@ -81,17 +81,14 @@ def refuse_before_size(model: onnx.ModelProto) -> None:
 
 def _asker(model: onnx.ModelProto, image: FreeImage) -> AskAtSize:
     runner = session(model)
-    names = [output.name for output in runner.get_outputs()]
 
     def ask(height: int, width: int) -> dict[str, np.ndarray] | None:
         pixels = np.random.default_rng(0).random(image.dims(height, width)) * BRIGHTEST.get(image.kind, 1)
         try:
-            values = runner.run(names, {image.name: pixels.astype(image.kind)})
-        except Exception:  # ONNX Runtime's exceptions share no class but Exception
+            found = run_graph(runner, {image.name: pixels.astype(image.kind)})
+        except GraphError:
             return None
-        return {
-            name: value.astype(np.float32) for name, value in zip(names, values, strict=True) if value.ndim
-        }
+        return {name: value.astype(np.float32) for name, value in found.items() if value.ndim}
 
     return ask
 

@@ -18,7 +18,7 @@ from dsbench.chain.measured_chain import (
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
-from dsbench.deepstream.log import StreamRun
+from dsbench.deepstream.log import LOADED, StreamRun
 from dsbench.onnx.inspection import Inspection
 from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
 from dsbench.report.text import count
@@ -256,8 +256,18 @@ class SideBySide:
 
 
 def engines(measured: Measured, model: str) -> list[dict]:
-    """Return the report's `engines`, the last that of MAX_BS."""
-    return [_engine(measured, model, batch) for batch in measured.batches]
+    """Return the report's `engines`: those of the doubling, the last that of MAX_BS, and before them any others.
+
+    Batch 1 and the runs have engines of their own where the batch is static, batch 1 also where the config says so.
+    """
+    used = {_engine_in(measured.b1_log), *map(_engine_of_run, measured.run_logs)}
+    batches = {int(name.removesuffix(".engine").rpartition("_b")[2]) for name in used} - {*measured.batches}
+    return [_engine(measured, model, batch) for batch in (*sorted(batches), *measured.batches)]
+
+
+def _engine_of_run(log: Path) -> str:
+    """Return the file name of the engine that nvinfer loaded."""
+    return Path(log.read_text(errors="replace").partition(LOADED)[2].partition("\n")[0].strip()).name
 
 
 def _engine(measured: Measured, model: str, batch: int) -> dict:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from dsbench.core.files import written_beside
 from dsbench.report.history import rate_spread, run_spread
+from dsbench.report.report_data import CHART_NAMES
 from dsbench.report.text import NOT_MEASURED, count, is_disturbed, plain
 
 SIZE_IN = (10, 6)
@@ -217,10 +218,4 @@ def _run_labels(runs: list[dict | None]) -> list[str]:
     return [f"run {index}\n{load}" for index, load in enumerate(loads, 1)]
 
 
-CHARTS = {
-    "chart_trtexec_bs1_vs_bsmax": _queries,
-    "chart_trtexec_throughput": _throughput,
-    "chart_ds_streams_vs_fps": _stream_rate,
-    "chart_trt_vs_ds": _comparison,
-    "chart_efficiency": _efficiency,
-}
+CHARTS = dict(zip(CHART_NAMES, (_queries, _throughput, _stream_rate, _comparison, _efficiency), strict=True))

@@ -9,7 +9,7 @@ import markdown
 import nh3
 
 from dsbench.core.errors import BuildError
-from dsbench.report.charts import CHARTS
+from dsbench.report.report_data import CHART_NAMES
 
 ROWS_PER_TABLE = 30
 # A table of figures with more rows, and few columns, stands in two halves side by side.
@@ -67,7 +67,7 @@ def render_html(
         output_format="html",
     )
     body = nh3.clean(converted, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)
-    files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHARTS}
+    files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHART_NAMES}
     if frame is not None:
         files[f"../samples/{frame.name}"] = frame
     pictures = [found[1] for found in IMAGE.finditer(body)]

@@ -4,6 +4,7 @@ import contextlib
 import html as markup
 import io
 import re
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,7 @@ from dsbench.boxes.fonts import numbers_of, remedy, undrawable
 from dsbench.core.errors import BuildError
 from dsbench.core.files import written_beside
 from dsbench.core.secret_words import environment_without_tokens
+from dsbench.tools.confined import confined
 
 OPTIONS = {
     "margin-top": "12mm",
@@ -23,6 +25,8 @@ OPTIONS = {
     "margin-left": "15mm",
     "margin-right": "15mm",
     "encoding": "UTF-8",
+    # Qt with wkhtmltopdf's patches takes the rules for the screen unless told otherwise; without them it says so.
+    "print-media-type": "",
     "disable-javascript": "",
     "disable-local-file-access": "",
     "disable-plugins": "",
@@ -85,14 +89,22 @@ def _print_page(html: str, program: str, destination: Path, log: Path, page_size
             **environment_without_tokens(),
             "QT_QPA_PLATFORM": "offscreen",
             "XDG_RUNTIME_DIR": runtime_dir,
+            "TMPDIR": runtime_dir,
         }
-        configuration = pdfkit.configuration(wkhtmltopdf=program, environ=environ)
+        box = confined([program], readable=None, writable=[Path(runtime_dir)])
+        # pdfkit calls a program by its path alone.
+        boxed = Path(runtime_dir, "wkhtmltopdf")
+        boxed.write_text(f'#!/bin/sh\nexec {shlex.join(box.command)} "$@"\n', encoding="utf-8")
+        boxed.chmod(0o700)
+        configuration = pdfkit.configuration(wkhtmltopdf=str(boxed), environ=environ)
         try:
             options = OPTIONS | {"page-size": page_size}
-            return pdfkit.from_string(html, options=options, configuration=configuration, verbose=True)
+            pdf = pdfkit.from_string(html, options=options, configuration=configuration, verbose=True)
         except OSError as error:
             log.write_text(f"{error}\n", encoding="utf-8")
             raise ReportPdfError(f"{destination}: wkhtmltopdf failed; its output is in {log}.") from error
+        print(f"# run {box.protections}")
+        return pdf
 
 
 def _whole(pdf: bytes, destination: Path, log: Path) -> pypdf.PdfWriter:

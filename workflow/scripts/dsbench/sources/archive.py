@@ -62,7 +62,9 @@ def unpack(archive: Path, folder: Path) -> list[str]:
         with _opened(archive) as opened:
             members = list(_members(opened, archive))
             _check(members, archive)
-            return [m.name for m in members if _extract(opened, m, folder, archive)]
+            names = [m.name for m in members if _extract(opened, m, folder, archive)]
+            _read_to_end(opened, archive)
+            return names
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(error, BROKEN):
@@ -97,6 +99,20 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
         # Of what a file can do, tarfile needs here what _BoundedReads has.
         with tarfile.open(fileobj=bounded, mode="r:") as opened:  # type: ignore[call-overload]
             yield opened
+
+
+def _read_to_end(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> None:
+    """Read what follows the last member: gzip's checksum of the whole stands at the very end."""
+    if not isinstance(opened, tarfile.TarFile) or opened.fileobj is None:
+        return
+    left = LARGEST_READ_BYTES
+    opened.fileobj.seek(opened.offset)
+    while chunk := opened.fileobj.read(CHUNK_BYTES):
+        left -= len(chunk)
+        if left < 0:
+            raise ArchiveError(
+                f"{archive.name}: more than {LARGEST_READ_BYTES} bytes behind its last member; this is no model."
+            )
 
 
 def _members(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterator[Member]:

@@ -28,6 +28,9 @@ TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 PROGRESS_INTERVAL_S = 5.0
 LARGEST_FILE_BYTES = 64 << 30
 MIB = 1 << 20
+# A connection that gives less is left and asked for anew, and after so many in a row the hub is. That is 17 KB/s.
+SLOW_S, LEAST_BYTES, MOST_SLOW = 60.0, MIB, 3
+LONGEST_DOWNLOAD_S = 24 * 3600.0
 
 
 def claim(folder: Path, key: str, destination: Path, say) -> Path | None:
@@ -77,6 +80,40 @@ def _take_over(others: list[Path], own: Path) -> None:
 
 class DownloadError(BuildError):
     """A file that could not be fetched whole and unaltered."""
+
+
+class SlowError(httpx.ReadTimeout):
+    """A connection that gives less than LEAST_BYTES in SLOW_S, or that is still there after LONGEST_DOWNLOAD_S."""
+
+
+class Pace:
+    """Sees how many bytes have arrived; ends connections that are too slow, and downloads that last too long."""
+
+    def __init__(self) -> None:
+        self.ends_s = time.monotonic() + LONGEST_DOWNLOAD_S
+        self.slow = 0
+        self.connected(0)
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether asking again is of no use."""
+        return self.slow >= MOST_SLOW or time.monotonic() > self.ends_s
+
+    def connected(self, size_bytes: int) -> None:
+        """Begin anew at so many bytes."""
+        self._since_s, self._from_bytes = time.monotonic(), size_bytes
+
+    def reached(self, size_bytes: int) -> None:
+        """Raise SlowError where the last SLOW_S brought too little, and where all the time is over."""
+        now = time.monotonic()
+        if now > self.ends_s:
+            raise SlowError(f"not finished after {LONGEST_DOWNLOAD_S / 3600:g} hours")
+        if now - self._since_s > SLOW_S:
+            if size_bytes - self._from_bytes < LEAST_BYTES:
+                self.slow += 1
+                raise SlowError(f"less than {LEAST_BYTES} bytes in {SLOW_S:g} s")
+            self.slow = 0
+            self.connected(size_bytes)
 
 
 class Progress:
@@ -156,12 +193,20 @@ def _transfer(client, url, headers, wanted: RemoteFile, own: Path, check_status)
     report_progress(
         f"downloading {wanted.name}{size}" + (f", going on after {have / MIB:.1f} MiB" if have else "")
     )
-    progress = Progress(wanted.name, wanted.bytes, have)
+    progress, pace = Progress(wanted.name, wanted.bytes, have), Pace()
     failures = 0
     while True:
         try:
-            _append(client, url, headers, wanted, own, check_status, progress)
+            _append(client, url, headers, wanted, own, check_status, progress, pace)
             return
+        except SlowError as error:
+            have = _size(own)
+            if pace.is_hopeless:
+                raise DownloadError(
+                    f"{wanted.name}: the hub is too slow ({error}); the {have} bytes that came are kept, so that the"
+                    " same command goes on from there."
+                ) from None
+            report_progress(f"{wanted.name}: {error}; asking again from {have / MIB:.1f} MiB on")
         except httpx.TransportError as error:
             got = _size(own)
             failures = 1 if got > have else failures + 1
@@ -184,8 +229,11 @@ def _size(own: Path) -> int:
     return own.stat().st_size
 
 
-def _append(client, url, headers, wanted: RemoteFile, own: Path, check_status, progress: Progress) -> None:
+def _append(
+    client, url, headers, wanted: RemoteFile, own: Path, check_status, progress: Progress, pace: Pace
+) -> None:
     have = _size(own)
+    pace.connected(have)
     ranged = dict(headers) | {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with client.stream("GET", url, headers=ranged, timeout=TIMEOUT, follow_redirects=True) as response:
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
@@ -211,5 +259,6 @@ def _append(client, url, headers, wanted: RemoteFile, own: Path, check_status, p
                 stream.write(chunk)
                 stream.flush()
                 progress.reached(have)
+                pace.reached(have)
     if wanted.bytes is not None and have < wanted.bytes:
         raise httpx.RemoteProtocolError("the answer ended early")

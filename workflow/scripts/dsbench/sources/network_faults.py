@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 import time
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
@@ -90,6 +91,13 @@ def check_network_settings() -> None:
         raise NetworkSettingError(
             f"{named} names {os.environ[named]}, which is no file; name one with certificates in PEM form, or unset it."
         )
+    try:
+        ssl.create_default_context(cafile=os.environ[named])
+    except OSError as error:
+        raise NetworkSettingError(
+            f"{named} names {printable(os.environ[named])}, which has no certificates in PEM form"
+            f" ({printable(str(error))}); name one that has, or unset it."
+        ) from None
     os.environ[CERTIFICATES[0]] = os.environ[named]
 
 

@@ -221,13 +221,18 @@ def run_tool(
             end_group(process)
             _write_samples(log, sampler.stop())
             log.write(f"{ENDED}{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n")
-    if watchdog.verdict is not None:
-        raise ToolTimeoutError(f"{log_path}: {command[0]} {watchdog.verdict}")
+    _check_end(command[0], log_path, watchdog.verdict, status)
+    return time.monotonic() - started
+
+
+def _check_end(program: str, log_path: Path, verdict: str | None, status: int) -> None:
+    """Refuse a tool that was stopped, for the reason in `verdict`, or that did not exit 0."""
+    if verdict is not None:
+        raise ToolTimeoutError(f"{log_path}: {program} {verdict}")
     if status != 0:
         raise ToolFailedError(
-            f"{log_path}: {command[0]} ended with {status_name(status)}{_last_words(log_path)}"
+            f"{log_path}: {program} ended with {status_name(status)}{_last_words(log_path)}"
         )
-    return time.monotonic() - started
 
 
 def ended_utc(log_path: Path) -> str:
@@ -291,8 +296,8 @@ def _stopper(
         process.send_signal(signal.SIGINT)
         watchdog.allow(
             grace_s,
-            f"went on for {grace_s:g} s after SIGINT and was killed; a fault of a decoder or driver holds it, run the"
-            " same command again",
+            f"went on for {grace_s:g} s after SIGINT and was killed; its last lines say how far it came, run the same"
+            " command again",
         )
 
     return see
