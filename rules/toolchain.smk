@@ -42,6 +42,20 @@ rule check_toolchain:
         "../workflow/scripts/check_toolchain.py"
 
 
+# Asked for by name only: the same table on the terminal.
+rule preflight:
+    input:
+        facts=facts(TOOLCHAIN.required_facts() + ["encoder"]),
+        video=VIDEO,
+    log:
+        "logs/preflight.log",
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    script:
+        "../workflow/scripts/preflight.py"
+
+
 # No job that takes long starts before this job has accepted the clip.
 rule inspect_video:
     input:

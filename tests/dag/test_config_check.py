@@ -25,6 +25,7 @@ def fitted(text):
     [
         ("trtexec: {duration_s: '3'}", lambda c: c["trtexec"]["duration_s"] == 3),
         ("trtexec: {duration_s: '2.5'}", lambda c: c["trtexec"]["duration_s"] == 2.5),
+        ("comparison: {cameras: ['40'], fps: '15'}", lambda c: c["comparison"]["cameras"] == [40]),
         ("strongly_typed: 'true'", lambda c: c["strongly_typed"] is True),
         ("models: {a: {source: x, repair: 'null'}}", lambda c: c["models"]["a"]["repair"] is None),
         ("models: {'no': {source: '8'}}", lambda c: c["models"]["no"]["source"] == "8"),
@@ -46,6 +47,19 @@ def test_nested_text_is_what_it_means_where_the_schema_wants_no_text(text, value
         ("models: {a: {source: x, threshold: 3}}", "models.a.threshold is 3, expected a number below 1"),
         ("models: {a: {source: ''}}", "models.a.source is '', expected at least 1 character"),
         ("models: {a: {labels: x}}", "models.a has no source; add it, config/schema.yaml describes it"),
+        ("comparison: {cameras: []}", "comparison.cameras is [], expected a list of at least 1"),
+        ("comparison: {cameras: 40}", "comparison.cameras is 40, expected a list"),
+        ("comparison: {cameras: [10, 0]}", "comparison.cameras.1 is 0, expected at least 1"),
+        ("comparison: {fps: 0}", "comparison.fps is 0, expected a number above 0"),
+        (
+            "models: {a: {source: x, preprocessing: {mean: [1, 2]}}}",
+            "is [1, 2], expected a list of at least 3",
+        ),
+        ("largest_batch: {nvidia: 5000}", "largest_batch.nvidia is 5000, expected at most 1024"),
+        (
+            "models: {a: {source: x, resize: nearest}}",
+            "resize is 'nearest', expected 'nvinfer' or 'in_graph'",
+        ),
         ("models: {a: null}", "models.a is null, expected settings by name"),
         ("models: {}", "models is {}, expected at least 1 entry"),
         (

@@ -1,12 +1,20 @@
+import io
 import json
 import os
+import re
 
 import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.dag.config_check import check_beside, check_config, check_family
 from dsbench.machine import preflight
-from dsbench.machine.preflight import check_toolchain
+from dsbench.machine.preflight import (
+    check_toolchain,
+    refuse_missing,
+    terminal_table,
+    tool_rows,
+    wants_colour,
+)
 from workflow_run import PROJECT, snakemake
 
 FACTS = {
@@ -29,9 +37,77 @@ def check(tmp_path, **changes):
 
 def test_table_says_what_is_there_and_how_to_get_what_is_not(tmp_path):
     table = check(tmp_path)
-    assert "| trtexec | version 10.16.0 |" in table
-    assert "| encoder | missing: Debian/Ubuntu: apt-get install gstreamer1.0-tools" in table
+    assert "| trtexec | 10.16.0 | of TensorRT 8.6 or newer" in table
+    assert "| deepstream | 9.1.0, with TensorRT 10.16.0 |" in table
+    assert re.search(r"\| encoder \| \*\*missing\*\* \| for the video, .* \| .*gstreamer1\.0-tools", table)
     assert "| video | clip.mp4 |" in table
+    assert "{" not in table and "[" not in table
+
+
+EMBEDDED = {
+    "trtexec": {"embedded_sources_sha256": "54708b856694" + "0" * 52},
+    "cpu": {"name": "AMD EPYC", "cores": 2, "identity": ["AuthenticAMD"], "instruction_sets": ["avx"]},
+    "encoder": {"gstreamer": "1.22.0", "encoder": "theoraenc-fallback"},
+    "gpu": ["NVIDIA L4", "NVIDIA L4"],
+}
+
+
+def test_facts_are_in_words_and_in_columns():
+    lines = terminal_table(tool_rows(EMBEDDED, "clip.mp4"), is_coloured=False).splitlines()
+    assert [line.split("  ")[0].strip() for line in lines] == ["TOOL", *EMBEDDED, "video"]
+    for words in (
+        "the project's own, 54708b856694",
+        "AMD EPYC, 2 cores",
+        "theoraenc-fallback, GStreamer 1.22.0",
+        "NVIDIA L4; NVIDIA L4",
+    ):
+        assert sum(f"  {words}  " in f"{line}  " for line in lines) == 1
+    assert len({line.find(word) for line, word in ((lines[0], "NEEDED"), (lines[1], "of TensorRT"))}) == 1
+
+
+def test_missing_tool_has_the_command_of_this_system_below_it(monkeypatch):
+    rows = tool_rows(FACTS | {"compiler": None}, "clip.mp4")
+    monkeypatch.setattr(preflight.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(preflight.os, "geteuid", lambda: 1000)
+    assert preflight.NEEDS["compiler"].how() == "sudo apt-get install g++ make"
+    monkeypatch.setattr(preflight.shutil, "which", lambda name: None)
+    assert preflight.NEEDS["compiler"].how() == "install what Debian and Ubuntu call g++ make"
+    lines = terminal_table(rows, is_coloured=False).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("compiler"))
+    assert "missing" in lines[place] and "g++ make" in lines[place + 1]
+
+
+def test_only_a_required_tool_that_is_missing_is_red_and_refused():
+    rows = tool_rows(FACTS, "clip.mp4")
+    assert (
+        preflight.YELLOW in (table := terminal_table(rows, is_coloured=True)) and preflight.RED not in table
+    )
+    refuse_missing(FACTS, rows)
+    rows = tool_rows(lacking := FACTS | {"compiler": None}, "clip.mp4")
+    assert preflight.RED in terminal_table(rows, is_coloured=True)
+    with pytest.raises(BuildError, match=r"lacks compiler \("):
+        refuse_missing(lacking, rows)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_colour_is_for_a_terminal_whose_user_wants_it(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert wants_colour(Terminal()) and not wants_colour(io.StringIO())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not wants_colour(Terminal())
+
+
+def test_the_command_prints_the_table_each_time(tmp_path):
+    for _ in range(2):
+        done = snakemake(tmp_path, "preflight")
+        assert done.returncode == 0, done.stdout[-3000:]
+        assert re.search(r"^trtexec +the project's own, ", done.stdout, re.M)
+    assert "\033" not in (tmp_path / "logs/preflight.log").read_text()
 
 
 @pytest.mark.parametrize(("fact", "advice"), [("compiler", "g\\+\\+ make"), ("driver", "NVIDIA's driver")])

@@ -1,22 +1,20 @@
 """The page in a real browser: it fits a narrow screen, has a dark ground where the reader asks for one, and prints."""
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pypdf
 import pytest
 from PIL import Image
 
+from browser import NEEDS_BROWSER, browse
 from dsbench.report.charts import CHARTS
 from dsbench.report.html import render_html
 from dsbench.report.markdown import render_markdown
 from dsbench.report.report_data import TEMPLATES
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+pytestmark = NEEDS_BROWSER
 # Written by the browser into the page that it dumps.
 ASK = """<script>
 addEventListener("load", () => {
@@ -39,15 +37,6 @@ def page(tmp_path_factory):
     (folder / "report.html").write_text(html)
     (folder / "asking.html").write_text(html.replace("</body>", f"{ASK}</body>"))
     return folder / "report.html"
-
-
-def browse(page, *options):
-    command = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    profile = f"--user-data-dir={page.parent / 'profile'}"
-    done = subprocess.run(
-        [*command, profile, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
-    )
-    return done.stdout
 
 
 @pytest.mark.parametrize("width_px", [520, 1000, 1500])

@@ -77,6 +77,41 @@ def test_source_is_found_below_the_working_directory_before_the_project(tmp_path
         locate("labels.txt", [workdir])
 
 
+@pytest.mark.parametrize("text", ["/no/such/model", "./model", "../model.onnx", "~/no_such_model"])
+def test_path_to_nothing_is_told_without_the_other_kinds_of_source(tmp_path, text):
+    with pytest.raises(SourceError, match="no such file or folder") as error:
+        parse_source(text, [tmp_path])
+    assert str(error.value).endswith("expected a folder in Hugging Face layout or an .onnx file.")
+    assert (f"below {tmp_path}" in str(error.value)) is text.startswith(".")
+
+
+def listed(folder):
+    return choose_local(Source(str(folder), "folder", str(folder)))
+
+
+def test_folder_that_is_gone_empty_or_closed_is_not_told_to_lack_a_file(tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    for name, says in (("gone", "gone: no such folder"), ("empty", "empty: the folder has no files")):
+        with pytest.raises(SourceError, match=f"{says}; correct the source in the config, expected a folder"):
+            listed(tmp_path / name)
+
+    def closed(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    # Root may read every folder.
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(SourceError, match=r"empty: cannot be read \(Permission denied\); correct the source"):
+        listed(tmp_path / "empty")
+
+
+def test_link_to_nothing_is_told_with_its_target(tmp_path):
+    (tmp_path / "model.onnx").symlink_to("moved.onnx")
+    with pytest.raises(
+        SourceError, match=r"cannot be read \(No such file or directory, it is a link to 'moved"
+    ):
+        parse_source("model.onnx", [tmp_path])
+
+
 def test_file_named_from_the_home_folder_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "labels.txt").touch()

@@ -33,6 +33,8 @@ LIMITS = {
     "minLength": "at least {} character",
     "maxLength": "at most {} characters",
     "minProperties": "at least {} entry",
+    "minItems": "a list of at least {}",
+    "maxItems": "a list of at most {}",
     "pattern": "text of the form {}",
 }
 QUOTES = "; a number and a word such as no, off, on or null are text only in quotes: write it so in the config file"

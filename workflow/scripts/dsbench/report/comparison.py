@@ -1,12 +1,21 @@
-"""The finished reports of several GPU classes, or of several shards, side by side as a Markdown table."""
+"""The finished reports of several models and trees side by side: ranks, and how many devices some cameras need."""
 
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from dsbench.core.errors import BuildError
-from dsbench.report.report_data import read_data
-from dsbench.report.text import NOT_MEASURED
+from dsbench.core.errors import BuildError, without_controls
+from dsbench.report.conditions import contradict
+from dsbench.report.first_page import deciding_run
+from dsbench.report.report_data import ReportDataError, read_data
+from dsbench.report.text import NOT_MEASURED, is_disturbed, plain
 
 CLASSES = Path("classes")
+REPORTS = "models/*/reports/benchmark_data.json"
 HEAD = (
     *("model", "{place}", "runtime", "MAX_BS", "images/s", "p99 ms", "PEAK streams"),
     *("real-time streams", "FPS/stream", "agreement", "measured"),
@@ -16,13 +25,300 @@ PLACES = {
     "classes": ("class", "build one with --config gpu_class=NAME"),
     "shards": ("shard", "start one with a line that `snakemake shards` prints"),
 }
+# What a spreadsheet takes for the beginning of a formula.
+FORMULA_SIGNS = ("=", "+", "-", "@")
+LONGEST_NAME = 80
+# What the tree of the call is called.
+HERE = "here"
+# What the reports of a group have in common: the kind of the runtime, the clip, its SHA-256, the target FPS.
+Shared = tuple[str, str, str, float]
+# Images/s of the slowest and of the fastest window.
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What one finished report says of a model in a tree; None is what was not measured.
+
+    `images_per_s` are those of the run that decides, from its slowest window to its fastest. `streams` is how many
+    cameras that run held at the target rate, 0 where it held none. `accuracy` is the runtime's AP@[.5:.95] on the
+    clip's true boxes, `own_accuracy` that of the model alone, `ap_kept` the runtime's with the model's own boxes as
+    truth. Of several ranks the model has one; without an interval, or of a disturbed run, it has none, and `unranked`
+    says why. `is_on_front` says that no other model is as fast and as accurate and better in one of both.
+    """
+
+    model: str
+    tree: str
+    machine: str
+    runtime: str
+    precision: str
+    measured_utc: str
+    load_streams: int
+    images_per_s: float
+    images_per_s_low: float | None
+    images_per_s_high: float | None
+    streams: int
+    trtexec_images_per_s: float
+    batch: int
+    batch_p99_ms: float
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    latency_p99_ms: float | None
+    accuracy: float | None
+    own_accuracy: float | None
+    ap_kept: float | None
+    engine_mib: float | None
+    build_s: float | None
+    report: str
+    unranked: str | None = None
+    rank_first: int | None = None
+    rank_last: int | None = None
+    is_on_front: bool = False
+
+    @property
+    def interval(self) -> Interval | None:
+        """Return the images/s of the slowest and of the fastest window."""
+        if self.images_per_s_low is None or self.images_per_s_high is None:
+            return None
+        return self.images_per_s_low, self.images_per_s_high
+
+
+@dataclass(frozen=True)
+class Need:
+    """How many devices, each with its share of a machine as measured, `cameras` at `fps` take of a model.
+
+    `devices` and `headroom_pct`, what those devices have left, are None where one serves no camera. `streams` is what
+    one device serves. `is_extrapolated` says that no run held that rate: it follows from the images/s of the slowest
+    window.
+    """
+
+    model: str
+    tree: str
+    machine: str
+    cameras: int
+    fps: float
+    streams: int
+    devices: int | None
+    headroom_pct: float | None
+    is_extrapolated: bool
+
+
+@dataclass(frozen=True)
+class RankedGroup:
+    """The reports that can be ranked together: of one runtime, one clip and one target rate, the fastest first."""
+
+    runtime_kind: str
+    clip: str
+    clip_sha256: str
+    target_fps: float
+    contenders: list[Contender]
+    needs: list[Need]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A report that cannot be compared, such as one of another version of the project, and why."""
+
+    report: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ModelComparison:
+    """All finished reports, in groups that are never ranked together."""
+
+    groups: list[RankedGroup]
+    left_out: list[LeftOut]
 
 
 def finished_reports(directory: Path = CLASSES) -> list[str]:
     """Return the benchmark_data.json of every folder in `directory` and model that has one, in order."""
     folders = ("*", "*/classes/*")
-    found = (directory.glob(f"{folder}/models/*/reports/benchmark_data.json") for folder in folders)
+    found = (directory.glob(f"{folder}/{REPORTS}") for folder in folders)
     return sorted(str(file) for files in found for file in files)
+
+
+def reports_of_trees(others: Sequence[str] = ()) -> list[str]:
+    """Return the absolute path of each finished report here and in the `others`, with their classes and shards.
+
+    Absolute, since a report is compared as it is: by its relative path Snakemake would first make it anew.
+    """
+    found: dict[str, None] = {}
+    for tree in (Path.cwd(), *(Path(os.path.expanduser(other)).absolute() for other in others)):
+        if not tree.is_dir():
+            raise BuildError(
+                f"config: comparison.trees: {tree} {'is no folder' if tree.exists() else 'does not exist'}, expected a"
+                " working directory with finished models; correct or remove it"
+            )
+        inside = (file for place in PLACES for file in finished_reports(tree / place))
+        found |= dict.fromkeys([*sorted(map(str, tree.glob(REPORTS))), *inside])
+    return list(found)
+
+
+def compare_models(files: Sequence[str], cameras: Sequence[int], fps: float | None) -> ModelComparison:
+    """Return the comparison of the reports in `files`, with what each of the numbers of `cameras` needs.
+
+    `fps` is the cameras' rate; None takes the target rate of each report. Raises BuildError where there is no
+    report, or none that can be compared.
+    """
+    if not files:
+        raise BuildError(
+            "no model is finished here, so that there is nothing to compare; build one, or name other working"
+            " directories in comparison.trees"
+        )
+    groups: dict[Shared, list[Contender]] = {}
+    left_out = []
+    for file in map(Path, files):
+        try:
+            data = read_data(file)
+        except ReportDataError as error:
+            left_out.append(LeftOut(os.path.relpath(file), without_controls(str(error))))
+            continue
+        clip = data["video"]
+        key = (data["runtime"]["kind"], _name(clip["file"]), clip["sha256"], data["target_fps"])
+        groups.setdefault(key, []).append(_contender(data, file))
+    if not groups:
+        raise BuildError(f"{left_out[0].report}: {left_out[0].why} No other report can be compared either.")
+    # NVIDIA's come first.
+    keys = sorted(groups, key=lambda key: (key[0] != "nvidia", *key[1:]))
+    return ModelComparison([_group(key, groups[key], cameras, fps) for key in keys], left_out)
+
+
+def _contender(data: dict, file: Path) -> Contender:
+    _, run = deciding_run(data)
+    system, trt, latency = data["system"], data["trtexec"]["bsmax"], data["deepstream"].get("latency") or {}
+    accuracy, engine = data["validation"]["accuracy"], data["engines"][-1]
+    truth = accuracy["truth"] or {"runtime": {"every": {}}, "model": {"every": {}}}
+    return Contender(
+        model=_name(data["model_name"]),
+        tree=HERE if file.parents[3] == Path.cwd() else _name(os.path.relpath(file.parents[3])),
+        machine=_name(system["gpu"] or f"{system['cpu']}, {system['cpu_cores']} cores"),
+        runtime=_name(data["runtime"]["name"]),
+        precision=_name(engine["precision"]),
+        measured_utc=data["measured_utc"],
+        load_streams=run["streams"],
+        images_per_s=run["total_fps"],
+        images_per_s_low=run["total_fps_min"],
+        images_per_s_high=run["total_fps_max"],
+        streams=run["streams"] if data["deepstream"]["real_time"] else 0,
+        trtexec_images_per_s=trt["imgs_per_sec"],
+        batch=trt["batch"],
+        batch_p99_ms=trt["p99_ms"],
+        latency_p50_ms=latency.get("p50_ms"),
+        latency_p95_ms=latency.get("p95_ms"),
+        latency_p99_ms=latency.get("p99_ms"),
+        accuracy=truth["runtime"]["every"].get("ap"),
+        own_accuracy=truth["model"]["every"].get("ap"),
+        ap_kept=accuracy["stages"][-1]["accuracy"]["every"]["ap"] if accuracy["is_told"] else None,
+        engine_mib=engine["size_mib"],
+        build_s=engine["build_s"],
+        report=os.path.relpath(file),
+        unranked=_why_unranked(data["deepstream"], run),
+    )
+
+
+def _name(value: object) -> str:
+    """Return text of a report as one line of bounded length; another tree's may say anything."""
+    line = plain(value)
+    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 1]}…"
+
+
+def _why_unranked(deepstream: dict, run: dict) -> str | None:
+    if is_disturbed(run) or contradict(deepstream["run1"], deepstream["run2"]):
+        return "the run was disturbed"
+    return "its windows are not known" if None in (run["total_fps_min"], run["total_fps_max"]) else None
+
+
+def _group(shared: Shared, found: list[Contender], cameras: Sequence[int], fps: float | None) -> RankedGroup:
+    ordered = sorted(found, key=lambda each: (-each.images_per_s, each.model, each.tree))
+    ranked = _with_ranks(ordered)
+    target_fps = shared[-1]
+    needs = [need(each, count, fps or target_fps, target_fps) for each in ranked for count in cameras]
+    return RankedGroup(*shared, ranked, needs)
+
+
+def _with_ranks(found: Sequence[Contender]) -> list[Contender]:
+    """Return the contenders with the ranks that each may have: intervals that overlap leave their order open."""
+    ends = [each.interval for each in found if each.interval and not each.unranked]
+    marked = [replace(each, is_on_front=is_on_front(each, found)) for each in found]
+    return [
+        _ranked(each, each.interval, ends) if each.interval and not each.unranked else each for each in marked
+    ]
+
+
+def _ranked(one: Contender, own: Interval, all_ends: Sequence[Interval]) -> Contender:
+    slowest, fastest = own
+    return replace(
+        one,
+        rank_first=1 + sum(low > fastest for low, _ in all_ends),
+        rank_last=sum(high >= slowest for _, high in all_ends),
+    )
+
+
+def is_on_front(one: Contender, found: Sequence[Contender]) -> bool:
+    """Return whether no other contender is at least as fast and accurate, and better in one of both.
+
+    What has no rank is on no front, and keeps nobody off it.
+    """
+    if one.accuracy is None or one.unranked:
+        return False
+    return not any(
+        each.images_per_s >= one.images_per_s
+        and each.accuracy >= one.accuracy
+        and (each.images_per_s, each.accuracy) != (one.images_per_s, one.accuracy)
+        for each in found
+        if each.accuracy is not None and not each.unranked
+    )
+
+
+def need(one: Contender, cameras: int, fps: float, target_fps: float) -> Need:
+    """Return what `cameras` at `fps` need: from the streams that a run held at that rate, else from its images/s."""
+    is_extrapolated = fps != target_fps
+    slowest = one.images_per_s if one.images_per_s_low is None else one.images_per_s_low
+    streams = math.floor(slowest / fps) if is_extrapolated else one.streams
+    devices = math.ceil(cameras / streams) if streams else None
+    headroom_pct = 100 * (1 - cameras / (devices * streams)) if devices else None
+    return Need(
+        one.model, one.tree, one.machine, cameras, fps, streams, devices, headroom_pct, is_extrapolated
+    )
+
+
+def title_of(group: RankedGroup) -> str:
+    """Return what the numbers of a group share, as a heading."""
+    maker = "NVIDIA's runtime" if group.runtime_kind == "nvidia" else "Embedded runtime (CPU)"
+    return f"{maker}, {Path(group.clip).name}, {group.target_fps:g} FPS"
+
+
+def has_other_trees(group: RankedGroup) -> bool:
+    """Return whether a model's name alone does not tell its report."""
+    return len({each.tree for each in group.contenders}) > 1
+
+
+def rank_words(one: Contender) -> str:
+    """Return the rank, "2-3" where intervals overlap; "" where there is none."""
+    if one.rank_first is None:
+        return ""
+    return str(one.rank_first) if one.rank_first == one.rank_last else f"{one.rank_first}-{one.rank_last}"
+
+
+def comparison_csv(comparison: ModelComparison) -> str:
+    """Return a line for each contender, with its group's runtime, clip and rate; what was not measured is empty."""
+    rows = [
+        {"runtime_kind": group.runtime_kind, "clip": group.clip, "target_fps": group.target_fps, **vars(each)}
+        for group in comparison.groups
+        for each in group.contenders
+    ]
+    names = ("runtime_kind", "clip", "target_fps", *(field.name for field in fields(Contender)))
+    output = io.StringIO()
+    writer = csv.DictWriter(output, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    return output.getvalue()
+
+
+def _cell(value: object) -> object:
+    """Return `value` as a spreadsheet shows it: text that begins like a formula gets an apostrophe."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else value
 
 
 def class_table(files: list[str], directory: Path = CLASSES) -> str:

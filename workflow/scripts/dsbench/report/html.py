@@ -77,7 +77,7 @@ def render_html(
         )
     body = _lay_out(body)
     for source, file in files.items():
-        body = body.replace(f'src="{source}"', f'src="{_data_uri(file)}"')
+        body = body.replace(f'src="{source}"', f'src="{data_uri(file)}"')
     title = re.search(r"<h1>([^<]*)</h1>", body)
     return PAGE.format(
         title=title[1] if title else "Benchmark report",
@@ -196,7 +196,8 @@ def _table(head: str, rows: Sequence[str]) -> str:
     return f"{head}<tbody>\n{''.join(rows)}</tbody>\n</table>"
 
 
-def _data_uri(picture: Path) -> str:
+def data_uri(picture: Path) -> str:
+    """Return a PNG or JPEG as an address that has its content; raise ReportHtmlError for another file."""
     kind, magic = ("png", PNG) if picture.suffix == ".png" else ("jpeg", JPEG)
     try:
         content = picture.read_bytes()

@@ -17,6 +17,7 @@ DEEPEST = 2
 MOST_FILES = 20_000
 # What belongs to a lone ONNX; a config.json beside it may be of anything.
 BESIDE = ("labels.txt", "preprocessor_config.json")
+EXPECTED = "correct the source in the config, expected a folder with model.safetensors or an .onnx file"
 
 
 def local_folder(source: Source) -> Path:
@@ -75,13 +76,21 @@ def _recorded(source: Source, path: Path, name: str, listing: Path) -> list[str]
 
 def _names_below(folder: Path) -> list[str]:
     names = []
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_refuse_unreadable):
         here = Path(place).relative_to(folder)
         folders[:] = [] if len(here.parts) >= DEEPEST else sorted(f for f in folders if not f.startswith("."))
         names += [(here / file).as_posix() for file in files]
         if len(names) > MOST_FILES:
             raise SourceError(f"{folder}: more than {MOST_FILES} files; name the model's own folder.")
+    if not names:
+        raise SourceError(f"{folder}: the folder has no files; {EXPECTED}.")
     return names
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    """Raise SourceError: a folder that cannot be listed would look like an empty one."""
+    why = "no such folder" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+    raise SourceError(f"{error.filename}: {why}; {EXPECTED}.") from None
 
 
 def list_local(source: Source) -> dict:

@@ -77,17 +77,27 @@ def parse_source(text: str, bases: Sequence[Path] = (Path(),)) -> Source:
             return _from_path(text, path)
     if REPOSITORY.fullmatch(text) and not refusal_of(text) and not text.endswith(".onnx"):
         return _repository(text, text)
-    below = " or ".join(str(base) for base in bases)
-    raise SourceError(
-        f"{text}: no such file or folder below {below}; correct the source in the config, expected {FORMS}."
-    )
+    raise SourceError(_no_such_path(text, bases))
+
+
+def _no_such_path(text: str, bases: Sequence[Path]) -> str:
+    """Return that nothing is at the path `text`; what can only be a path is told no other kinds of source."""
+    is_path = text.startswith(("/", "~", "./", "../"))
+    forms = "a folder in Hugging Face layout or an .onnx file" if is_path else FORMS
+    is_alone = os.path.isabs(os.path.expanduser(text))
+    below = "" if is_alone else f" below {' or '.join(str(base) for base in bases)}"
+    return f"{text}: no such file or folder{below}; correct the source in the config, expected {forms}."
 
 
 def _from_path(text: str, path: Path) -> Source:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise SourceError(f"{text}: cannot be read ({error.strerror}); expected {FORMS}.") from None
+        link = f", it is a link to {os.readlink(path)!r}" if path.is_symlink() and not path.exists() else ""
+        raise SourceError(
+            f"{text}: cannot be read ({error.strerror}{link}); expected a folder in Hugging Face layout or an .onnx"
+            " file."
+        ) from None
     if stat.S_ISDIR(mode):
         return Source(text, "folder", str(path))
     if not stat.S_ISREG(mode):

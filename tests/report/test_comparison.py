@@ -1,0 +1,249 @@
+"""Finished models side by side: ranks where intervals allow them, groups that are never mixed, and the capacity."""
+
+import copy
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from browser import NEEDS_BROWSER, browse
+from dsbench.core.errors import BuildError
+from dsbench.core.records import read_record, write_record
+from dsbench.report.comparison import (
+    ModelComparison,
+    compare_models,
+    comparison_csv,
+    need,
+    rank_words,
+    reports_of_trees,
+)
+from dsbench.report.comparison_chart import draw_comparison
+from dsbench.report.comparison_page import render_comparison
+
+EXAMPLE = json.loads((Path(__file__).parents[1] / "data/benchmark_data.json").read_text())
+HOSTILE = "=cmd|'/C calc'!A0<script>alert(1)</script>"
+
+
+def made(tree, name, images_per_s, windows, kind="nvidia", accuracy=0.85, disturbed=None):
+    """Write the report of a model whose run 2 had 5 streams at these rates; its folder is named as the place allows."""
+    data = copy.deepcopy(EXAMPLE)
+    data["model_name"] = name
+    data["runtime"] |= {"kind": kind, "name": f"{kind} runtime"}
+    data["system"]["gpu"] = "NVIDIA L4" if kind == "nvidia" else None
+    run = data["deepstream"]["run2"]
+    run |= {
+        "total_fps": images_per_s,
+        "fps_per_stream": images_per_s / 5,
+        "real_time": images_per_s / 5 >= 30,
+    }
+    run |= {"min_stream_fps": images_per_s / 5, "total_fps_min": windows[0], "total_fps_max": windows[1]}
+    run["conditions"]["disturbances"] = disturbed
+    data["deepstream"]["real_time"] = run["real_time"]
+    data["efficiency"]["run2_pct"] = 100 * images_per_s / data["efficiency"]["reference_imgs_per_sec"]
+    if accuracy is None:
+        data["validation"]["accuracy"]["truth"] = None
+    else:
+        data["validation"]["accuracy"]["truth"]["runtime"]["every"]["ap"] = accuracy
+    folder = tree / "models" / re.sub(r"\W", "_", name)[:20] / "reports"
+    folder.mkdir(parents=True)
+    (folder / "benchmark_data.json").write_text(json.dumps(data))
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    """Four models of NVIDIA's runtime, two of which overlap, one without truth, and one of the embedded runtime."""
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path, "fast", 400.0, (390.0, 410.0), accuracy=0.70)
+    made(tmp_path, "middle", 210.0, (200.0, 220.0), accuracy=0.80)
+    made(tmp_path, HOSTILE, 195.0, (185.0, 205.0), accuracy=0.78)
+    made(tmp_path, "slow", 120.0, (110.0, 130.0), accuracy=None)
+    made(tmp_path, "on_cpu", 900.0, (890.0, 910.0), kind="embedded")
+    return tmp_path
+
+
+@pytest.fixture
+def comparison(tree):
+    return compare_models(reports_of_trees(), [3, 40], None)
+
+
+def test_ranks_are_ranges_where_intervals_overlap(comparison):
+    ranks = {each.model: rank_words(each) for each in comparison.groups[0].contenders}
+    assert list(ranks.values()) == ["1", "2-3", "2-3", "4"]
+    assert list(ranks) == ["fast", "middle", HOSTILE, "slow"]
+
+
+def test_intervals_that_overlap_in_a_chain_leave_only_what_they_leave_open(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, low in (("a", 100.0), ("b", 115.0), ("c", 130.0)):
+        made(tmp_path, name, low + 10, (low, low + 20))
+    found = compare_models(reports_of_trees(), [1], None).groups[0].contenders
+    # c's slowest window is above none of b, and above a's fastest.
+    assert {each.model: rank_words(each) for each in found} == {"c": "1-2", "b": "1-3", "a": "2-3"}
+
+
+def test_runtimes_are_never_ranked_together(comparison):
+    assert [group.runtime_kind for group in comparison.groups] == ["nvidia", "embedded"]
+    assert [rank_words(each) for each in comparison.groups[1].contenders] == ["1"]
+
+
+def test_another_clip_or_rate_is_a_group_of_its_own(tree):
+    made(tree, "other", 300.0, (290.0, 310.0))
+    file = tree / "models/other/reports/benchmark_data.json"
+    data = json.loads(file.read_text())
+    data["video"]["sha256"] = "0" * 64
+    file.write_text(json.dumps(data))
+    assert [len(group.contenders) for group in compare_models(reports_of_trees(), [1], None).groups] == [
+        1,
+        4,
+        1,
+    ]
+
+
+def test_front_has_whom_none_surpasses_in_both_and_nobody_without_accuracy(comparison):
+    assert [each.model for each in comparison.groups[0].contenders if each.is_on_front] == ["fast", "middle"]
+
+
+def test_disturbed_run_has_no_rank_and_takes_none_from_others(tree):
+    made(tree, "disturbed", 800.0, (790.0, 810.0), accuracy=0.9, disturbed=["another process used the GPU"])
+    found = compare_models(reports_of_trees(), [1], None).groups[0].contenders
+    assert [(each.model, rank_words(each)) for each in found[:2]] == [("disturbed", ""), ("fast", "1")]
+    assert found[0].unranked == "the run was disturbed"
+    assert [each.is_on_front for each in found[:3]] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("model", "cameras", "fps", "streams", "devices", "headroom_pct", "is_extrapolated"),
+    [
+        ("fast", 3, 30.0, 5, 1, 40.0, False),
+        ("fast", 10, 30.0, 5, 2, 0.0, False),
+        ("fast", 11, 30.0, 5, 3, 26.7, False),
+        # 390 images/s in the slowest window.
+        ("fast", 40, 15.0, 26, 2, 23.1, True),
+        # Not real-time at 30 FPS; 110 images/s in the slowest window.
+        ("slow", 1, 30.0, 0, None, None, False),
+        ("slow", 1, 200.0, 0, None, None, True),
+    ],
+)
+def test_capacity_is_of_measured_streams_or_marked(
+    comparison, model, cameras, fps, streams, devices, headroom_pct, is_extrapolated
+):
+    one = next(each for each in comparison.groups[0].contenders if each.model == model)
+    found = need(one, cameras, fps, target_fps=30.0)
+    assert (found.streams, found.devices, found.is_extrapolated) == (streams, devices, is_extrapolated)
+    assert found.headroom_pct == (None if headroom_pct is None else pytest.approx(headroom_pct, abs=0.05))
+
+
+def test_record_comes_back_from_its_file(comparison, tmp_path):
+    write_record(tmp_path / "comparison.json", comparison)
+    assert read_record(tmp_path / "comparison.json", ModelComparison) == comparison
+
+
+def test_spreadsheet_gets_no_formula_and_no_zero_for_what_was_not_measured(comparison):
+    rows = list(csv.DictReader(io.StringIO(comparison_csv(comparison))))
+    assert [row["model"] for row in rows] == ["fast", "middle", f"'{HOSTILE}", "slow", "on_cpu"]
+    assert rows[3]["accuracy"] == "" and rows[3]["streams"] == "0" and rows[3]["latency_p50_ms"] == ""
+    assert (rows[1]["rank_first"], rows[1]["rank_last"]) == ("2", "3")
+
+
+def test_page_is_whole_without_its_script_and_runs_no_text_of_a_model(comparison, tmp_path):
+    draw_comparison(comparison, tmp_path / "chart.png")
+    page = render_comparison(comparison, tmp_path / "chart.png")
+    assert page.count("<script>") == 1 and "alert(1)" in page and "&lt;script&gt;alert(1)" in page
+    assert "script-src 'sha256-" in page
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert page.count('src="data:image/png;base64,') == 1
+    first, second = page.split("Embedded runtime (CPU)")[0], page.split("Embedded runtime (CPU)")[1]
+    assert "<td>2-3</td>" in first and "on_cpu" not in first.split("<tbody>")[1]
+    assert "These are not the figures of a GPU" in second
+    assert "Not in the plot of NVIDIA&#39;s runtime, sample_720p.mp4, 30 FPS" in page and ": slow." in page
+    assert "none serves a camera" in page
+
+
+# Asked of the page by a script of the test, once the page's own has run.
+ASK = """<script>{
+const seen = () => [...document.querySelectorAll("tr[data-precision]")].filter((row) => !row.hidden).length;
+const form = document.querySelector("form"), said = [form.hidden, seen()];
+form.elements.model.value = "FA";
+form.dispatchEvent(new Event("input"));
+said.push(seen());
+form.reset();
+form.elements.realtime.checked = true;
+form.dispatchEvent(new Event("input"));
+said.push(seen(), document.documentElement.scrollWidth <= innerWidth);
+document.body.innerHTML = "<pre>" + JSON.stringify(said) + "</pre>";
+}</script>"""
+
+
+@NEEDS_BROWSER
+def test_browser_filters_the_rows_and_runs_no_script_of_a_stranger(comparison, tmp_path):
+    draw_comparison(comparison, tmp_path / "chart.png")
+    page = render_comparison(comparison, tmp_path / "chart.png")
+    file = tmp_path / "page.html"
+    file.write_text(page.replace("</body>", f"{ASK}</body>"))
+    allowed = browse(file, "--dump-dom")
+    assert "5 of 5 shown" in allowed and "<pre>[" not in allowed
+    file.write_text(re.sub("<meta http-equiv.*>", "", page).replace("</body>", f"{ASK}</body>"))
+    dumped = browse(file, "--window-size=600,900", "--dump-dom")
+    said = json.loads(dumped.partition("<pre>")[2].partition("</pre>")[0])
+    assert said == [False, 5, 1, 4, True]
+
+
+def test_other_trees_come_with_their_classes_and_shards(tree, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other tree")
+    for place in ("", "classes/l40s", "shards/1"):
+        made(other / place, "fast", 300.0, (290.0, 310.0))
+    made(tree / "classes/a100", "fast", 700.0, (690.0, 710.0))
+    group = compare_models(reports_of_trees([str(other), str(tree)]), [1], None).groups[0]
+    trees = {each.tree for each in group.contenders}
+    assert len(group.contenders) == 8 and {"here", "classes/a100"} <= trees
+    assert any(each.endswith("other tree0/classes/l40s") for each in trees)
+
+
+def test_nothing_finished_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BuildError, match=r"no model is finished here.*comparison\.trees"):
+        compare_models(reports_of_trees(), [1], None)
+
+
+@pytest.mark.parametrize(("name", "says"), [("nowhere", "does not exist"), ("a_file", "is no folder")])
+def test_tree_that_is_none_is_told(tmp_path, monkeypatch, name, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a_file").touch()
+    with pytest.raises(
+        BuildError, match=rf"comparison\.trees: .*{name} {says}, expected a working directory"
+    ):
+        reports_of_trees([name])
+
+
+def test_report_that_cannot_be_read_is_left_out_and_named_on_the_page(tree):
+    for name, text in (("slow", "{}"), ("fast", "<b>no JSON")):
+        (tree / f"models/{name}/reports/benchmark_data.json").write_text(text)
+    comparison = compare_models(reports_of_trees(), [1], None)
+    assert [len(group.contenders) for group in comparison.groups] == [2, 1]
+    assert [each.report for each in comparison.left_out] == [
+        f"models/{name}/reports/benchmark_data.json" for name in ("fast", "slow")
+    ]
+    draw_comparison(comparison, tree / "chart.png")
+    page = render_comparison(comparison, tree / "chart.png")
+    assert "2 reports could not be compared" in page and "models/slow/reports/benchmark_data.json: " in page
+
+
+def test_nothing_that_can_be_read_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path, "only", 400.0, (390.0, 410.0))
+    (tmp_path / "models/only/reports/benchmark_data.json").write_text("{}")
+    with pytest.raises(BuildError, match=r"models/only/.*remake the file\. No other report can be compared"):
+        compare_models(reports_of_trees(), [1], None)
+
+
+def test_no_accuracy_at_all_and_a_name_of_any_length_still_make_a_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(3):
+        made(tmp_path, f"{number}$x_1$" + "n" * 300, 400.0, (390.0, 410.0), accuracy=None)
+    comparison = compare_models(reports_of_trees(), [1], None)
+    assert {len(each.model) for each in comparison.groups[0].contenders} == {80}
+    draw_comparison(comparison, tmp_path / "chart.png")
+    assert "<td>1-3</td>" in render_comparison(comparison, tmp_path / "chart.png")
