@@ -17,7 +17,6 @@ from dsbench.onnx.in_graph import RESIZED, split_resize, with_resize
 from dsbench.onnx.model_onnx import ModelFolder
 from dsbench.onnx.prepare import prepare
 from dsbench.pixels.graph_resize import family_matrices, processor_matrices
-from dsbench.pixels.image_processor import PreprocessingError
 from dsbench.pixels.preprocessing import derive_preprocessing
 from dsbench.pixels.reference_preprocessing import family_pixels, processor_pixels
 from inspected import origin_of
@@ -135,9 +134,19 @@ def test_what_a_cubic_kernel_overshoots_is_cut_off():
     assert (np.abs(made - wanted.tensor) / wanted.level[:, None, None]).max() <= LEVEL
 
 
-def test_smoothing_processor_and_static_batch_are_refused(tmp_path):
-    with pytest.raises(PreprocessingError, match="OWLv2's image processor smooths"):
-        processor_matrices({"image_processor_type": "Owlv2ImageProcessor"}, SIZE, FRAME)
+@pytest.mark.parametrize("pads", [True, False])
+@pytest.mark.parametrize("frame", [FRAME, (180, 100), (50, 70)])
+def test_owlv2s_padding_and_smoothing_are_the_image_processors(rgb, frame, pads):
+    config = PROCESSOR | {"image_processor_type": "Owlv2ImageProcessor", "do_pad": pads}
+    picture = rgb[: frame[0], : frame[1]]
+    wanted = processor_pixels(picture, config, True, SIZE)
+    matrices = processor_matrices(config, SIZE, frame)
+    made = resized(matrices, derive_preprocessing(config, True), picture)
+    assert (np.abs(made - wanted.tensor) / wanted.level[:, None, None]).max() <= 0.01
+    assert matrices.picture == wanted.picture
+
+
+def test_static_batch_is_refused(tmp_path):
     rule = PixelRule()
     preprocessing = derive_preprocessing(None, None, rule, graph_size=SIZE)
     pixels = np.random.default_rng(1).random((3, 3, *SIZE), np.float32)

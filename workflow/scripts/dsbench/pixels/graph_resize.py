@@ -8,9 +8,15 @@ import numpy as np
 from PIL import Image
 
 from dsbench.families.family import PixelRule
-from dsbench.pixels.image_processor import PIL_BILINEAR, Fields, PreprocessingError, processor_type
+from dsbench.pixels.image_processor import OWLV2_FILL, PIL_BILINEAR, Fields, processor_type
 from dsbench.pixels.preprocessing import GraphResize, Preprocessing
-from dsbench.pixels.reference_preprocessing import Picture, family_picture
+from dsbench.pixels.reference_preprocessing import (
+    Picture,
+    family_picture,
+    smoothed,
+    smoothed_picture,
+    smoothing_sigmas,
+)
 
 LARGEST_LEVEL = 255
 # In levels; what float32 leaves of weights that sum to 1.
@@ -61,13 +67,10 @@ class ResizeMatrices:
 def processor_matrices(config: Fields, size: tuple[int, int], frame: tuple[int, int]) -> ResizeMatrices:
     """Return the resize of the image processor of a preprocessor_config.json.
 
-    `size` is the network's height and width, `frame` the frame's. Raises PreprocessingError for OWLv2's, which smooths.
+    `size` is the network's height and width, `frame` the frame's.
     """
     if processor_type(config).startswith("Owlv2"):
-        raise PreprocessingError(
-            "resize is in_graph, but OWLv2's image processor smooths the padded frame, which is not done in the graph;"
-            " leave resize out"
-        )
+        return _smoothing_matrices(size, frame, bool(config.get("do_pad", True)))
     resample = config.get("resample")
     kernel = PIL_BILINEAR if resample is None else resample
 
@@ -75,6 +78,20 @@ def processor_matrices(config: Fields, size: tuple[int, int], frame: tuple[int, 
         return np.asarray(Image.fromarray(image).resize((image.shape[1], count), kernel))
 
     return _matrices(pillow, Picture(0, 0, size[1], size[0]), size, frame, 0.0)
+
+
+def _smoothing_matrices(size: tuple[int, int], frame: tuple[int, int], padded: bool) -> ResizeMatrices:
+    """Return OWLv2's resize of the padded frame; a pixel at the frame's edge sees the padding in part."""
+    given = (max(frame), max(frame)) if padded else frame
+    sigmas = smoothing_sigmas(given, size)
+
+    def of_axis(axis: int) -> np.ndarray:
+        pixels = np.eye(given[axis])
+        if sigmas:
+            pixels = smoothed(pixels, (sigmas[axis], 0.0))
+        return cv2.resize(pixels, (given[axis], size[axis]))[:, : frame[axis]]
+
+    return ResizeMatrices(of_axis(0), of_axis(1).T, OWLV2_FILL, smoothed_picture(given, size, frame))
 
 
 def family_matrices(rule: PixelRule, size: tuple[int, int], frame: tuple[int, int]) -> ResizeMatrices:

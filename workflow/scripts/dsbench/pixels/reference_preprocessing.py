@@ -118,15 +118,34 @@ def _padded_and_smoothed(
         side = max(rows, columns)
         border = (0, side - rows, 0, side - columns)
         image = cv2.copyMakeBorder(image, *border, cv2.BORDER_CONSTANT, value=(GREY,) * 3)
-    factors = [given / wanted for given, wanted in zip(image.shape[:2], size, strict=True)]
-    picture = Picture(0, 0, round(columns / factors[1]), round(rows / factors[0]))
-    sigmas = [(factor - 1) / 2 for factor in factors]
-    if min(sigmas) > 0:
-        kernel = [2 * int(np.ceil(3 * sigma)) + 1 for sigma in sigmas]
-        image = cv2.GaussianBlur(
-            image, kernel[::-1], sigmaX=sigmas[1], sigmaY=sigmas[0], borderType=cv2.BORDER_REFLECT_101
-        )
+    picture = smoothed_picture(image.shape[:2], size, (rows, columns))
+    if sigmas := smoothing_sigmas(image.shape[:2], size):
+        image = smoothed(image, sigmas)
     return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), picture
+
+
+def smoothing_sigmas(given: tuple[int, ...], size: tuple[int, int]) -> tuple[float, float] | None:
+    """Return the deviations in pixels, down and right, with which OWLv2 smooths; None where a side does not shrink."""
+    down, right = ((side / wanted - 1) / 2 for side, wanted in zip(given, size, strict=True))
+    return (down, right) if min(down, right) > 0 else None
+
+
+def smoothed(image: np.ndarray, sigmas: tuple[float, float]) -> np.ndarray:
+    """Return an image [h, w] or [h, w, 3] smoothed with these deviations in pixels, down and right."""
+    down, right = (2 * int(np.ceil(3 * sigma)) + 1 for sigma in sigmas)
+    # A kernel of one pixel takes any deviation; OpenCV takes 0 for another way to state it.
+    along, across = (sigma or 1.0 for sigma in sigmas)
+    return cv2.GaussianBlur(
+        image, (right, down), sigmaX=across, sigmaY=along, borderType=cv2.BORDER_REFLECT_101
+    )
+
+
+def smoothed_picture(given: tuple[int, ...], size: tuple[int, int], frame: tuple[int, int]) -> Picture:
+    """Return where OWLv2 shows a frame that is padded to `given`; all are heights and widths."""
+    rows, columns = (
+        round(side / (whole / wanted)) for side, whole, wanted in zip(frame, given, size, strict=True)
+    )
+    return Picture(0, 0, columns, rows)
 
 
 def _level(scale: float, std: Sequence[float] | None) -> np.ndarray:
