@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from dsembed.deepstream_app import app_keys
+from dsembed.deepstream_app import app_keys, nvinfer_settings
 from dsembed.deepstream_app.app_settings import AppSettings, read_app_settings
 from dsembed.deepstream_app.nvinfer_settings import NvinferSettings, read_nvinfer_settings
 from dsembed.shared.declared_keys import RefusedError
 from dsembed.shared.keyfile import KeyFile, KeyFileError
 
-MEASURED = json.loads((Path(__file__).parents[1] / "data/deepstream_app_9.1_keys.json").read_text())
+DATA = Path(__file__).parents[1] / "data"
+MEASURED = json.loads((DATA / "deepstream_app_9.1_keys.json").read_text())
+MEASURED_NVINFER = json.loads((DATA / "nvinfer_9.1_keys.json").read_text())
 APP = {
     "application": {"enable-perf-measurement": "1", "perf-measurement-interval-sec": "5"},
     "source0": {"enable": "1", "type": "2", "uri": "file://clips/a%20b.mp4"},
@@ -155,6 +157,17 @@ def test_keys_and_their_kinds_are_those_of_deepstream_app(table):
     """The tables were read from the configuration parser's own source; the file says which and how."""
     known = {name: key.kind for name, key in getattr(app_keys, table).items()}
     assert known == MEASURED["tables"][table]
+
+
+@pytest.mark.parametrize("table", MEASURED_NVINFER["tables"])
+def test_keys_and_their_kinds_are_those_of_nvinfer(table):
+    """The tables were read from nvinfer's own parser; the file says which and how."""
+    known = {name: key.kind for name, key in getattr(nvinfer_settings, table).items()}
+    assert known == MEASURED_NVINFER["tables"][table]
+
+
+def test_keys_for_other_networks_are_known_to_nvinfer_and_do_nothing(tmp_path):
+    assert nvinfer(tmp_path, classifier_threshold="0.5", input_object_min_width="16") == nvinfer(tmp_path)
 
 
 def test_stages_of_deepstream_app_are_known_and_refused():

@@ -1,4 +1,4 @@
-"""Reads an nvinfer configuration file into the settings of one detector, key by key."""
+"""Reads an nvinfer configuration file, by the keys of DeepStream 9.1, into the settings of one detector."""
 
 import re
 from collections.abc import Callable
@@ -11,10 +11,25 @@ from dsembed.shared.cpp_numbers import FLOAT_MAX
 from dsembed.shared.declared_keys import Key, RefusedError, flag, integer, only, read_group, refused
 from dsembed.shared.keyfile import KeyFile
 
-LEGACY = (
-    *("model-file", "proto-file", "uff-file", "uff-input-blob-name", "uff-input-dims", "uff-input-order"),
-    *("tlt-encoded-model", "tlt-model-key", "is-classifier", "enable-dbscan", "input-dims"),
-)
+LEGACY = {
+    **{key: refused() for key in ("model-file", "proto-file", "uff-file", "uff-input-blob-name")},
+    **{key: refused() for key in ("tlt-encoded-model", "tlt-model-key")},
+    **{key: refused("integers") for key in ("uff-input-dims", "input-dims")},
+    **{key: refused("boolean") for key in ("is-classifier", "enable-dbscan")},
+    "uff-input-order": refused("integer"),
+}
+# What a classifier, a segmentation or a second stage is told; a detector of whole frames does not look at it.
+OTHER_NETWORKS = {
+    "classifier-type": Key("string"),
+    **{key: Key("number") for key in ("classifier-threshold", "segmentation-threshold")},
+    "segmentation-output-order": only(0, 1),
+    **{
+        f"input-object-{limit}": integer() for limit in ("min-width", "min-height", "max-width", "max-height")
+    },
+    "classifier-async-mode": flag(0),
+    "output-instance-mask": flag(0),
+    **{f"parse-{what}-func-name": refused() for what in ("classifier", "bbox-instance-mask", "segmentation")},
+}
 PROPERTY = {
     "gie-unique-id": integer(15),
     "gpu-id": only(0),
@@ -51,7 +66,7 @@ PROPERTY = {
     "strongly-typed": flag(0, 1),
     "warmup-engine": flag(0),
     "stabilize-buffer-count": only(0),
-    "dynamic-properties": only(0),
+    "dynamic-properties": refused(),
     "force-implicit-batch-dim": flag(0),
     "enable-dla": flag(0),
     "use-dla-core": refused("integer"),
@@ -62,11 +77,18 @@ PROPERTY = {
     "disable-output-host-copy": only(0),
     "raw-output-file-write": flag(0),
     "input-tensor-from-meta": flag(0),
-    "parse-classifier-func-name": refused(),
     "operate-on-gie-id": refused("integer"),
-    "operate-on-class-ids": refused(),
+    "operate-on-class-ids": refused("integers"),
     "custom-network-config": refused(),
-    **{key: refused() for key in LEGACY},
+    "tensor-meta-pool-size": integer(),
+    **{
+        f"{what}-tensor": only(0)
+        for what in ("dump-input", "dump-output", "overwrite-input", "overwrite-output")
+    },
+    "ip-tensor-file": refused(),
+    "op-tensor-files": refused("strings"),
+    **OTHER_NETWORKS,
+    **LEGACY,
 }
 CLASS_ATTRS = {
     "threshold": Key("number"),

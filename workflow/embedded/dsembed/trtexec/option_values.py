@@ -16,7 +16,7 @@ DEFAULT_PERCENTILES = (90.0, 95.0, 99.0)
 ENDLESS_S = -1
 
 
-def is_given(_value: str) -> bool:
+def switched_on(_value: str) -> bool:
     """Return True: `--flag=0` sets the flag too."""
     return True
 

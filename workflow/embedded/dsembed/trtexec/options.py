@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from dsembed.engine.shapes import Dims, ShapeRange, fill_profiles
 from dsembed.shared.cpp_numbers import OutOfRangeError, stof, stoi
 from dsembed.trtexec import option_values
-from dsembed.trtexec.option_values import DEFAULT_PERCENTILES, is_given
+from dsembed.trtexec.option_values import DEFAULT_PERCENTILES, switched_on
 
 NAMES = """
     adjustForDLA allocationStrategy allowGPUFallback allowWeightStreaming asyncFileReader avgTiming best bf16
@@ -83,9 +83,9 @@ PROFILE_READERS: Readers = {
 BUILD_READERS: Readers = {
     "--onnx": ("onnx", option_values.onnx_path),
     "--memPoolSize": ("workspace_bytes", option_values.workspace_bytes),
-    "--fp16": ("fp16", is_given),
-    "--stronglyTyped": ("strongly_typed", is_given),
-    "--skipInference": ("skip_inference", is_given),
+    "--fp16": ("fp16", switched_on),
+    "--stronglyTyped": ("strongly_typed", switched_on),
+    "--skipInference": ("skip_inference", switched_on),
     "--loadEngine": ("load_engine", str),
     "--saveEngine": ("save_engine", str),
 }
@@ -96,10 +96,10 @@ RUN_READERS: Readers = {
     "--iterations": ("iterations", stoi),
     "--duration": ("duration_s", option_values.duration_s),
     "--warmUp": ("warm_up_ms", stof),
-    "--noDataTransfers": ("no_data_transfers", is_given),
+    "--noDataTransfers": ("no_data_transfers", switched_on),
     "--shapes": ("shapes", option_values.shapes),
     "--avgRuns": ("avg_runs", stoi),
-    "--verbose": ("verbose", is_given),
+    "--verbose": ("verbose", switched_on),
     "--exportTimes": ("export_times", str),
     "--percentile": ("percentiles", option_values.percentiles),
 }
