@@ -3,16 +3,9 @@
 from dsbench.report.comparison import reports_of_trees
 
 
-def reports_to_compare(_):
-    try:
-        return reports_of_trees(config["comparison"]["trees"])
-    except BuildError as error:
-        raise WorkflowError(str(error)) from None
-
-
 rule compare_models:
     input:
-        reports_to_compare,
+        lambda _: reports_of_trees(config["comparison"]["trees"]),
     output:
         "reports/comparison.json",
     log:

@@ -89,7 +89,7 @@ class Need:
 
     `devices` and `headroom_pct`, what those devices have left, are None where one serves no camera. `streams` is what
     one device serves. `is_extrapolated` says that no run held that rate: it follows from the images/s of the slowest
-    window.
+    window. `unranked` is why the model's figures have no rank.
     """
 
     model: str
@@ -101,6 +101,7 @@ class Need:
     devices: int | None
     headroom_pct: float | None
     is_extrapolated: bool
+    unranked: str | None
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def compare_models(files: Sequence[str], cameras: Sequence[int], fps: float | No
         try:
             data = read_data(file)
         except ReportDataError as error:
-            left_out.append(LeftOut(os.path.relpath(file), without_controls(str(error))))
+            left_out.append(LeftOut(_shown_path(file), without_controls(str(error))))
             continue
         clip = data["video"]
         key = (data["runtime"]["kind"], _name(clip["file"]), clip["sha256"], data["target_fps"])
@@ -191,7 +192,7 @@ def _contender(data: dict, file: Path) -> Contender:
     truth = accuracy["truth"] or {"runtime": {"every": {}}, "model": {"every": {}}}
     return Contender(
         model=_name(data["model_name"]),
-        tree=HERE if file.parents[3] == Path.cwd() else _name(os.path.relpath(file.parents[3])),
+        tree=_name(_shown_path(file.parents[3])),
         machine=_name(system["gpu"] or f"{system['cpu']}, {system['cpu_cores']} cores"),
         runtime=_name(data["runtime"]["name"]),
         precision=_name(engine["precision"]),
@@ -212,9 +213,17 @@ def _contender(data: dict, file: Path) -> Contender:
         ap_kept=accuracy["stages"][-1]["accuracy"]["every"]["ap"] if accuracy["is_told"] else None,
         engine_mib=engine["size_mib"],
         build_s=engine["build_s"],
-        report=os.path.relpath(file),
+        report=_shown_path(file),
         unranked=_why_unranked(data["deepstream"], run),
     )
+
+
+def _shown_path(path: Path) -> str:
+    """Return `path` from the working directory, where it is below that."""
+    here = Path.cwd()
+    if path == here:
+        return HERE
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _name(value: object) -> str:
@@ -279,7 +288,16 @@ def need(one: Contender, cameras: int, fps: float, target_fps: float) -> Need:
     devices = math.ceil(cameras / streams) if streams else None
     headroom_pct = 100 * (1 - cameras / (devices * streams)) if devices else None
     return Need(
-        one.model, one.tree, one.machine, cameras, fps, streams, devices, headroom_pct, is_extrapolated
+        model=one.model,
+        tree=one.tree,
+        machine=one.machine,
+        cameras=cameras,
+        fps=fps,
+        streams=streams,
+        devices=devices,
+        headroom_pct=headroom_pct,
+        is_extrapolated=is_extrapolated,
+        unranked=one.unranked,
     )
 
 
