@@ -131,7 +131,8 @@ class Tree:
 def _copy_of_project(folder: Path) -> Path:
     for name in ("workflow", "rules", "config", "envs", "demo"):
         shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(PROJECT / "Snakefile", folder)
+    for name in ("Snakefile", "pyproject.toml"):
+        shutil.copy(PROJECT / name, folder)
     return folder
 
 
