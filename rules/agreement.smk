@@ -41,7 +41,7 @@ rule judge_agreement:
         manifest="models/{model}/validation/kitti_manifest.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
-        engine=max_engine,
+        engine=single_engine,
         parser="models/{model}/parser/libparser.so",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
@@ -85,9 +85,10 @@ rule measure_accuracy:
         preprocess="models/{model}/validation/preprocess.json",
         # What has no detections, or wrong ones, is said more plainly by the gate.
         gate="models/{model}/validation/gate.json",
+        truth="models/{model}/validation/truth.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
-        engine=max_engine,
+        engine=single_engine,
         parser="models/{model}/parser/libparser.so",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
@@ -119,8 +120,6 @@ rule measure_accuracy:
         preprocessing=preprocessing_block,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         bounds=config["accuracy"],
-        truth=TRUTH_FACTS,
-        project=str(PROJECT),
         agreement={
             "iou": config["agreement"]["iou"],
             "required": config["agreement"]["required"][config["precision"]],
@@ -163,6 +162,8 @@ rule check_batch_slots:
         nvinfer_ds="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
         engine=max_engine,
+        single_engine=single_engine,
+        alone=[],
         inspect="models/{model}/model/inspect.json",
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
@@ -197,3 +198,35 @@ rule check_batch_slots:
         tolerance={key: config["batch_slots"][key] for key in ("iou", "score")},
     script:
         "../workflow/scripts/check_batch_slots.py"
+
+
+# TensorRT has had engines with wrong results at some batches only, so the batches of the runs are checked too.
+use rule check_batch_slots as check_batch_slots_streams with:
+    input:
+        alone="build/batch_slots/{model}",
+        clip=rules.cut_slot_clips.output.clip,
+        mirrored=rules.cut_slot_clips.output.mirrored,
+        video="build/toolchain/video.json",
+        nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
+        nvinfer_ds=streams_nvinfer,
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        engine=streams_engine,
+        inspect="models/{model}/model/inspect.json",
+        parser="models/{model}/parser/libparser.so",
+        labels="models/{model}/config/labels.txt",
+        facts=RUNNER_FACTS,
+    output:
+        verdict="models/{model}/validation/batch_slots_s{streams}.json",
+        runs=directory("build/batch_slots_of_streams/{model}_s{streams}"),
+    log:
+        "logs/{model}/check_batch_slots_s{streams}.log",
+        same="logs/{model}/check_batch_slots_s{streams}_same.log",
+        mixed="logs/{model}/check_batch_slots_s{streams}_mixed.log",
+    benchmark:
+        "logs/{model}/wall_time/check_batch_slots_s{streams}.tsv"
+    params:
+        code=code_version("check_batch_slots"),
+        program=RUNTIME.deepstream_app,
+        timeout_s=config["deepstream"]["timeout_s"],
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+        tolerance={key: config["batch_slots"][key] for key in ("iou", "score")},

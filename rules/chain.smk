@@ -1,10 +1,10 @@
 """Input functions for the names that follow from measured numbers: MAX_BS and the streams of both runs.
 
 Three small files with fixed names hold the decisions: max_bs.json, run1.json, run2.json. The engine, the logs and what
-is made from them have measured names, which follow from three checkpoints: trtexec at a batch, the decision on MAX_BS,
-and a run of streams. Rules that have a file of theirs among their inputs are asked again once it is made. The functions
-read what is on disk instead of calling checkpoints.get(), which would switch all change checks of the asking job off
-while a checkpoint is unfinished.
+is made from them have measured names, which follow from four checkpoints: the build for a batch, trtexec there, the
+decision on MAX_BS, and a run of streams. Rules that have a file of theirs among their inputs are asked again once it
+is made. The functions read what is on disk instead of calling checkpoints.get(), which would switch all change checks
+of the asking job off while a checkpoint is unfinished.
 """
 
 from dsbench.dag.snakemake_internals import wildcards_of
@@ -18,18 +18,23 @@ def doubling(model):
         first_batch=config["first_batch"][RUNTIME.kind],
         largest_batch=config["largest_batch"][RUNTIME.kind],
         target_fps=target_fps(),
+        graph_limit=graph_kind(model).largest_batch,
     )
 
 
 def chain_logs(wildcards):
     known = doubling(wildcards.model)
-    return [str(known.log(batch)) for batch in known.known_batches()]
+    return [str(known.log(batch)) for batch in known.built_batches()]
 
 
 def of_engine(model, batch):
-    """Return an engine and its passport: every job that loads the engine reads the passport."""
-    engine = f"models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine"
-    return [engine, f"{engine}.json"]
+    """Return an engine, its passport, which every job that loads it reads, and the log of its build.
+
+    With the log a job is asked again once the engine is built: there is none where the batch did not fit.
+    """
+    folder = f"models/{model}/benchmarks/engines"
+    engine = f"{folder}/{model}_dynamic_b{batch}.engine"
+    return [engine, f"{engine}.json", f"{folder}/build_b{batch}.log"]
 
 
 def chain_engines(wildcards):
@@ -38,8 +43,8 @@ def chain_engines(wildcards):
 
 
 def chain_build_logs(wildcards):
-    folder = f"models/{wildcards.model}/benchmarks/engines"
-    return [f"{folder}/build_b{batch}.log" for batch in doubling(wildcards.model).known_batches()]
+    known = doubling(wildcards.model)
+    return [str(known.build_log(batch)) for batch in known.tried_batches()]
 
 
 def half_accuracies(wildcards):
@@ -57,9 +62,30 @@ def max_engine(wildcards):
     return [] if decision is None else of_engine(wildcards.model, decision.max_bs)
 
 
-def batch_1_engine(wildcards):
-    """Return the engine that is measured at batch 1: that of MAX_BS; for a static batch, an engine of its own."""
+def single_engine(wildcards):
+    """Return the engine that serves one stream: that of MAX_BS; for a static batch, an engine of its own."""
     return of_engine(wildcards.model, 1) if has_static_batch(wildcards.model) else max_engine(wildcards)
+
+
+def batch_1_engine(wildcards):
+    """Return the engine that trtexec measures at batch 1: that of one stream, or where asked for one of its own."""
+    is_own = config["batch_1"] == "own_engine"
+    return of_engine(wildcards.model, 1) if is_own else single_engine(wildcards)
+
+
+def streams_engine(wildcards):
+    """Return the engine that serves all streams of a run: that of MAX_BS; for a static batch, one of that many."""
+    if has_static_batch(wildcards.model):
+        return of_engine(wildcards.model, wildcards.streams)
+    return max_engine(wildcards)
+
+
+def streams_nvinfer(wildcards):
+    """Return the nvinfer configuration that names the engine of a run."""
+    model = wildcards.model
+    if has_static_batch(model):
+        return f"models/{model}/config/config_infer_primary_{model}_b{wildcards.streams}.txt"
+    return f"models/{model}/benchmarks/ds/config_infer_ds_{model}.txt"
 
 
 def last_timing_cache(wildcards):
@@ -68,32 +94,39 @@ def last_timing_cache(wildcards):
 
 
 def seed_timing_cache(wildcards):
-    """The timing cache of half the batch, when that engine is a step of the doubling."""
+    """The timing cache of half the batch with the log of its build, when that engine is a step of the doubling."""
     batch = int(wildcards.batch)
     steps = doubling(wildcards.model)
-    if batch == steps.first_batch or not steps.has_step(batch):
+    if batch == steps.start or not steps.has_step(batch) or steps.build_limit(batch // 2):
         return []
-    return f"models/{wildcards.model}/benchmarks/engines/timing_b{batch // 2}.cache"
+    cache = f"models/{wildcards.model}/benchmarks/engines/timing_b{batch // 2}.cache"
+    return [cache, str(steps.build_log(batch // 2))]
 
 
 def run_log(model, streams, run):
     return f"models/{model}/benchmarks/ds/ds_s{streams}_run{run}.log"
 
 
-def run1_log(wildcards):
+def logs_of_tries(model, streams, run):
+    """Return the logs of a run, the first at `streams`; each that this machine did not hold is followed by half."""
+    tried = tried_streams(lambda number: Path(run_log(model, number, run)), streams)
+    return [run_log(model, number, run) for number in tried]
+
+
+def run1_logs(wildcards):
     decision = doubling(wildcards.model).decision()
-    return [] if decision is None else [run_log(wildcards.model, next_run1(decision), 1)]
+    return [] if decision is None else logs_of_tries(wildcards.model, next_run1(decision), 1)
 
 
 def run2_logs(wildcards):
     decision = doubling(wildcards.model).decision()
-    first = run1_log(wildcards)
-    streams = next_run2(decision, Path(first[0]), WINDOWS, target_fps()) if first else None
+    first = [Path(log) for log in run1_logs(wildcards)]
+    streams = next_run2(decision, first, WINDOWS, target_fps()) if first else None
     if streams is None:
         return []
-    log = run_log(wildcards.model, streams, 2)
-    tries = run2_tries(Path(log), streams, WINDOWS, target_fps())
-    return [run_log(wildcards.model, tried, 2) for tried in tries]
+    *limited, log = logs_of_tries(wildcards.model, streams, 2)
+    tries = run2_tries(Path(log), streams_of(Path(log)), WINDOWS, target_fps())
+    return [*limited, *(run_log(wildcards.model, tried, 2) for tried in tries)]
 
 
 def decisions_before(wildcards):
@@ -115,8 +148,44 @@ def streams_of_engine(wildcards):
     return streams
 
 
+def slots_of_streams(wildcards):
+    """Return the verdicts on the slots of a batch that a run waits for: on those of MAX_BS, and on its own."""
+    folder = f"models/{wildcards.model}/validation"
+    decision = doubling(wildcards.model).decision()
+    is_checked = decision is None or int(wildcards.streams) in (1, decision.max_bs)
+    own = [] if is_checked else [f"{folder}/batch_slots_s{wildcards.streams}.json"]
+    return [f"{folder}/batch_slots.json", *own]
+
+
 def run_logs(wildcards):
-    return run1_log(wildcards) + run2_logs(wildcards)
+    return run1_logs(wildcards) + run2_logs(wildcards)
+
+
+def run_slots(wildcards):
+    """Return the verdicts on the batch slots of the runs' own streams, but for that on MAX_BS."""
+    runs = [wildcards_of(model=wildcards.model, streams=streams_of(Path(log))) for log in run_logs(wildcards)]
+    return list(dict.fromkeys(verdict for run in runs for verdict in slots_of_streams(run)[1:]))
+
+
+def run_engines(wildcards):
+    """Return the engines of batch 1, of one stream and of the runs; of a dynamic batch, most are that of MAX_BS."""
+    runs = [wildcards_of(model=wildcards.model, streams=streams_of(Path(log))) for log in run_logs(wildcards)]
+    single = [*batch_1_engine(wildcards), *single_engine(wildcards)]
+    engines = [*single, *(file for run in runs for file in streams_engine(run))]
+    return list(dict.fromkeys(engines))
+
+
+def figures_beside(wildcards):
+    """Return what the report shows of the model that the entry names, in the order in which it is read."""
+    other = entry_of(wildcards).get("beside")
+    files = [
+        "model/inspect.json",
+        "validation/accuracy.json",
+        "benchmarks/max_bs.json",
+        "benchmarks/ds/run1.json",
+        "benchmarks/ds/run2.json",
+    ]
+    return [f"models/{other}/{file}" for file in files] if other else []
 
 
 def deliverables(wildcards):
@@ -130,6 +199,8 @@ def deliverables(wildcards):
         *chain_build_logs(wildcards),
         *chain_logs(wildcards),
         *run_logs(wildcards),
+        *run_engines(wildcards),
+        *run_slots(wildcards),
         *[log.replace(".log", ".txt") for log in run_logs(wildcards)],
         *video_artefacts(wildcards),
         *expand(

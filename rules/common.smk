@@ -3,9 +3,10 @@
 import json
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
-from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries
+from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries, streams_of, tried_streams
 from dsbench.core.errors import refuse_braces
 from dsbench.core.files import read_once
 from dsbench.core.records import read_if_whole
@@ -15,12 +16,18 @@ from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, repor
 from dsbench.dag.snakemake_internals import limit_resource
 from dsbench.deepstream.app_config import uri_in_config
 from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
-from dsbench.machine.clip import DEMO_CLIP, TargetRate, choose_truth, choose_video
+from dsbench.machine.clip import (
+    DEMO_CLIP,
+    TargetRate,
+    choose_truth,
+    choose_video,
+    demonstration_clip,
+    was_decoded,
+)
 from dsbench.machine.node_facts import recorded_node, refuse_unseen_sample
 from dsbench.machine.preflight import refuse_two_tensorrts, refuse_vanished
 from dsbench.machine.runtime import SUFFIXES, choose_runtime, runtime_of, unused_gpu
 from dsbench.machine.toolchain import PROBES, Toolchain, embedded_identity, read_fact
-from dsbench.machine.video import look_at
 from dsbench.tools.core_share import announce_share, cores_without_gpu, measuring_threads
 from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.run import asked_precision
@@ -42,6 +49,14 @@ PROJECT = Path(os.path.relpath(workflow.basedir))
 FACTS = Path("build/toolchain")
 
 
+# A model that only a target names has the config's source, and is the user's own.
+SOURCES = [
+    *([config["source"]] if config["source"] else []),
+    *(e["source"] for e in config["models"].values()),
+]
+STATED_VIDEO = os.environ.get("DS_VIDEO") or config["video"] or demonstration_clip(SOURCES, PROJECT)
+
+
 def node_facts():
     """Return what is known of the GPU node; {} where the facts are of the machine that makes the DAG."""
     if config["facts"] == "here":
@@ -51,7 +66,7 @@ def node_facts():
     from dsbench.dag.node_job import node_before_dag
 
     node = node_before_dag(sys.argv[1:], config["runtime"], config["deepstream"]["directory"], PROJECT)
-    refuse_unseen_sample(node, os.environ.get("DS_VIDEO") or config["video"])
+    refuse_unseen_sample(node, STATED_VIDEO)
     return node
 
 
@@ -66,7 +81,10 @@ def recorded(fact, probe):
     if fact in NODE.get("facts", {}):
         return NODE["facts"][fact]
     if CALL.makes_dag or not (FACTS / f"{fact}.json").is_file():
-        return probe()
+        try:
+            return probe()
+        except BuildError as error:
+            raise WorkflowError(str(error)) from None
     return read_fact(FACTS / f"{fact}.json")
 
 
@@ -91,22 +109,29 @@ try:
 except BuildError as error:
     raise WorkflowError(str(error)) from None
 try:
-    VIDEO = choose_video(os.environ.get("DS_VIDEO") or config["video"], TOOLCHAIN.deepstream_dir, PROJECT)
+    VIDEO = choose_video(STATED_VIDEO, TOOLCHAIN.deepstream_dir, PROJECT)
 except BuildError as error:
     raise WorkflowError(str(error)) from None
 # A program in an image sees only the folders that it is given (workflow/container/in_image); this names the clip's.
 os.environ.update(CLIP_OF_BUILD=str(VIDEO))
-try:
+
+
+@cache
+def truth_at(named):
+    return choose_truth(named, VIDEO, PROJECT)
+
+
+def truth_of(entry):
+    """Return where the true boxes are for a model with this entry; None where the clip has none."""
     # The config's truth belongs to the config's clip.
-    TRUTH = choose_truth(
-        os.environ.get("DS_TRUTH") or (None if os.environ.get("DS_VIDEO") else config["truth"]),
-        VIDEO,
-        PROJECT,
-    )
+    in_config = None if os.environ.get("DS_VIDEO") else entry.get("truth") or config["truth"]
+    return truth_at(os.environ.get("DS_TRUTH") or in_config)
+
+
+try:
+    TRUTH = truth_of({})
 except BuildError as error:
     raise WorkflowError(str(error)) from None
-# A parameter, since Snakemake knows the date of a folder and not its content.
-TRUTH_FACTS = vars(TRUTH) if TRUTH else None
 WORKSPACE_MIB = config["workspace_mib"][RUNTIME.kind]
 MEASURING_THREADS = measuring_threads(RUNTIME.kind, CALL.cores or 1, CALL.gpus or 1)
 CORES_WITHOUT_GPU = cores_without_gpu(RUNTIME.kind, CALL.cores or 1)
@@ -132,7 +157,16 @@ CHARTS = [
 ]
 FRAMES = ["frame_first", "frame_middle", "frame_last"]
 PARSER_SOURCES = [SOURCE, SETTINGS, *SHARED_HEADERS, "Makefile"]
-VALIDATED = ["preprocess", "kitti_manifest", "gate", "reference_run", "agreement", "accuracy", "batch_slots"]
+VALIDATED = [
+    "truth",
+    "preprocess",
+    "kitti_manifest",
+    "gate",
+    "reference_run",
+    "agreement",
+    "accuracy",
+    "batch_slots",
+]
 SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
 
 
@@ -147,6 +181,7 @@ def memory_mb(first):
 # These rules write a small file from another one. A cluster's queue would take a hundred times as long.
 localrules:
     write_labels,
+    read_truth,
     write_parser,
     choose_max_batch,
     write_nvinfer_config,
@@ -167,7 +202,6 @@ wildcard_constraints:
     run="[12]",
     fact="|".join(PROBES),
     frame="|".join(FRAMES),
-    chart="|".join(CHARTS),
     script="|".join(SCRIPTS),
     static="(_static_b[1-9][0-9]*)?",
 
@@ -195,7 +229,10 @@ PIXEL_FACTS = facts(["pyav", "compiler"])
 def clip_at_sight(_):
     """Return the clip; refuse it while the DAG is made when its head or first frame tells. A job decodes the rest."""
     try:
-        if CALL.makes_dag:
+        if CALL.makes_dag and not was_decoded(VIDEO, FACTS / "video.json"):
+            # Its library takes 0.2 s to load.
+            from dsbench.machine.video import look_at
+
             look_at(VIDEO)
     except BuildError as error:
         # Not a WorkflowError: Snakemake would break its message into lines when an input function raises it.
@@ -222,6 +259,12 @@ def entry_of(wildcards):
         return model_entry(config["models"], config["source"], wildcards.model)
     except BuildError as error:
         raise WorkflowError(str(error)) from None
+
+
+def truth_facts(wildcards):
+    """Return where the true boxes are and what they are, a parameter: Snakemake knows a folder's date, not its content."""
+    truth = truth_of(entry_of(wildcards))
+    return truth and vars(truth)
 
 
 def preprocessing_block(wildcards):

@@ -4,9 +4,8 @@
 use rule write_app_config_kitti as write_app_config_streams with:
     input:
         video="build/toolchain/video.json",
-        nvinfer="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
+        nvinfer=streams_nvinfer,
         max_bs="models/{model}/benchmarks/max_bs.json",
-        inspect="models/{model}/model/inspect.json",
     output:
         "models/{model}/benchmarks/ds/ds_s{streams}_run{run}.txt",
     log:
@@ -25,16 +24,16 @@ use rule write_app_config_kitti as write_app_config_streams with:
 checkpoint benchmark_streams:
     input:
         app_config="models/{model}/benchmarks/ds/ds_s{streams}_run{run}.txt",
-        nvinfer="models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
+        nvinfer=streams_nvinfer,
         decisions=decisions_before,
-        engine=max_engine,
+        engine=streams_engine,
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         gate="models/{model}/validation/gate.json",
         preprocess="models/{model}/validation/preprocess.json",
         agreement="models/{model}/validation/agreement.json",
         accuracy="models/{model}/validation/accuracy.json",
-        batch_slots="models/{model}/validation/batch_slots.json",
+        batch_slots=slots_of_streams,
         video=VIDEO,
         facts=RUNNER_FACTS,
     output:
@@ -62,7 +61,7 @@ checkpoint benchmark_streams:
 rule summarise_run1:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",
-        logs=run1_log,
+        logs=run1_logs,
         target_fps="build/toolchain/target_fps.json",
     output:
         report(
@@ -86,7 +85,7 @@ rule summarise_run1:
 
 use rule summarise_run1 as summarise_run2 with:
     input:
-        run1_log=run1_log,
+        run1_logs=run1_logs,
         max_bs="models/{model}/benchmarks/max_bs.json",
         run1="models/{model}/benchmarks/ds/run1.json",
         logs=run2_logs,

@@ -1,7 +1,8 @@
 """Steps 4 and 5: dynamic engines and trtexec; MAX_BS doubles while PEAK_GPU_STREAMS is larger."""
 
 
-rule build_engine:
+# A batch that does not fit has a log that says so, and no engine.
+checkpoint build_engine:
     input:
         onnx=engine_onnx,
         inspect="models/{model}/model/inspect.json",
@@ -11,10 +12,10 @@ rule build_engine:
         trtexec="build/toolchain/trtexec.json",
         # No engine is built for a refused clip. The content of the clip is no reason to build an engine again.
         clip=ancient("build/toolchain/video.json"),
+        # As little for true boxes that are not those of this clip and this model.
+        truth=ancient("models/{model}/validation/truth.json"),
     output:
-        engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
-        passport="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine.json",
-        timing_cache="models/{model}/benchmarks/engines/timing_b{batch}.cache",
+        made=temp(directory("build/engines/{model}_b{batch}")),
         log="models/{model}/benchmarks/engines/build_b{batch}.log",
     log:
         "logs/{model}/build_engine_b{batch}.log",
@@ -31,10 +32,34 @@ rule build_engine:
         program=RUNTIME.trtexec,
         precision=config["precision"],
         strongly_typed=config["strongly_typed"],
+        tf32=config["tf32"],
         has_layer_info=RUNTIME.kind == "nvidia",
         workspace_mib=WORKSPACE_MIB,
+        engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
+        timing_cache="models/{model}/benchmarks/engines/timing_b{batch}.cache",
     script:
         "../workflow/scripts/build_engine.py"
+
+
+rule keep_engine:
+    input:
+        "build/engines/{model}_b{batch}",
+    output:
+        engine="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine",
+        passport="models/{model}/benchmarks/engines/{model}_dynamic_b{batch}.engine.json",
+        timing_cache="models/{model}/benchmarks/engines/timing_b{batch}.cache",
+    log:
+        "logs/{model}/keep_engine_b{batch}.log",
+    benchmark:
+        "logs/{model}/wall_time/keep_engine_b{batch}.tsv"
+    priority: MEASURING_PRIORITY
+    localrule: True
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("keep_engine"),
+    script:
+        "../workflow/scripts/keep_engine.py"
 
 
 checkpoint benchmark_engine:
@@ -69,9 +94,11 @@ checkpoint benchmark_engine:
 # A rule that loads the engine of MAX_BS has the engine among its inputs as soon as its name is known.
 checkpoint choose_max_batch:
     input:
+        builds=chain_build_logs,
         logs=chain_logs,
         engines=chain_engines,
         timing_cache=last_timing_cache,
+        kind="build/graph_kinds/{model}.json",
         target_fps="build/toolchain/target_fps.json",
     output:
         decision=report(

@@ -1,4 +1,4 @@
-"""Step 6, between ONNX and parser: proves the derived preprocessing, and chooses the scaling filter that is closest."""
+"""Between ONNX and engine: reads the true boxes, proves the preprocessing, chooses the scaling filter that is closest."""
 
 # The embedded runtime's code computes what nvinfer does to a frame, whichever runtime measures.
 NVINFER_PIXELS = [
@@ -14,6 +14,27 @@ NVINFER_PIXELS = [
     "host/scaling.hpp",
     "host/streammux.cpp",
 ]
+
+
+# What the gates would find hours later is said here, before an engine is built.
+rule read_truth:
+    input:
+        labels="models/{model}/config/labels.txt",
+        clip="build/toolchain/video.json",
+    output:
+        "models/{model}/validation/truth.json",
+    log:
+        "logs/{model}/read_truth.log",
+    benchmark:
+        "logs/{model}/wall_time/read_truth.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    params:
+        code=code_version("read_truth"),
+        truth=truth_facts,
+        project=str(PROJECT),
+    script:
+        "../workflow/scripts/read_truth.py"
 
 
 rule prove_preprocessing:

@@ -10,6 +10,7 @@ rule write_scripts:
         run1="models/{model}/benchmarks/ds/run1.json",
         run2="models/{model}/benchmarks/ds/run2.json",
         engine=max_engine,
+        batch_1_engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
         trtexec="build/toolchain/trtexec.json",
     output:
@@ -52,6 +53,8 @@ rule collect_data:
         agreement="models/{model}/validation/agreement.json",
         accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
+        run_slots=run_slots,
+        beside=figures_beside,
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         target_fps="build/toolchain/target_fps.json",
@@ -76,6 +79,7 @@ rule collect_data:
             "deepstream": config["deepstream"],
         },
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+        beside=lambda wildcards: entry_of(wildcards).get("beside"),
         has_video=HAS_VIDEO,
         has_half=PRECISION.needs_half_onnx,
     script:
@@ -102,26 +106,30 @@ rule keep_history:
         "../workflow/scripts/keep_history.py"
 
 
-rule draw_chart:
+rule draw_charts:
     input:
         data="models/{model}/reports/benchmark_data.json",
     output:
-        report(
-            "models/{model}/reports/charts/{chart}.png",
-            caption="../workflow/report/chart.rst",
-            category="Charts",
-            labels={"model": "{model}", "chart": "{chart}"},
-        ),
+        # One job draws all of them: it loads pandas and seaborn once.
+        [
+            report(
+                f"models/{{model}}/reports/charts/{chart}.png",
+                caption="../workflow/report/chart.rst",
+                category="Charts",
+                labels={"model": "{model}", "chart": chart},
+            )
+            for chart in CHARTS
+        ],
     log:
-        "logs/{model}/draw_chart_{chart}.log",
+        "logs/{model}/draw_charts.log",
     benchmark:
-        "logs/{model}/wall_time/draw_chart_{chart}.tsv"
+        "logs/{model}/wall_time/draw_charts.tsv"
     conda:
         "../envs/workflow.yaml"
     params:
-        code=code_version("draw_chart"),
+        code=code_version("draw_charts"),
     script:
-        "../workflow/scripts/draw_chart.py"
+        "../workflow/scripts/draw_charts.py"
 
 
 rule render_markdown:
@@ -148,6 +156,7 @@ rule render_html:
         markdown="models/{model}/reports/benchmark_report.md",
         style=TEMPLATES / "report.css",
         charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
+        frames=["models/{model}/samples/frame_middle.jpg"] if HAS_VIDEO else [],
     output:
         report(
             "models/{model}/reports/benchmark_report.html",
@@ -163,6 +172,7 @@ rule render_html:
         "../envs/workflow.yaml"
     params:
         code=code_version("render_html"),
+        is_cpu=RUNTIME.kind == "embedded",
     script:
         "../workflow/scripts/render_html.py"
 
@@ -188,6 +198,7 @@ rule print_pdf:
         "../envs/workflow.yaml"
     params:
         code=code_version("print_pdf"),
+        page_size=config["report"]["page_size"],
         gone=gone_in_plan,
     script:
         "../workflow/scripts/print_pdf.py"

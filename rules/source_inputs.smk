@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 from dsbench.core.errors import refuse_braces
 from dsbench.core.files import read_once
-from dsbench.dag.config_check import check_family, check_preprocessing
+from dsbench.dag.config_check import check_beside, check_family, check_preprocessing
 from dsbench.dag.names import asked_models, named_models, patterns_by_source
 from dsbench.sources.local_source import choose_local, local_folder
 from dsbench.sources.source import SourceFolder, locate, parse_source, read_fetched, what_is_lost
@@ -96,6 +96,8 @@ def fault_of_entry(wildcards):
     try:
         check_family(wildcards.model, entry_of(wildcards))
         check_preprocessing(wildcards.model, entry_of(wildcards))
+        check_beside(wildcards.model, entry_of(wildcards), config["models"])
+        truth_of(entry_of(wildcards))
     except BuildError as error:
         return str(error)
     return files_and_fault_of(wildcards)[1] or fault_of_labels(wildcards)

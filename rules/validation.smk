@@ -5,7 +5,6 @@ rule write_app_config_kitti:
     input:
         video="build/toolchain/video.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
-        inspect="models/{model}/model/inspect.json",
     output:
         "models/{model}/config/deepstream_app_kitti_{model}.txt",
     log:
@@ -30,7 +29,7 @@ rule dump_kitti:
         app_config="models/{model}/config/deepstream_app_kitti_{model}.txt",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
         max_bs="models/{model}/benchmarks/max_bs.json",
-        engine=max_engine,
+        engine=single_engine,
         parser="models/{model}/parser/libparser.so",
         labels="models/{model}/config/labels.txt",
         video=VIDEO,
@@ -63,6 +62,7 @@ rule judge_kitti:
         preprocess="models/{model}/validation/preprocess.json",
         inspect="models/{model}/model/inspect.json",
         labels="models/{model}/config/labels.txt",
+        truth="models/{model}/validation/truth.json",
         clip="build/toolchain/video.json",
         video=VIDEO,
     output:
@@ -82,10 +82,8 @@ rule judge_kitti:
         "../envs/workflow.yaml"
     params:
         code=code_version("judge_kitti"),
-        truth=TRUTH_FACTS,
         required_ratio=config["gate"]["required_ratio"],
         required_recall=config["gate"]["required_recall"],
-        project=str(PROJECT),
     script:
         "../workflow/scripts/judge_kitti.py"
 
@@ -96,7 +94,7 @@ if RUNTIME.kind == "nvidia":
         input:
             nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
             max_bs="models/{model}/benchmarks/max_bs.json",
-            engine=max_engine,
+            engine=single_engine,
             parser="models/{model}/parser/libparser.so",
             labels="models/{model}/config/labels.txt",
             clip="build/toolchain/video.json",

@@ -41,7 +41,7 @@ SECONDS = {
     "measure_accuracy": 10,
     "compile_parser": 10,
     "extract_frames": 3,
-    "draw_chart": 3,
+    "draw_charts": 3,
     "print_pdf": 5,
 }
 IMAGES_PER_S, TOTAL_FPS = 2400, 2000

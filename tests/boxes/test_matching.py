@@ -3,7 +3,7 @@ import pytest
 
 from dsbench.boxes.clustering import without_overlaps
 from dsbench.boxes.kitti import Detection, KittiError
-from dsbench.boxes.matching import as_rows, ious, ious_in_class, matches, precision_recall
+from dsbench.boxes.matching import TrimmedMean, as_rows, ious, ious_in_class, matches, precision_recall
 
 
 def box(label="car", left=0.0, top=0.0, right=10.0, bottom=10.0, confidence=0.9):
@@ -90,3 +90,33 @@ def test_nothing_found_and_nothing_there_is_unknown():
 def test_truth_of_another_video_is_refused():
     with pytest.raises(KittiError, match="1 frames and the ground truth of 2"):
         precision_recall({0: []}, {0: [], 1: []})
+
+
+def test_single_far_values_move_the_mean_and_not_the_trimmed_one():
+    values = np.random.default_rng(3).normal(0.1, 0.3, 100)
+    wild = values.copy()
+    wild[:10] = 12.0
+    assert wild.mean() > 1
+    right, found = TrimmedMean.of(values), TrimmedMean.of(wild)
+    assert abs(found.value - right.value) < 0.07 and found.error < 0.06
+    assert TrimmedMean.of(wild + 0.5).value == pytest.approx(found.value + 0.5)
+
+
+def test_the_error_of_a_trimmed_mean_is_how_far_it_scatters():
+    random = np.random.default_rng(4)
+    for draw in (random.normal, random.laplace):
+        tries = [TrimmedMean.of(draw(size=60)) for _ in range(1000)]
+        assert np.std([each.value for each in tries]) == pytest.approx(
+            np.mean([each.error for each in tries]), rel=0.1
+        )
+
+
+def test_a_trimmed_mean_of_few_values():
+    assert TrimmedMean.of(np.array([])) == TrimmedMean(None, None)
+    assert TrimmedMean.of(np.array([2.0])) == TrimmedMean(2.0, None)
+    pair = TrimmedMean.of(np.array([1.0, 3.0]))
+    assert (pair.value, pair.error) == (2.0, pytest.approx(1.0))
+    ten = TrimmedMean.of(np.array([9.0, 0, 3, 4, 5, 6, 1, 2, 7, 80]))
+    assert ten.value == pytest.approx(4.5)
+    # Winsorized: 2 2 2 3 4 5 6 7 7 7, of which the squares around the mean add up to 42.5.
+    assert ten.error == pytest.approx(np.sqrt(42.5 / (6 * 5)))

@@ -20,7 +20,7 @@ from dsbench.checks.agreement import (
     check_deployment,
     first_divergence,
 )
-from dsbench.checks.reference_run import reference_model, run_reference
+from dsbench.checks.reference_run import ReferenceRun, reference_model, run_reference
 from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError
 from dsbench.deepstream.app_config import Clip, render_app_config
@@ -191,10 +191,10 @@ def tree(made, tmp_path, monkeypatch):
 
 def test_the_derived_deployment_agrees(tree):
     result = tree.check()
-    assert result["passed"] and result["frames"] == 5
-    assert (result["precision"], result["recall"]) == (1.0, 1.0)
-    assert result["mean_iou"] > 0.999
-    assert result["true_positives"] > 50
+    assert result.passed and result.frames == 5
+    assert (result.precision, result.recall) == (1.0, 1.0)
+    assert result.mean_iou > 0.999
+    assert result.true_positives > 50
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_softmax_where_a_sigmoid_belongs_is_the_parsers_fault(tree):
     compile_parser(tree.root / "parser", None, 28, tree.root / "make.log")
     with pytest.raises(CheckError, match=r"stage that diverges is parser: NvDs.*recall 0") as caught:
         tree.check()
-    assert caught.value.numbers["passed"] is False
+    assert caught.value.numbers.passed is False
 
 
 def test_a_parser_that_refuses_the_tensors_is_named(tree):
@@ -265,7 +265,7 @@ def test_boxes_of_other_frames_leave_the_runtimes_own_decoding(tree):
     tree.check()
     dumped = read_directory(tree.root / "kitti")
     shifted = {number: dumped[(number + 1) % FRAMES] for number in dumped}
-    reference = {number: dumped[number] for number in tree.deployment().numbers}
+    reference = ReferenceRun(1, {number: dumped[number] for number in tree.deployment().numbers})
     with pytest.raises(CheckError, match="diverges, which leaves how the runtime decodes and scales frames;"):
         check_deployment(tree.root / "kitti", shifted, reference, tree.deployment(), BOUND).required()
 
@@ -305,26 +305,28 @@ def test_rates_are_of_the_dump_against_the_reference():
     found = {0: [box(), box(200.0)], 1: []}
     reference = {0: [box()], 1: [box(), box(90.0)]}
     result = check_agreement(found, reference, 100, Bound(0.9, 0.3)).numbers
-    assert (result["precision"], result["recall"]) == (1 / 2, 1 / 3)
-    assert result["passed"]
-    assert not check_agreement(found, reference, 100, Bound(0.9, 0.4)).numbers["passed"]
+    assert (result.precision, result.recall) == (1 / 2, 1 / 3)
+    assert result.passed
+    assert not check_agreement(found, reference, 100, Bound(0.9, 0.4)).numbers.passed
 
 
 def test_nothing_on_both_sides_proves_nothing():
-    assert not check_agreement({0: []}, {0: []}, 100, Bound(0.9, 0.9)).numbers["passed"]
+    assert not check_agreement({0: []}, {0: []}, 100, Bound(0.9, 0.9)).numbers.passed
 
 
 def test_a_box_on_the_last_row_counts_only_with_its_counterpart():
     touching, inside = box(bottom=100.0), box(200.0)
     result = check_agreement({0: [touching, inside]}, {0: [inside]}, 100, Bound(0.9, 0.9)).numbers
-    assert (result["precision"], result["recall"], result["undecided"]) == (1.0, 1.0, 1)
+    assert (result.precision, result.recall, result.undecided) == (1.0, 1.0, 1)
     both = check_agreement({0: [touching]}, {0: [touching]}, 100, Bound(0.9, 0.9)).numbers
-    assert (both["true_positives"], both["undecided"]) == (1, 0)
+    assert (both.true_positives, both.undecided) == (1, 0)
 
 
 def test_a_dump_without_a_frame_of_the_reference_is_refused(tree):
     with pytest.raises(BuildError, match="has no frame 3, which the reference run has"):
-        check_deployment(tree.root, {0: []}, {0: [], 3: []}, tree.deployment(), BOUND).required()
+        check_deployment(
+            tree.root, {0: []}, ReferenceRun(3, {0: [], 3: []}), tree.deployment(), BOUND
+        ).required()
 
 
 def test_frames_are_spread_over_the_whole_clip():

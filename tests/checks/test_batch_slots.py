@@ -24,6 +24,7 @@ from dsembed.engine import tactics
 from dsembed.engine.engine import whole_batch
 from tiny_graphs import queries
 
+LOGS = ("alone", "mirrored_alone", "same", "mixed")
 TOLERANCE = Tolerance(iou=0.9, score=0.05, threshold=0.5)
 
 
@@ -49,7 +50,7 @@ def play(root: Path, folder: Path):
         timeout_s=60,
         facts={},
     )
-    return runs.play(2, {name: folder / f"{name}.log" for name in runs.NAMES})
+    return runs.play(2, {name: folder / f"{name}.log" for name in LOGS})
 
 
 def test_slots_of_a_sound_model_are_alike_and_a_leaking_one_is_named(tree, tmp_path, monkeypatch):

@@ -8,8 +8,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import tiny_graphs
 from dsbench.checks.tensorrt_parse import parse_with_tensorrt
 from dsbench.core.errors import BuildError
+from dsbench.families.family import PixelRule
+from dsbench.onnx.half_precision import half_precision
+from dsbench.onnx.in_graph import with_resize
+from dsbench.pixels.graph_resize import family_matrices, processor_matrices
+from dsbench.pixels.preprocessing import derive_preprocessing
 from dsbench.trtexec.command import Profile
 
 PROJECT = Path(__file__).parents[2]
@@ -60,6 +66,21 @@ def test_graph_that_is_accepted_is_built_with_the_profile(parser, tmp_path):
     assert found.parser == "tensorrt-rtx 1.7.1.116"
     assert found.profile == [[1, 3, 8, 8], [4, 3, 8, 8], [4, 3, 8, 8]]
     assert found.verdict == "TensorRT's parser accepts the graph, and its builder the profile"
+
+
+@pytest.mark.parametrize("is_half", [False, True], ids=["fp32", "fp16"])
+def test_resize_in_the_graph_is_accepted(parser, tmp_path, is_half):
+    """A cubic kernel and a letterbox, which have every operator that a resize in the graph may need."""
+    size, frame = (tiny_graphs.HEIGHT, tiny_graphs.WIDTH), (90, 160)
+    preprocessing = derive_preprocessing(None, None, PixelRule(padding="centre", fill=114.0), graph_size=size)
+    letterbox = family_matrices(PixelRule(padding="centre", fill=114.0), size, frame)
+    cubic = {"image_processor_type": "DetrImageProcessor", "resample": 3}
+    for name, matrices in (("letterbox", letterbox), ("cubic", processor_matrices(cubic, size, frame))):
+        model, _ = with_resize(tiny_graphs.queries(), matrices, preprocessing)
+        onnx.save(half_precision(model, "least") if is_half else model, tmp_path / f"{name}.onnx")
+        profile = Profile(model.graph.input[0].name, (3, *frame), 4)
+        verdict = parse_with_tensorrt(parser, tmp_path / f"{name}.onnx", profile, tmp_path / "x.log")
+        assert verdict.passed and verdict.numbers.builds, verdict.reason
 
 
 def test_operator_that_is_refused_is_named(parser, tmp_path):

@@ -126,9 +126,9 @@ def test_imports_are_found_in_the_text_as_python_finds_them(tmp_path):
 
 
 def test_versions_differ_by_script_and_by_program_and_not_by_call():
-    assert code_version("draw_chart") != code_version("print_pdf")
+    assert code_version("draw_charts") != code_version("print_pdf")
     assert code_version("export_onnx") != code_version("export_onnx", "onnx.inside_export.torch_export")
-    assert code_version("draw_chart") == code_version("draw_chart")
+    assert code_version("draw_charts") == code_version("draw_charts")
 
 
 def test_what_only_words_errors_is_left_out_where_a_script_uses_it_itself():

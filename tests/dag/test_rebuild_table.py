@@ -17,4 +17,4 @@ def test_an_upgrade_leaves_what_does_not_depend_on_the_tool():
     assert "compile_parser" in rebuilt("nvidia", "DeepStream")
     assert "build_engine" not in rebuilt("nvidia", "DeepStream")
     assert rebuilt("nvidia", "template") == {"render_markdown", "render_html", "print_pdf"}
-    assert rebuilt("nvidia", "chart code") == {"draw_chart", "render_html", "print_pdf"}
+    assert rebuilt("nvidia", "chart code") == {"draw_charts", "render_html", "print_pdf"}

@@ -94,13 +94,13 @@ def test_files_settings_and_code_are_named_as_reasons(facts):
     jobs = [
         job("inspect_video", updated=["clip.mp4"]),
         job("write_config", params=params, params_before=["0.3"], params_now=["0.4"]),
-        job("draw_chart", params=params, params_before=["'ffff'"], params_now=["'0a1b'"]),
+        job("draw_charts", params=params, params_before=["'ffff'"], params_now=["'0a1b'"]),
         job("benchmark", missing=["ds_s2_run1.log"]),
     ]
     plan = upgrade_plan(jobs, facts)
     assert "  clip.mp4: is newer and differs\n" in plan
     assert "  threshold of write_config: 0.3 -> 0.4\n" in plan
-    assert "  code of draw_chart: a library module it uses was edited\n" in plan
+    assert "  code of draw_charts: a library module it uses was edited\n" in plan
     assert "  ds_s2_run1.log of benchmark: missing or left half made\n" in plan
 
 

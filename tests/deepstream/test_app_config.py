@@ -15,12 +15,6 @@ def test_batch_is_the_number_of_streams_and_every_stream_has_a_source():
     assert "file-loop=1" in text and "perf-measurement-interval-sec=2" in text
 
 
-def test_engine_of_a_static_batch_gets_its_batch_from_the_nvinfer_configuration():
-    text = render_app_config(CLIP, 3, "infer.txt", is_static=True)
-    assert text.count("batch-size=3") == text.count("batch-size") == 1
-    assert "[streammux]\nbatch-size=3\n" in text
-
-
 def test_every_stream_reaches_a_sink_of_its_own():
     text = render_app_config(CLIP, 3, "infer.txt")
     for stream in range(3):

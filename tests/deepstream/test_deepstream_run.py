@@ -121,7 +121,8 @@ def test_misbehaving_app_is_refused(tree, monkeypatch, how, says, version):
 def test_app_that_does_not_end_is_ended(tree, monkeypatch, how, says):
     monkeypatch.setenv("FAKE_DEEPSTREAM", how)
     monkeypatch.setattr("dsbench.deepstream.run.EXTRA_ROWS", -4)
-    monkeypatch.setattr("dsbench.tools.tool_run.INTERRUPT_GRACE_S", 1)
+    monkeypatch.setattr("dsbench.deepstream.run.TEARDOWN_S", 1)
+    monkeypatch.setattr("dsbench.deepstream.run.TEARDOWN_OF_STREAM_S", 0)
     with pytest.raises(BuildError, match=re.escape(says)):
         tree.measure(timeout_s=1.0)
 

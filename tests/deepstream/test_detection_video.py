@@ -97,7 +97,7 @@ def test_encoder_is_the_first_that_opens(monkeypatch, missing, nvenc, marker):
 def test_embedded_runtime_needs_gstreamer_and_each_element(tmp_path, monkeypatch, script, fails):
     monkeypatch.setenv("PATH", str(tmp_path))
     bodies = {"gst-launch-1.0": "echo version 1.22", "gst-inspect-1.0": "exit 0"}
-    bodies[script] = "exit 1" if fails else '[ "$2" != theoraenc ]'
+    bodies[script] = "exit 1" if fails else '[ "$3" != theoraenc ]'
     for name, body in bodies.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)

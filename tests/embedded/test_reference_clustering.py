@@ -9,9 +9,8 @@ import pytest
 from test_embedded_deepstream_postprocess import CLASSES, PARSER, QUERIES
 
 from dsbench.boxes.clustering import cluster, on_frame
-from dsbench.checks.reference_run import ParserRules
 from dsbench.pixels.nvinfer_pixels import NetworkInput
-from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
+from dsembed.deepstream_app.nvinfer_settings import ClassAttributes, ParserSettings
 from dsembed.deepstream_app.postprocess import Postprocessor
 from dsembed.engine.engine import Binding
 from dsembed.shared.native import PARSER_INCLUDE_DIR
@@ -45,7 +44,7 @@ class Host:
     def boxes(self, frames):
         network = NetworkInput(plain_preprocessing(320, 320, self.padding), *self.size)
         classes = tuple(ClassAttributes(t, 0.0, self.nms_iou, -1, *[0] * 6) for t in THRESHOLDS)
-        rules = ParserRules(self.library, "ParseRows", classes, nms=self.nms)
+        rules = ParserSettings(self.library, "ParseRows", classes, self.nms, filtered_out=frozenset())
         detector = Postprocessor(network.host, rules, network.mux, network.network, OUTPUTS)
         found = detector.run([np.zeros(len(frames), np.int64), frames])
         rows = [[(b[5], *b.tolist()[:5]) for b in frame] for frame in found]

@@ -48,13 +48,8 @@ def start(config, batch_size, version, how):
         context("WARN", "checkBackendParams", "backend can not support dims:3x640x640", version)
     elif not engine.is_file():
         warn(f"WARNING: Deserialize engine failed because file path: {engine} open error")
-    elif largest and batch > int(largest[1]):
-        context(
-            "WARN",
-            "checkBackendParams",
-            f"Backend has maxBatchSize {largest[1]} whereas {batch} has been requested",
-            version,
-        )
+    elif (unfit := _unfit(engine, int(largest[1]), batch) if largest else None) is not None:
+        context("WARN", "checkBackendParams", unfit, version)
         text = f"deserialized backend context :{engine} failed to match config params, trying rebuild"
         context("WARN", "generateBackendContext", text, version)
         return _rebuild(config, properties, batch, version)
@@ -66,6 +61,14 @@ def start(config, batch_size, version, how):
     text = f"deserialize backend context from engine from file :{engine} failed, try rebuild"
     context("WARN", "generateBackendContext", text, version)
     return _rebuild(config, properties, batch, version)
+
+
+def _unfit(engine, largest, batch):
+    """Return why the engine cannot serve the batch; one of a static batch serves no other."""
+    if batch > largest:
+        return f"Backend has maxBatchSize {largest} whereas {batch} has been requested"
+    is_static = engine.read_bytes().startswith(b'{"static": [')
+    return "backend can not support dims:3x640x640" if is_static and batch != largest else None
 
 
 def _properties(config, version):

@@ -1,5 +1,6 @@
 """Each kind of clip is counted alike by all who play it, or refused in a sentence with a command that makes another."""
 
+import os
 import re
 import shlex
 from fractions import Fraction
@@ -12,9 +13,10 @@ import pytest
 import clip_kinds as kinds
 from dsbench.checks.batch_slots import write_slot_clips
 from dsbench.core.errors import BuildError, refuse_braces
+from dsbench.core.records import write_record
 from dsbench.deepstream.video import count_frames, record_overlay
 from dsbench.machine import video
-from dsbench.machine.clip import ClipError, choose_video, remade
+from dsbench.machine.clip import ClipError, choose_video, remade, was_decoded
 from dsbench.machine.video import frame_rates, inspect_video, look_at
 from dsbench.pixels.nvinfer_pixels import decoded_frames, middle_frames
 from dsembed.shared.decode import DecodeError, decode_frames, frame_view
@@ -159,6 +161,21 @@ REFUSED = {
     ),
     "no rate": (lambda d: kinds.write(d / "a.h264", muxer="h264"), "have no times.*-framerate 30 -i", False),
 }
+
+
+def test_clip_is_known_until_it_changes_or_another_is_named(tmp_path):
+    clip, facts = kinds.write(tmp_path / "a.mp4"), tmp_path / "video.json"
+    assert not was_decoded(clip, facts)
+    write_record(facts, inspect_video(clip, "clip"))
+    now = facts.stat().st_mtime
+    os.utime(clip, (now - 1, now - 1))
+    assert was_decoded(clip, facts)
+    assert not was_decoded(clip.rename(tmp_path / "b.mp4"), facts)
+    (tmp_path / "b.mp4").rename(clip)
+    os.utime(clip, (now + 1, now + 1))
+    assert not was_decoded(clip, facts)
+    facts.write_text("{")
+    assert not was_decoded(clip, facts)
 
 
 @pytest.mark.parametrize(("make", "said", "at_sight"), REFUSED.values(), ids=REFUSED)

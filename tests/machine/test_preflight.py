@@ -4,7 +4,8 @@ import os
 import pytest
 
 from dsbench.core.errors import BuildError
-from dsbench.dag.config_check import check_config, check_family
+from dsbench.dag.config_check import check_beside, check_config, check_family
+from dsbench.machine import preflight
 from dsbench.machine.preflight import check_toolchain
 from workflow_run import PROJECT, snakemake
 
@@ -38,6 +39,16 @@ def test_missing_required_tool_stops_the_build_with_advice(tmp_path, fact, advic
     with pytest.raises(BuildError, match=f"lacks {fact} .*{advice}"):
         check(tmp_path, **{fact: None})
     assert not (tmp_path / "preflight.md").exists()
+
+
+def test_a_jetson_without_nvidia_smi_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(preflight, "TEGRA", tmp_path / "nv_tegra_release")
+    preflight.TEGRA.touch()
+    check(tmp_path)
+    with pytest.raises(
+        BuildError, match=r"this is a Jetson whose nvidia-smi does not answer.* use JetPack 6"
+    ):
+        check(tmp_path, driver=None)
 
 
 def test_two_tensorrts_are_refused_before_any_work(tmp_path):
@@ -82,3 +93,14 @@ def test_configured_family_is_one_of_those_declared():
         check_family("m", {"source": "x", "family": family})
     with pytest.raises(BuildError, match=r"config: models\.m\.family is 'RT-DETR'; the closest: rt_detr, "):
         check_family("m", {"source": "x", "family": "RT-DETR"})
+
+
+def test_a_model_stands_beside_another_one_of_the_config():
+    models = {"m": {"source": "x", "beside": "n"}, "n": {"source": "x", "resize": "in_graph"}}
+    for name, entry in models.items():
+        check_beside(name, entry, models)
+    for wrong in ("m", "nowhere"):
+        with pytest.raises(
+            BuildError, match=rf"config: models\.m\.beside is '{wrong}', expected another model"
+        ):
+            check_beside("m", models["m"] | {"beside": wrong}, models)

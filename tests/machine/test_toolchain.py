@@ -140,6 +140,29 @@ def test_missing_tool_is_none_not_a_guess(tmp_path, monkeypatch):
     assert toolchain.probe("encoder") == {"gstreamer": None, "encoder": "skipped"}
 
 
+def test_a_program_that_hangs_is_a_sentence_and_not_absent(nvidia, monkeypatch):
+    monkeypatch.setattr(host, "PROBE_TIMEOUT_S", 0.2)
+    fake(nvidia, "nvidia-smi", "exec sleep 5")
+    with pytest.raises(
+        host.ProbeTimeoutError, match=r"^nvidia-smi: no answer within 0\.2 s, so it is not known"
+    ):
+        host.cuda_version()
+
+
+def test_an_encoder_that_hangs_is_told_of_and_not_used(nvidia, monkeypatch, capsys):
+    fake(
+        nvidia,
+        "gst-launch-1.0",
+        'case "$*" in *--version*) echo "gst-launch-1.0 version 1.20.3";; *) sleep 5;; esac',
+    )
+    fake(nvidia, "gst-inspect-1.0", "exit 0")
+    monkeypatch.setattr(host, "PROBE_TIMEOUT_S", 0.5)
+    encoder.cache_clear()
+    assert encoder("nvidia") == {"gstreamer": "1.20.3", "encoder": "theoraenc-fallback"}
+    encoder.cache_clear()
+    assert capsys.readouterr().err.startswith("nvv4l2h264enc is not used. gst-launch-1.0")
+
+
 def test_engines_depend_on_what_builds_them_and_on_nothing_else(nvidia):
     embedded = Toolchain(choose_runtime("embedded", PROJECT), PROJECT, "none")
     assert "openvino" in embedded.builder_facts() and "driver" not in embedded.builder_facts()

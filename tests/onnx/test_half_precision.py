@@ -9,6 +9,7 @@ from dsbench.families.declared import family_named
 from dsbench.onnx.compare import GraphError, answers, session
 from dsbench.onnx.half_precision import compare, half_precision, half_share, to_half
 
+SIZE = (tiny_graphs.HEIGHT, tiny_graphs.WIDTH)
 PIXELS = (
     np.random.default_rng(5).uniform(0, 1, (3, 3, tiny_graphs.HEIGHT, tiny_graphs.WIDTH)).astype(np.float32)
 )
@@ -58,7 +59,7 @@ def test_weights_are_half_and_inputs_and_outputs_float32():
 
 
 def test_detections_tell_that_half_precision_finds_the_same():
-    half, measured = to_half(tiny_graphs.queries(), PIXELS, DECODER)
+    half, measured = to_half(tiny_graphs.queries(), PIXELS, DECODER, SIZE)
     assert measured["kept_in_float32"] == "least" and measured["refused"] == []
     assert measured["told_by"] == "detections" and measured["agreement"] > 0.99
     assert measured["detections"]["fp32"] == measured["detections"]["fp16"] > 0
@@ -66,7 +67,7 @@ def test_detections_tell_that_half_precision_finds_the_same():
 
 
 def test_where_sums_overflow_they_stay_in_float32_and_the_record_says_so():
-    half, measured = to_half(squared_and_back("Pow"), PIXELS, DECODER)
+    half, measured = to_half(squared_and_back("Pow"), PIXELS, DECODER, SIZE)
     assert measured["kept_in_float32"] == "normalisations"
     assert [attempt["kept_in_float32"] for attempt in measured["refused"]] == ["least"]
     assert not any(node.op_type == "Cast" and "square" in node.input[0] for node in half.graph.node), (
@@ -78,7 +79,7 @@ def test_model_that_half_precision_breaks_is_refused_with_what_to_do():
     with pytest.raises(
         GraphError, match=r"too far from float32: its detections agree to .*; set precision: fp32"
     ):
-        to_half(squared_and_back("Mul"), PIXELS, DECODER)
+        to_half(squared_and_back("Mul"), PIXELS, DECODER, SIZE)
 
 
 def test_without_detections_the_tensors_tell():
@@ -86,8 +87,7 @@ def test_without_detections_the_tensors_tell():
         "logits": np.full((1, 24, 4), -20, np.float32),
         "pred_boxes": np.full((1, 24, 4), 0.5, np.float32),
     }
-    size = (tiny_graphs.HEIGHT, tiny_graphs.WIDTH)
-    same = compare(quiet, {name: value * 1.001 for name, value in quiet.items()}, DECODER, size)
+    same = compare(quiet, {name: value * 1.001 for name, value in quiet.items()}, DECODER, SIZE)
     assert (same["told_by"], same["accepted"]) == ("tensors", True)
-    other = compare(quiet, quiet | {"pred_boxes": quiet["pred_boxes"] * np.nan}, DECODER, size)
+    other = compare(quiet, quiet | {"pred_boxes": quiet["pred_boxes"] * np.nan}, DECODER, SIZE)
     assert (other["accepted"], other["max_difference"]) == (False, None)

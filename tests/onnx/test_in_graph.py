@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
+from dsbench.boxes.detection_scores import Decoder
 from dsbench.families.declared import family_named
 from dsbench.families.family import PixelRule
 from dsbench.onnx.compare import GraphError, answers, session
+from dsbench.onnx.half_precision import half_precision, rounded, to_half
 from dsbench.onnx.in_graph import RESIZED, split_resize, with_resize
 from dsbench.onnx.model_onnx import ModelFolder
 from dsbench.onnx.prepare import prepare
@@ -18,7 +21,7 @@ from dsbench.pixels.image_processor import PreprocessingError
 from dsbench.pixels.preprocessing import derive_preprocessing
 from dsbench.pixels.reference_preprocessing import family_pixels, processor_pixels
 from inspected import origin_of
-from tiny_graphs import HEIGHT, WIDTH, queries
+from tiny_graphs import HEIGHT, WIDTH, constant, info, model_of, queries
 
 FRAME = (180, 320)
 SIZE = (HEIGHT, WIDTH)
@@ -50,6 +53,23 @@ def rgb(request):
     picture = np.full((*FRAME, 3), 30, np.uint8)
     picture[40:121, 50:171] = (220, 90, 10)
     return picture
+
+
+def grid_detector():
+    """Return YOLOX without its decoding: one box in the first cell of each stride, as wide as the picture is bright."""
+    rows = np.zeros((126, 9), np.float32)
+    rows[[0, 96, 120]] = [0.5, 0.5, 1.0, 1.0, 0.9, 0.8, 0.1, 0.1, 0.1]
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["brightness"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Reshape", ["brightness", "as_rows"], ["factor"]),
+        helper.make_node("Mul", ["factor", "rows"], ["out"]),
+    ]
+    return model_of(
+        nodes,
+        [info("images", ["batch", 3, *SIZE])],
+        [info("out", ["batch", *rows.shape])],
+        [constant("as_rows", [-1, 1, 1]), constant("rows", rows, np.float32)],
+    )
 
 
 def resized(matrices, preprocessing, rgb):
@@ -161,3 +181,26 @@ def test_source_folder_says_which_resize_it_is(tmp_path):
     )
     matrices = lone.resize_matrices(SIZE, family, FRAME)
     assert matrices.fill == 114 and matrices.picture.top > 0
+
+
+@pytest.mark.parametrize("scale", [1 / 255, 1.0])
+def test_resize_in_half_precision_is_within_a_level_of_float32s(rgb, scale):
+    rule = replace(LETTERBOXES[0], scale=scale)
+    preprocessing = derive_preprocessing(None, None, rule, graph_size=SIZE)
+    model, given = with_resize(queries(), family_matrices(rule, SIZE, FRAME), preprocessing)
+    pixels = (given.net_scale_factor * rgb.transpose(2, 0, 1)[None]).astype(np.float32)
+    exact, half = (
+        next(iter(answers(session(split_resize(each)[0]), pixels).values())).astype(np.float64)
+        for each in (model, rounded(half_precision(model, "least")))
+    )
+    assert np.abs(half - exact).max() / given.net_scale_factor < 0.5
+
+
+def test_boxes_of_a_grid_are_compared_in_the_models_own_network():
+    rule = PixelRule(padding="none")
+    preprocessing = derive_preprocessing(None, None, rule, graph_size=SIZE)
+    model, given = with_resize(grid_detector(), family_matrices(rule, SIZE, FRAME), preprocessing)
+    decoder = Decoder(family_named("yolox_raw"), {"rows": "out"}, {"fractions": False}, 4, 0.5)
+    pixels = np.random.default_rng(2).uniform(0.9, 1.0, (2, 3, *FRAME)).astype(np.float32)
+    _, measured = to_half(model, pixels, decoder, given.model_size)
+    assert measured["told_by"] == "detections" and measured["detections"] == {"fp32": 6, "fp16": 6}

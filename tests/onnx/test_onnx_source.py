@@ -27,6 +27,35 @@ def behind_boxes(*nodes, weights=()):
     return model
 
 
+def named(image, boxes):
+    """Return the tiny detector whose image and boxes have these names."""
+    model = behind_boxes(helper.make_node("Identity", ["raw"], [boxes]))
+    for node in model.graph.node:
+        node.input[:] = [image if name == "pixel_values" else name for name in node.input]
+    model.graph.input[0].name = image
+    model.graph.output[-1].name = boxes
+    return model
+
+
+@pytest.mark.parametrize("sign", ["'", ",", "=", "*", " ", "\t", '"', "é"])
+def test_tensors_that_no_command_line_can_name_are_renamed_once_and_recorded(tmp_path, sign):
+    model, notes = loaded(named(f"the{sign}image", f"pred{sign}boxes"), tmp_path)
+    assert [model.graph.input[0].name, model.graph.output[-1].name] == ["the_image", "pred_boxes"]
+    (note,) = (each for each in notes if "renamed" in each)
+    assert "image" in note and " is the_image, " in note and note.endswith(" is pred_boxes")
+    original = graphs.write(named("the_image", "pred_boxes"), tmp_path / "plain.onnx")
+    want = answers(session(onnx.load(original)), PIXELS[:1])
+    assert largest_difference(answers(session(model), PIXELS[:1]), want) == 0
+    assert import_onnx(model, PIXELS).model.graph.input[0].name == "the_image"
+
+
+def test_a_name_that_is_taken_is_not_given_again_and_plain_names_stay(tmp_path):
+    model, notes = loaded(named("image:0", "pred_boxes"), tmp_path)
+    assert not [note for note in notes if "renamed" in note]
+    model, _ = loaded(named("raw boxes", "pred_boxes"), tmp_path)
+    assert model.graph.input[0].name == "raw_boxes_1"
+
+
 def free_dimensions(number=-1):
     model = graphs.queries(size=("height", "width"))
     for value in (*model.graph.input, *model.graph.output):

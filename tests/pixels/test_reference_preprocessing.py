@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dsbench.families.family import PixelRule
-from dsbench.pixels.image_processor import network_size
+from dsbench.pixels.image_processor import SizeError, network_size
 from dsbench.pixels.reference_preprocessing import Picture, family_pixels, processor_pixels, processor_size
 
 # Left half red, right half blue.
@@ -37,6 +37,11 @@ def test_size_of_a_frame_is_the_processors_and_for_16_to_9_the_networks(config, 
     assert processor_size(config, *frame) == made
     if frame == (720, 1280):
         assert network_size(config)[:2] == made
+
+
+def test_a_size_that_limits_no_edge_is_refused_in_a_sentence():
+    with pytest.raises(SizeError, match="size limits neither edge; expected edges in whole pixels above 0"):
+        network_size({"size": {"shortest_edge": None, "longest_edge": None}})
 
 
 def test_channels_are_rescaled_and_normalised_one_by_one():

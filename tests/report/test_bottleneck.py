@@ -31,14 +31,15 @@ def trtexec(tmp_path, change, samples=None):
         (
             sampled(sm=97, nvdec=60, cpu=30),
             "compute",
-            "busy: the GPU's SMs 97 %, NVDEC 60 %, the processors 30 %",
+            "busy: the GPU's SMs 97 %, NVDEC 60 %, the GPU's memory 1 %, the processors 30 %",
         ),
         (sampled(sm=70, nvdec=99), "decode", "NVDEC 99 %"),
         (sampled(sm=30, nvdec=40, cpu=98), "cpu", "the processors 98 %"),
+        (sampled(sm=70, memory_pct=level(96)), "memory", "the GPU's memory 96 %"),
         (
             sampled(sm=95, nvdec=40, cpu=100),
             "compute",
-            "the GPU's SMs 95 %, NVDEC 40 %, the processors 100 %",
+            "the GPU's SMs 95 %, NVDEC 40 %, the GPU's memory 1 %, the processors 100 %",
         ),
         (sampled(sm=60, nvdec=50, cpu=40), None, "nothing was at its limit; busy: the GPU's SMs 60 %"),
         ({"samples": 5, "cpu_pct": level(99), "gpu": None}, "cpu", "busy: the processors 99 %"),

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -115,3 +116,44 @@ def test_model_and_runtime_names_are_not_read_as_formulas(data, tmp_path):
     data["model_name"], data["runtime"]["name"] = "a$b$c_^{", "$\\frac{" + "x" * 200
     charts.draw_chart("chart_trt_vs_ds", data, tmp_path / "chart.png")
     assert (tmp_path / "chart.png").stat().st_size > 0
+
+
+def test_whiskers_show_the_measured_spread_and_stay_away_where_there_is_none(data):
+    axes, _, _ = drawn("trt_vs_ds", data)
+    spread = 177.42 * 0.021
+    ends = [tuple(line.vertices[:, 1]) for line in axes.collections[2].get_paths()]
+    assert ends == [pytest.approx((177.42 - spread, 177.42 + spread))]
+    before = len(axes.collections)
+    data["deepstream"]["run1"]["cov_pct"] = None
+    assert len(drawn("trt_vs_ds", data)[0].collections) == before - 2
+
+
+def test_each_window_is_a_dot_beside_its_run(data):
+    data["deepstream"]["run1"]["window_fps"] = [170.4, 180.6, 182.4]
+    axes, _, _ = drawn("ds_streams_vs_fps", data)
+    dots = [
+        place
+        for group in axes.collections
+        if isinstance(group, PathCollection)
+        for place in group.get_offsets()
+    ]
+    assert [fps for _, fps in dots] == pytest.approx([28.4, 30.1, 30.4])
+
+
+def test_every_step_of_the_doubling_has_its_peak(data):
+    _, _, words = drawn("trtexec_throughput", data)
+    assert [word for word in words if word.startswith("batch")] == [
+        "batch 1",
+        "batch 4\nPEAK 6",
+        "batch 8\nPEAK 6",
+    ]
+
+
+def test_latency_percentiles_stand_beside_the_rates(data):
+    axes, _, _ = drawn("trtexec_bs1_vs_bsmax", data)
+    latencies = axes.figure.axes[1]
+    assert [bar.get_height() for bar in latencies.patches] == [8.8712, 40.1211]
+    assert [tick.get_text() for tick in latencies.get_xticklabels()] == [
+        "batch 1\np90 9.31\np95 9.67\np99 10.65",
+        "batch 8\np90 42.13\np95 43.73\np99 48.15",
+    ]

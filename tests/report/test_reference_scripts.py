@@ -29,6 +29,7 @@ def measured(static=False):
         trtexec_version=(10, 16, 0),
         deepstream_app="deepstream-app",
         profile=Profile("images", (3, 320, 320), 8, static),
+        batch_1_engine=f"models/det/benchmarks/engines/det_dynamic_b{1 if static else 8}.engine",
         build_flags=FLAGS,
         duration_s=10,
         warm_up_ms=1000,

@@ -22,12 +22,21 @@ def fake_tool(tmp_path, monkeypatch):
     return install
 
 
+@pytest.fixture
+def one_page(tmp_path):
+    """Return a PDF as a printer of pages would write it."""
+    report = pypdf.PdfWriter()
+    report.add_blank_page(595, 842)
+    report.write(tmp_path / "printed.pdf")
+    return tmp_path / "printed.pdf"
+
+
 @needs_wkhtmltopdf
 def test_a_page_becomes_an_a4_pdf_with_its_text(files):
     pages = write_pdf(PAGE.format("<p>4 ≤ 8 ä</p><p style='page-break-before:always'>second</p>"), *files)
     pdf = pypdf.PdfReader(files[0])
     assert pages == len(pdf.pages) == 2
-    assert pdf.pages[0].extract_text().split() == ["4", "≤", "8", "ä"]
+    assert pdf.pages[0].extract_text().split() == ["4", "≤", "8", "ä", "1", "/", "2"]
     assert [round(float(side)) for side in pdf.pages[0].mediabox[2:]] == [595, 842]
     assert "Done" in files[1].read_text()
     assert [path.name for path in files[0].parent.glob("*report.pdf*")] == ["report.pdf"]
@@ -57,7 +66,9 @@ def test_a_page_runs_no_script(files):
 def test_a_missing_program_is_one_sentence_and_leaves_the_old_report(files, monkeypatch, tmp_path):
     files[0].write_bytes(b"old")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ReportPdfError, match="wkhtmltopdf is not on PATH; install it"):
+    with pytest.raises(
+        ReportPdfError, match=r"is not on PATH; install it, .*apt-get install.*\.md and \.html .* beside it"
+    ):
         write_pdf(PAGE, *files)
     assert files[0].read_bytes() == b"old"
 
@@ -70,6 +81,22 @@ def test_a_failing_program_is_named_and_its_output_kept(files, fake_tool):
     assert not files[0].exists()
 
 
+@needs_wkhtmltopdf
+def test_every_heading_is_a_bookmark_of_its_page_and_every_page_has_its_number(files):
+    body = "<h1>a &amp; b</h1><h2>1. First</h2><p>x</p><h2 style='page-break-before:always'>2. <code>Second</code></h2>"
+    write_pdf(PAGE.format(body + "<h3>no bookmark</h3>"), *files)
+    pdf = pypdf.PdfReader(files[0])
+    marks = [(mark.title, pdf.get_destination_page_number(mark)) for mark in pdf.outline]
+    assert marks == [("a & b", 0), ("1. First", 0), ("2. Second", 1)]
+    assert [page.extract_text().splitlines()[-1] for page in pdf.pages] == ["1 / 2", "2 / 2"]
+
+
+@needs_wkhtmltopdf
+def test_paper_is_what_the_config_says(files):
+    write_pdf(PAGE.format("<p>a</p>"), *files, page_size="Letter")
+    assert [round(float(side)) for side in pypdf.PdfReader(files[0]).pages[0].mediabox[2:]] == [612, 792]
+
+
 @pytest.mark.parametrize(
     "output", ["", "%PDF-1.4 /Type /Page", "no PDF /Type /Page %%EOF", "%PDF-1.4 /Type /Pages %%EOF"]
 )
@@ -80,15 +107,15 @@ def test_an_incomplete_pdf_is_refused(files, fake_tool, output):
     assert not files[0].exists()
 
 
-def test_a_complete_pdf_replaces_the_old_one(files, fake_tool):
-    fake_tool("printf '%s' '%PDF-1.4 /Type /Page %%EOF'")
+def test_a_complete_pdf_replaces_the_old_one(files, fake_tool, one_page):
+    fake_tool(f"cat {one_page}")
     files[0].write_bytes(b"old")
     assert write_pdf(PAGE, *files) == 1
-    assert files[0].read_bytes().startswith(b"%PDF-1.4")
+    assert files[0].read_bytes().startswith(b"%PDF-1")
 
 
-def test_the_tool_gets_neither_display_nor_local_files(files, fake_tool):
-    fake_tool('echo "$QT_QPA_PLATFORM $*" >&2; printf "%s" "%PDF-1.4 /Type /Page %%EOF"')
+def test_the_tool_gets_neither_display_nor_local_files(files, fake_tool, one_page):
+    fake_tool(f'echo "$QT_QPA_PLATFORM $*" >&2; cat {one_page}')
     write_pdf(PAGE, *files)
     said = files[1].read_text()
     assert said.startswith("offscreen ")

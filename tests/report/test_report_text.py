@@ -4,7 +4,7 @@ import re
 import markdown
 import pytest
 
-from dsbench.report.text import Markdown, code, count, facts, fence, finalize, number, plain, shape, text
+from dsbench.report.text import Markdown, code, count, fence, finalize, number, plain, shape, text
 
 HOSTILE = [
     "a|b | c",
@@ -112,8 +112,3 @@ def test_template_output_is_escaped_unless_it_is_markdown():
 
 def test_names_in_a_tensor_shape_are_escaped():
     assert shape(["b|n", 3]) == "b&#124;n x 3"
-
-
-def test_facts_leave_out_what_is_unknown():
-    assert facts({"method": "optimum", "error": None, "wall_s": 3}) == "method: optimum, wall_s: 3"
-    assert facts("optimum: ok") == "optimum: ok"

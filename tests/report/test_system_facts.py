@@ -4,9 +4,10 @@ import pytest
 
 from dsbench.core.errors import BuildError
 from dsbench.dag.rule_script import explained
-from dsbench.machine.clip import choose_truth, choose_video, shown_path
+from dsbench.machine.clip import choose_truth, choose_video, demonstration_clip, shown_path
 from dsbench.machine.toolchain import read_facts
 from dsbench.report.system_facts import runtime_facts, system_facts, timing
+from workflow_run import PROJECT
 
 FACTS = {
     "host": {"os": "Debian", "kernel": "6.1", "memory_gib": 23.5},
@@ -54,6 +55,15 @@ def test_named_clip_comes_before_deepstreams_and_that_before_the_demonstration(t
         choose_video(str(named), tmp_path / "ds", tmp_path / "p")
     named.touch()
     assert choose_video(str(named), tmp_path / "ds", tmp_path / "p") == named
+
+
+def test_the_demonstration_alone_has_its_own_clip_on_a_machine_with_deepstream_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = str(PROJECT / "demo/sample_720p.mp4")
+    assert demonstration_clip(["demo/checkpoint"], PROJECT) == own
+    assert demonstration_clip([str(PROJECT / "demo/checkpoint")], PROJECT) == own
+    for sources in (["demo/checkpoint", "org/detector"], ["org/detector"], ["mine/demo/checkpoint"], []):
+        assert demonstration_clip(sources, PROJECT) is None
 
 
 def test_clip_may_be_named_from_home_or_from_the_working_directory(tmp_path, monkeypatch):

@@ -27,6 +27,7 @@ def inspection_of(model, family, preprocessing=None):
         takes_levels=False,
         repair=None,
         batch="dynamic",
+        largest_batch=None,
         max_abs_error={"batch_1": 1e-5},
         tolerance=1e-3,
         notes=[],

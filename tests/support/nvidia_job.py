@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def fake_tools(finished: Path, encoder: str = "gstreamer") -> dict[str, str]:
     `encoder` is the folder of the fake GStreamer, which has an encoder or none.
     """
     return {
-        "PATH": f"{FAKES}:{FAKES / encoder}:{os.environ['PATH']}",
+        # The fakes run under the tests' own interpreter.
+        "PATH": f"{FAKES}:{FAKES / encoder}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "FAKE_IMAGES_PER_S": str(IMAGES_PER_S),
         "FAKE_TOTAL_FPS": str(TOTAL_FPS),
         "FAKE_KITTI": str(finished / "models/rtdetr/samples/kitti_output"),

@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import loaded_snakemake
+
 PROJECT = Path(__file__).parents[2]
+SNAKEMAKE = (sys.executable, "-m", "snakemake")
 PROFILE = "--workflow-profile"
 REPORT = "models/rtdetr/reports/benchmark_report.pdf"
 # One export environment for all tests, kept for the next run of them.
@@ -26,8 +29,11 @@ def snakemake(directory, *arguments, env=None, config="", under=()):
 
     `under` are the words of a command that runs it.
     """
+    words = command(directory, *arguments, config=config)
+    if not under:
+        return loaded_snakemake.call(words[len(SNAKEMAKE) :], environment(env or {}))
     return subprocess.run(
-        [*under, *command(directory, *arguments, config=config)],
+        [*under, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -43,8 +49,8 @@ def command(directory, *arguments, config=""):
     (directory / "config").mkdir(exist_ok=True)
     (directory / "config/config.yaml").write_text((PROJECT / "config/config.yaml").read_text())
     return [
-        sys.executable,
-        *("-m", "snakemake", "--snakefile", str(PROJECT / "Snakefile"), "--directory", str(directory)),
+        *SNAKEMAKE,
+        *("--snakefile", str(PROJECT / "Snakefile"), "--directory", str(directory)),
         # A profile of its own says how many jobs it runs.
         *([] if PROFILE in arguments else ["--cores", "2", PROFILE, str(PROJECT / "profiles/default")]),
         *arguments,

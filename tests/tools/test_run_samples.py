@@ -96,6 +96,16 @@ def test_samples_before_the_measurement_do_not_count(tmp_path, nvml):
     assert read_summary(log)["samples"] == sum(told)
 
 
+def test_samples_of_the_teardown_do_not_count(tmp_path):
+    measured = "print('[a] [I] Starting inference', flush=True); time.sleep(0.8)"
+    body = f"{measured}; print('[a] [I] Timing trace has 9 queries over 1 s', flush=True); time.sleep(1.6)"
+    log = ran(tmp_path, body)
+    every = json.loads((tmp_path / "x.samples.json").read_text())["samples"]
+    counted = [sample["at_s"] for sample in every if sample["measuring"]]
+    assert 0 < len(counted) < len(every) - 1
+    assert read_summary(log)["samples"] == len(counted)
+
+
 @pytest.mark.parametrize(
     ("line", "measuring"),
     [

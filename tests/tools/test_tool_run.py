@@ -1,4 +1,5 @@
 import re
+import resource
 import stat
 import sys
 
@@ -114,6 +115,35 @@ def test_stream_muxer_is_the_one_the_configuration_is_for(tmp_path, monkeypatch)
     log = tmp_path / "x.log"
     run_tool([tool(tmp_path, "import os; print(os.environ['USE_NEW_NVSTREAMMUX'])")], log, {})
     assert log.read_text().splitlines()[-2] == "no"
+
+
+def test_debug_file_of_the_user_does_not_take_lines_out_of_the_log(tmp_path, monkeypatch):
+    monkeypatch.setenv("GST_DEBUG_FILE", str(tmp_path / "gst.log"))
+    log = tmp_path / "x.log"
+    run_tool([tool(tmp_path, "import os; print('GST_DEBUG_FILE' in os.environ)")], log, {})
+    assert printed(log)[-1] == "False"
+
+
+def test_a_tool_that_takes_long_is_told_of_with_its_last_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("dsbench.tools.tool_run.HEARTBEAT_S", 0.2)
+    body = "print('[I] Local timing cache in use.', flush=True); time.sleep(1); print('done')"
+    run_tool([tool(tmp_path, body)], tmp_path / "build_b64.log", {})
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) >= 2
+    assert all(re.fullmatch(r"  build_b64: \d s; \[I\] Local timing cache in use\.", line) for line in said)
+
+
+def test_a_tool_may_open_as_many_files_as_the_hard_limit_allows(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        log = tmp_path / "x.log"
+        run_tool(
+            [tool(tmp_path, "import resource; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])")], log, {}
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert int(printed(log)[-1]) == min(hard, 65536)
 
 
 def test_log_says_when_the_tool_ended(tmp_path):

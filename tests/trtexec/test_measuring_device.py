@@ -44,12 +44,20 @@ rule all:
 rule build_engine:
     input: onnx="onnx", inspect="inspect.json", seed_cache=[], facts=[{", ".join(f'"{name}.json"' for name in FACTS)}],
         trtexec="trtexec.json"
-    output: engine="m{{n}}_b{{batch}}.engine", passport="m{{n}}_b{{batch}}.engine.json",
-        timing_cache="m{{n}}_b{{batch}}.cache", log="m{{n}}_b{{batch}}.build.log"
+    output: made=temp(directory("made/m{{n}}_b{{batch}}")), log="m{{n}}_b{{batch}}.build.log"
     log: "logs/m{{n}}_b{{batch}}.log"
     resources: gpu=1
-    params: program="./timed", precision="fp16", strongly_typed=False, has_layer_info=False, workspace_mib=1024
+    params: program="./timed", precision="fp16", strongly_typed=False, tf32=True,
+        has_layer_info=False, workspace_mib=1024, engine="m{{n}}_b{{batch}}.engine",
+        timing_cache="m{{n}}_b{{batch}}.cache"
     script: "{PROJECT}/workflow/scripts/build_engine.py"
+
+rule keep_engine:
+    input: "made/m{{n}}_b{{batch}}"
+    output: engine="m{{n}}_b{{batch}}.engine", passport="m{{n}}_b{{batch}}.engine.json",
+        timing_cache="m{{n}}_b{{batch}}.cache"
+    log: "logs/keep_m{{n}}_b{{batch}}.log"
+    script: "{PROJECT}/workflow/scripts/keep_engine.py"
 
 rule benchmark_engine:
     input: engine=["m{{n}}_b4.engine", "m{{n}}_b4.engine.json"], inspect="inspect.json",

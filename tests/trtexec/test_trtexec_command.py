@@ -61,6 +61,25 @@ def test_half_precision_is_a_flag_or_the_types_of_the_onnx(version, strongly_typ
     assert not precision_for(version, "fp32", strongly_typed).needs_half_onnx
 
 
+@pytest.mark.parametrize(
+    ("version", "name", "flags"),
+    [
+        ((8, 6, 1), "fp32", ["--noTF32"]),
+        ((10, 16, 0), "fp16", ["--fp16", "--noTF32"]),
+        ((11, 1, 0), "fp32", ["--noTF32"]),
+    ],
+)
+def test_tf32_is_forbidden_where_asked_for_and_not_otherwise(version, name, flags):
+    def asked(tf32):
+        precision = precision_for(version, name, False, tf32)
+        files = "m.onnx", "m.engine", "t.cache"
+        command = build_command("trtexec", version, *files, PROFILE, precision, 1024)
+        return [option for option in command if option in ("--fp16", "--noTF32", "--stronglyTyped")]
+
+    assert asked(tf32=False) == flags
+    assert "--noTF32" not in asked(tf32=True)
+
+
 def test_strong_typing_where_there_is_none_is_a_sentence():
     with pytest.raises(BuildError, match=r"TensorRT 8\.6\.1 has no --stronglyTyped, which came with 9\.0"):
         precision_for((8, 6, 1), "fp16", True)

@@ -1,8 +1,12 @@
+import importlib.util
+import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from dsbench.core.errors import BuildError
+from dsbench.tools import run_samples
 from dsbench.trtexec.command import free_gpu_memory_mib, workspace_mib
 
 FAKES = Path(__file__).parents[1] / "fakes"
@@ -29,12 +33,31 @@ def test_null_is_half_of_what_is_free(gpu):
 
 
 @pytest.mark.parametrize(
-    ("free", "says"), [(511, "the GPU has 511 MiB free"), ("[N/A]", "nvidia-smi does not say")]
+    ("free", "says"), [(511, "the GPU has 511 MiB free"), ("[Unknown Error]", "nvidia-smi does not say")]
 )
 def test_gpu_with_nothing_free_is_a_sentence(gpu, free, says):
     gpu(free)
     with pytest.raises(BuildError, match=says):
         workspace_mib(None)
+
+
+def test_a_gpu_without_memory_of_its_own_has_the_hosts(gpu):
+    gpu("[N/A]")
+    available = psutil.virtual_memory().available // 2**20
+    assert abs(free_gpu_memory_mib() - available) < available / 2
+
+
+def test_a_mig_instance_is_asked_by_nvml(monkeypatch):
+    spec = importlib.util.spec_from_file_location("fake_pynvml", FAKES / "nvml/pynvml.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(run_samples, "pynvml", module)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-a")
+    values = {"mig": {"MIG-a": []}, "total": 20 * 2**30, "used": 5 * 2**30}
+    monkeypatch.setenv("FAKE_NVML", json.dumps(values))
+    assert free_gpu_memory_mib() == 15 * 1024
+    monkeypatch.setattr(run_samples, "pynvml", None)
+    assert free_gpu_memory_mib() is None
 
 
 def test_the_gpu_asked_is_the_first_that_cuda_may_see(tmp_path, monkeypatch):

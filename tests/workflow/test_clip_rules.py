@@ -10,6 +10,7 @@ import clip_kinds as kinds
 from workflow_run import PROJECT, REPORT, planned, snakemake
 
 KITTI_CONFIG = "models/rtdetr/config/deepstream_app_kitti_rtdetr.txt"
+OF_RTDETR = "models: {{rtdetr: {{source: demo/checkpoint, truth: {truth}}}}}\n"
 
 
 def test_a_dry_run_plans_to_decode_and_says_that_more_may_follow(tmp_path):
@@ -80,7 +81,27 @@ def test_a_truth_that_is_not_there_is_refused_and_another_one_is_measured_on_the
     assert missing.returncode != 0
     assert "boxes.json: no such file or folder; correct DS_TRUTH or the config's `truth`" in missing.stdout
     other = snakemake(tree, "-n", REPORT, env={"DS_TRUTH": str(PROJECT / "demo/sample_720p_kitti")})
-    assert {"judge_kitti", "measure_accuracy", "print_pdf"} <= planned(other.stdout).keys()
-    assert "dump_kitti" not in planned(other.stdout)
+    assert {"read_truth", "judge_kitti", "measure_accuracy", "print_pdf"} <= planned(other.stdout).keys()
+    assert not {"build_engine", "dump_kitti"} & planned(other.stdout).keys()
     config = snakemake(tree, "-n", REPORT, config="truth: boxes.json\n")
     assert "boxes.json: no such file or folder" in config.stdout
+
+
+def test_no_engine_is_built_for_a_truth_with_a_class_that_the_model_does_not_have(tree):
+    shutil.rmtree(tree / "models/rtdetr/benchmarks")
+    truth = tree / "boxes"
+    shutil.copytree(PROJECT / "demo/sample_720p_kitti", truth)
+    for file in truth.iterdir():
+        file.write_text(file.read_text().replace("car ", "automobile "))
+    done = snakemake(tree, "--keep-going", REPORT, config=OF_RTDETR.format(truth=truth))
+    assert done.returncode != 0
+    assert re.search(rf"ERROR {truth}: 'automobile' \(\d+ boxes\) is no class of the model", done.stdout)
+    assert not list(tree.rglob("*.engine"))
+
+
+def test_a_model_may_have_its_own_truth_and_the_environment_wins(tree):
+    entry = OF_RTDETR.format(truth="boxes.json")
+    missing = snakemake(tree, "-n", REPORT, config=f"truth: {PROJECT}/demo/sample_720p_kitti\n{entry}")
+    assert "rtdetr: boxes.json: no such file or folder" in missing.stdout
+    drawn = str(PROJECT / "demo/sample_720p_kitti")
+    assert snakemake(tree, "-n", REPORT, config=entry, env={"DS_TRUTH": drawn}).returncode == 0

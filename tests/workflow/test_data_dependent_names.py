@@ -1,5 +1,8 @@
 """MAX_BS and the streams of both runs: every change that moves a name reaches the report in the same call."""
 
+import json
+import re
+
 import av
 import pytest
 
@@ -39,6 +42,23 @@ def slower(source, path, factor):
             if packet.size:
                 packet.pts, packet.dts, packet.stream = factor * packet.pts, factor * packet.dts, copy
                 new.mux(packet)
+
+
+def test_a_machine_that_holds_less_measures_less_and_the_report_says_why(nvidia):
+    nvidia.env |= {"FAKE_MOST_BATCH": "8", "FAKE_MOST_STREAMS": "3"}
+    nvidia.upgrade("600.1", images_per_s=400, total_fps=335)
+    assert nvidia.numbers() == (8, 13, 2, 2)
+    unheld, _ = (note for note in nvidia.data["deepstream"]["notes"] if note.startswith("Run 1 was to have"))
+    assert re.match(
+        r"Run 1 was to have 8 .*: too few file handles: a process may have \d+ here \(.*\)\. It", unheld
+    )
+    slots = json.loads((nvidia.directory / "models/rtdetr/validation/batch_slots.json").read_text())
+    assert slots["slots"] == 2 and slots["limit"].startswith("4 slots: too few file handles")
+    assert "stop, batch 16 did not fit: too little memory on the GPU (" in nvidia.text
+    nvidia.env |= {"FAKE_MOST_BATCH": "2", "FAKE_MOST_STREAMS": "1024"}
+    nvidia.upgrade("600.2", images_per_s=50, total_fps=95)
+    assert nvidia.numbers() == (2, 1, 1, 2)
+    assert "MAX_BS is 2: batch 4 did not fit: too little memory on the GPU (" in nvidia.text
 
 
 def test_forced_new_measurement_reaches_the_report(nvidia):

@@ -3,12 +3,17 @@
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pypdf
 import pytest
 
-from dsbench.chain.measured_chain import peak_gpu_streams
+from dsbench.chain.measured_chain import EngineDecision, RunSummary, peak_gpu_streams
+from dsbench.checks.accuracy import KeptAccuracy
+from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.log import read_run
+from dsbench.onnx.inspection import Inspection
+from dsbench.report.benchmark_data import Measured, SideBySide
 from dsbench.report.report_data import check_data
 from dsbench.trtexec.log import read_measurement
 from workflow_run import PROJECT, REPORT, files, snakemake
@@ -32,6 +37,7 @@ TREE = [
     "samples/rtdetr_output.ogv",
     "samples/frame_middle.jpg",
     "samples/kitti_output/00_000_000299.txt",
+    "validation/truth.json",
     "validation/gate.json",
     "validation/preprocess.json",
     "validation/reference_run.json",
@@ -125,3 +131,33 @@ def test_pasted_command_is_the_script_without_its_frame(data):
     texts = [command["text"] for command in data["commands"]]
     assert len(texts) == 6
     assert not [text for text in texts if "$0" in text or "#!" in text]
+
+
+def test_what_stands_beside_another_model_is_what_the_own_report_has(finished, data):
+    tree = Path("models/rtdetr")
+    folder = finished / tree
+    measured = Measured(
+        tree,
+        read_record(folder / "benchmarks/max_bs.json", EngineDecision),
+        *(read_record(folder / f"benchmarks/ds/run{run}.json", RunSummary) for run in (1, 2)),
+    )
+    inspect = read_record(folder / "model/inspect.json", Inspection)
+    kept = read_record(folder / "validation/accuracy.json", KeptAccuracy)
+    figures = as_json(SideBySide.of(measured, inspect, kept, data["target_fps"]))
+    assert figures["kept"] == data["validation"]["accuracy"]["stages"][-1]["accuracy"]["every"]
+    assert figures["on_truth"] == data["validation"]["accuracy"]["truth"]["runtime"]["every"]
+    assert (figures["model_name"], figures["resize"]) == ("rtdetr", "nvinfer")
+    assert figures["imgs_per_sec"] == data["trtexec"]["bsmax"]["imgs_per_sec"]
+    assert figures["total_fps"] == data["deepstream"]["run2"]["total_fps"]
+    assert figures["rt_streams"] == data["deepstream"]["rt_streams"]
+
+
+def test_a_model_beside_a_finished_one_takes_its_figures_and_builds_nothing_of_it(tree):
+    target = "models/again/reports/benchmark_data.json"
+    entry = "models: {again: {source: demo/checkpoint, resize: in_graph, beside: rtdetr}}\n"
+    done = snakemake(tree, "-n", target, config=entry)
+    assert done.returncode == 0, done.stdout[-3000:]
+    (collected,) = re.findall(r"rule collect_data:\n    input: (.*)", done.stdout)
+    beside = ["validation/accuracy.json", "benchmarks/max_bs.json", "benchmarks/ds/run2.json"]
+    assert {f"models/rtdetr/{file}" for file in beside} <= set(collected.split(", "))
+    assert not re.findall(r"output: models/rtdetr/", done.stdout)

@@ -70,11 +70,15 @@ def test_a_share_finds_what_the_whole_configuration_names(here):
     Path("names.txt").write_text("car\n")
     models = {"own": "mine", "demo": DEMO, "hub": "hf:org/name@main", "absent": "nowhere/x.onnx"}
     asked = config(models, environments="~/environments")
-    asked["models"]["own"]["labels"] = "names.txt"
+    asked["models"]["own"] |= {"labels": "names.txt", "truth": "boxes.json", "beside": "hub"}
+    asked["models"]["demo"]["beside"] = "own"
     write_shards(asked, "clip.mp4", "truth.json", PROJECT, [Path(), PROJECT])
     shares = [of_share(number) for number in (1, 2)]
     entries = shares[0]["models"] | shares[1]["models"]
-    assert entries["own"] == {"source": str(here / "mine"), "labels": str(here / "names.txt")}
+    paths = {"source": "mine", "labels": "names.txt", "truth": "boxes.json"}
+    # The other one is in the same share.
+    assert entries["own"] == {key: str(here / path) for key, path in paths.items()} | {"beside": "hub"}
+    assert "beside" not in entries["demo"]
     assert entries["demo"]["source"] == str(PROJECT / DEMO)
     assert entries["hub"]["source"] == models["hub"] and entries["absent"]["source"] == models["absent"]
     for share in shares:

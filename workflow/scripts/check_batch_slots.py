@@ -18,10 +18,11 @@ with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
     engine = Path(files.engine[0])
     clip = read_record(files.video, ClipFacts)
-    slots = read_record(files.max_bs, EngineDecision).max_bs
+    streams = snakemake.wildcards.get("streams")
+    slots = int(streams) if streams else read_record(files.max_bs, EngineDecision).max_bs
     inspect = read_record(files.inspect, Inspection)
     family = family_named(inspect.family)
-    report_progress(f"playing the short clips alone and in all {slots} batch slots")
+    report_progress(f"playing the short clips in all {slots} batch slots")
     with measuring_device(files.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(files.facts))
         runs = SlotRuns(
@@ -34,9 +35,9 @@ with explained(snakemake.log[0]):
             folder=Path(snakemake.output.runs),
             timeout_s=params.timeout_s,
             facts=facts_of(files.facts) | device,
-            is_static=inspect.batch == "static",
         )
-        dumps = runs.play(slots, {name: Path(snakemake.log[name]) for name in runs.NAMES})
+        logs = {name: Path(log) for name, log in snakemake.log.items()}
+        dumps = runs.play(slots, logs, Path(files.alone) if files.alone else None)
     threshold = family.default_threshold if params.threshold is None else params.threshold
     verdict = check_batch_slots(dumps, clip.height, Tolerance(threshold=threshold, **params.tolerance))
     write_record(snakemake.output.verdict, verdict.required())

@@ -5,6 +5,7 @@ from pathlib import Path
 from dsbench.chain.measured_chain import Doubling, EngineDecision
 from dsbench.core.files import copy_whole
 from dsbench.core.records import read_record, write_record
+from dsbench.dag.names import GraphKind
 from dsbench.dag.rule_script import explained
 from dsbench.machine.clip import TargetRate
 from dsbench.tools.tool_run import report_progress
@@ -16,13 +17,13 @@ with explained(snakemake.log[0]):
         snakemake.params.first_batch,
         snakemake.params.largest_batch,
         read_record(snakemake.input.target_fps, TargetRate).target_fps,
+        read_record(snakemake.input.kind, GraphKind).largest_batch,
     )
-    batches = [int(Path(log).stem.rpartition("_b")[2]) for log in snakemake.input.logs]
-    engine = folder / f"engines/{snakemake.wildcards.model}_dynamic_b{batches[-1]}.engine"
+    decided = doubling.decide()
     decision = EngineDecision(
-        **vars(doubling.decide(batches)),
-        engine=str(engine),
-        measurements=[doubling.measurement(batch) for batch in batches],
+        **vars(decided),
+        engine=str(folder / f"engines/{snakemake.wildcards.model}_dynamic_b{decided.max_bs}.engine"),
+        measurements=[doubling.measurement(batch) for batch in decided.batches],
     )
     report_progress(f"MAX_BS {decision.max_bs}, PEAK_GPU_STREAMS {decision.peak_gpu_streams}")
     copy_whole(snakemake.input.timing_cache, snakemake.output.timing_cache)

@@ -6,6 +6,7 @@ from pathlib import Path
 import dsbench.report.benchmark_data as numbers
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
 from dsbench.checks.accuracy import KeptAccuracy
+from dsbench.checks.agreement import Agreement
 from dsbench.checks.batch_slots import BatchSlots
 from dsbench.checks.gate import Gate
 from dsbench.core.files import read_json, sha256_of, write_whole
@@ -56,6 +57,7 @@ def model_facts(tree: Path, files) -> dict:
             "max_abs_error": inspect.max_abs_error,
             "tolerance": inspect.tolerance,
         },
+        "notes": [note for note in inspect.notes if note not in inspect.preprocessing.notes],
         "opset": inspect.opset,
         "nodes": inspect.nodes,
         "input": as_json(inspect.input),
@@ -90,9 +92,10 @@ def validation_facts(tree: Path, files, video: list[str], encoder: str) -> dict:
     """Return the report's `validation`: the gates' results and what became of the video."""
     pictures = [Path(file).relative_to(tree).as_posix() for file in video]
     return as_json(read_record(files.gate, Gate)) | {
-        "agreement": read_json(files.agreement),
+        "agreement": as_json(read_record(files.agreement, Agreement)),
         "accuracy": as_json(read_record(files.accuracy, KeptAccuracy)),
-        "batch_slots": as_json(read_record(files.batch_slots, BatchSlots)),
+        "batch_slots": as_json(read_record(files.batch_slots, BatchSlots))
+        | {"of_runs": sorted(read_record(file, BatchSlots).slots for file in files.get("run_slots", []))},
         "video": {"encoder": encoder, "file": pictures[0] if pictures else None, "frames": pictures[1:]},
     }
 
@@ -109,14 +112,38 @@ def commands(tree: Path, scripts: list[str]) -> list[dict]:
     ]
 
 
+def measured_of(model: str, max_bs: str, run1: str, run2: str) -> numbers.Measured:
+    """Return the decisions that the steps of a model wrote into these files."""
+    runs = (read_record(file, RunSummary) for file in (run1, run2))
+    return numbers.Measured(Path("models", model), read_record(max_bs, EngineDecision), *runs)
+
+
+def figures(model: str, inspect: str, accuracy: str, *decisions: str, target_fps: float) -> dict:
+    """Return what the report shows of a model beside another one."""
+    return as_json(
+        numbers.SideBySide.of(
+            measured_of(model, *decisions),
+            read_record(inspect, Inspection),
+            read_record(accuracy, KeptAccuracy),
+            target_fps,
+        )
+    )
+
+
+def side_by_side(model: str, files, other: str | None, target_fps: float) -> list[dict] | None:
+    """Return the report's `side_by_side`: this model and the other one; None where its entry names none."""
+    if other is None:
+        return None
+    own = (files.inspect, files.accuracy, files.max_bs, files.run1, files.run2)
+    return [
+        figures(name, *paths, target_fps=target_fps) for name, paths in ((model, own), (other, files.beside))
+    ]
+
+
 def collect(files, params, model: str) -> dict:
     """Return the whole benchmark_data.json."""
     tree = Path("models", model)
-    measured = numbers.Measured(
-        tree,
-        read_record(files.max_bs, EngineDecision),
-        *(read_record(files[name], RunSummary) for name in ("run1", "run2")),
-    )
+    measured = measured_of(model, files.max_bs, files.run1, files.run2)
     settings, target = params.settings, read_record(files.target_fps, TargetRate)
     facts = read_facts(files.facts)
     system = system_facts(facts)
@@ -150,11 +177,12 @@ def collect(files, params, model: str) -> dict:
         "validation": validation_facts(tree, files, files.get("pictures", []), facts["encoder"]["encoder"]),
         "deepstream": runs,
         "efficiency": numbers.efficiency(trt, runs),
+        "side_by_side": side_by_side(model, files, params.beside, target.target_fps),
         "timing": timing(
             Path("logs"),
             model,
-            measured.batches,
-            [log.stem for log in measured.run_logs],
+            [*measured.batches, *(limit.size for limit in measured.decision.limits)],
+            [Path(log).stem for log in files.measured if "/ds/" in log],
             params.has_video,
             params.has_half,
         ),

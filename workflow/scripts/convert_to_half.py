@@ -32,7 +32,7 @@ with explained(snakemake.log[0]):
     batch = declared_batch(model)
     if isinstance(batch, int):
         pixels = np.resize(pixels, (batch, *pixels.shape[1:]))
-    half, measured = to_half(model, pixels, decoder)
+    half, measured = to_half(model, pixels, decoder, inspect.preprocessing.model_size)
     with written_beside(Path(snakemake.output.onnx)) as partial:
         onnx.save(half, partial)
     write_whole(snakemake.output.accuracy, json.dumps(measured, indent=1) + "\n")

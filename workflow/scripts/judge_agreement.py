@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from dsbench.boxes.kitti import Detection, read_directory
+from dsbench.boxes.kitti import read_directory
 from dsbench.checks.agreement import Bound, Deployment, check_deployment
-from dsbench.checks.reference_run import reference_model
-from dsbench.core.files import read_json
+from dsbench.checks.reference_run import ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
@@ -17,8 +16,7 @@ with explained(snakemake.log[0]):
     files = snakemake.input
     clip = read_record(files.clip, ClipFacts)
     inspect = read_proven(files.inspect, files.preprocess)
-    run = read_json(files.reference)
-    reference = {int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()}
+    reference = read_record(files.reference, ReferenceRun)
     deployed = Deployment(
         model=reference_model(inspect, read_labels(Path(files.labels)), snakemake.params.threshold),
         inspect=inspect,
@@ -26,14 +24,12 @@ with explained(snakemake.log[0]):
         onnx_file=Path(files.onnx),
         video=Path(files.video),
         size=clip.size,
-        numbers=list(reference),
+        numbers=list(reference.frames),
         is_embedded=snakemake.params.is_embedded,
     )
     bound = Bound(snakemake.params.iou, snakemake.params.required)
     result = check_deployment(
         Path(files.kitti), read_directory(Path(files.kitti)), reference, deployed, bound
     ).required()
-    report_progress(
-        f"  precision {result['precision']:.3f}, recall {result['recall']:.3f} at IoU {bound.iou:g}"
-    )
-    write_record(snakemake.output[0], {"every": run["every"]} | result)
+    report_progress(f"  precision {result.precision:.3f}, recall {result.recall:.3f} at IoU {bound.iou:g}")
+    write_record(snakemake.output[0], result)

@@ -4,14 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
-from dsbench.boxes.truth import read_truth
+from dsbench.boxes.truth import Truth
 from dsbench.checks.gate import check_dump, check_truth
 from dsbench.checks.scene_limits import View, network_pixels
 from dsbench.core.files import read_json
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
-from dsbench.machine.clip import ClipFacts, shown_path
+from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import grey_frames
 
@@ -29,9 +29,8 @@ with explained(snakemake.log[0]):
         grey=lambda numbers: grey_frames(Path(files.video), numbers),
     )
     result = check_dump(frames, params.required_ratio, clip.frames, own, view).required()
-    if params.truth:
-        path, is_named = Path(params.truth["path"]), params.truth["is_named"]
-        truth, file = read_truth(path, clip, labels, is_named), shown_path(path, Path(params.project))
-        verdict = check_truth(frames, truth, labels, params.required_recall, file)
+    truth = read_record(files.truth, Truth)
+    if truth.frames:
+        verdict = check_truth(frames, truth.frames, labels, params.required_recall, truth.file)
         result = replace(result, ground_truth=verdict.required())
     write_record(snakemake.output[0], result)

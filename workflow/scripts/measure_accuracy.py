@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from dsbench.boxes.kitti import Detection, read_directory
-from dsbench.boxes.truth import read_truth
+from dsbench.boxes.kitti import read_directory
+from dsbench.boxes.truth import Truth
 from dsbench.checks.accuracy import (
     Bounds,
     Runs,
@@ -14,12 +14,11 @@ from dsbench.checks.accuracy import (
 )
 from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames, read_keys
 from dsbench.checks.preprocess_proof import model_alone
-from dsbench.checks.reference_run import reference_model
-from dsbench.core.files import read_json
+from dsbench.checks.reference_run import ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
-from dsbench.machine.clip import ClipFacts, shown_path
+from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
 from dsbench.tools.tool_run import report_progress
 
@@ -27,10 +26,8 @@ with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
     clip = read_record(files.clip, ClipFacts)
     inspect = read_proven(files.inspect, files.preprocess)
-    run = read_json(files.reference)
-    equal_pixels = {
-        int(number): [Detection(**box) for box in boxes] for number, boxes in run["frames"].items()
-    }
+    run = read_record(files.reference, ReferenceRun)
+    equal_pixels = run.frames
     labels = read_labels(Path(files.labels))
     deployed = Deployment(
         model=reference_model(inspect, labels, params.threshold),
@@ -61,12 +58,14 @@ with explained(snakemake.log[0]):
         engine=engine_boxes(deployed, engine) if params.is_embedded else None,
         dumped=measured_frames(read_directory(Path(files.kitti)), equal_pixels, Path(files.kitti)),
     )
-    truth = None
-    if params.truth:
-        file, is_named = Path(params.truth["path"]), params.truth["is_named"]
-        every = read_truth(file, clip, labels, is_named)
-        truth = shown_path(file, Path(params.project)), {number: every[number] for number in equal_pixels}
-    measured = kept_accuracy(runs, deployed, reference.origin, run["every"], Bounds(**params.bounds), truth)
+    measured = kept_accuracy(
+        runs,
+        deployed,
+        reference.origin,
+        run.every,
+        Bounds(**params.bounds),
+        read_record(files.truth, Truth),
+    )
     bound = Bound(**params.agreement)
     result = check_accuracy(measured, deployed, lambda: first_divergence(deployed, bound)[0]).required()
     kept = result.stages[-1].accuracy.every

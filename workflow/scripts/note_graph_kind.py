@@ -7,4 +7,4 @@ from dsbench.onnx.inspection import Inspection
 
 with explained(snakemake.log[0]):
     inspect = read_record(snakemake.input.inspect, Inspection)
-    write_record(snakemake.output[0], GraphKind(inspect.batch, inspect.parser_source))
+    write_record(snakemake.output[0], GraphKind(inspect.batch, inspect.parser_source, inspect.largest_batch))

@@ -1,4 +1,4 @@
-"""Turn the Markdown report into one HTML file with its charts inside."""
+"""Turn the Markdown report into one HTML file with its charts and the frame of its first page inside."""
 
 from pathlib import Path
 
@@ -11,5 +11,7 @@ with explained(snakemake.log[0]):
         Path(snakemake.input.markdown).read_text(encoding="utf-8"),
         Path(snakemake.input.charts[0]).parent,
         Path(snakemake.input.style).read_text(encoding="utf-8"),
+        frame=next(map(Path, snakemake.input.frames), None),
+        is_cpu=snakemake.params.is_cpu,
     )
     write_whole(snakemake.output[0], html)

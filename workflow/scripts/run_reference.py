@@ -1,12 +1,9 @@
 """Run the model in ONNX Runtime over frames of the clip and keep the boxes that should be found."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 from dsbench.checks.reference_run import reference_model, run_reference
-from dsbench.core.files import write_whole
-from dsbench.core.records import read_record
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
@@ -18,7 +15,7 @@ with explained(snakemake.log[0]):
     clip = read_record(snakemake.input.clip, ClipFacts)
     numbers = evenly_spread(clip.frames, snakemake.params.frames)
     report_progress(f"reference run: {len(numbers)} of {clip.frames} frames in ONNX Runtime")
-    found = run_reference(
+    run = run_reference(
         Path(snakemake.input.onnx),
         reference_model(
             read_proven(snakemake.input.inspect, snakemake.input.preprocess),
@@ -29,8 +26,4 @@ with explained(snakemake.log[0]):
         clip.size,
         numbers,
     )
-    result = {
-        "every": numbers.step,
-        "frames": {n: [asdict(box) for box in boxes] for n, boxes in found.items()},
-    }
-    write_whole(snakemake.output[0], json.dumps(result, indent=1) + "\n")
+    write_record(snakemake.output[0], run)

@@ -7,7 +7,6 @@ from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config
 from dsbench.machine.clip import ClipFacts
-from dsbench.onnx.inspection import Inspection
 
 with explained(snakemake.log[0]):
     clip = read_record(snakemake.input.video, ClipFacts)
@@ -20,6 +19,5 @@ with explained(snakemake.log[0]):
         interval_s=snakemake.params.interval_s,
         kitti_directory=Path(kitti) if kitti else None,
         loop=snakemake.params.loop,
-        is_static=read_record(snakemake.input.inspect, Inspection).batch == "static",
     )
     write_whole(destination, text)

@@ -15,18 +15,14 @@ with explained(snakemake.log[0]):
     inspect = read_proven(snakemake.input.inspect, snakemake.input.preprocess)
     labels = read_labels(Path(snakemake.input.labels))
     model = Path("models", snakemake.wildcards.model)
+    measured = snakemake.input.get("max_bs")
+    max_bs = read_record(measured, EngineDecision).max_bs if measured else snakemake.params.batch_size
     # None leaves the multi-stream runs the whole engine; each states its own batch in the app's configuration.
-    batch_size = snakemake.params.batch_size
-    onnx = model / f"model/{model.name}.onnx"
-    if measured := snakemake.input.get("max_bs"):
-        decision = read_record(measured, EngineDecision)
-        engine = Path(decision.engine)
-        if batch_size is None or inspect.batch == "static":
-            batch_size = decision.max_bs
-    else:
-        engine = model / f"benchmarks/engines/{model.name}_dynamic_b{batch_size}.engine"
-        if inspect.batch == "static":
-            onnx = model / f"model/{model.name}_static_b{batch_size}.onnx"
+    batch_size = snakemake.params.batch_size or max_bs
+    # nvinfer takes an engine of a static batch for that batch alone.
+    is_static = inspect.batch == "static"
+    largest = batch_size if is_static else max_bs
+    onnx = f"{model.name}_static_b{largest}.onnx" if is_static else f"{model.name}.onnx"
     text = render_nvinfer_config(
         inspect.preprocessing,
         family_of(inspect.family, inspect.nms_iou_threshold),
@@ -35,8 +31,8 @@ with explained(snakemake.log[0]):
         labels,
         NvinferFiles(
             config=Path(snakemake.output[0]),
-            onnx=onnx,
-            engine=engine,
+            onnx=model / "model" / onnx,
+            engine=model / f"benchmarks/engines/{model.name}_dynamic_b{largest}.engine",
             labels=Path(snakemake.input.labels),
             parser_library=model / "parser/libparser.so",
         ),

@@ -25,6 +25,7 @@ with explained(snakemake.log[0]):
             trtexec_version=trtexec_version(read_fact(snakemake.input.trtexec)),
             deepstream_app=snakemake.params.programs["deepstream_app"],
             profile=profile_of(inspect, decision.max_bs),
+            batch_1_engine=snakemake.input.batch_1_engine[0],
             build_flags=passport.flags,
             duration_s=measuring["duration_s"],
             warm_up_ms=measuring["warm_up_ms"],

@@ -116,27 +116,39 @@ class ClassAttributes:
 
 
 @dataclass(frozen=True)
-class NvinferSettings:
-    """One detector; `offsets` are per network channel, `infer_dims` is (3, height, width) or None."""
+class PixelSettings:
+    """What makes the network's pixels of a frame; `offsets` are per network channel."""
 
-    path: Path
-    engine_file: Path
-    labels: tuple[str, ...]
-    parser_library: Path
-    parser_symbol: str
-    batch_size: int
-    unique_id: int
     bgr: bool
     scale_factor: float
     offsets: tuple[float, float, float]
     maintain_aspect_ratio: bool
     symmetric_padding: bool
     scaling_filter: int
+
+
+@dataclass(frozen=True)
+class ParserSettings:
+    """What makes objects of the network's tensors; `classes` has the thresholds of each class."""
+
+    parser_library: Path
+    parser_symbol: str
+    classes: tuple[ClassAttributes, ...]
     nms: bool
+    filtered_out: frozenset[int]
+
+
+@dataclass(frozen=True)
+class NvinferSettings(PixelSettings, ParserSettings):
+    """One detector; `infer_dims` is (3, height, width) or None."""
+
+    path: Path
+    engine_file: Path
+    labels: tuple[str, ...]
+    batch_size: int
+    unique_id: int
     infer_dims: tuple[int, ...] | None
     output_names: tuple[str, ...]
-    filtered_out: frozenset[int]
-    classes: tuple[ClassAttributes, ...]
 
 
 def read_nvinfer_settings(gie: GieSettings, say: Callable[[str], None]) -> NvinferSettings:

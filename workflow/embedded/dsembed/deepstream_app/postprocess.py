@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dsembed.deepstream_app.app_settings import MuxSettings
-from dsembed.deepstream_app.nvinfer_settings import NvinferSettings
+from dsembed.deepstream_app.nvinfer_settings import ParserSettings, PixelSettings
 from dsembed.engine.engine import Binding
 from dsembed.shared import native
 from dsembed.shared.declared_keys import RefusedError
@@ -25,7 +25,7 @@ def mux_struct(mux: MuxSettings) -> native.Mux:
     return native.Mux(mux.width, mux.height, mux.enable_padding)
 
 
-def network_struct(settings: NvinferSettings, mux: MuxSettings, dims: Sequence[int]) -> native.Network:
+def network_struct(settings: PixelSettings, mux: MuxSettings, dims: Sequence[int]) -> native.Network:
     """Return where a mux surface lies in a network input of `dims` (3, height, width).
 
     The picture's size is nvinfer's: the surface's even size, fitted to keep an aspect ratio. Raises RefusedError
@@ -89,7 +89,7 @@ class Postprocessor:
     def __init__(
         self,
         host: ctypes.CDLL,
-        settings: NvinferSettings,
+        settings: ParserSettings,
         mux: native.Mux,
         network: native.Network,
         outputs: Sequence[Binding],

@@ -1,4 +1,4 @@
-"""How good boxes are, as users measure: COCO's average precision, mean IoU and mean shift, by class and by size."""
+"""How good boxes are, as users measure: COCO's average precision, mean IoU and shift, by class and by size."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,15 @@ import numpy as np
 from faster_coco_eval import COCO, COCOeval_faster
 
 from dsbench.boxes.kitti import Frames
-from dsbench.boxes.matching import CORNERS, SAME_OBJECT_IOU, as_rows, best_first, ious_in_class, matches
+from dsbench.boxes.matching import (
+    CORNERS,
+    SAME_OBJECT_IOU,
+    TrimmedMean,
+    as_rows,
+    best_first,
+    ious_in_class,
+    matches,
+)
 
 # COCO's bounds of the area of a small, a medium and a large object, in pixels of the frame.
 SIZES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 1e10)}
@@ -24,7 +32,8 @@ class Scores:
 
     `ap` is the mean over the IoUs 0.5, 0.55 ... 0.95. `matched` boxes share an IoU of 0.5 with an object of their
     class: `mean_iou` is theirs, and `shift_x_px` and `shift_y_px` are how far their centres lie right of and below
-    the object's on average, in pixels of the network, with the standard errors `error_x_px` and `error_y_px`.
+    the object's, in pixels of the network, with the standard errors `error_x_px` and `error_y_px`: trimmed means, so
+    that single boxes that lie far aside do not count.
     """
 
     name: str
@@ -151,7 +160,7 @@ def _chosen(rows: np.ndarray, of_class: int | None, bounds: tuple[float, float])
 
 def _scores(name: str, objects: np.ndarray, pairs: np.ndarray, precisions: np.ndarray) -> Scores:
     matched = len(pairs)
-    overlaps, rights, downs = pairs[:, 2], pairs[:, 3], pairs[:, 4]
+    overlaps, right, down = pairs[:, 2], TrimmedMean.of(pairs[:, 3]), TrimmedMean.of(pairs[:, 4])
     ap, ap_50, ap_75, ap_90 = (
         _mean(precisions[at][precisions[at] > NOT_MEASURED]) if len(objects) else None
         for at in (slice(None), AT_50, AT_75, AT_90)
@@ -165,17 +174,12 @@ def _scores(name: str, objects: np.ndarray, pairs: np.ndarray, precisions: np.nd
         ap_75=ap_75,
         ap_90=ap_90,
         mean_iou=_mean(overlaps),
-        shift_x_px=_mean(rights),
-        shift_y_px=_mean(downs),
-        error_x_px=_error(rights),
-        error_y_px=_error(downs),
+        shift_x_px=right.value,
+        shift_y_px=down.value,
+        error_x_px=right.error,
+        error_y_px=down.error,
     )
 
 
 def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if values.size else None
-
-
-def _error(values: np.ndarray) -> float | None:
-    """Return the standard error of the mean, None of fewer than two values."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None

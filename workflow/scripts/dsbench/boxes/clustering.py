@@ -11,7 +11,9 @@ NMS, NO_CLUSTERING = 2, 4
 CLASS, LEFT, TOP, WIDTH, HEIGHT, SCORE = range(6)
 
 
-def cluster(rows: np.ndarray, mode: int, thresholds: Sequence[float], nms_iou: float) -> np.ndarray:
+def cluster(
+    rows: np.ndarray, mode: int, thresholds: Sequence[float] | np.ndarray, nms_iou: float
+) -> np.ndarray:
     """Return the rows that nvinfer keeps, class by class: float32 [N, 6] like `rows`.
 
     A row is class, left, top, width, height, score. `thresholds` has one score per class: what is below is

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dsbench.boxes.clustering import without_overlaps
-from dsbench.boxes.matching import SAME_OBJECT_IOU, SCORE, ious_in_class, matches
+from dsbench.boxes.matching import SAME_OBJECT_IOU, SCORE, TrimmedMean, ious_in_class, matches
 from dsbench.families.family import Family, FrameTensors, HeadFacts, Setting
 from dsbench.intake.labels import read_labels
 from dsbench.pixels.reference_preprocessing import Picture
@@ -93,7 +93,8 @@ class Closeness:
     """How near a run's boxes lie to the wanted ones.
 
     `mean_overlap` is the IoU over all wanted objects, 0 for one that is not found; None where none is wanted. `shift`
-    is how many pixels of the frame the centres of those found lie too far right, and too far down; None without any.
+    is how many pixels of the frame the centres of those found lie too far right, and too far down, each a trimmed mean;
+    None without any.
     """
 
     mean_overlap: float | None
@@ -111,8 +112,9 @@ def closeness(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], thresho
         moves += [(rows[column, 1:5] - objects[row, 1:5]) for row, column in pairs.items()]
     if not moves:
         return Closeness(float(np.mean(overlaps)) if overlaps else None, None)
-    left, top, right, bottom = np.mean(moves, axis=0)
-    return Closeness(float(np.mean(overlaps)), (float(left + right) / 2, float(top + bottom) / 2))
+    centres = np.reshape(moves, (-1, 2, 2)).mean(axis=1)
+    right, down = (TrimmedMean.of(along).value or 0.0 for along in centres.T)
+    return Closeness(float(np.mean(overlaps)), (right, down))
 
 
 def above(frames: Sequence[np.ndarray], threshold: float) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Boxes against boxes: their overlap, which belongs to which, and precision and recall that follow."""
+"""Boxes against boxes: their overlap, which belongs to which, their typical shift, and precision and recall."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -13,6 +13,8 @@ from dsbench.boxes.kitti import Detection, Frames, KittiError
 CLASS, CORNERS, SCORE = 0, slice(1, 5), 5
 # Boxes of a class that overlap so much are of one object, as PASCAL VOC and COCO's AP50 have it.
 SAME_OBJECT_IOU = 0.5
+# What a trimmed mean leaves out at either end.
+TRIMMED_SHARE = 0.2
 
 
 def as_rows(detections: Sequence[Detection], ids: dict[str, int]) -> np.ndarray:
@@ -55,6 +57,39 @@ def matches(overlaps: np.ndarray, least_iou: float) -> dict[int, int]:
             found[row] = best
             left[:, best] = -1
     return found
+
+
+@dataclass(frozen=True)
+class TrimmedMean:
+    """A mean that single far values do not move, and its standard error, both in the unit of the values.
+
+    `value` is None without values, `error` with fewer than two.
+    """
+
+    value: float | None
+    error: float | None
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Self:
+        """Return the mean without the lowest fifth of the values and the highest.
+
+        A box may lie many pixels aside and still share half of its area with its object. Where one box in ten does so,
+        the demonstration's mean shift moves by 0.4 px and its trimmed mean by 0.03 px; a shift that all boxes have
+        moves both. The median is as firm, but known less well: of 50 boxes that lie 0.62 px aside and scatter by 1 px,
+        it tells that they are beyond 0.25 px in half of all tries, the trimmed mean in 70 %. The standard error is
+        Tukey and McLaughlin's (Sankhya A 25, 1963) with the degrees of freedom of Yuen (Biometrika 61, 1974): that of
+        all values, of which those left out are set to the nearest one kept.
+        """
+        count = len(values)
+        if not count:
+            return cls(None, None)
+        cut = int(TRIMMED_SHARE * count)
+        ordered = np.sort(values)
+        kept = ordered[cut : count - cut]
+        if count == 1:
+            return cls(float(kept[0]), None)
+        squares = count * np.clip(ordered, kept[0], kept[-1]).var()
+        return cls(float(kept.mean()), float(np.sqrt(squares / (len(kept) * (len(kept) - 1)))))
 
 
 def best_first(detections: Sequence[Detection]) -> list[Detection]:

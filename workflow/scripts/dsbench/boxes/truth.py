@@ -5,7 +5,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -24,6 +24,14 @@ SHOWN_NAMES, LONGEST_SHOWN = 8, 60
 
 class TruthError(BuildError):
     """True boxes that are not those of this clip, or not of this model's classes."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What truth.json says: the `file` of the true boxes and those of each frame; empty where the clip has none."""
+
+    file: str = ""
+    frames: dict[int, list[Detection]] = field(default_factory=dict)
 
 
 class CocoImage(msgspec.Struct):

@@ -2,12 +2,14 @@
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.files import read_once
 from dsbench.deepstream.log import StreamRun, read_run
+from dsbench.tools.doctor import limit_of
 from dsbench.tools.run_samples import summary_of
 from dsbench.trtexec.log import Measurement, read_measurement
 
@@ -21,6 +23,8 @@ CONTEXT = re.compile(
 BINDING = re.compile(
     r"\] (?:Input|Output) binding for \S+ with dimensions ([0-9x]+) (?:and type (\w+) )?is created"
 )
+# The least batch of the chain; batch 1 is measured on the engine of MAX_BS.
+LEAST_BATCH = 2
 TYPE_BYTES = {"fp16": 2, "bf16": 2, "int64": 8, "int8": 1, "uint8": 1, "bool": 1}
 
 
@@ -75,17 +79,29 @@ def _binding_mib(found: tuple[str, str]) -> float:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """A batch or a number of streams that was too much, and for what."""
+
+    size: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class Decision:
-    """MAX_BS, PEAK there, each measured batch with its PEAK, and what stopped the doubling while PEAK was above."""
+    """MAX_BS, PEAK there, each measured batch with its PEAK, and what stopped the doubling while PEAK was above.
+
+    `limits` are the batches that did not fit.
+    """
 
     max_bs: int
     peak_gpu_streams: int
     batches: list[int]
     peaks: list[int]
     stopped_by: str | None
+    limits: list[Limit] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineDecision(Decision):
     """What max_bs.json says: the decision, the path of the engine of MAX_BS, and what was measured of each batch."""
 
@@ -110,42 +126,93 @@ class RunTry:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What run1.json and run2.json say: the tries of a run in their order, of which the last counts."""
+    """What run1.json and run2.json say: the tries of a run in their order, of which the last counts.
+
+    `limits` are the numbers of streams that this machine did not hold.
+    """
 
     tries: list[RunTry]
+    limits: list[Limit] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The batches of a chain in the order of their tries, with PEAK of those measured and why others did not fit.
+
+    Of a chain that is not at its end the last batch has neither.
+    """
+
+    tried: list[int]
+    peaks: dict[int, int]
+    limits: dict[int, str]
+
+    @property
+    def fitting(self) -> list[int]:
+        """The batches that have an engine, or are yet to get one."""
+        return [batch for batch in self.tried if batch not in self.limits]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to measure."""
+        return bool(self.peaks) and self.tried[-1] in (self.peaks | self.limits)
 
 
 @dataclass(frozen=True)
 class Doubling:
-    """How MAX_BS is found for the model whose benchmarks are in `folder`; `target_fps` is None while not known."""
+    """How MAX_BS is found for the model whose benchmarks are in `folder`; `target_fps` is None while not known.
+
+    `graph_limit` is the largest batch at which TensorRT can address every tensor of the graph, None where it has none.
+    """
 
     folder: Path
     first_batch: int
     largest_batch: int
     target_fps: float | None
+    graph_limit: int | None = None
+
+    @property
+    def start(self) -> int:
+        """The batch that is measured first."""
+        return self.first_batch if self.graph_limit is None else min(self.first_batch, self.graph_limit)
 
     def known_batches(self) -> list[int]:
         """Return the batches measured so far and the one to measure next; the last is MAX_BS once all are.
 
         A log that is missing or not whole has to be measured next, and nothing after it is known.
         """
-        batches, _ = self._measured()
-        return batches
+        return self.steps().fitting
+
+    def tried_batches(self) -> list[int]:
+        """Return the known batches and those that did not fit, in the order of their tries."""
+        return self.steps().tried
+
+    def built_batches(self) -> list[int]:
+        """Return the tried batches but those whose engine could not be built."""
+        return [batch for batch in self.tried_batches() if not self.build_limit(batch)]
 
     def decision(self) -> Decision | None:
         """Return the decision once every batch that belongs to it is measured, else None."""
-        batches, peaks = self._measured()
-        known = [peak for peak in peaks if peak is not None]
-        return self._decided(batches, known) if len(known) == len(batches) else None
+        steps = self.steps()
+        return self._decided(steps) if steps.is_done else None
 
-    def _measured(self) -> tuple[list[int], list[int | None]]:
-        """Return the known batches with their PEAK, None for a last one that is to be measured."""
-        batches, peaks = [self.first_batch], []
-        while True:
-            peaks.append(_known(self.peak, batches[-1]))
-            if peaks[-1] is None or not self.goes_on(batches[-1], peaks[-1]):
-                return batches, peaks
-            batches.append(2 * batches[-1])
+    def steps(self) -> Steps:
+        """Return how far the chain is: it doubles while PEAK is larger, or halves until a first batch fits."""
+        steps = Steps([self.start], {}, {})
+        while (following := self._after(steps)) is not None:
+            steps.tried.append(following)
+        return steps
+
+    def _after(self, steps: Steps) -> int | None:
+        """Note what is known of the last batch of `steps`; return the one after it, None where there is none yet."""
+        batch = steps.tried[-1]
+        if limit := self.build_limit(batch) or _limit_at(self.log(batch)):
+            steps.limits[batch] = limit
+            return None if steps.peaks or batch <= LEAST_BATCH else max(batch // 2, LEAST_BATCH)
+        peak = _known(self.peak, batch)
+        if peak is None:
+            return None
+        steps.peaks[batch] = peak
+        return 2 * batch if not steps.limits and self.goes_on(batch, peak) else None
 
     def goes_on(self, batch: int, peak: int) -> bool:
         """Return whether the batch doubles after `peak` was measured at `batch`."""
@@ -155,12 +222,17 @@ class Doubling:
         """Return why the measured `batch` cannot be doubled, whatever PEAK is; None where it can."""
         if 2 * batch > self.largest_batch:
             return f"largest_batch in the config is {self.largest_batch}"
+        if self.graph_limit is not None and 2 * batch > self.graph_limit:
+            return (
+                f"above batch {self.graph_limit} a tensor of the graph has more than 2^31-1 elements, which TensorRT"
+                " cannot address"
+            )
         return read_once(_memory_stop, self.log(batch))
 
     def has_step(self, batch: int) -> bool:
         """Return whether `batch` is the first one, doubled any number of times within the limit."""
-        steps, rest = divmod(batch, self.first_batch)
-        return rest == 0 and steps.bit_count() == 1 and batch <= max(self.largest_batch, self.first_batch)
+        steps, rest = divmod(batch, self.start)
+        return rest == 0 and steps.bit_count() == 1 and batch <= max(self.largest_batch, self.start)
 
     def peak(self, batch: int) -> int:
         """Return PEAK_GPU_STREAMS as measured at `batch`; refuse a log that does not say it, and an unknown target."""
@@ -176,23 +248,35 @@ class Doubling:
         """Return the name of trtexec's log at `batch`."""
         return self.folder / f"b{batch}/trtexec_b{batch}.log"
 
-    def decide(self, batches: list[int]) -> Decision:
-        """Return the decision, with PEAK at every step; refuse a chain that is not at its end."""
-        peaks = [self.peak(batch) for batch in batches]
-        if self.goes_on(batches[-1], peaks[-1]):
-            raise BuildError(
-                f"{self.log(batches[-1])}: PEAK_GPU_STREAMS {peaks[-1]} is above the batch, so batch"
-                f" {2 * batches[-1]} comes next; run the same command again"
-            )
-        return self._decided(batches, peaks)
+    def build_limit(self, batch: int) -> str | None:
+        """Return why the engine of `batch` could not be built; None where it could, or was not tried."""
+        return _limit_at(self.build_log(batch))
 
-    def _decided(self, batches: list[int], peaks: list[int]) -> Decision:
+    def build_log(self, batch: int) -> Path:
+        """Return the name of the log of the engine's build."""
+        return self.folder / f"engines/build_b{batch}.log"
+
+    def decide(self) -> Decision:
+        """Return the decision, with PEAK at every step; refuse a chain that is not at its end."""
+        steps = self.steps()
+        if not steps.is_done:
+            # Says what is wrong with a log that is there and not whole.
+            self.peak(steps.tried[-1])
+        return self._decided(steps)
+
+    def _decided(self, steps: Steps) -> Decision:
+        batches, peaks = list(steps.peaks), list(steps.peaks.values())
+        limits = [Limit(batch, reason) for batch, reason in steps.limits.items()]
+        stopped_by = f"batch {limits[-1].size} did not fit: {limits[-1].reason}" if limits else None
+        if peaks[-1] > batches[-1]:
+            stopped_by = stopped_by or self.stop(batches[-1])
         return Decision(
             max_bs=batches[-1],
             peak_gpu_streams=peaks[-1],
             batches=batches,
             peaks=peaks,
-            stopped_by=self.stop(batches[-1]) if peaks[-1] > batches[-1] else None,
+            stopped_by=stopped_by,
+            limits=limits,
         )
 
 
@@ -201,12 +285,24 @@ def next_run1(decision: Decision) -> int:
     return run1_streams(decision.peak_gpu_streams, decision.max_bs)
 
 
-def next_run2(decision: Decision, run1_log: Path, windows: int, target_fps: float) -> int | None:
-    """Return run 2's streams after the decision and run 1; None where run 1 has no whole log."""
-    run1 = _accepted(run1_log, windows)
+def tried_streams(log_of: Callable[[int], Path], streams: int) -> list[int]:
+    """Return `streams`, and half of the last for as long as its log says that the machine does not hold them."""
+    tried = [streams]
+    while tried[-1] > 1 and _limit_at(log_of(tried[-1])):
+        tried.append(tried[-1] // 2)
+    return tried
+
+
+def next_run2(decision: Decision, run1_logs: list[Path], windows: int, target_fps: float) -> int | None:
+    """Return run 2's streams after the decision and the tries of run 1; None where the last has no whole log.
+
+    Where the machine did not hold run 1, run 2 has no more streams than it held.
+    """
+    run1 = _accepted(run1_logs[-1], windows)
     if run1 is None:
         return None
-    return run2_streams(real_time_streams(run1.total_fps, decision.max_bs, target_fps))
+    most = decision.max_bs if len(run1_logs) == 1 else streams_of(run1_logs[-1])
+    return run2_streams(real_time_streams(run1.total_fps, most, target_fps))
 
 
 def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> list[int]:
@@ -217,9 +313,13 @@ def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> li
 
 
 def summarise_run(logs: list[Path], windows: int) -> RunSummary:
-    """Return what the accepted `logs` of one run say, in the order they were tried."""
-    runs = [(log, read_run(log, streams_of(log), windows)) for log in logs]
-    return RunSummary([RunTry(str(log), run.window_fps, run.stream_fps, run.warnings) for log, run in runs])
+    """Return what the `logs` of one run say, in the order they were tried."""
+    limits = {log: reason for log in logs if (reason := _limit_at(log))}
+    runs = [(log, read_run(log, streams_of(log), windows)) for log in logs if log not in limits]
+    return RunSummary(
+        [RunTry(str(log), run.window_fps, run.stream_fps, run.warnings) for log, run in runs],
+        [Limit(streams_of(log), reason) for log, reason in limits.items()],
+    )
 
 
 def streams_of(log: Path) -> int:
@@ -229,6 +329,15 @@ def streams_of(log: Path) -> int:
 
 def _memory_stop(log: Path) -> str | None:
     return memory_stop(log.read_text(errors="replace"))
+
+
+def _limit_of(log: Path) -> str | None:
+    return limit_of(log.read_text(errors="replace"))
+
+
+def _limit_at(log: Path) -> str | None:
+    """Return why the size in the name of `log` was too much; None where it was not, or there is no log yet."""
+    return _known(lambda file: read_once(_limit_of, file), log)
 
 
 def _accepted(log: Path, windows: int) -> StreamRun | None:

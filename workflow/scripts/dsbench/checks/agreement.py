@@ -2,7 +2,7 @@
 
 import configparser
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,13 @@ import onnx
 
 from dsbench.boxes.clustering import on_frame
 from dsbench.boxes.kitti import Detection, Frames
-from dsbench.boxes.matching import as_rows, ious_in_class, precision_recall
+from dsbench.boxes.matching import ClipRates, as_rows, ious_in_class, precision_recall
 from dsbench.checks.reference_run import (
     EngineRun,
     ParserFaultError,
     ParserRun,
     ReferenceModel,
+    ReferenceRun,
     can_run_parser,
     decoded_rows,
     detections,
@@ -53,6 +54,20 @@ class Bound:
 
     iou: float
     required: float
+
+
+@dataclass(frozen=True)
+class Agreement(ClipRates):
+    """What agreement.json says: the rates of the dump with the reference run as truth, in one of `every` frames.
+
+    A box on the frame's last row without a counterpart is `undecided` and counts for neither side.
+    """
+
+    frames: int
+    required: float
+    passed: bool
+    undecided: int
+    every: int = 1
 
 
 def read_keys(path: Path) -> dict[str, str]:
@@ -106,7 +121,7 @@ def _same(found: str, expected: str) -> bool:
 RIM_PX = 0.01
 
 
-def check_agreement(found: Frames, reference: Frames, frame_height: int, bound: Bound) -> Verdict:
+def check_agreement(found: Frames, reference: Frames, frame_height: int, bound: Bound) -> Verdict[Agreement]:
     """Return whether precision and recall of `found` with the reference as truth suffice, with the mean IoU.
 
     Both hold the same frames. nvinfer drops a box that ends on the frame's last row or keeps it, as rounding
@@ -114,18 +129,14 @@ def check_agreement(found: Frames, reference: Frames, frame_height: int, bound: 
     """
     kept = _decided(found, reference, frame_height, bound.iou)
     truth = _decided(reference, found, frame_height, bound.iou)
-    rates = vars(precision_recall(kept, truth, bound.iou))
+    rates = precision_recall(kept, truth, bound.iou)
     undecided = sum(map(len, found.values())) - sum(map(len, kept.values()))
     undecided += sum(map(len, reference.values())) - sum(map(len, truth.values()))
-    passed = all((rates[name] or 0.0) >= bound.required for name in ("precision", "recall"))
-    numbers = {
-        "frames": len(found),
-        "required": bound.required,
-        "passed": passed,
-        "undecided": undecided,
-        **rates,
-    }
-    return Verdict(numbers, None if passed else _shown_rates(rates))
+    passed = all((rate or 0.0) >= bound.required for rate in (rates.precision, rates.recall))
+    agreement = Agreement(
+        **vars(rates), frames=len(found), required=bound.required, passed=passed, undecided=undecided
+    )
+    return Verdict(agreement, None if passed else _shown_rates(rates))
 
 
 def _decided(boxes: Frames, others: Frames, frame_height: int, iou: float) -> dict[int, list[Detection]]:
@@ -142,7 +153,8 @@ def _decided(boxes: Frames, others: Frames, frame_height: int, iou: float) -> di
 def _met(boxes: Sequence[Detection], others: Sequence[Detection], iou: float) -> np.ndarray:
     """Return for each box whether one of the others is the same object."""
     ids: dict[str, int] = {}
-    return (ious_in_class(as_rows(boxes, ids), as_rows(others, ids)) >= iou).any(axis=1)
+    same = ious_in_class(as_rows(boxes, ids), as_rows(others, ids)) >= iou
+    return np.asarray(same.any(axis=1))
 
 
 def measured_frames(frames: Frames, reference: Frames, kitti: Path) -> dict[int, list[Detection]]:
@@ -155,13 +167,13 @@ def measured_frames(frames: Frames, reference: Frames, kitti: Path) -> dict[int,
     return {number: frames[number] for number in reference}
 
 
-def _shown_rates(result: Mapping[str, object]) -> str:
+def _shown_rates(result: ClipRates) -> str:
     rates = [
-        f"{name} {'none' if result[name] is None else format(result[name], '.3f')}"
-        for name in ("precision", "recall")
+        f"{name} {'none' if rate is None else format(rate, '.3f')}"
+        for name, rate in (("precision", result.precision), ("recall", result.recall))
     ]
-    counts = f"{result['false_positives']} boxes too many, {result['false_negatives']} missing"
-    return f"{' and '.join(rates)} at IoU {result['iou']:g} ({counts})"
+    counts = f"{result.false_positives} boxes too many, {result.false_negatives} missing"
+    return f"{' and '.join(rates)} at IoU {result.iou:g} ({counts})"
 
 
 @dataclass(frozen=True)
@@ -239,6 +251,7 @@ def _engine(deployed: Deployment, file: Path, bound: Bound) -> Verdict:
 def _parser(deployed: Deployment, library: Path, symbol: str, bound: Bound) -> Verdict:
     model = deployed.model
     found, expected = {}, {}
+    boxes: Verdict
     try:
         run = None
         for number, _, place, outputs in _answers(deployed):
@@ -269,19 +282,20 @@ def _contiguous(outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def check_deployment(
-    kitti: Path, dumped: Frames, reference: Frames, deployed: Deployment, bound: Bound
-) -> Verdict:
+    kitti: Path, dumped: Frames, reference: ReferenceRun, deployed: Deployment, bound: Bound
+) -> Verdict[Agreement]:
     """Return the agreement of the dump in `kitti` with the reference run.
 
     The reason names the first diverging stage, what was found, what was expected and the next step.
     """
-    found = measured_frames(dumped, reference, kitti)
-    agreement = check_agreement(found, reference, deployed.size[1], bound)
+    found = measured_frames(dumped, reference.frames, kitti)
+    agreement = check_agreement(found, reference.frames, deployed.size[1], bound)
+    numbers = replace(agreement.numbers, every=reference.every)
     if agreement.passed:
-        return agreement
+        return Verdict(numbers)
     divergence, not_told = first_divergence(deployed, bound)
     return Verdict(
-        agreement.numbers,
+        numbers,
         f"{kitti}: {agreement.reason} against the reference run, {bound.required:g} of each is required. "
         f"{_explained(divergence, not_told)}{_left_out(not_told)}",
     )

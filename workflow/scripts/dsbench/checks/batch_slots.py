@@ -1,10 +1,10 @@
 """Whether a frame's boxes depend on its slot in the batch or on what is in the other slots."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import cast
 
 import av
 import numpy as np
@@ -13,15 +13,18 @@ from dsbench.boxes.kitti import Detection, Frames, read_directory
 from dsbench.boxes.matching import as_rows, best_first, ious_in_class, matches
 from dsbench.checks.agreement import RIM_PX
 from dsbench.checks.verdict import Verdict
+from dsbench.core.errors import BuildError
 from dsbench.core.files import written_beside
 from dsbench.deepstream.app_config import Clip, relative_to_config, render_app_config, uri_in_config
 from dsbench.deepstream.run import dump_kitti
 from dsbench.pixels.nvinfer_pixels import decoded_frames, evenly_spread
+from dsbench.tools.doctor import limit_in
 
 FRAMES_PER_S = 30
 CODEC = "libx264"
 # One thread, so that the bytes do not depend on how many cores the job has.
 OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1"}
+LEAST_SLOTS = 2
 MIXED = ("clip", "mirrored clip")
 LEAK_UNSEEN = (
     "The short clip and its mirror image give the same boxes in every frame, so a leak from one batch slot "
@@ -62,12 +65,16 @@ def _encode(pictures: Sequence[np.ndarray], file: Path) -> None:
 
 @dataclass(frozen=True)
 class SlotDumps:
-    """The boxes by frame of each clip alone, of the clip in every slot, and of both in turn over the slots."""
+    """The boxes by frame of each clip alone, of the clip in every slot, and of both in turn over the slots.
+
+    `limit` is why there are fewer slots than asked for.
+    """
 
     alone: Frames
     mirrored_alone: Frames
     same: Sequence[Frames]
     mixed: Sequence[Frames]
+    limit: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class BatchSlots:
     """What batch_slots.json says: the tolerances `iou` and `score`, and the boxes of the slots that they were held to.
 
     `frames_that_differ` are those whose boxes the mirrored clip has elsewhere: in them a leak between slots shows.
+    `limit` is why this machine played fewer slots than asked for, None where it played all.
     """
 
     slots: int
@@ -123,6 +131,7 @@ class BatchSlots:
     passed: bool
     same_video: SlotDifferences
     different_videos: SlotDifferences
+    limit: str | None = None
 
 
 def check_batch_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> Verdict[BatchSlots]:
@@ -140,6 +149,7 @@ def check_batch_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance)
         passed=fault is None,
         same_video=same.differences(),
         different_videos=mixed.differences(),
+        limit=dumps.limit,
     )
     return Verdict(found, fault)
 
@@ -234,8 +244,8 @@ def _shown(box: Detection) -> str:
 
 @dataclass(frozen=True)
 class SlotRuns:
-    """What the runs need: the clip and its mirror image, the muxer's size in pixels, the configurations for one
-    stream and for a full batch, and whether the engine takes that batch alone.
+    """What the runs need: the clip and its mirror image, the muxer's size in pixels, and the configurations for one
+    stream and for a full batch.
 
     Their own configurations and KITTI files are left in `folder`.
     """
@@ -249,19 +259,35 @@ class SlotRuns:
     folder: Path
     timeout_s: float
     facts: dict[str, str]
-    is_static: bool = False
-    NAMES: ClassVar = ("alone", "mirrored_alone", "same", "mixed")
 
-    def play(self, slots: int, logs: Mapping[str, Path]) -> SlotDumps:
-        """Play all runs, each with its log by name, and return their boxes."""
-        clip, mirrored = self.clip, self.mirrored
-        (alone,) = self._dump("alone", [clip], logs)
-        (mirrored_alone,) = self._dump("mirrored_alone", [mirrored], logs)
+    def play(self, slots: int, logs: Mapping[str, Path], alone: Path | None = None) -> SlotDumps:
+        """Play all runs, each with its log by name, and return their boxes.
+
+        `alone` is the folder of runs in which each clip was played alone already. Where the machine does not hold so
+        many slots, half of them are played, and so on.
+        """
+        clips = {"alone": self.clip, "mirrored_alone": self.mirrored}
+        single = {
+            name: self._dump(name, [clip], logs)[0] if alone is None else _boxes_of(alone / name, 0)
+            for name, clip in clips.items()
+        }
+        limit = None
+        while True:
+            try:
+                return replace(self._together(slots, logs, single), limit=limit)
+            except BuildError as error:
+                reason = _limit_of(error, logs)
+                if reason is None or slots <= LEAST_SLOTS:
+                    raise
+                limit = f"{slots} slots: {reason}"
+                slots //= 2
+
+    def _together(self, slots: int, logs: Mapping[str, Path], single: Mapping[str, Frames]) -> SlotDumps:
         return SlotDumps(
-            alone=alone,
-            mirrored_alone=mirrored_alone,
-            same=self._dump("same", [clip] * slots, logs),
-            mixed=self._dump("mixed", [(clip, mirrored)[slot % 2] for slot in range(slots)], logs),
+            alone=single["alone"],
+            mirrored_alone=single["mirrored_alone"],
+            same=self._dump("same", [self.clip] * slots, logs),
+            mixed=self._dump("mixed", [(self.clip, self.mirrored)[slot % 2] for slot in range(slots)], logs),
         )
 
     def _dump(self, name: str, files: Sequence[Path], logs: Mapping[str, Path]) -> list[Frames]:
@@ -277,8 +303,17 @@ class SlotRuns:
                 relative_to_config(nvinfer, config),
                 kitti_directory=Path(kitti.name),
                 uris=uris,
-                is_static=self.is_static,
             )
         )
         dump_kitti(self.program, config, kitti, self.timeout_s, logs[name], self.facts)
-        return [read_directory(kitti, slot) for slot in range(len(files))]
+        return [_boxes_of(config.parent, slot) for slot in range(len(files))]
+
+
+def _limit_of(error: BuildError, logs: Mapping[str, Path]) -> str | None:
+    """Return what the run of several slots that failed had too little of, None for another fault."""
+    texts = (logs[name].read_text(errors="replace") for name in ("same", "mixed") if logs[name].is_file())
+    return limit_in("\n".join([str(error), *texts]))
+
+
+def _boxes_of(run: Path, slot: int) -> Frames:
+    return read_directory(run / "kitti", slot)

@@ -27,9 +27,9 @@ from dsbench.families.family import Family
 from dsbench.onnx.compare import answers, session
 from dsbench.onnx.in_graph import split_resize
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.image_processor import PROCESSOR, processor_type, read_processor
+from dsbench.pixels.image_processor import PROCESSOR, Fields, processor_type, read_processor
 from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, rgb_of
-from dsbench.pixels.own_pixels import STATED, Fields, own_pixels, stated_fields, stated_size
+from dsbench.pixels.own_pixels import STATED, own_pixels, stated_fields, stated_size
 from dsbench.pixels.preprocessing import Preprocessing
 from dsbench.pixels.reference_preprocessing import (
     Picture,
@@ -149,8 +149,9 @@ def reference_of(
     and width.
     """
     settings = None if config is None else read_processor(config)
-    free = settings and "size" in settings and not all(stated_size(block))
-    made = processor_size(settings, *frame) if free else size
+    made = size
+    if settings and "size" in settings and not all(stated_size(block)):
+        made = processor_size(settings, *frame)
     if settings and processor_type(settings):
         return Reference(
             PROCESSOR, made, lambda rgb: processor_pixels(rgb, settings, family.do_normalize_default, size)

@@ -18,7 +18,7 @@ from dsbench.onnx.compare import answers, session
 from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, decoded_frames
 from dsbench.pixels.preprocessing import Preprocessing
-from dsembed.deepstream_app.nvinfer_settings import ClassAttributes
+from dsembed.deepstream_app.nvinfer_settings import ClassAttributes, ParserSettings
 from dsembed.deepstream_app.postprocess import Postprocessor
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
 from dsembed.shared.native import HostError
@@ -114,15 +114,24 @@ def detections(rows: np.ndarray, labels: Sequence[str]) -> list[Detection]:
     ]
 
 
+@dataclass(frozen=True)
+class ReferenceRun:
+    """What reference_run.json says: the boxes of one in `every` frames of the clip, by the frame's number."""
+
+    every: int
+    frames: dict[int, list[Detection]]
+
+
 def run_reference(
-    onnx_file: Path, model: ReferenceModel, video: Path, size: tuple[int, int], numbers: Sequence[int]
-) -> dict[int, list[Detection]]:
-    """Return the reference boxes of these frames by number."""
+    onnx_file: Path, model: ReferenceModel, video: Path, size: tuple[int, int], numbers: range
+) -> ReferenceRun:
+    """Return the reference boxes of the frames of these numbers."""
     runner = session(onnx.load(onnx_file))
-    return {
+    found = {
         number: reference_boxes(model, answers(runner, pixels), place)
         for number, pixels, place in pictures(model, video, size, numbers)
     }
+    return ReferenceRun(numbers.step, found)
 
 
 HOST_OBJECT_BYTES = 28
@@ -160,17 +169,6 @@ def can_run_parser(library: Path) -> bool:
     return stated.value == HOST_OBJECT_BYTES
 
 
-@dataclass(frozen=True)
-class ParserRules:
-    """What the host's detector reads of an nvinfer configuration, with no clustering after the parser."""
-
-    parser_library: Path
-    parser_symbol: str
-    classes: tuple[ClassAttributes, ...]
-    filtered_out: frozenset[int] = frozenset()
-    nms: bool = False
-
-
 class ParserRun:
     """A parser's library behind nvinfer's interface, for tensors like `outputs` [1, ...]."""
 
@@ -184,13 +182,16 @@ class ParserRun:
     ):
         network = NetworkInput(model.preprocessing, *size)
         keep_all = ClassAttributes(model.threshold, 0.0, 1.0, -1, *[0] * 6)
-        rules = ParserRules(library.resolve(), symbol, (keep_all,) * len(model.labels))
+        # No clustering after the parser.
+        settings = ParserSettings(
+            library.resolve(), symbol, (keep_all,) * len(model.labels), nms=False, filtered_out=frozenset()
+        )
         bindings = [
             Binding(name, value.shape[1:], TYPE_NAMES.get(value.dtype.name, value.dtype.name))
             for name, value in outputs.items()
         ]
         try:
-            self._host = Postprocessor(network.host, rules, network.mux, network.network, bindings)
+            self._host = Postprocessor(network.host, settings, network.mux, network.network, bindings)
         except HostError as error:
             raise ParserFaultError(f"{symbol} cannot be used: {error}") from error
 

@@ -167,6 +167,15 @@ def check_family(name: str, entry: dict) -> None:
         raise BuildError(f"config: models.{name}.family is {named!r}; {closest(named, known, LIST)}")
 
 
+def check_beside(name: str, entry: dict, models: dict) -> None:
+    """Raise BuildError where the entry wants to be shown beside itself, or beside no model of the config."""
+    other = entry.get("beside")
+    if other is not None and (other == name or other not in models):
+        raise BuildError(
+            f"config: models.{name}.beside is {other!r}, expected another model of the config; correct or remove it"
+        )
+
+
 def check_preprocessing(name: str, entry: dict) -> None:
     """Raise BuildError where keys of the entry's preprocessing: do not go together, or frame and resize do not."""
     if entry.get("frame") and entry.get("resize") != "in_graph":

@@ -18,11 +18,13 @@ TREE = re.compile(r"(?:\./)?models/([^/]*)(?:/|$)")
 class GraphKind:
     """What of a graph the names of other files follow from: its batch, "static" or "dynamic", and its parser's source.
 
-    Both are None while the graph is not known.
+    Both are None while the graph is not known. `largest_batch` is the largest at which TensorRT can address every
+    tensor, None where no tensor is known to be too large at any.
     """
 
     batch: str | None = None
     parser_source: str | None = None
+    largest_batch: int | None = None
 
 
 def patterns_by_source(models: dict, source: str | None, is_remote: Callable[[str], bool]) -> tuple[str, str]:

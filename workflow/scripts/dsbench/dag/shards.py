@@ -36,7 +36,8 @@ def write_shards(
     """Write a working directory for each of `config["shards"]` shares of the models; return the scripts to start.
 
     A model stays where an earlier call has put it. Paths of the configuration are looked for below `bases`, and of the
-    `video` and its `truth` from here; they are absolute in the shares. Raises ShardError where the number of shares is
+    `video` and its `truth` from here; they are absolute in the shares. A model is shown beside one of its
+    own share only. Raises ShardError where the number of shares is
     missing, or is too small for what is there.
     """
     if config["shards"] is None:
@@ -56,6 +57,9 @@ def write_shards(
             continue
         (folder / CONFIG).parent.mkdir(parents=True, exist_ok=True)
         models = {name: _absolute_entry(config["models"][name], bases) for name in names}
+        for entry in models.values():
+            if entry.get("beside") not in models:
+                entry.pop("beside", None)
         write_whole(folder / CONFIG, yaml.safe_dump(common | {"models": models}, sort_keys=False))
         write_whole(script, _script(number, folder, project))
         script.chmod(0o755)
@@ -113,6 +117,8 @@ def _absolute_entry(entry: dict, bases: Sequence[Path]) -> dict:
         source = parse_source(entry["source"], bases)
         if not source.is_remote:
             changed["source"] = str(_absolute(source.name))
+    if entry.get("truth") is not None:
+        changed["truth"] = str(_absolute(entry["truth"]))
     if entry.get("labels") is not None:
         with suppress(SourceError):
             changed["labels"] = str(_absolute(str(locate(entry["labels"], bases))))

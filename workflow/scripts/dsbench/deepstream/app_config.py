@@ -58,13 +58,11 @@ def render_app_config(
     kitti_directory: Path | None = None,
     loop: bool = False,
     uris: Sequence[str] = (),
-    is_static: bool = False,
 ) -> str:
     """Return a deepstream-app configuration: N file sources, batch-size N, fakesink, as fast as it can.
 
     `interval_s` switches the PERF rows on; `kitti_directory` the dump. `uris` has one video for each stream
-    where they are not all the clip; the muxer scales them to the clip's size. An engine of a static batch takes no
-    other batch, so with `is_static` the nvinfer configuration alone states it. Each source has a group of its own,
+    where they are not all the clip; the muxer scales them to the clip's size. Each source has a group of its own,
     since the shorthand for copies (type 3) reads a % in the path as a printf directive; each has a sink of its own,
     since without tiling a stream that no sink asks for is dropped and its end not waited for.
     """
@@ -88,7 +86,7 @@ def render_app_config(
         "primary-gie": {
             "enable": 1,
             "gie-unique-id": 1,
-            **({} if is_static else {"batch-size": streams}),
+            "batch-size": streams,
             "config-file": nvinfer_config,
         },
         "tests": {"file-loop": ENDLESS if loop else 0},

@@ -20,6 +20,8 @@ from dsbench.tools.tool_run import ToolFailedError, run_tool
 
 # Rows before the pipeline runs, the ramp-up row, and one row of slack for a late first frame.
 EXTRA_ROWS = 3
+# How long the app may take to end, with what each of its decoders needs for that.
+TEARDOWN_S, TEARDOWN_OF_STREAM_S = 30, 1
 
 
 def measure_streams(
@@ -46,6 +48,7 @@ def measure_streams(
             facts | why,
             timeout_s=timeout_s + (windows + EXTRA_ROWS) * interval_s,
             stop_when=lambda line: counter.feed(line) >= windows,
+            grace_s=TEARDOWN_S + TEARDOWN_OF_STREAM_S * streams,
         )
         return read_run(log, streams, windows)
 

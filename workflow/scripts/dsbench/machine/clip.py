@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import msgspec
 
 from dsbench.core.errors import BuildError, refuse_braces
 from dsbench.core.files import sha256_of, tree_sha256_of
+from dsbench.core.records import read_if_whole
 from dsbench.core.secret_words import without_logins
 
 DEEPSTREAM_SAMPLE = "samples/streams/sample_720p.mp4"
 DEMO_CLIP = "demo/sample_720p.mp4"
+DEMO_SOURCE = "demo/checkpoint"
 DEMO_TRUTH = "demo/sample_720p_kitti"
 # The names of a MOT file's classes, one a line beside it, the first being that of class 1.
 MOT_NAMES = "labels.txt"
@@ -59,12 +62,29 @@ class ClipFacts:
         return self.width, self.height
 
 
+def was_decoded(video: Path, facts: Path) -> bool:
+    """Return whether `facts`, a ClipFacts as JSON, is of `video`, decoded whole since the clip last changed."""
+    seen = read_if_whole(facts, ClipFacts)
+    return seen is not None and seen.path == str(video) and facts.stat().st_mtime > video.stat().st_mtime
+
+
 # A dataclass has no field named `from`.
 class TargetRate(msgspec.Struct, frozen=True, rename={"origin": "from"}):
     """What target_fps.json says: the frames/s that each stream must get, and whether the clip or the config says so."""
 
     target_fps: int | float
     origin: str
+
+
+def demonstration_clip(sources: Iterable[str], project: Path) -> str | None:
+    """Return the demonstration's own clip where all `sources` are the demonstration's, else None.
+
+    Its scenes are rendered, and so are those that its detector was trained on; the truth is that clip's too.
+    """
+    demonstration = (project / DEMO_SOURCE).resolve()
+    places = [[Path(base, source).resolve() for base in (".", project)] for source in sources]
+    is_alone = bool(places) and all(demonstration in each for each in places)
+    return str(project / DEMO_CLIP) if is_alone else None
 
 
 def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path:

@@ -3,15 +3,20 @@
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TypedDict
 
+from dsbench.core.errors import BuildError
 from dsbench.core.secret_words import environment_without_tokens
 
-PROBE_TIMEOUT_S = 10
+# What a program may take to say what it is. Eight GPUs without nvidia-persistenced take half a minute to wake up, and
+# GStreamer's first look at all plugins, with DeepStream's among them, more than a minute.
+PROBE_TIMEOUT_S = 60
+GSTREAMER_TIMEOUT_S = 300
 CPU_IDENTITY = ("vendor_id", "cpu family", "model", "CPU implementer", "CPU architecture", "CPU part")
 VECTOR_FLAGS = ("sse4", "avx", "f16c", "fma", "amx", "asimd", "bf16", "i8mm", "sve")
 
@@ -87,8 +92,13 @@ def first_line(command: list[str]) -> str | None:
     return text.splitlines()[0].strip() if text else None
 
 
-def output_of(command: list[str]) -> str | None:
-    """Return what `command` prints, None where it is missing, hangs or fails."""
+class ProbeTimeoutError(BuildError):
+    """A program that is here and does not answer, so that nobody knows what this machine has."""
+
+
+def output_of(command: list[str], timeout_s: float | None = None) -> str | None:
+    """Return what `command` prints, None where it is missing or fails; raise ProbeTimeoutError where it hangs."""
+    limit_s = PROBE_TIMEOUT_S if timeout_s is None else timeout_s
     if shutil.which(command[0]) is None:
         return None
     try:
@@ -97,11 +107,16 @@ def output_of(command: list[str]) -> str | None:
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=PROBE_TIMEOUT_S,
+            timeout=limit_s,
             env=environment_without_tokens(),
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        raise ProbeTimeoutError(
+            f"{shlex.join(command)}: no answer within {limit_s:g} s, so it is not known what this machine has; run it"
+            " by hand until it answers at once, then run the same command again"
+        ) from None
+    except OSError:
         return None
     return done.stdout + done.stderr if done.returncode == 0 else None
 

@@ -17,6 +17,8 @@ REQUIRED = {
     "cuda": "install NVIDIA's driver, which brings CUDA's user-mode part",
     "gpu": "run on a machine with an NVIDIA GPU that CUDA_VISIBLE_DEVICES names, or set runtime: embedded",
 }
+# NVIDIA's Linux for Jetson has it.
+TEGRA = Path("/etc/nv_tegra_release")
 OPTIONAL = {"encoder": f"{APT} gstreamer1.0-tools gstreamer1.0-plugins-base (there will be no video)"}
 
 
@@ -25,6 +27,11 @@ def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
     found = read_facts(facts)
     rows = [f"| {name} | {_cell(name, value)} |" for name, value in found.items()]
     table = "\n".join(["| Tool | Found |", "|---|---|", *rows, f"| video | {video} |"])
+    if "driver" in found and found["driver"] is None and TEGRA.is_file():
+        raise BuildError(
+            f"{TEGRA}: this is a Jetson whose nvidia-smi does not answer, and without it nobody says which driver and"
+            " GPU a number is of; use JetPack 6 or later, which has one, or set runtime: embedded"
+        )
     missing = [
         f"{name} ({REQUIRED[name]})" for name, value in found.items() if value is None and name in REQUIRED
     ]

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from dsbench.core.errors import BuildError
-from dsbench.machine.host import output_of
+from dsbench.machine.host import GSTREAMER_TIMEOUT_S, ProbeTimeoutError, output_of
 
 PROGRAMS = ("trtexec", "deepstream-app")
 # Where Debian's package and NVIDIA's container put trtexec, without a word to PATH.
@@ -21,6 +22,8 @@ EMBEDDED_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink"
 NVIDIA_ELEMENTS = ("uridecodebin", "nvvideoconvert", "nvstreammux", "nvinfer", "nvdsosd", "filesink")
 NVENC_ELEMENTS = ("nvv4l2h264enc", "h264parse", "mp4mux")
 THEORA_ELEMENTS = ("theoraenc", "oggmux")
+# NVIDIA's plugins are of version 1.14, and without a version gst-inspect asks for GStreamer's own.
+EXISTS = ("gst-inspect-1.0", "--exists", "--atleast-version=0.0")
 # The element exists on GPUs that have no encoder, H100 among them; only an encoded frame tells.
 OPEN_NVENC = [
     *("gst-launch-1.0", "-q", "videotestsrc", "num-buffers=8", "!", "video/x-raw,width=320,height=240"),
@@ -97,7 +100,10 @@ class Encoder(TypedDict):
 @cache
 def encoder(runtime_kind: str) -> Encoder:
     """Return GStreamer's version and the marker of the encoder the video of this runtime will use."""
-    version = re.search(r"version (\S+)", output_of(["gst-launch-1.0", "--version"]) or "")
+    # The first call looks at every plugin; the others find what it wrote down.
+    version = re.search(
+        r"version (\S+)", output_of(["gst-launch-1.0", "--version"], GSTREAMER_TIMEOUT_S) or ""
+    )
     return {
         "gstreamer": version[1] if version else None,
         "encoder": _usable(runtime_kind) if version else NONE,
@@ -109,12 +115,21 @@ def _usable(runtime_kind: str) -> str:
         return THEORA if _exist(EMBEDDED_ELEMENTS) else NONE
     if not _exist(NVIDIA_ELEMENTS):
         return NONE
-    if _exist(NVENC_ELEMENTS) and output_of(OPEN_NVENC) is not None:
+    if _exist(NVENC_ELEMENTS) and _encodes():
         return NVENC
     return THEORA if _exist(THEORA_ELEMENTS) else NONE
 
 
+def _encodes() -> bool:
+    """Return whether NVENC encodes a few frames; one that hangs is told of and not used."""
+    try:
+        return output_of(OPEN_NVENC) is not None
+    except ProbeTimeoutError as error:
+        print(f"nvv4l2h264enc is not used. {error}", file=sys.stderr, flush=True)
+        return False
+
+
 def _exist(elements: tuple[str, ...]) -> bool:
     with ThreadPoolExecutor(len(elements)) as pool:
-        found = list(pool.map(lambda element: output_of(["gst-inspect-1.0", "--exists", element]), elements))
+        found = list(pool.map(lambda element: output_of([*EXISTS, element], GSTREAMER_TIMEOUT_S), elements))
     return None not in found

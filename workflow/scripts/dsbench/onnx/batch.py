@@ -1,5 +1,6 @@
 """The batch axis: slots proven independent, a baked-in batch made dynamic or unrolled, an ONNX for one batch size."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ SPLIT_BY_INPUT = 13
 MOST_BATCHES_TRIED = 8
 LARGEST_BATCH_TRIED = 32
 MOST_AXES = 8
+# What TensorRT can address of one tensor.
+MOST_ELEMENTS = 2**31 - 1
 
 
 class BatchError(GraphError):
@@ -68,6 +71,30 @@ def _leading_numbers(graph: onnx.GraphProto) -> Iterator[int]:
             yield int(onnx.numpy_helper.to_array(tensor)[0])
         elif len(tensor.dims) > LEAST_AXES:
             yield tensor.dims[0]
+
+
+def largest_batch(model: onnx.ModelProto) -> int | None:
+    """Return the largest batch at which no tensor has more elements than TensorRT can address.
+
+    None where the batch is baked in, or shape inference knows no tensor that grows with it.
+    """
+    if isinstance(declared_batch(model), int):
+        return None
+    one, two = (_elements(model, batch) for batch in (1, 2))
+    growing = [
+        (one[name], two[name] - one[name]) for name in one.keys() & two.keys() if two[name] > one[name]
+    ]
+    return min(((MOST_ELEMENTS - first) // growth + 1 for first, growth in growing), default=None)
+
+
+def _elements(model: onnx.ModelProto, batch: int) -> dict[str, int]:
+    """Return how many elements each tensor has at `batch`, as far as shape inference knows."""
+    sized = onnx.ModelProto()
+    sized.CopyFrom(model)
+    state_batch(sized, batch)
+    # They may name the batch.
+    del sized.graph.value_info[:]
+    return {name: math.prod(dims) for name, dims in _static_shapes(sized).items()}
 
 
 def single_answers(model: onnx.ModelProto, pixels: np.ndarray) -> list[dict[str, np.ndarray]]:

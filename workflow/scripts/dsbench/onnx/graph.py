@@ -3,8 +3,6 @@
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
-import onnxsim
-import onnxslim
 
 from dsbench.core.errors import BuildError
 from dsbench.onnx.compare import GraphError, answers, session
@@ -32,6 +30,9 @@ def fix_spatial_dims(
         if not shapes[output.name]:
             raise GraphError(f"output {output.name} is a single number, expected the batch as its first axis")
         output.shape = [batch, *shapes[output.name][1:]]
+    # Only the jobs that change a graph load the slimmers: with sympy they take a second.
+    import onnxslim
+
     slimmed = onnxslim.slim(gs.export_onnx(graph.cleanup().toposort()))
     check(slimmed)
     return slimmed
@@ -78,6 +79,8 @@ def refuse_dynamo_without_weights(repair: str | None, source: object) -> None:
 
 def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the model as onnxsim folds it, checked; raise GraphError where onnxsim cannot."""
+    import onnxsim
+
     try:
         folded, equal = onnxsim.simplify(model)
     except (RuntimeError, ValueError, onnx.checker.ValidationError) as error:

@@ -139,10 +139,13 @@ def _check_types(model: onnx.ModelProto, half: onnx.ModelProto) -> None:
             )
 
 
-def to_half(model: onnx.ModelProto, pixels: np.ndarray, decoder: Decoder) -> tuple[onnx.ModelProto, dict]:
+def to_half(
+    model: onnx.ModelProto, pixels: np.ndarray, decoder: Decoder, size: tuple[int, int]
+) -> tuple[onnx.ModelProto, dict]:
     """Return the model in half precision and what was measured; as little as possible stays in float32.
 
-    `pixels` is a batch as the network gets it. Raises GraphError where no attempt is accurate enough.
+    `pixels` is a batch as the ONNX gets it, `size` the height and width of the model's own network: behind a resize in
+    the graph it is not that of the pixels. Raises GraphError where no attempt is accurate enough.
     """
     wanted = answers(session(model), pixels)
     refused: list[dict[str, Any]] = []
@@ -150,7 +153,7 @@ def to_half(model: onnx.ModelProto, pixels: np.ndarray, decoder: Decoder) -> tup
         attempt = {"kept_in_float32": keep, "accepted": False}
         try:
             half = half_precision(model, keep)
-            attempt |= compare(wanted, answers(session(rounded(half)), pixels), decoder, pixels.shape[2:])
+            attempt |= compare(wanted, answers(session(rounded(half)), pixels), decoder, size)
         except GraphError as error:
             attempt |= {"error": str(error)}
         if attempt["accepted"]:

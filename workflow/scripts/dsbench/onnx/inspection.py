@@ -65,13 +65,15 @@ class Inspection(Recognised, GraphSummary):
     """What inspect.json says of the ONNX that nvinfer gets.
 
     `max_abs_error` is the largest difference from the source's answers at "batch_1" and "batch_3", of which
-    `tolerance` is allowed.
+    `tolerance` is allowed. `largest_batch` is the largest at which TensorRT can address every tensor, None where no
+    tensor is known to grow.
     """
 
     preprocessing: Preprocessing
     takes_levels: bool
     repair: str | None
     batch: Literal["dynamic", "static"]
+    largest_batch: int | None
     max_abs_error: dict[str, float]
     tolerance: float
     notes: list[str]

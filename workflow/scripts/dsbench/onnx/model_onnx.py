@@ -27,12 +27,13 @@ from dsbench.onnx.variants import Variants, choose_variant
 from dsbench.pixels.graph_resize import ResizeMatrices, family_matrices, processor_matrices
 from dsbench.pixels.image_processor import (
     PROCESSOR,
+    Fields,
     PreprocessingError,
     ProcessorError,
     processor_type,
     read_processor,
 )
-from dsbench.pixels.own_pixels import Fields, own_pixels, stated_size
+from dsbench.pixels.own_pixels import own_pixels, stated_size
 from dsbench.pixels.preprocessing import Preprocessing, as_levels, derive_preprocessing, source_pixels
 from dsbench.sources.source import SourceFolder
 from dsbench.tools.tool_run import report_progress

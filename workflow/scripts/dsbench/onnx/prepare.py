@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 
 from dsbench.core.files import write_whole
 from dsbench.families.graph_facts import tensor_facts
+from dsbench.onnx.batch import largest_batch
 from dsbench.onnx.compare import (
     HALF_TOLERANCE,
     GraphError,
@@ -121,6 +122,7 @@ def inspection_table(name: str, facts: Inspection) -> str:
         ("From", facts.origin),
         *((kind, f"`{t.name}` {_shape(t.shape)} {t.dtype}") for kind, t in tensors),
         ("Batch", facts.batch),
+        *([("Largest batch for TensorRT", facts.largest_batch)] if facts.largest_batch else []),
         ("Opset", facts.opset),
         ("Nodes", facts.nodes),
         ("Operators", ", ".join(f"{op} {count}" for op, count in _by_count(facts.ops))),
@@ -193,6 +195,7 @@ def prepare(
         takes_levels=origin.takes_levels,
         repair=repair,
         batch="dynamic" if origin.dynamic else "static",
+        largest_batch=largest_batch(model),
         max_abs_error=errors,
         tolerance=tolerance_of(model),
         notes=notes,

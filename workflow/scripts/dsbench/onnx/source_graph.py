@@ -1,5 +1,6 @@
 """An ONNX as exporters write them, read as every later step takes it: sorted, inlined, its weights no inputs."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -11,6 +12,7 @@ import onnx.inliner
 import onnx.version_converter
 from onnx import TensorProto, helper, numpy_helper
 
+from dsbench.core.errors import without_controls
 from dsbench.onnx.batch import standard_opset
 from dsbench.onnx.compare import GraphError, runtime_words
 from dsbench.onnx.graph import check
@@ -21,6 +23,9 @@ FIRST_IR_VERSION = 4
 # TensorRT reads opsets from this one on.
 OLDEST_OPSET = 9
 UPGRADED_OPSET = 13
+# trtexec separates shapes by commas, names from shapes by the last colon, and takes quotes off; logs separate by space.
+UNSAYABLE = re.compile(r"[^A-Za-z0-9_./:-]+")
+LONGEST_NAME, MOST_SHOWN = 60, 4
 
 
 def load_checked(file: Path) -> tuple[onnx.ModelProto, list[str]]:
@@ -60,6 +65,7 @@ def make_sound(model: onnx.ModelProto) -> list[str]:
     """Change what exporters leave unsound in `model`, none of which changes its answers; return the sentences."""
     steps = (
         inline_functions,
+        _plain_names,
         name_plugin_domain,
         _weights_are_no_inputs,
         _free_dimensions,
@@ -89,6 +95,38 @@ def inline_functions(model: onnx.ModelProto) -> str | None:
     del model.opset_import[:]
     model.opset_import.extend(kept)
     return f"{_counted(count, 'model-local function')} put into the graph (onnx.inliner)"
+
+
+def _plain_names(model: onnx.ModelProto) -> str | None:
+    """Rename inputs and outputs that trtexec's command line and the lines of its log cannot hold."""
+    interface = [value.name for value in (*model.graph.input, *model.graph.output)]
+    taken = {
+        name for graph in _graphs(model.graph) for node in graph.node for name in (*node.input, *node.output)
+    }
+    taken |= {*interface, *(weight.name for weight in model.graph.initializer)}
+    renamed: dict[str, str] = {}
+    for name in dict.fromkeys(each for each in interface if UNSAYABLE.search(each)):
+        plain = stem = UNSAYABLE.sub("_", name)
+        number = 0
+        while plain in taken:
+            number += 1
+            plain = f"{stem}_{number}"
+        taken.add(plain)
+        renamed[name] = plain
+    if not renamed:
+        return None
+    for graph in _graphs(model.graph):
+        for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+            value.name = renamed.get(value.name, value.name)
+        for node in graph.node:
+            for names in (node.input, node.output):
+                names[:] = [renamed.get(name, name) for name in names]
+    shown = ", ".join(
+        f"{without_controls(name)[:LONGEST_NAME]!r} is {plain[:LONGEST_NAME]}"
+        for name, plain in list(renamed.items())[:MOST_SHOWN]
+    )
+    more = f" and {len(renamed) - MOST_SHOWN} more" if len(renamed) > MOST_SHOWN else ""
+    return f"tensors renamed, since trtexec's command line cannot name them: {shown}{more}"
 
 
 def _weights_are_no_inputs(model: onnx.ModelProto) -> str | None:

@@ -1,6 +1,6 @@
 """A model's own resize as two matrices, so that the ONNX can do it: out = rows @ frame @ columns, and padding."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dsbench.families.family import PixelRule
-from dsbench.pixels.image_processor import PIL_BILINEAR, PreprocessingError, processor_type
+from dsbench.pixels.image_processor import PIL_BILINEAR, Fields, PreprocessingError, processor_type
 from dsbench.pixels.preprocessing import GraphResize, Preprocessing
 from dsbench.pixels.reference_preprocessing import Picture, family_picture
 
@@ -58,9 +58,7 @@ class ResizeMatrices:
         return steps
 
 
-def processor_matrices(
-    config: Mapping[str, object], size: tuple[int, int], frame: tuple[int, int]
-) -> ResizeMatrices:
+def processor_matrices(config: Fields, size: tuple[int, int], frame: tuple[int, int]) -> ResizeMatrices:
     """Return the resize of the image processor of a preprocessor_config.json.
 
     `size` is the network's height and width, `frame` the frame's. Raises PreprocessingError for OWLv2's, which smooths.

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from dsbench.core.errors import BuildError
 
@@ -16,12 +17,16 @@ class SizeError(BuildError):
     """A `size` that does not say which height and width the network gets."""
 
 
-def processor_type(config: Mapping[str, object]) -> str:
+# What a JSON or YAML of a model's author holds: what is taken of it is checked where it is read.
+Fields = Mapping[str, Any]
+
+
+def processor_type(config: Fields) -> str:
     """Return the processor's class name in a preprocessor_config.json, empty where it is not told."""
     return str(config.get("image_processor_type") or config.get("feature_extractor_type") or "")
 
 
-def network_size(config: Mapping[str, object]) -> tuple[int, int, str | None]:
+def network_size(config: Fields) -> tuple[int, int, str | None]:
     """Return height, width in pixels, and a note where they were chosen for 16:9 frames rather than given."""
     size = config.get("size")
     kind = processor_type(config)
@@ -50,7 +55,7 @@ def network_size(config: Mapping[str, object]) -> tuple[int, int, str | None]:
     )
 
 
-def _edges(size: object, max_size: object) -> tuple[int | None, int | None] | None:
+def _edges(size: Any, max_size: Any) -> tuple[int | None, int | None] | None:
     """Return shortest and longest edge in pixels, None where one is not limited; None without edges."""
     if _is_side(size):
         return size, max_size if _is_side(max_size) else None
@@ -65,14 +70,17 @@ def _edges(size: object, max_size: object) -> tuple[int | None, int | None] | No
 def _aspect_kept(short: int | None, long: int | None, multiple: int) -> tuple[int, int]:
     """Return what the processors make of a 16:9 frame: the limiting edge exact, the short one rounded."""
     low, high = sorted((FRAME_HEIGHT, FRAME_WIDTH))
-    if short is None or (long is not None and short * high > long * low):
+    if short is not None and (long is None or short * high <= long * low):
+        sides = (short, short * high // low)
+    elif long is not None:
         sides = (round(long * low / high), long)
     else:
-        sides = (short, short * high // low)
-    return tuple(max(multiple, side // multiple * multiple) for side in sides)
+        raise SizeError("size limits neither edge; expected edges in whole pixels above 0.")
+    height, width = (max(multiple, side // multiple * multiple) for side in sides)
+    return height, width
 
 
-def _is_side(value: object) -> bool:
+def _is_side(value: Any) -> TypeGuard[int]:
     return type(value) is int and value > 0
 
 
@@ -104,7 +112,7 @@ def read_processor(path: Path) -> dict:
     return config
 
 
-def processor_says(config: Mapping[str, object], do_normalize_default: bool | None) -> dict[str, object]:
+def processor_says(config: Fields, do_normalize_default: bool | None) -> dict[str, Any]:
     """Return the fields of a PixelRule that the file settles; mean and std are in the order red, green, blue.
 
     Where the file names a class of transformers, that settles all fields, by its defaults. Else the keys that are
@@ -126,7 +134,7 @@ def processor_says(config: Mapping[str, object], do_normalize_default: bool | No
     return says
 
 
-def network_size_in(config: Mapping[str, object]) -> tuple[int, int, str | None]:
+def network_size_in(config: Fields) -> tuple[int, int, str | None]:
     """Return height, width in pixels and a note where the file does not fix them itself; zeros without a size."""
     if "size" not in config:
         return 0, 0, None
@@ -136,7 +144,7 @@ def network_size_in(config: Mapping[str, object]) -> tuple[int, int, str | None]
         raise ProcessorError(str(error)) from error
 
 
-def processor_notes(config: Mapping[str, object]) -> list[str]:
+def processor_notes(config: Fields) -> list[str]:
     """Return sentences for the report on how the image processor resizes and nvinfer does not."""
     notes = []
     if processor_type(config):
@@ -151,7 +159,7 @@ def processor_notes(config: Mapping[str, object]) -> list[str]:
     return notes
 
 
-def _refuse_inexpressible(config: Mapping[str, object]) -> None:
+def _refuse_inexpressible(config: Fields) -> None:
     if config.get("do_resize", True) is not True:
         raise ProcessorError("do_resize is false, but nvinfer always resizes to the network's size.")
     cropped_to_size = config.get("crop_size") in (None, config.get("size"))
@@ -168,16 +176,14 @@ def _refuse_inexpressible(config: Mapping[str, object]) -> None:
         raise ProcessorError(f"do_pad to {pad_size} is not size {config.get('size')}; expected no padding.")
 
 
-def _normalisation(
-    config: Mapping[str, object], do_normalize_default: bool | None, named: bool
-) -> dict[str, object]:
+def _normalisation(config: Fields, do_normalize_default: bool | None, named: bool) -> dict[str, Any]:
     """Return the mean and std that the file settles, None where it says that there are none."""
     applied = config.get("do_normalize", do_normalize_default)
     if applied is not None and not applied:
         return {"mean": None, "std": None} if named or "do_normalize" in config else {}
     if applied is None and named:
         return {"mean": None, "std": None}
-    says = {}
+    says: dict[str, Any] = {}
     if named or "image_mean" in config:
         says["mean"] = _three_numbers(config, "image_mean")
     if named or "image_std" in config:
@@ -186,11 +192,12 @@ def _normalisation(
     return says
 
 
-def _three_numbers(config: Mapping[str, object], key: str) -> tuple[float, float, float]:
+def _three_numbers(config: Fields, key: str) -> tuple[float, float, float]:
     values = config.get(key)
     if not isinstance(values, list) or len(values) != 3 or not all(map(_is_number, values)):
         raise ProcessorError(f"{key} is {values!r}; do_normalize needs 3 numbers.")
-    return tuple(values)
+    first, second, third = values
+    return first, second, third
 
 
 def _positive(key: str, value: object) -> float:
@@ -199,5 +206,5 @@ def _positive(key: str, value: object) -> float:
     return value
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> TypeGuard[float]:
     return type(value) in (int, float) and math.isfinite(value)

@@ -18,6 +18,7 @@ from dsbench.machine.video import (  # before dsembed, which it makes importable
 from dsbench.pixels.preprocessing import Preprocessing
 from dsbench.pixels.reference_preprocessing import Picture
 from dsembed.deepstream_app.app_settings import MuxSettings
+from dsembed.deepstream_app.nvinfer_settings import PixelSettings
 from dsembed.deepstream_app.postprocess import mux_struct, network_struct
 from dsembed.shared import native
 from dsembed.shared.declared_keys import RefusedError
@@ -60,25 +61,13 @@ def content_shift(scaling_filter: int, source: int, target: int) -> float:
     return 0.0
 
 
-@dataclass(frozen=True)
-class DerivedKeys:
-    """What the host reads of an nvinfer configuration, straight from what was derived for the model."""
-
-    scale_factor: float
-    offsets: tuple[float, float, float]
-    bgr: bool
-    maintain_aspect_ratio: bool
-    symmetric_padding: bool
-    scaling_filter: int
-
-
-def derived_keys(preprocessing: Preprocessing) -> DerivedKeys:
+def derived_keys(preprocessing: Preprocessing) -> PixelSettings:
     """Return the derived preprocessing as the host reads it; ValueError where it has no filter yet."""
     if preprocessing.scaling_filter is None:
         raise ValueError(
             "the preprocessing has no scaling filter: read_proven() gives it the one that was chosen"
         )
-    return DerivedKeys(
+    return PixelSettings(
         scale_factor=preprocessing.net_scale_factor,
         offsets=preprocessing.offsets or (0.0, 0.0, 0.0),
         bgr=preprocessing.model_color_format == "BGR",

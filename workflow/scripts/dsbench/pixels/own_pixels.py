@@ -1,12 +1,19 @@
 """What a model's own pipeline does to a frame: stated in the config, read from its file, or usual for its family."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dsbench.core.errors import BuildError
 from dsbench.families.family import PixelRule
-from dsbench.pixels.image_processor import PROCESSOR, PreprocessingError, ProcessorError, processor_says
+from dsbench.pixels.image_processor import (
+    PROCESSOR,
+    Fields,
+    PreprocessingError,
+    ProcessorError,
+    processor_says,
+)
 
 STATED = "preprocessing: in the config"
 FAMILY_RULE = "the family's own pipeline"
@@ -17,8 +24,6 @@ NUMBERS = {"scale", "mean", "std"}
 # The fields of a pixel rule that a model's sources settle one by one.
 WORDS = {"color": "colour order", "scale": "scale", "mean": "mean", "std": "std", "padding": "resizing"}
 PADDINGS = {"none": "stretched", "corner": "padded right and below", "centre": "padded on both sides"}
-
-Fields = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def check_block(block: Fields) -> None:
             raise BuildError(f"{key} is stated, but not resize: letterbox, to which it belongs")
 
 
-def stated_fields(block: Fields) -> dict[str, object]:
+def stated_fields(block: Fields) -> dict[str, Any]:
     """Return the fields of a PixelRule that a block states; mean and std are in the network's colour order."""
     fields = {key: block[key] for key in ("color", "fill") if key in block}
     if "scale" in block:
@@ -131,7 +136,7 @@ def refuse_other_size(block: Fields | None, read: tuple[int, int], fixed: tuple[
         raise _contradiction(_size(stated), _size(read))
 
 
-def shown(key: str, value: object) -> str:
+def shown(key: str, value: Any) -> str:
     """Return a field of a pixel rule in words."""
     if key == "padding":
         return PADDINGS[value]
@@ -147,7 +152,7 @@ def _divisor_or_factor(scale: float | str) -> float:
     return float(str(scale).removeprefix("1/"))
 
 
-def _in_network_order(read: Fields, stated: Fields, rule: PixelRule) -> dict[str, object]:
+def _in_network_order(read: Fields, stated: Fields, rule: PixelRule) -> dict[str, Any]:
     """Return what the file says with mean and std in the order of the network's channels.
 
     Beside do_flip_channel_order they are those of red, green, blue. Where the file has none of it and the network is
@@ -221,7 +226,7 @@ def _in_levels(rule: PixelRule) -> tuple[Sequence[float], Sequence[float]]:
     )
 
 
-def _same(a: object, b: object) -> bool:
+def _same(a: Any, b: Any) -> bool:
     if a is None or b is None or isinstance(a, str):
         return a == b
     pairs = zip(a, b, strict=True) if isinstance(a, Sequence) else [(a, b)]

@@ -8,8 +8,14 @@ import numpy as np
 
 from dsbench.core.errors import BuildError
 from dsbench.families.family import PixelRule
-from dsbench.pixels.image_processor import PROCESSOR, PreprocessingError, network_size_in, processor_notes
-from dsbench.pixels.own_pixels import Fields, own_pixels, refuse_other_size, stated_size
+from dsbench.pixels.image_processor import (
+    PROCESSOR,
+    Fields,
+    PreprocessingError,
+    network_size_in,
+    processor_notes,
+)
+from dsbench.pixels.own_pixels import own_pixels, refuse_other_size, stated_size
 
 
 @dataclass(frozen=True)
@@ -89,16 +95,15 @@ def derive_preprocessing(
 
 
 def _in_nvinfer(rule: PixelRule, size: tuple[int, int], notes: list[str]) -> Preprocessing:
-    one_std = rule.std is not None and len(set(rule.std)) == 1
-    folded_std = None if rule.std is None or one_std else rule.std
+    folded_std = rule.std if rule.std and len(set(rule.std)) > 1 else None
     if folded_std:
         notes.append(
             f"image_std {list(folded_std)} differs per channel and nvinfer has one net-scale-factor,"
             " so the ONNX divides by it."
         )
     return Preprocessing(
-        net_scale_factor=rule.scale / rule.std[0] if one_std else rule.scale,
-        offsets=tuple(round(value / rule.scale, 9) for value in rule.mean) if rule.mean else None,
+        net_scale_factor=rule.scale / rule.std[0] if rule.std and not folded_std else rule.scale,
+        offsets=_offsets(rule.mean, rule.scale),
         folded_std=folded_std,
         model_color_format=rule.color,
         maintain_aspect_ratio=rule.padding != "none",
@@ -107,6 +112,13 @@ def _in_nvinfer(rule: PixelRule, size: tuple[int, int], notes: list[str]) -> Pre
         width=size[1],
         notes=tuple(notes),
     )
+
+
+def _offsets(mean: tuple[float, float, float] | None, scale: float) -> tuple[float, float, float] | None:
+    if not mean:
+        return None
+    first, second, third = (round(value / scale, 9) for value in mean)
+    return first, second, third
 
 
 def as_levels(preprocessing: Preprocessing) -> Preprocessing:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from dsbench.families.family import NO_SHIFT, PixelRule, Shift
-from dsbench.pixels.image_processor import PIL_BILINEAR, YOLOS_MULTIPLE, processor_type
+from dsbench.pixels.image_processor import PIL_BILINEAR, YOLOS_MULTIPLE, Fields, processor_type
 
 GREY = 0.5
 
@@ -44,7 +44,7 @@ class ReferencePixels:
 
 
 def processor_pixels(
-    rgb: np.ndarray, config: Mapping[str, object], do_normalize_default: bool, size: tuple[int, int]
+    rgb: np.ndarray, config: Fields, do_normalize_default: bool, size: tuple[int, int]
 ) -> ReferencePixels:
     """Return what the image processor of a preprocessor_config.json makes of uint8 RGB [h, w, 3].
 
@@ -90,7 +90,7 @@ def family_picture(rule: PixelRule, size: tuple[int, int], frame: tuple[int, ...
     return Picture((width - columns) // 2 * centred, (height - rows) // 2 * centred, columns, rows)
 
 
-def processor_size(config: Mapping[str, object], height: int, width: int) -> tuple[int, int]:
+def processor_size(config: Fields, height: int, width: int) -> tuple[int, int]:
     """Return the height and width that the image processor gives a frame of `height` x `width` pixels."""
     size = config["size"]
     kind = processor_type(config)

@@ -1,10 +1,13 @@
 """benchmark_data.json: every number of the report, from logs that were accepted and from nothing else."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
+from dsbench.boxes.average_precision import Scores
 from dsbench.chain.measured_chain import (
     Decision,
     EngineDecision,
@@ -12,18 +15,23 @@ from dsbench.chain.measured_chain import (
     peak_gpu_streams,
     real_time_streams,
 )
-from dsbench.core.errors import MIB_BYTES
+from dsbench.checks.accuracy import KeptAccuracy
+from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.log import StreamRun
-from dsbench.report.conditions import run_conditions, trtexec_conditions
+from dsbench.onnx.inspection import Inspection
+from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
+from dsbench.report.text import count
 from dsbench.tools.tool_run import ended_utc
+from dsbench.trtexec.command import NO_TF32
 from dsbench.trtexec.log import Measurement, common_conditions, read_measurement
 from dsbench.trtexec.passport import Passport, passport_of
 from dsbench.trtexec.run import attempt_of
 
 SCHEMA_VERSION = 1
-# Two runs of the same streams differ by less than this on a machine that does nothing else.
-SAME_RUN_RATIO = 1.2
+# The first major compute capability with TF32.
+TF32_SINCE = 8
+LOADED_ENGINE = re.compile(r"^# command: .*--loadEngine=(\S+?)'?(?: |$)", re.M)
 
 
 @dataclass(frozen=True)
@@ -103,26 +111,42 @@ def _rate(measured: Measured, m: Measurement, batch: int, log: Path) -> dict:
         "queries": m.queries,
         "warnings": m.warnings,
         "conditions": trtexec_conditions(m, log),
+        "engine": _engine_in(log),
         "log": measured.relative(log),
     }
+
+
+def _engine_in(log: Path) -> str:
+    """Return the file name of the engine that trtexec loaded."""
+    found = LOADED_ENGINE.search(log.read_text(errors="replace"))
+    if found is None:
+        raise BuildError(f"{log}: its head names no --loadEngine; delete it and run the same command again")
+    return Path(found[1]).name
 
 
 def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float) -> dict:
     """Return the report's `deepstream`: both runs, and in words what is unusual about them."""
     run1 = measured.run1.tries[-1].run
+    held = [*_unheld("Run 1", measured.run1), *_unheld("Run 2", measured.run2)]
     tries = [tried.run for tried in measured.run2.tries]
     run2 = tries[-1]
     run1_log, *_, run2_log = measured.run_logs
     rt_streams = real_time_streams(run1.total_fps, measured.batches[-1], target_fps)
-    return {
-        "interval_s": settings["interval_s"],
+    runs = {
         "run1": _run(measured, run1, target_fps, run1_log),
         "run2": _run(measured, run2, target_fps, run2_log),
+    }
+    return {
+        "interval_s": settings["interval_s"],
+        **runs,
         "rt_streams": rt_streams,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
-        "notes": list(_notes(peak, rt_streams, measured.decision, tries, target_fps))
-        + _disturbances(run1, run2),
+        "notes": [
+            *_notes(peak, rt_streams, measured.decision, tries, target_fps),
+            *held,
+            *_disturbances(**runs),
+        ],
     }
 
 
@@ -138,6 +162,7 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
         "cov_pct": run.variation_pct,
         "warnings": run.warnings,
         "windows": len(run.window_fps),
+        "window_fps": run.window_fps,
         "real_time": run.slowest_fps >= target_fps,
         "conditions": run_conditions(log),
         "log": measured.relative(log),
@@ -152,6 +177,8 @@ def _notes(peak: int, rt_streams: int, decision: Decision, tries: list[StreamRun
             f"PEAK_GPU_STREAMS {peak} is above MAX_BS {decision.max_bs}, where the doubling stopped:"
             f" {decision.stopped_by}."
         )
+    elif decision.limits:
+        yield f"MAX_BS is {decision.max_bs}: {decision.stopped_by}."
     if rt_streams == 0:
         yield f"RT_STREAMS is 0: run 1 gave less than {target_fps:g} frames/s in all; run 2 had 1 stream."
     if len(tries) == 2:
@@ -161,14 +188,22 @@ def _notes(peak: int, rt_streams: int, decision: Decision, tries: list[StreamRun
         )
 
 
-def _disturbances(run1: StreamRun, run2: StreamRun) -> list[str]:
+def _unheld(title: str, run: RunSummary) -> list[str]:
+    """Return a sentence for each number of streams that this machine did not hold."""
+    made = run.tries[0].run.streams
+    return [
+        f"{title} was to have {limit.size} streams, which this machine does not hold: {limit.reason}. It had {made}."
+        for limit in run.limits
+    ]
+
+
+def _disturbances(run1: dict, run2: dict) -> list[str]:
     """Return a sentence where two runs of the same streams contradict each other."""
-    ratio = run2.total_fps / run1.total_fps
-    if run1.streams != run2.streams or 1 / SAME_RUN_RATIO <= ratio <= SAME_RUN_RATIO:
+    if not contradict(run1, run2):
         return []
     return [
-        f"Both runs had {run1.streams} streams, but run 2's total was {ratio:.2f} times run 1's: something else used"
-        " this machine; measure again."
+        f"Both runs had {count(run1['streams'], 'stream')}, but run 2's total was"
+        f" {run2['total_fps'] / run1['total_fps']:.2f} times run 1's: something else used this machine; measure again."
     ]
 
 
@@ -181,6 +216,43 @@ def efficiency(trt: dict, ds: dict) -> dict:
         "run1_pct": 100 * ds["run1"]["total_fps"] / reference,
         "run2_pct": 100 * ds["run2"]["total_fps"] / reference,
     }
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """What a report shows of a model beside another one, so that a user can choose.
+
+    `resize` says who resizes the frame. `kept` are the scores of the runtime's boxes with the model's own as truth,
+    `on_truth` those on the clip's true boxes, None where it has none. Images/s are trtexec's at `batch`, frames/s those
+    of run 2 with `streams`.
+    """
+
+    model_name: str
+    resize: str
+    kept: Scores
+    on_truth: Scores | None
+    batch: int
+    imgs_per_sec: float
+    streams: int
+    total_fps: float
+    rt_streams: int
+
+    @classmethod
+    def of(cls, measured: Measured, inspect: Inspection, accuracy: KeptAccuracy, target_fps: float) -> Self:
+        """Return the figures of a model from what its own steps wrote."""
+        batch = measured.batches[-1]
+        run1, run2 = (summary.tries[-1].run for summary in (measured.run1, measured.run2))
+        return cls(
+            model_name=measured.tree.name,
+            resize="nvinfer" if inspect.preprocessing.in_graph is None else "in_graph",
+            kept=accuracy.stages[-1].accuracy.every,
+            on_truth=None if accuracy.truth is None else accuracy.truth.runtime.every,
+            batch=batch,
+            imgs_per_sec=measured.decision.measurements[-1].images_per_s(batch),
+            streams=run2.streams,
+            total_fps=run2.total_fps,
+            rt_streams=real_time_streams(run1.total_fps, batch, target_fps),
+        )
 
 
 def engines(measured: Measured, model: str) -> list[dict]:
@@ -200,6 +272,7 @@ def _engine(measured: Measured, model: str, batch: int) -> dict:
         "build_s": passport.build_s,
         "precision": passport.precision,
         "layers": _layers_by_precision(passport.layers),
+        "tf32": _may_take_tf32(passport),
         "half_precision": _conversion(Path(passport.onnx.file)),
         "compute": passport.plan,
         "workspace_mib": passport.workspace_mib,
@@ -208,6 +281,12 @@ def _engine(measured: Measured, model: str, batch: int) -> dict:
         "errors": passport.errors,
         "log": measured.relative(log),
     }
+
+
+def _may_take_tf32(passport: Passport) -> bool:
+    """Return whether TensorRT may compute this engine's float32 in TF32, as it does by itself from Ampere on."""
+    major = (passport.compute_capability or "0").partition(".")[0]
+    return int(major) >= TF32_SINCE and NO_TF32 not in passport.flags
 
 
 def _layers_by_precision(layers: dict[str, str] | None) -> dict[str, int] | None:

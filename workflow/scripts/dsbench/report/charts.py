@@ -1,6 +1,7 @@
 """Draw the five charts of the report from benchmark data."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,20 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from dsbench.core.files import written_beside
+from dsbench.report.history import rate_spread, run_spread
+from dsbench.report.report_data import CHART_NAMES
 from dsbench.report.text import NOT_MEASURED, count, is_disturbed, plain
 
 SIZE_IN = (10, 6)
 DPI = 150
 BLUE, GREEN, ORANGE, RED, GREY = "#3b6ea5", "#5b9a5b", "#d08a3c", "#c62828", "#6b6b6b"
-STYLE = {**seaborn.axes_style("whitegrid"), "axes.grid.axis": "y", "text.parse_math": False, "font.size": 11}
+INK = "#222222"
+# In a report a chart is half a page wide.
+STYLE = {**seaborn.axes_style("whitegrid"), "axes.grid.axis": "y", "text.parse_math": False, "font.size": 16}
+PERCENTILES = (("p90", "p90_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
+DEVIATION = "whiskers: one standard deviation"
+# The ends of a value's spread, in its unit; None where none was measured.
+Whisker = tuple[float, float] | None
 
 
 def draw_chart(name: str, data: dict, path: Path) -> None:
@@ -26,99 +35,174 @@ def draw_chart(name: str, data: dict, path: Path) -> None:
         figure = Figure(figsize=SIZE_IN, dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
-        subject = CHARTS[name](axes, data)
-        axes.set_title(f"{plain(data['model_name'])}\n{subject}", fontsize=15, fontweight="bold", pad=12)
-        seaborn.despine(ax=axes)
-        footer = textwrap.fill(f"{plain(data['runtime']['name'])} · {data['measured_utc']}", 130)
-        figure.supxlabel(footer, fontsize=8, color=GREY)
+        subject, whiskers = CHARTS[name](axes, data)
+        figure.suptitle(f"{plain(data['model_name'])}\n{subject}", fontsize=20, fontweight="bold")
+        seaborn.despine(fig=figure)
+        says = " · ".join([plain(data["runtime"]["name"]), data["measured_utc"], whiskers])
+        figure.supxlabel(textwrap.fill(says, 112), fontsize=11, color=GREY)
         with written_beside(path) as partial:
             figure.savefig(partial, format="png", metadata={"Software": None})
 
 
-def _bars(axes: Axes, labels: list[str], values: list[float | None], colors: list[str], unit: str) -> None:
-    """Draw one labelled bar per value; None becomes the words "not measured" instead of a bar."""
+def _bars(
+    axes: Axes,
+    labels: list[str],
+    values: list[float | None],
+    colors: list[str],
+    unit: str,
+    whiskers: Sequence[Whisker],
+) -> float:
+    """Draw one labelled bar per value, and return the highest place of bar or whisker.
+
+    None becomes the words "not measured" instead of a bar.
+    """
     places = range(len(values))
-    heights = [0 if value is None else value for value in values]
-    axes.bar(places, heights, width=0.55, color=colors, zorder=2)
+    tops = [0 if value is None else value for value in values]
+    axes.bar(places, list(tops), width=0.55, color=colors, zorder=2)
+    for place, ends in enumerate(whiskers):
+        if ends is not None:
+            low, high = max(ends[0], 0.0), max(ends[1], tops[place])
+            axes.vlines(place, low, high, color=INK, linewidth=1.6, zorder=3)
+            axes.hlines((low, high), place - 0.06, place + 0.06, color=INK, linewidth=1.6, zorder=3)
+            tops[place] = high
     for place, value in zip(places, values, strict=True):
         note = NOT_MEASURED if value is None else f"{value:,.{_decimals(value)}f}{unit}"
         style: dict[str, Any] = (
             {"color": GREY, "style": "italic"} if value is None else {"fontweight": "bold"}
         )
         axes.annotate(
-            note, (place, heights[place]), (0, 5), textcoords="offset points", ha="center", zorder=4, **style
+            note, (place, tops[place]), (0, 5), textcoords="offset points", ha="center", zorder=4, **style
         ).set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1})
     axes.set_xticks(places, labels)
     axes.set_xlim(-0.6, len(values) - 0.4)
+    return max(tops)
+
+
+def _around(value: float | None, deviation: float | None) -> Whisker:
+    return None if value is None or deviation is None else (value - deviation, value + deviation)
 
 
 def _line(axes: Axes, level: float, label: str, color: str) -> None:
     axes.axhline(level, color=color, linestyle="--", linewidth=1.8, zorder=3, label=label)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), frameon=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), frameon=False)
 
 
-def _headroom(axes: Axes, *levels: float | None) -> None:
+def _headroom(axes: Axes, *levels: float) -> None:
     """Let the y axis run from 0 to somewhat above the highest of `levels`."""
-    axes.set_ylim(0, 1.15 * max([level for level in levels if level], default=1))
+    axes.set_ylim(0, 1.18 * (max(levels) or 1))
 
 
 def _decimals(value: float) -> int:
     return 1 if value >= 100 else 2
 
 
-def _queries(axes: Axes, data: dict) -> str:
+def _queries(axes: Axes, data: dict) -> tuple[str, str]:
     rates = (data["trtexec"]["bs1"], data["trtexec"]["bsmax"])
-    labels = [f"batch {rate['batch']}\nmean latency {rate['gpu_mean_ms']:,.2f} ms" for rate in rates]
-    values = [rate["qps"] for rate in rates]
-    _bars(axes, labels, values, [BLUE, GREEN], " qps")
+    both = axes.figure.add_gridspec(1, 2)
+    axes.set_subplotspec(both[0])
+    whiskers = [
+        _around(rate["qps"], None if (spread := rate_spread(rate)) is None else spread / rate["batch"])
+        for rate in rates
+    ]
+    labels = [f"batch {rate['batch']}" for rate in rates]
+    top = _bars(axes, labels, [rate["qps"] for rate in rates], [BLUE, GREEN], " qps", whiskers)
     axes.set_ylabel("batches per second (qps)")
-    _headroom(axes, *values)
-    return f"trtexec: batches per second at batch {rates[0]['batch']} and {rates[1]['batch']}"
+    _headroom(axes, top)
+    _latencies(axes.figure.add_subplot(both[1]), rates)
+    return (
+        f"trtexec: batch {rates[0]['batch']} and {rates[1]['batch']}",
+        "whiskers: one standard deviation of the rate; latency from the least to the 99th percentile",
+    )
 
 
-def _throughput(axes: Axes, data: dict) -> str:
+def _latencies(axes: Axes, rates: Sequence[dict]) -> None:
+    """Draw the mean latency of each rate, from the least to the 99th percentile, and name the percentiles."""
+    percentiles = [[f"{name} {rate[key]:,.2f}" for name, key in PERCENTILES if rate[key]] for rate in rates]
+    labels = [
+        "\n".join([f"batch {rate['batch']}", *said]) for rate, said in zip(rates, percentiles, strict=True)
+    ]
+    whiskers = [
+        None if rate["gpu_min_ms"] is None else (rate["gpu_min_ms"], rate["p99_ms"]) for rate in rates
+    ]
+    top = _bars(axes, labels, [rate["gpu_mean_ms"] for rate in rates], [BLUE, GREEN], " ms", whiskers)
+    axes.set_ylabel("mean latency of a batch (ms)")
+    _headroom(axes, top)
+
+
+def _throughput(axes: Axes, data: dict) -> tuple[str, str]:
     trtexec = data["trtexec"]
+    spreads = {rate["batch"]: rate_spread(rate) for rate in (trtexec["bs1"], trtexec["bsmax"])}
     measured = {rate["batch"]: rate["imgs_per_sec"] for rate in (trtexec["bs1"], *trtexec["doubling"])}
-    values = [measured[batch] for batch in sorted(measured)]
-    colors = [GREEN if batch == data["max_bs"] else BLUE for batch in sorted(measured)]
-    _bars(axes, [f"batch {batch}" for batch in sorted(measured)], values, colors, "")
+    peaks = {step["batch"]: step["peak_gpu_streams"] for step in trtexec["doubling"]}
+    batches = sorted(measured)
+    labels = [f"batch {batch}" + (f"\nPEAK {peaks[batch]}" if batch in peaks else "") for batch in batches]
+    colors = [GREEN if batch == data["max_bs"] else BLUE for batch in batches]
+    whiskers = [_around(measured[batch], spreads.get(batch)) for batch in batches]
+    top = _bars(axes, labels, [measured[batch] for batch in batches], colors, "", whiskers)
     peak, target_fps = data["peak_gpu_streams"], data["target_fps"]
     level = peak * target_fps
     _line(axes, level, f"PEAK_GPU_STREAMS: {peak} x {target_fps:g} FPS = {level:,.0f} images/s", ORANGE)
     axes.set_ylabel("images per second")
-    _headroom(axes, level, *values)
-    return "trtexec: images per second by batch, with the PEAK line"
+    _headroom(axes, level, top)
+    return "trtexec: images per second by batch, with PEAK", DEVIATION
 
 
-def _stream_rate(axes: Axes, data: dict) -> str:
+def _stream_rate(axes: Axes, data: dict) -> tuple[str, str]:
     runs = _runs(data)
     values = [run["fps_per_stream"] if run else None for run in runs]
-    _bars(axes, _run_labels(runs), values, [BLUE, GREEN], " FPS")
+    top = _bars(axes, _run_labels(runs), values, [BLUE, GREEN], " FPS", [_windows(run) for run in runs])
+    for place, run in enumerate(runs):
+        fps = [total_fps / run["streams"] for total_fps in run.get("window_fps", [])] if run else []
+        # Beside the bar, in the order in which they were measured.
+        steps = [place + 0.31 + 0.11 * index / max(len(fps) - 1, 1) for index in range(len(fps))]
+        axes.scatter(steps, fps, s=22, color=INK, zorder=4)
     _line(axes, data["target_fps"], f"real time: {data['target_fps']:g} FPS per stream", RED)
     axes.set_ylabel("FPS per stream")
-    _headroom(axes, data["target_fps"], *values)
-    return "DeepStream: frames per second of each stream"
+    _headroom(axes, data["target_fps"], top)
+    window = f"window of {data['deepstream']['interval_s']:g} s"
+    return (
+        "DeepStream: frames per second of each stream",
+        f"whiskers: slowest to fastest {window}; dots: the windows in their order",
+    )
 
 
-def _comparison(axes: Axes, data: dict) -> str:
+def _windows(run: dict | None) -> Whisker:
+    """Return the slowest and the fastest window of a run, in frames/s of a stream."""
+    if run is None or None in (run["total_fps_min"], run["total_fps_max"]):
+        return None
+    return run["total_fps_min"] / run["streams"], run["total_fps_max"] / run["streams"]
+
+
+def _comparison(axes: Axes, data: dict) -> tuple[str, str]:
     runs, reference = _runs(data), data["trtexec"]["bsmax"]
     values = [reference["imgs_per_sec"], *(run and run["total_fps"] for run in runs)]
-    labels = [f"trtexec\nbatch {reference['batch']}", *(f"DeepStream {label}" for label in _run_labels(runs))]
-    _bars(axes, labels, values, [ORANGE, BLUE, GREEN], "")
+    labels = [
+        f"trtexec\nbatch {reference['batch']}",
+        *(f"DeepStream\n{label}" for label in _run_labels(runs)),
+    ]
+    whiskers = [_around(values[0], rate_spread(reference)), *map(_total, runs)]
+    top = _bars(axes, labels, values, [ORANGE, BLUE, GREEN], "", whiskers)
     axes.set_ylabel("images per second")
-    _headroom(axes, *values)
-    return "trtexec and DeepStream: images per second"
+    _headroom(axes, top)
+    return "trtexec and DeepStream: images per second", DEVIATION
 
 
-def _efficiency(axes: Axes, data: dict) -> str:
-    efficiency = data["efficiency"]
+def _total(run: dict | None) -> Whisker:
+    """Return a run's total frames/s less and plus their deviation."""
+    return _around(run["total_fps"], run_spread(run)) if run else None
+
+
+def _efficiency(axes: Axes, data: dict) -> tuple[str, str]:
+    efficiency, runs = data["efficiency"], _runs(data)
     values = [efficiency["run1_pct"], efficiency["run2_pct"]]
-    _bars(axes, _run_labels(_runs(data)), values, [BLUE, GREEN], " %")
-    reference = f"{efficiency['reference_imgs_per_sec']:,.1f} images/s, trtexec at batch"
-    _line(axes, 100, f"100 % = {reference} {efficiency['reference_batch']}", RED)
+    reference = efficiency["reference_imgs_per_sec"]
+    whiskers = [ends and (100 * ends[0] / reference, 100 * ends[1] / reference) for ends in map(_total, runs)]
+    top = _bars(axes, _run_labels(runs), values, [BLUE, GREEN], " %", whiskers)
+    said = f"{reference:,.1f} images/s, trtexec at batch {efficiency['reference_batch']}"
+    _line(axes, 100, f"100 % = {said}", RED)
     axes.set_ylabel("efficiency (%)")
-    _headroom(axes, 100, *values)
-    return "DeepStream: efficiency against trtexec"
+    _headroom(axes, 100, top)
+    return "DeepStream: efficiency against trtexec", DEVIATION
 
 
 def _runs(data: dict) -> list[dict | None]:
@@ -134,10 +218,4 @@ def _run_labels(runs: list[dict | None]) -> list[str]:
     return [f"run {index}\n{load}" for index, load in enumerate(loads, 1)]
 
 
-CHARTS = {
-    "chart_trtexec_bs1_vs_bsmax": _queries,
-    "chart_trtexec_throughput": _throughput,
-    "chart_ds_streams_vs_fps": _stream_rate,
-    "chart_trt_vs_ds": _comparison,
-    "chart_efficiency": _efficiency,
-}
+CHARTS = dict(zip(CHART_NAMES, (_queries, _throughput, _stream_rate, _comparison, _efficiency), strict=True))

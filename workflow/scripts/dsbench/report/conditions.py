@@ -13,7 +13,13 @@ TRTEXEC_WARNINGS = {
     "bound by host-to-device": "transfers",
     "bound by device-to-host": "transfers",
 }
-UNITS = {"compute": ("sm_pct", "the GPU's SMs"), "decode": ("nvdec_pct", "NVDEC")}
+UNITS = {
+    "compute": ("sm_pct", "the GPU's SMs"),
+    "decode": ("nvdec_pct", "NVDEC"),
+    "memory": ("memory_pct", "the GPU's memory"),
+}
+# Two runs of the same streams differ by less than this on a machine that does nothing else.
+SAME_RUN_RATIO = 1.2
 
 
 def trtexec_conditions(measurement: Measurement, log: Path) -> dict:
@@ -26,6 +32,13 @@ def run_conditions(log: Path) -> dict:
     """Return the `conditions` of a deepstream-app run."""
     samples = read_summary(log)
     return _conditions(*_sampled_bound(samples), samples, log)
+
+
+def contradict(run1: dict, run2: dict | None) -> bool:
+    """Return whether two runs of the same streams differ by more than a machine differs from itself."""
+    if run2 is None or run1["streams"] != run2["streams"]:
+        return False
+    return not 1 / SAME_RUN_RATIO <= run2["total_fps"] / run1["total_fps"] <= SAME_RUN_RATIO
 
 
 def _conditions(bound_by: str | None, because: str | None, samples: dict | None, log: Path) -> dict:

@@ -1,18 +1,26 @@
-"""Convert the Markdown report to one HTML file that needs nothing else, its blocks grouped for page breaks."""
+"""Convert the Markdown report to one HTML file that needs nothing else, laid out for the screen and for paper."""
 
 import base64
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import markdown
 import nh3
 
 from dsbench.core.errors import BuildError
-from dsbench.report.charts import CHARTS
+from dsbench.report.report_data import CHART_NAMES
 
 ROWS_PER_TABLE = 30
+# A table of figures with more rows, and few columns, stands in two halves side by side.
+ROWS_PER_COLUMN = 20
+MOST_COLUMNS_OF_HALF = 4
+# A table with more rows is as high as its picture and leaves no room below.
+ROWS_ABOVE_TEXT = 5
 BLOCK_START = re.compile(r"\n(?=<(?:h[123]|p|table|ul|pre)\b)")
 ROW = re.compile(r"<tr>.*?</tr>\n?", re.DOTALL)
+HEAD_CELL = re.compile(r"<th[ >]")
+SECTION = re.compile(r"<h2>(.*?)</h2>")
 TAGS = {
     *("h1", "h2", "h3", "p", "ul", "ol", "li", "br", "hr", "img"),
     *("table", "thead", "tbody", "tr", "th", "td"),
@@ -20,56 +28,37 @@ TAGS = {
 }
 ATTRIBUTES = {"img": {"src", "alt"}, "th": {"align"}, "td": {"align"}}
 IMAGE = re.compile(r'<img\b[^>]*?\bsrc="([^"]*)"|<img\b')
+PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
 {css}
 </style>
 </head>
-<body>
+<body class="{colour}">
+<main>
 {body}
+</main>
 </body>
 </html>
 """
 
 
-def keep_together(body: str) -> str:
-    """Return `body` with each heading and its introduction joined to what follows, in `div.keep` blocks.
-
-    Tables above ROWS_PER_TABLE rows become several with the same head: wkhtmltopdf built with unpatched
-    Qt neither repeats a table's head on the next page nor avoids a break inside a row.
-    """
-    groups: list[list[str]] = [[]]
-    for block in BLOCK_START.split(body):
-        if block.startswith("<h") and groups[-1] and not groups[-1][0].startswith("<h"):
-            groups.append([])
-        for part in _split_table(block) if block.startswith("<table>") else [block]:
-            groups[-1].append(part)
-            if part.startswith(("<table>", "<ul>", "<pre>", "<p><img")):
-                groups.append([])
-    return "\n".join('<div class="keep">\n' + "\n".join(group) + "\n</div>" for group in groups if group)
-
-
-def _split_table(table: str) -> list[str]:
-    head, body = table.split("<tbody>")
-    rows = ROW.findall(body)
-    if len(rows) <= ROWS_PER_TABLE:
-        return [table]
-    parts = [rows[start : start + ROWS_PER_TABLE] for start in range(0, len(rows), ROWS_PER_TABLE)]
-    return [f"{head}<tbody>\n{''.join(part)}</tbody>\n</table>" for part in parts]
-
-
 class ReportHtmlError(BuildError):
-    """A report whose pictures are not exactly the five charts."""
+    """A report whose pictures are not exactly the five charts and the frame of the clip."""
 
 
-def render_html(markdown_text: str, charts_dir: Path, css: str) -> str:
+def render_html(
+    markdown_text: str, charts_dir: Path, css: str, frame: Path | None = None, is_cpu: bool = False
+) -> str:
     """Return the report as one sanitised UTF-8 page: styles inside, each chart inlined once as base64 PNG.
 
-    `css` is the style sheet's text. Raises ReportHtmlError for a missing chart or any other picture.
+    `css` is the style sheet's text, `frame` the JPEG of the first page, None where the report has none. A page of a
+    CPU's figures (`is_cpu`) has a colour of its own. Raises ReportHtmlError for a missing or any other picture.
     """
     converted = markdown.markdown(
         markdown_text,
@@ -78,24 +67,144 @@ def render_html(markdown_text: str, charts_dir: Path, css: str) -> str:
         output_format="html",
     )
     body = nh3.clean(converted, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)
+    files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHART_NAMES}
+    if frame is not None:
+        files[f"../samples/{frame.name}"] = frame
     pictures = [found[1] for found in IMAGE.finditer(body)]
-    expected = [f"charts/{name}.png" for name in CHARTS]
-    if sorted(map(str, pictures)) != sorted(expected):
+    if sorted(map(str, pictures)) != sorted(files):
         raise ReportHtmlError(
-            f"report: pictures {pictures}, expected {expected} once each; remake the Markdown."
+            f"report: pictures {pictures}, expected {list(files)} once each; remake the Markdown."
         )
-    body = keep_together(body)
-    for name in CHARTS:
-        body = body.replace(f'src="charts/{name}.png"', f'src="{_data_uri(charts_dir / f"{name}.png")}"')
+    body = _lay_out(body)
+    for source, file in files.items():
+        body = body.replace(f'src="{source}"', f'src="{_data_uri(file)}"')
     title = re.search(r"<h1>([^<]*)</h1>", body)
-    return PAGE.format(title=title[1] if title else "Benchmark report", css=css, body=body)
+    return PAGE.format(
+        title=title[1] if title else "Benchmark report",
+        css=css,
+        colour="cpu" if is_cpu else "gpu",
+        body=body,
+    )
 
 
-def _data_uri(chart: Path) -> str:
+def _contents(titles: Sequence[str]) -> str:
+    """Return the table of contents; `titles` are sanitised HTML already."""
+    links = "\n".join(
+        f'<li><a href="#part-{place}">{title}</a></li>' for place, title in enumerate(titles, 1)
+    )
+    return f'<nav aria-label="Contents">\n<ul>\n{links}\n</ul>\n</nav>'
+
+
+def _lay_out(body: str) -> str:
+    """Return `body` as one `section` for the first page, the contents, and one for each heading with its anchor."""
+    first, *others = re.split(r"\n(?=<h2>)", body)
+    figures = first.replace("<table>", '<table class="figures">', 1)
+    parts = [
+        f'<section class="first">\n{_keep_together(figures)}\n</section>',
+        _contents(SECTION.findall(body)),
+    ]
+    for place, part in enumerate(others, 1):
+        anchored = part.replace("<h2>", f'<h2 id="part-{place}">', 1)
+        parts.append(f"<section>\n{_keep_together(anchored)}\n</section>")
+    return "\n".join(parts)
+
+
+def _keep_together(section: str) -> str:
+    """Return a section with each heading and its introduction joined to what follows, in `div.keep` blocks.
+
+    Qt's unpatched WebKit, which Debian's wkhtmltopdf is built with, neither repeats a table's head on the next page
+    nor avoids a break inside a row, so that no table may be broken.
+    """
+    groups: list[list[str]] = [[]]
+    for block in _joined(BLOCK_START.split(section)):
+        if block.startswith("<h") and groups[-1] and not groups[-1][0].startswith("<h"):
+            groups.append([])
+        for part in _split_table(block) if block.startswith("<table") else [block]:
+            groups[-1].append(part)
+            if part.startswith(("<table", "<ul>", "<pre>", "<div")):
+                groups.append([])
+    return "\n".join('<div class="keep">\n' + "\n".join(group) + "\n</div>" for group in groups if group)
+
+
+def _joined(blocks: Sequence[str]) -> Iterator[str]:
+    """Yield the blocks, in two columns what belongs side by side.
+
+    That is a table with the pictures that follow it, and the text between, and two small tables in a row.
+    """
+    place = 0
+    while place < len(blocks):
+        end = _end_of_pictures(blocks, place) if blocks[place].startswith("<table>") else place
+        pair = blocks[place : place + 2]
+        if end > place:
+            yield _beside_pictures(blocks[place], blocks[place + 1 : end + 1])
+        elif len(pair) == 2 and all(map(_is_small_table, pair)):
+            yield _columns(pair[:1], pair[1:])
+            end += 1
+        else:
+            yield blocks[place]
+        place = end + 1
+
+
+def _is_small_table(block: str) -> bool:
+    return (
+        block.startswith("<table>")
+        and len(HEAD_CELL.findall(block)) <= 3
+        and len(ROW.findall(block)) <= ROWS_PER_COLUMN
+    )
+
+
+def _end_of_pictures(blocks: Sequence[str], table: int) -> int:
+    """Return the place of the last picture before the next heading, table or listing; `table` where there is none."""
+    last = table
+    for place in range(table + 1, len(blocks)):
+        if blocks[place].startswith(("<h", "<table", "<pre")):
+            break
+        if "<img" in blocks[place]:
+            last = place
+    return last
+
+
+def _beside_pictures(table: str, others: Sequence[str]) -> str:
+    """Return `table` on the left and its pictures on the right; the text between stands where there is room."""
+    pictures, texts = ([block for block in others if ("<img" in block) is wanted] for wanted in (True, False))
+    if len(ROW.findall(table)) <= ROWS_ABOVE_TEXT:
+        return _columns([table, *texts], pictures, "beside pictured")
+    return _columns([table], [*pictures, *texts], "beside pictured")
+
+
+def _columns(left: Sequence[str], right: Sequence[str], kind: str = "beside") -> str:
+    sides = ("\n".join(["<div>", *side, "</div>"]) for side in (left, right))
+    return "\n".join([f'<div class="{kind}">', *sides, "</div>"])
+
+
+def _split_table(table: str) -> list[str]:
+    """Return a long table as several with its head; one of figures as pairs of two columns."""
+    head, body = table.split("<tbody>")
+    rows, columns = ROW.findall(body), len(HEAD_CELL.findall(head))
+    is_of_figures = columns <= MOST_COLUMNS_OF_HALF and head.count('<th align="right"') == columns - 1
+    if len(rows) <= (ROWS_PER_COLUMN if is_of_figures else ROWS_PER_TABLE):
+        return [table]
+    per_page = ROWS_PER_TABLE * (2 if is_of_figures else 1)
+    pages = [rows[start : start + per_page] for start in range(0, len(rows), per_page)]
+    if not is_of_figures:
+        return [_table(head, page) for page in pages]
+    halves = [(page[: -(-len(page) // 2)], page[-(-len(page) // 2) :]) for page in pages]
+    return [_columns([_table(head, left)], [_table(head, right)] if right else []) for left, right in halves]
+
+
+def _table(head: str, rows: Sequence[str]) -> str:
+    return f"{head}<tbody>\n{''.join(rows)}</tbody>\n</table>"
+
+
+def _data_uri(picture: Path) -> str:
+    kind, magic = ("png", PNG) if picture.suffix == ".png" else ("jpeg", JPEG)
     try:
-        picture = chart.read_bytes()
+        content = picture.read_bytes()
     except FileNotFoundError:
-        raise ReportHtmlError(f"{chart}: chart not found, expected a PNG; make it and try again.") from None
-    if not picture.startswith(b"\x89PNG\r\n\x1a\n"):
-        raise ReportHtmlError(f"{chart}: not a PNG file; delete it and make it again.")
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        raise ReportHtmlError(
+            f"{picture}: {'chart' if kind == 'png' else 'frame'} not found, expected a {kind.upper()}; make it and"
+            " try again."
+        ) from None
+    if not content.startswith(magic):
+        raise ReportHtmlError(f"{picture}: not a {kind.upper()} file; delete it and make it again.")
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

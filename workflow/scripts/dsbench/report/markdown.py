@@ -3,6 +3,7 @@
 import jinja2
 
 from dsbench.chain.measured_chain import real_time_streams
+from dsbench.report.first_page import MOST_WARNINGS, first_page, measured_runs, run_verdict
 from dsbench.report.history import Difference
 from dsbench.report.report_data import TEMPLATES
 from dsbench.report.text import (
@@ -12,7 +13,6 @@ from dsbench.report.text import (
     code,
     condition_rows,
     count,
-    facts,
     fence,
     finalize,
     is_disturbed,
@@ -42,6 +42,8 @@ COMPONENTS = (
     ("Python", "python"),
     ("Snakemake", "snakemake"),
 )
+# What a runtime never uses; its rows are left out of the report, and the data keep their null.
+NEVER_MEASURED = {"embedded": ("gpu", "driver", "cuda", "tensorrt", "deepstream"), "nvidia": ("openvino",)}
 VERSIONED = ("driver", "cuda", "tensorrt", "deepstream", "openvino", "gstreamer", "python", "snakemake")
 RATE_FIGURES = (
     ("Batches/s (qps)", "qps", 2),
@@ -66,10 +68,19 @@ RUN_FIGURES = (
     ("Variation of the windows (%)", "cov_pct", 1),
     ("Windows", "windows", 0),
 )
+# What a model's boxes are compared by beside another model's; the first two are of the truth too.
+BESIDE_SCORES = (
+    ("AP@[.5:.95]", "ap", 3),
+    ("AP90", "ap_90", 3),
+    ("Mean IoU", "mean_iou", 3),
+    ("Shift right, px", "shift_x_px", 2),
+    ("Shift down, px", "shift_y_px", 2),
+)
+RESIZERS = {"nvinfer": "nvinfer", "in_graph": "the ONNX"}
 
 
 def render_markdown(data: dict, since: Difference | None = None) -> str:
-    """Return the report: title, summary and the 12 numbered sections, every number of them from checked benchmark data.
+    """Return the report: first page and the 12 numbered sections, every number of them from checked benchmark data.
 
     `since`, what changed since the last toolchain, becomes a table of its own; without it nothing is said of that.
     Text from the model is escaped.
@@ -84,34 +95,36 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
     )
     environment.filters |= {
         each.__name__: each
-        for each in (apart, change, code, count, facts, fence, number, score_cells, shape, spread, switch)
+        for each in (apart, change, code, count, fence, number, score_cells, shape, spread, switch)
     }
-    runs = _measured_runs(data)
+    runs, kind = measured_runs(data), data["runtime"]["kind"]
     return environment.get_template(TEMPLATE).render(
         data,
         since=since,
         runs=runs,
         clip_rate=_clip_rate(data["video"]),
-        components=[(title, data["system"][key]) for title, key in COMPONENTS],
+        page=first_page(data, since),
+        most_warnings=MOST_WARNINGS,
+        picture=next(iter(data["validation"]["video"]["frames"][1:2]), None),
+        components=[
+            (title, data["system"][key]) for title, key in COMPONENTS if key not in NEVER_MEASURED[kind]
+        ],
         versions=_versions(data["system"]),
         rate_figures=RATE_FIGURES,
         run_figures=RUN_FIGURES,
-        rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]]),
-        run_conditions=condition_rows([run for _, run in runs]),
+        beside_scores=BESIDE_SCORES,
+        resizer=RESIZERS,
+        rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]], kind),
+        run_conditions=condition_rows([run for _, run in runs], kind),
         bound=bound,
         pairs_of_scores=_pairs_of_scores,
         is_disturbed=is_disturbed,
-        verdict=_verdict(data, runs),
+        verdict=run_verdict(data),
         decision=[_decision(step, data) for step in data["trtexec"]["doubling"]],
         run1_serves_streams=real_time_streams(
             data["deepstream"]["run1"]["total_fps"], data["max_bs"], data["target_fps"]
         ),
     )
-
-
-def _measured_runs(data: dict) -> list[tuple[str, dict]]:
-    runs = (("Run 1", data["deepstream"]["run1"]), ("Run 2", data["deepstream"]["run2"]))
-    return [(title, run) for title, run in runs if run is not None]
 
 
 def _pairs_of_scores(truth: dict) -> list[tuple[dict, dict]]:
@@ -131,20 +144,6 @@ def _clip_rate(video: dict) -> str:
     if not video["is_variable"]:
         return f"{video['fps']} FPS"
     return f"variable rate: {video['average_fps']:.2f} FPS on average, {video['fps']:g} in its busiest half second"
-
-
-def _verdict(data: dict, runs: list[tuple[str, dict]]) -> str:
-    """Return in one line whether the target frame rate was held, by which run, with how many streams."""
-    is_real_time = data["deepstream"]["real_time"]
-    fast, slow = ([entry for entry in runs if entry[1]["real_time"] is held] for held in (True, False))
-    # The run that shows it: of several that held the rate the one with the most streams, else the last that did not.
-    title, run = max(fast, key=lambda entry: entry[1]["streams"]) if is_real_time else (slow or fast)[-1]
-    streams = count(run["streams"], "stream")
-    rate = f"{run['fps_per_stream']:.2f} FPS per stream, target {data['target_fps']:g} ({title})"
-    verdict = f"{'REAL-TIME' if is_real_time else 'NOT REAL-TIME'}: {streams} at {rate}"
-    if not is_real_time and not slow:
-        verdict += ", but trtexec alone is slower than one stream"
-    return f"{verdict}; the run was DISTURBED" if is_disturbed(run) else verdict
 
 
 def _decision(step: dict, data: dict) -> str:

@@ -1,12 +1,16 @@
-"""Print the HTML report to PDF with wkhtmltopdf."""
+"""Print the HTML report to PDF with wkhtmltopdf, with page numbers and bookmarks."""
 
 import contextlib
+import html as markup
+import io
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
 import pdfkit
+import pypdf
+from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
 from dsbench.boxes.fonts import numbers_of, remedy, undrawable
 from dsbench.core.errors import BuildError
@@ -14,9 +18,8 @@ from dsbench.core.files import written_beside
 from dsbench.core.secret_words import environment_without_tokens
 
 OPTIONS = {
-    "page-size": "A4",
-    "margin-top": "16mm",
-    "margin-bottom": "16mm",
+    "margin-top": "12mm",
+    "margin-bottom": "14mm",
     "margin-left": "15mm",
     "margin-right": "15mm",
     "encoding": "UTF-8",
@@ -24,31 +27,40 @@ OPTIONS = {
     "disable-local-file-access": "",
     "disable-plugins": "",
 }
-PAGE_OBJECT = re.compile(rb"/Type\s*/Page\b")
+HEADING = re.compile(r"<h[12][^>]*>(.*?)</h[12]>", re.DOTALL)
+# A font that every PDF reader has.
+FOOTER_FONT = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+FOOTER_PT = 8
+# Half the width of a digit in Helvetica, in widths of the font.
+HALF_DIGIT = 0.278
 
 
 class ReportPdfError(BuildError):
     """No PDF, or one that is not complete."""
 
 
-def write_pdf(html: str, destination: Path, log: Path) -> int:
-    """Write `html` as a complete A4 PDF to `destination`, wkhtmltopdf's output to `log`; return the pages.
+def write_pdf(html: str, destination: Path, log: Path, page_size: str = "A4") -> int:
+    """Write `html` as a complete PDF of numbered pages to `destination`, wkhtmltopdf's output to `log`.
 
+    Returns the number of pages, of `page_size` (A4 or Letter). Every heading of the first two levels is a bookmark.
     Raises ReportPdfError, leaving `destination` as it was, if wkhtmltopdf is missing, fails or stops early.
     """
     program = shutil.which("wkhtmltopdf")
     if program is None:
         raise ReportPdfError(
             f"{destination}: wkhtmltopdf is not on PATH; install it, on Debian and Ubuntu with "
-            "`apt-get install wkhtmltopdf`."
+            "`apt-get install wkhtmltopdf`, and call again. The same report as .md and .html needs no such program "
+            "and is beside it."
         )
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as output, contextlib.redirect_stdout(output):
-        pdf = _print_page(drawable(html), program, destination, log)
-    pages = _count_pages(pdf, destination, log)
-    with written_beside(destination) as partial:
-        partial.write_bytes(pdf)
-    return pages
+        pdf = _print_page(drawable(html), program, destination, log, page_size)
+    report = _whole(pdf, destination, log)
+    _number_pages(report)
+    _bookmark(report, [_text(found) for found in HEADING.findall(html)])
+    with written_beside(destination) as partial, partial.open("wb") as file:
+        report.write(file)
+    return len(report.pages)
 
 
 def drawable(html: str) -> str:
@@ -62,7 +74,7 @@ def drawable(html: str) -> str:
     return f"{first}{end}{note}{others}" if end else shown.replace("</body>", f"{note}</body>")
 
 
-def _print_page(html: str, program: str, destination: Path, log: Path) -> bytes:
+def _print_page(html: str, program: str, destination: Path, log: Path, page_size: str) -> bytes:
     with tempfile.TemporaryDirectory() as runtime_dir:
         # wkhtmltopdf prints as much of the page as fits on the disk of its temporary files, and exits with 0.
         room = Path(runtime_dir, "room.html")
@@ -76,17 +88,61 @@ def _print_page(html: str, program: str, destination: Path, log: Path) -> bytes:
         }
         configuration = pdfkit.configuration(wkhtmltopdf=program, environ=environ)
         try:
-            return pdfkit.from_string(html, options=OPTIONS, configuration=configuration, verbose=True)
+            options = OPTIONS | {"page-size": page_size}
+            return pdfkit.from_string(html, options=options, configuration=configuration, verbose=True)
         except OSError as error:
             log.write_text(f"{error}\n", encoding="utf-8")
             raise ReportPdfError(f"{destination}: wkhtmltopdf failed; its output is in {log}.") from error
 
 
-def _count_pages(pdf: bytes, destination: Path, log: Path) -> int:
-    pages = len(PAGE_OBJECT.findall(pdf))
+def _whole(pdf: bytes, destination: Path, log: Path) -> pypdf.PdfWriter:
+    """Return the printed PDF, to be changed, or raise ReportPdfError where it is not complete."""
+    try:
+        printed = pypdf.PdfReader(io.BytesIO(pdf))
+        report = pypdf.PdfWriter()
+        # Qt with wkhtmltopdf's patches makes bookmarks of its own.
+        report.append(printed, import_outline=False)
+        pages = len(report.pages)
+    except (pypdf.errors.PyPdfError, OSError, ValueError, KeyError, AttributeError, TypeError):
+        pages = 0
+    # pypdf also reads a PDF of which only a part was written.
     if not pdf.startswith(b"%PDF-") or b"%%EOF" not in pdf[-32:] or pages == 0:
         raise ReportPdfError(
             f"{destination}: wkhtmltopdf wrote {len(pdf)} bytes with {pages} pages, expected a complete PDF; "
             f"its output is in {log}."
         )
-    return pages
+    return report
+
+
+def _number_pages(report: pypdf.PdfWriter) -> None:
+    """Write "3 / 8" below each page, which Qt without wkhtmltopdf's patches cannot."""
+    for number, page in enumerate(report.pages, 1):
+        said = f"{number} / {len(report.pages)}"
+        middle = float(page.mediabox.width) / 2 - len(said) * HALF_DIGIT * FOOTER_PT
+        footer = pypdf.PageObject.create_blank_page(report, page.mediabox.width, page.mediabox.height)
+        content = DecodedStreamObject()
+        content.set_data(f"BT /F {FOOTER_PT} Tf 0.4 g {middle:.1f} 18 Td ({said}) Tj ET".encode())
+        font = DictionaryObject({NameObject(key): NameObject(value) for key, value in FOOTER_FONT.items()})
+        fonts = DictionaryObject({NameObject("/F"): font})
+        footer[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        footer[NameObject("/Contents")] = content
+        page.merge_page(footer)
+        page.compress_content_streams()
+
+
+def _bookmark(report: pypdf.PdfWriter, headings: list[str]) -> None:
+    """Mark the page of each heading; one that a font of this machine does not draw is left out."""
+    # Printed text has its spaces elsewhere.
+    pages = ["".join(page.extract_text().split()) for page in report.pages]
+    first = 0
+    for heading in headings:
+        wanted = "".join(heading.split())
+        place = next((page for page in range(first, len(pages)) if wanted in pages[page]), None)
+        if place is not None:
+            report.add_outline_item(title=heading, page_number=place)
+            first = place
+
+
+def _text(heading: str) -> str:
+    """Return the text of a heading's HTML."""
+    return markup.unescape(re.sub(r"<[^>]*>", "", heading))

@@ -11,6 +11,14 @@ from dsbench.core.errors import BuildError
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCHEMA = TEMPLATES / "benchmark_data.schema.json"
+# In the order of the report.
+CHART_NAMES = (
+    "chart_trtexec_bs1_vs_bsmax",
+    "chart_trtexec_throughput",
+    "chart_ds_streams_vs_fps",
+    "chart_trt_vs_ds",
+    "chart_efficiency",
+)
 RATE_TOLERANCE = 1e-6
 PERCENT_TOLERANCE = 0.1
 

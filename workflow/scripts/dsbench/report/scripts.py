@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dsbench.core.files import written_beside
 from dsbench.deepstream.run import EXTRA_ROWS
-from dsbench.tools.tool_run import ENVIRONMENT
+from dsbench.tools.tool_run import ENVIRONMENT, LEFT_OUT
 from dsbench.trtexec.command import Profile, benchmark_command
 
 TITLES = {
@@ -41,6 +41,7 @@ class ScriptValues:
     trtexec_version: tuple[int, ...]
     deepstream_app: str
     profile: Profile
+    batch_1_engine: str
     build_flags: Sequence[str]
     duration_s: float
     warm_up_ms: float
@@ -59,8 +60,7 @@ def render_scripts(m: ScriptValues) -> dict[str, str]:
     run_s = LOAD_ALLOWANCE_S + (m.windows + EXTRA_ROWS) * m.interval_s
     bodies = {
         "build_engine": f"mkdir -p build/by_hand\n{_line([m.trtexec, *_by_hand(m.build_flags, scratch)])}",
-        # An engine that has its batch in itself serves no other.
-        "trtexec_b1": _line(_benchmark(m, f"{engines}{1 if m.profile.static else most}.engine", 1)),
+        "trtexec_b1": _line(_benchmark(m, m.batch_1_engine, 1)),
         "trtexec_bmax": _line(_benchmark(m, f"{engines}{most}.engine", most)),
         "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{app_run(m.deepstream_app, kitti_config)}",
         "ds_run1": stopped_run(m.deepstream_app, m.run1_config, run_s),
@@ -99,7 +99,8 @@ def stopped_run(program: str, config: str, seconds: int) -> str:
 
 def _app(program: str, config: str) -> str:
     settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
-    return f"env {settings} {shlex.quote(program)} -c {shlex.quote(config)} <&3"
+    left_out = " ".join(f"-u {name}" for name in LEFT_OUT)
+    return f"env {left_out} {settings} {shlex.quote(program)} -c {shlex.quote(config)} <&3"
 
 
 def _line(command: list[str]) -> str:

@@ -15,6 +15,7 @@ BEFORE_ENGINE = (
     "export_onnx",
     "prepare_onnx",
     "write_labels",
+    "read_truth",
     "prove_preprocessing",
 )
 AFTER_ENGINE = (

@@ -100,13 +100,6 @@ def shape(dimensions: list) -> Markdown:
     return Markdown(" x ".join(text(dimension) for dimension in dimensions))
 
 
-def facts(value: object) -> Markdown:
-    """Return a mapping as `key: value, …` on one line, anything else as text."""
-    if isinstance(value, dict):
-        return text(", ".join(f"{key}: {entry}" for key, entry in value.items() if entry is not None))
-    return text(value)
-
-
 def finalize(value: object) -> str:
     """Return what a template expression prints: Markdown as it is, everything else escaped."""
     if isinstance(value, Markdown):
@@ -130,20 +123,24 @@ GPU_FIGURES = (
 )
 
 
-def condition_rows(runs: list[dict]) -> list[tuple[str, list[Markdown]]]:
+def condition_rows(runs: list[dict], kind: str = "nvidia") -> list[tuple[str, list[Markdown]]]:
     """Return table rows, a title with one cell for each run, from the runs' `conditions`.
 
-    Ranges read `mean (min to max)`; without any sample of a GPU one row says so.
+    Ranges read `mean (min to max)`. A run of the embedded runtime (`kind`) has no rows of a GPU; of another one,
+    without any sample of a GPU, one row says so.
     """
     conditions = [run["conditions"] for run in runs]
     samples = [entry["samples"] for entry in conditions]
     gpus = [entry and entry["gpu"] for entry in samples]
     rows = [
         ("Bound by", [bound(entry) for entry in conditions]),
-        ("Disturbed", [_disturbed(entry) for entry in conditions]),
+        # Only a GPU's samples tell what disturbed a run.
+        *([("Disturbed", [_disturbed(entry) for entry in conditions])] if kind == "nvidia" else []),
         ("Measured again", [text(entry["repeated"] or "no") for entry in conditions]),
         ("CPU utilisation (%)", [_range(entry and entry["cpu_pct"], 0) for entry in samples]),
     ]
+    if kind == "embedded":
+        return rows
     if not any(gpus):
         return [*rows, ("GPU samples", [Markdown(NOT_MEASURED) for _ in gpus])]
     rows += [

@@ -1,16 +1,24 @@
 """Known faults: what a tool's log says went wrong, why, and what to do."""
 
 import re
+import resource
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from dsbench.core.errors import BuildError, without_controls
+from dsbench.tools.tool_run import report_progress
 
 CATALOGUE = Path(__file__).with_name("faults.toml")
 OPTIMISATION_LEVEL = "optimisation level 2"
 WORKSPACE = "half the workspace"
 LEVEL = re.compile(r"(?:\[[^\]]*\] )?\[([IVWEF])\] ")
 PASSED = "&&&& PASSED"
+TOO_MUCH = "# too much: "
+LONGEST_LINE = 300
 # The warning that TensorRT prints after the error of a tactic that it leaves out.
 SKIPPED = re.compile(r"\[W\].*(?:[Ss]kipping tactic|insufficient to use tactic)")
 SKIPPED_WITHIN = 2
@@ -21,7 +29,8 @@ class Fault:
     """One entry of the catalogue.
 
     `next_attempt` is what a build may try by itself, None where nothing is safe; after a `warning` the tool goes on; an
-    `information` is told by a line of any level; a `consequence` always has another cause.
+    `information` is told by a line of any level; a `consequence` always has another cause. `limit` is what there was
+    too little of, where a smaller batch or fewer streams need less.
     """
 
     name: str
@@ -32,6 +41,7 @@ class Fault:
     warning: bool = False
     information: bool = False
     consequence: bool = False
+    limit: str | None = None
 
     @property
     def levels(self) -> str:
@@ -76,6 +86,46 @@ def diagnose(text: str) -> Fault | None:
 
     texts = {levels: said(levels) for levels in {fault.levels for fault in catalogue()}}
     return next((fault for fault in catalogue() if fault.pattern.search(texts[fault.levels])), None)
+
+
+def limit_in(text: str) -> str | None:
+    """Return what there was too little of, with the line that says so; None where a log tells of another fault."""
+    fault = diagnose(text)
+    if fault is None or fault.limit is None:
+        return None
+    line = next(each for each in text.splitlines() if fault.pattern.search(each))
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limit = fault.limit.format(files="any number of" if files == resource.RLIM_INFINITY else files)
+    return f"{limit} ({without_controls(line.strip())[:LONGEST_LINE]})"
+
+
+@contextmanager
+def noting_limit(log: Path, size: str, is_least: bool) -> Iterator[None]:
+    """Let a tool fail that had too little for its `size`: its `log` then ends with a note, so that less is tried.
+
+    Other faults are raised, and any of the least size.
+    """
+    try:
+        yield
+    except BuildError as error:
+        said = f"{error}\n{log.read_text(errors='replace') if log.is_file() else ''}"
+        reason = None if is_least else limit_in(said)
+        if reason is None:
+            raise
+        note_limit(log, size, reason)
+
+
+def note_limit(log: Path, size: str, reason: str) -> None:
+    """Write at the end of `log` why its size was too much."""
+    with log.open("a") as stream:
+        stream.write(f"{TOO_MUCH}{reason}\n")
+    report_progress(f"{size}: {reason}; trying less")
+
+
+def limit_of(text: str) -> str | None:
+    """Return the reason that ends a log of a size that was too much, None where there is none."""
+    last = text.rstrip().rpartition("\n")[2]
+    return last.removeprefix(TOO_MUCH) if last.startswith(TOO_MUCH) else None
 
 
 def _level(line: str) -> str | None:

@@ -30,7 +30,9 @@ THROTTLES = {
 MPS_SERVER = "nvidia-cuda-mps-server"
 INTERVAL_S = 0.5
 HEAD = "# samples: "
-# What trtexec prints when it starts to measure, and deepstream-app's first PERF row that is not only zeros.
+# What trtexec prints when it has measured.
+ENDING = re.compile(r"\] Timing trace has ")
+# What it prints when it starts to, and deepstream-app's first PERF row that is not only zeros.
 MEASURING = re.compile(r"\] Starting inference|^(?:\*\*PERF:|PERF\(\d+\):)\s+(?=.*[1-9])[0-9.]+ \(")
 RANGES = (
     *("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "sm_pct", "memory_pct", "nvdec_pct"),
@@ -86,6 +88,11 @@ class GpuSampler:
             else [name for bit, name in THROTTLES.items() if reasons & bit],
             "foreign": None if pids is None else self._foreign(pids, session),
         }
+
+    def free_memory_mib(self) -> int | None:
+        """Return how much of the GPU's or the instance's memory is free, None where NVML does not say."""
+        memory = _ask(lambda: pynvml.nvmlDeviceGetMemoryInfo(self._part))
+        return None if memory is None else int((memory.total - memory.used) / MIB_BYTES)
 
     def close(self) -> None:
         """Let NVML go."""
@@ -168,6 +175,7 @@ class Sampler:
         self._cpu = _cpu_times()
         self._samples: list[dict] = []
         self._measuring = False
+        self._has_measured = False
         self._ended = Event()
         self._thread: Thread | None = None
 
@@ -176,9 +184,21 @@ class Sampler:
         self._thread = Thread(target=self._follow, args=(session,), daemon=True)
         self._thread.start()
 
+    @property
+    def memory_used_mib(self) -> float | None:
+        """The GPU's used memory in the last sample, None where nobody says."""
+        last = self._samples[-1]["gpu"] if self._samples else None
+        return last and last["memory_used_mib"]
+
     def see(self, line: str) -> None:
-        """Take one line of the tool's output: samples from its measuring on are told from those of its start."""
-        self._measuring = self._measuring or MEASURING.search(line) is not None
+        """Take one line of the tool's output: samples of its measuring are told from those of its start and its end."""
+        if ENDING.search(line):
+            self.end_measuring()
+        self._measuring = not self._has_measured and (self._measuring or MEASURING.search(line) is not None)
+
+    def end_measuring(self) -> None:
+        """From now on the tool only tears down."""
+        self._measuring, self._has_measured = False, True
 
     def stop(self) -> dict | None:
         """End, write all samples, return their summary; None where there is none."""

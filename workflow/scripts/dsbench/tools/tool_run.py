@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import resource
 import shlex
 import signal
 import subprocess
@@ -12,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock, Thread, Timer
+from threading import Event, Lock, Thread, Timer
 
 import psutil
 
-from dsbench.core.errors import BuildError
+from dsbench.core.errors import BuildError, without_controls
 from dsbench.core.process_identity import ProcessIdentity, session_of
 from dsbench.core.secret_words import environment_without_tokens
 from dsbench.tools.run_samples import HEAD, Sampler
@@ -26,9 +27,15 @@ INTERVAL_S = 0.2
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 INTERRUPT_GRACE_S = 30
+HEARTBEAT_S = 30
+LONGEST_SHOWN = 160
+# Some programs close every number up to the limit when they start a child, which takes long where there is no limit.
+MOST_FILES = 65536
 ENDED = "# ended: "
 # The new stream muxer ignores the size that every box refers to.
 ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
+# It would take nvinfer's lines out of the log.
+LEFT_OUT = ("GST_DEBUG_FILE",)
 _inherited: list[int] = []
 
 
@@ -109,6 +116,35 @@ def end_group(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+class Heartbeat:
+    """Says every half minute how long a tool has run, how full the GPU's memory is, and what the tool said last.
+
+    The builder of TensorRT may be silent for hours.
+    """
+
+    def __init__(self, name: str, sampler: Sampler):
+        self.line = ""
+        self._name = name
+        self._sampler = sampler
+        self._ended = Event()
+        self._thread = Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Say no more."""
+        self._ended.set()
+
+    def _beat(self) -> None:
+        began = time.monotonic()
+        while not self._ended.wait(HEARTBEAT_S):
+            used = self._sampler.memory_used_mib
+            memory = "" if used is None else f", {used:.0f} MiB of GPU memory in use"
+            said = without_controls(self.line.strip())[:LONGEST_SHOWN]
+            report_progress(
+                f"  {self._name}: {time.monotonic() - began:.0f} s{memory}; {said or 'no line so far'}"
+            )
+
+
 class ToolFailedError(BuildError):
     """A tool that could not be started, did not exit 0, or did not end in time."""
 
@@ -146,34 +182,41 @@ def run_tool(
     config: Path | None = None,
     timeout_s: float = 3600,
     stop_when: Callable[[str], bool] | None = None,
+    grace_s: float | None = None,
 ) -> float:
     """Run `command`, write its output below a head to `log_path`, return the wall time in seconds.
 
-    `stop_when` sees each line of standard output; once it returns True the tool gets SIGINT and must still exit 0.
+    `stop_when` sees each line of standard output; once it returns True the tool gets SIGINT, and must exit 0 within
+    `grace_s`, half a minute where that is not given.
     Standard input stays open: deepstream-app reads a closed one as an endless row of key presses.
     What the machine did meanwhile is in `{log}.samples.json` and, summed up, in the log's last lines.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    grace_s = INTERRUPT_GRACE_S if grace_s is None else grace_s
     sampler = Sampler(log_path.with_suffix(".samples.json"))
     started = time.monotonic()
     with log_path.open("w", buffering=1) as log:
         write_head(log, command, facts, config)
         process = _start(command)
         sampler.start(process.pid)
+        heartbeat = Heartbeat(log_path.stem, sampler)
         watchdog = Watchdog(process)
         watchdog.allow(
             timeout_s,
             f"was stopped after {timeout_s:g} s without finishing; its last lines say how far it came",
         )
         try:
-            _follow(process, log, sampler, watchdog, stop_when)
-            status = process.wait(INTERRUPT_GRACE_S)
+            _follow(
+                process, log, sampler, heartbeat, _stopper(process, sampler, watchdog, stop_when, grace_s)
+            )
+            status = process.wait(grace_s)
         except subprocess.TimeoutExpired:
             raise ToolFailedError(
-                f"{log_path}: {command[0]} did not end within {INTERRUPT_GRACE_S} s after its output closed;"
+                f"{log_path}: {command[0]} did not end within {grace_s:g} s after its output closed;"
                 " run the same command again"
             ) from None
         finally:
+            heartbeat.stop()
             watchdog.cancel()
             end_group(process)
             _write_samples(log, sampler.stop())
@@ -197,7 +240,16 @@ def ended_utc(log_path: Path) -> str:
     return last.removeprefix(ENDED)
 
 
+def _allow_many_files() -> None:
+    """Let this process and its children open as many files as they may: each stream of a run needs several."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _start(command: list[str]) -> subprocess.Popen:
+    _allow_many_files()
     try:
         return subprocess.Popen(
             command,
@@ -211,7 +263,8 @@ def _start(command: list[str]) -> subprocess.Popen:
             pass_fds=_inherited,
             # One system call: no lock that another thread holds can stop it.
             preexec_fn=die_with_parent,  # noqa: PLW1509
-            env=environment_without_tokens() | ENVIRONMENT,
+            env={name: value for name, value in environment_without_tokens().items() if name not in LEFT_OUT}
+            | ENVIRONMENT,
         )
     except OSError as error:
         raise ToolFailedError(
@@ -219,12 +272,34 @@ def _start(command: list[str]) -> subprocess.Popen:
         ) from None
 
 
-def _follow(
+def _stopper(
     process: subprocess.Popen,
-    log,
     sampler: Sampler,
     watchdog: Watchdog,
     stop_when: Callable[[str], bool] | None,
+    grace_s: float,
+) -> Callable[[str], None]:
+    """Return what sees each line, and interrupts the tool once at the line of which `stop_when` says so."""
+    is_stopping = False
+
+    def see(line: str) -> None:
+        nonlocal is_stopping
+        if stop_when is None or is_stopping or not stop_when(line):
+            return
+        is_stopping = True
+        sampler.end_measuring()
+        process.send_signal(signal.SIGINT)
+        watchdog.allow(
+            grace_s,
+            f"went on for {grace_s:g} s after SIGINT and was killed; a fault of a decoder or driver holds it, run the"
+            " same command again",
+        )
+
+    return see
+
+
+def _follow(
+    process: subprocess.Popen, log, sampler: Sampler, heartbeat: Heartbeat, stop: Callable[[str], None]
 ) -> None:
     """Copy both outputs to `log`, line by line, until they are closed."""
     turn = Lock()
@@ -232,6 +307,7 @@ def _follow(
     def write(line: str) -> None:
         with turn:
             log.write(line)
+        heartbeat.line = line.strip() or heartbeat.line
 
     def copy_errors() -> None:
         for line in process.stderr or ():
@@ -239,17 +315,10 @@ def _follow(
 
     errors = Thread(target=copy_errors, daemon=True)
     errors.start()
-    stopping = False
     for line in process.stdout or ():
         write(line)
         sampler.see(line)
-        if stop_when is not None and not stopping and stop_when(line):
-            stopping = True
-            process.send_signal(signal.SIGINT)
-            watchdog.allow(
-                INTERRUPT_GRACE_S,
-                f"went on for {INTERRUPT_GRACE_S:g} s after SIGINT and was killed; run the same command again",
-            )
+        stop(line)
     errors.join()
 
 

@@ -5,8 +5,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dsbench.core.errors import BuildError
+import psutil
+
+from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.machine.host import output_of
+from dsbench.tools.run_samples import open_gpu
 
 if TYPE_CHECKING:
     # Every dry run needs this module, and the inspection's own needs OpenCV.
@@ -23,7 +26,10 @@ STRONGLY_TYPED_ONLY = (11, 0)
 SUFFIX_SINCE = (10, 1)
 # The other half is for weights, activations and the timing of tactics.
 SHARE_OF_FREE = 0.5
+NO_TF32 = "--noTF32"
 LEAST_MIB = 256
+# What nvidia-smi says of the memory of a GPU that has none of its own.
+SHARES_MEMORY = ("[N/A]", "[Not Supported]", "N/A")
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,13 @@ class Profile:
 
 @dataclass(frozen=True)
 class Precision:
-    """What is asked of the builder: "fp16" or "fp32", and whether the ONNX's own types say it."""
+    """What is asked of the builder: "fp16" or "fp32", whether the ONNX's own types say it, and whether TF32 may be
+    taken for float32.
+    """
 
     name: str
     strongly_typed: bool = False
+    tf32: bool = True
 
     @property
     def needs_half_onnx(self) -> bool:
@@ -70,16 +79,16 @@ class Precision:
         return self.stated() in line if self.strongly_typed else self.stated() == line
 
 
-def precision_for(version: tuple[int, ...], name: str, strongly_typed: bool) -> Precision:
+def precision_for(version: tuple[int, ...], name: str, strongly_typed: bool, tf32: bool = True) -> Precision:
     """Return how the precision `name` is asked of this version; refuse strong typing where there is none."""
     if version >= STRONGLY_TYPED_ONLY:
-        return Precision(name, strongly_typed=True)
+        return Precision(name, strongly_typed=True, tf32=tf32)
     if strongly_typed and version < STRONGLY_TYPED_SINCE:
         raise BuildError(
             f"config: strongly_typed is true, but TensorRT {dotted(version)} has no --stronglyTyped, which came with"
             f" {dotted(STRONGLY_TYPED_SINCE)}; set it to false"
         )
-    return Precision(name, strongly_typed)
+    return Precision(name, strongly_typed, tf32)
 
 
 def refuse_too_old(version: tuple[int, ...]) -> None:
@@ -173,10 +182,11 @@ def _shape_flags(profile: Profile) -> list[str]:
 
 
 def _precision_flags(version: tuple[int, ...], precision: Precision) -> list[str]:
+    no_tf32 = [] if precision.tf32 else [NO_TF32]
     if precision.strongly_typed:
         # TensorRT 11 knows the flag as a deprecated one without effect.
-        return ["--stronglyTyped"] if version < STRONGLY_TYPED_ONLY else []
-    return [] if precision.name == "fp32" else [f"--{precision.name}"]
+        return [*(["--stronglyTyped"] if version < STRONGLY_TYPED_ONLY else []), *no_tf32]
+    return [*([] if precision.name == "fp32" else [f"--{precision.name}"]), *no_tf32]
 
 
 def profile_of(inspect: "Inspection", max_batch: int) -> Profile:
@@ -208,9 +218,18 @@ def workspace_mib(configured: int | None) -> int:
 
 
 def free_gpu_memory_mib() -> int | None:
-    """Return the free memory in MiB of the first GPU that CUDA is allowed to see, None where nobody says."""
+    """Return the free memory in MiB of the first GPU that CUDA is allowed to see, None where nobody says.
+
+    That of a MIG instance is NVML's, since nvidia-smi tells only of whole GPUs; that of a GPU without memory of its
+    own (Jetson, GB10) is the host's.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0]
+    if visible.startswith("MIG-"):
+        instance = open_gpu()
+        return None if instance is None else instance.free_memory_mib()
     chosen = ["-i", visible] if visible else []
     text = output_of(["nvidia-smi", *chosen, "--query-gpu=memory.free", "--format=csv,noheader,nounits"])
+    if (text or "").startswith(SHARES_MEMORY):
+        return psutil.virtual_memory().available // MIB_BYTES
     found = re.match(r"\s*(\d+)\s*$", (text or "").partition("\n")[0])
     return int(found[1]) if found else None

@@ -1,4 +1,4 @@
-"""Draw one chart of the report."""
+"""Draw the charts of the report."""
 
 from pathlib import Path
 
@@ -7,4 +7,6 @@ from dsbench.dag.rule_script import explained
 from dsbench.report.charts import draw_chart
 
 with explained(snakemake.log[0]):
-    draw_chart(snakemake.wildcards.chart, read_json(snakemake.input.data), Path(snakemake.output[0]))
+    data = read_json(snakemake.input.data)
+    for chart in map(Path, snakemake.output):
+        draw_chart(chart.stem, data, chart)

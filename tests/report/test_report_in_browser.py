@@ -1,0 +1,79 @@
+"""The page in a real browser: it fits a narrow screen, has a dark ground where the reader asks for one, and prints."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pypdf
+import pytest
+from PIL import Image
+
+from dsbench.report.charts import CHARTS
+from dsbench.report.html import render_html
+from dsbench.report.markdown import render_markdown
+from dsbench.report.report_data import TEMPLATES
+
+EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+# Written by the browser into the page that it dumps.
+ASK = """<script>
+addEventListener("load", () => {
+  const pictures = [...document.images].map((each) => each.complete && each.naturalWidth > 0);
+  const said = {width: document.documentElement.scrollWidth, seen: innerWidth, pictures};
+  document.body.innerHTML = "<pre>" + JSON.stringify(said) + "</pre>";
+});
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    for name in CHARTS:
+        Image.new("RGB", (1500, 900), "white").save(folder / f"{name}.png")
+    Image.new("RGB", (1280, 720), "blue").save(folder / "frame_middle.jpg")
+    report = render_markdown(json.loads(EXAMPLE.read_text()))
+    css = (TEMPLATES / "report.css").read_text()
+    html = render_html(report, folder, css, folder / "frame_middle.jpg", is_cpu=True)
+    (folder / "report.html").write_text(html)
+    (folder / "asking.html").write_text(html.replace("</body>", f"{ASK}</body>"))
+    return folder / "report.html"
+
+
+def browse(page, *options):
+    command = [BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    profile = f"--user-data-dir={page.parent / 'profile'}"
+    done = subprocess.run(
+        [*command, profile, *options, page.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("width_px", [520, 1000, 1500])
+def test_the_page_fits_its_window_and_shows_all_its_pictures(page, width_px):
+    dumped = browse(page.with_name("asking.html"), f"--window-size={width_px},900", "--dump-dom")
+    said = json.loads(dumped.partition("<pre>")[2].partition("</pre>")[0])
+    assert said["width"] <= said["seen"] <= width_px
+    assert said["pictures"] == [True] * 6
+
+
+@pytest.mark.parametrize(("scheme", "is_dark"), [("0", True), ("1", False)])
+def test_the_ground_is_dark_where_the_reader_asks_for_it(page, scheme, is_dark):
+    picture = page.with_name(f"{scheme}.png")
+    browse(
+        page,
+        f"--blink-settings=preferredColorScheme={scheme}",
+        "--window-size=1500,900",
+        f"--screenshot={picture}",
+    )
+    ground = Image.open(picture).convert("L").getpixel((1495, 895))
+    assert (ground < 60) is is_dark and (ground > 240) is not is_dark
+
+
+def test_the_browser_prints_the_same_sections_without_the_contents(page):
+    printed = page.with_name("printed.pdf")
+    browse(page, "--no-pdf-header-footer", f"--print-to-pdf={printed}")
+    pages = [found.extract_text() for found in pypdf.PdfReader(printed).pages]
+    assert "REAL-TIME" in pages[0] and "Model Configuration" not in pages[0]
+    assert sum(text.count("12. Reference Commands") for text in pages) == 1

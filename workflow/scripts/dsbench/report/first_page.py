@@ -1,0 +1,368 @@
+"""The first page: the verdict in one sentence, the numbers that decide, what bound them and what to do about it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from dsbench.report.conditions import LIMIT_PCT, contradict
+from dsbench.report.history import Difference, run_spread
+from dsbench.report.text import Markdown, count, is_disturbed, number
+from dsbench.tools.run_samples import POWER_CAP
+
+CPU_FIRST = "CPU figures, not a GPU's."
+# What a run's `bound_by` is in a sentence.
+LIMITS = {
+    "compute": "the GPU's SMs limit it",
+    "decode": "NVDEC limits it",
+    "memory": "the GPU's memory limits it",
+    "cpu": "the processors limit it",
+}
+# So many are on the page; the sections have them all.
+MOST_WARNINGS = 4
+
+
+@dataclass(frozen=True)
+class KeyNumber:
+    """One of the page's numbers: its value with unit, its spread ("" where none was measured), and of what it is."""
+
+    title: str
+    value: Markdown
+    spread: str
+    of: str
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do next, and why that is next."""
+
+    lever: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FirstPage:
+    """What the first page says; `bound` and `advice` are None where nothing was sampled."""
+
+    verdict: str
+    figures: list[KeyNumber]
+    bound: str | None
+    advice: Advice | None
+    warnings: list[str]
+    since: str | None
+
+
+@dataclass(frozen=True)
+class Load:
+    """The run that decides, with what the levers look at: the samples' means in percent, None where not sampled."""
+
+    title: str
+    run: dict
+    is_embedded: bool
+    is_contradicted: bool
+    share_of_inference_pct: float
+
+    def percent(self, key: str) -> float | None:
+        """Return the mean of one series of the run's samples."""
+        samples = self.run["conditions"]["samples"]
+        series = samples and (samples["cpu_pct"] if key == "cpu_pct" else (samples["gpu"] or {}).get(key))
+        return series["mean"] if series else None
+
+    def is_full(self, key: str) -> bool:
+        """Return whether a sampled unit was at its limit."""
+        percent = self.percent(key)
+        return percent is not None and percent >= LIMIT_PCT
+
+    def power_capped_pct(self) -> float:
+        """Return in how many percent of the samples the power limit held the clock down; 0 where that is unknown."""
+        samples = self.run["conditions"]["samples"]
+        gpu = samples and samples["gpu"]
+        return (gpu["throttled_pct"] or {}).get(POWER_CAP, 0.0) if gpu else 0.0
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One rule: where `applies` holds, `advice` is what to do next."""
+
+    applies: Callable[[Load], bool]
+    advice: Advice
+
+
+# The first that applies is shown. They stand in the order in which one hides the next: a disturbed figure says nothing
+# of a limit, a clock that is held down makes all else slower, and a unit before the network starves it.
+LEVERS = (
+    Lever(
+        lambda load: load.is_contradicted or is_disturbed(load.run),
+        Advice(
+            "Measure again while nothing else uses this machine.",
+            "Something else took part of it, so that no figure of this page tells the machine's limit.",
+        ),
+    ),
+    Lever(
+        lambda load: load.is_full("sm_pct") and load.power_capped_pct() >= LIMIT_PCT,
+        Advice(
+            "Raise the GPU's power limit (nvidia-smi -pl), or take a card with a higher one.",
+            "The SMs are busy at a clock that the power limit holds down, so that more power is more images/s.",
+        ),
+    ),
+    Lever(
+        lambda load: load.is_full("nvdec_pct"),
+        Advice(
+            "Decode less: fewer pixels or frames per second from each camera, or a GPU with more NVDEC units.",
+            "NVDEC has nothing left, so that a faster model would not add a camera.",
+        ),
+    ),
+    Lever(
+        lambda load: load.is_full("memory_pct"),
+        Advice(
+            "Move fewer bytes per image: a lower precision or a smaller network input.",
+            "The GPU's memory is read and written all the time, so that more SMs would wait for it too.",
+        ),
+    ),
+    Lever(
+        lambda load: load.is_full("sm_pct"),
+        Advice(
+            "Compute less per camera: a smaller network input, a lower precision, inference on every second frame"
+            " (nvinfer's interval), or a larger GPU.",
+            "The SMs have nothing left, and decoding has.",
+        ),
+    ),
+    Lever(
+        lambda load: not load.is_embedded and load.is_full("cpu_pct"),
+        Advice(
+            "Give the run more processor cores.",
+            "The GPU waits for the processors, which feed and empty its queues.",
+        ),
+    ),
+    Lever(
+        lambda load: load.is_full("cpu_pct") and load.share_of_inference_pct >= LIMIT_PCT,
+        Advice(
+            "Compute less per frame: a smaller network input or model, or more cores; for a camera load, a GPU.",
+            "The processors have nothing left, and inference alone takes nearly all their time.",
+        ),
+    ),
+    Lever(
+        lambda load: load.is_full("cpu_pct"),
+        Advice(
+            "Give each camera fewer pixels or frames per second, or take more cores.",
+            "The processors have nothing left, and part of their time goes to decoding, scaling and parsing.",
+        ),
+    ),
+    Lever(
+        lambda load: load.percent("cpu_pct") is not None,
+        Advice(
+            "Run more streams.",
+            "No unit that was sampled was at its limit, so that the load is what ends here.",
+        ),
+    ),
+)
+
+
+def first_page(data: dict, since: Difference | None) -> FirstPage:
+    """Return the first page of checked benchmark data; `since` is what changed since the last toolchain."""
+    load = _load(data)
+    return FirstPage(
+        verdict=_verdict(data, load),
+        figures=[figure for figure in _figures(data, load) if figure],
+        bound=_bound(load),
+        advice=next((lever.advice for lever in LEVERS if lever.applies(load)), None),
+        warnings=list(dict.fromkeys(_warnings(data, load))),
+        since=_since(since) if since else None,
+    )
+
+
+def measured_runs(data: dict) -> list[tuple[str, dict]]:
+    """Return the DeepStream runs that were measured, each with its title."""
+    runs = (("Run 1", data["deepstream"]["run1"]), ("Run 2", data["deepstream"]["run2"]))
+    return [(title, run) for title, run in runs if run is not None]
+
+
+def deciding_run(data: dict) -> tuple[str, dict]:
+    """Return the run that shows the verdict: of several that held the rate the one with the most streams.
+
+    Where the model is not real-time it is the last run that did not hold the rate.
+    """
+    runs = measured_runs(data)
+    fast, slow = ([entry for entry in runs if entry[1]["real_time"] is held] for held in (True, False))
+    if data["deepstream"]["real_time"]:
+        return max(fast, key=lambda entry: entry[1]["streams"])
+    return (slow or fast)[-1]
+
+
+def run_verdict(data: dict) -> str:
+    """Return in one line whether the target frame rate was held, by which run, with how many streams."""
+    is_real_time = data["deepstream"]["real_time"]
+    title, run = deciding_run(data)
+    streams = count(run["streams"], "stream")
+    rate = f"{run['fps_per_stream']:.2f} FPS per stream, target {data['target_fps']:g} ({title})"
+    verdict = f"{'REAL-TIME' if is_real_time else 'NOT REAL-TIME'}: {streams} at {rate}"
+    if not is_real_time and run["real_time"]:
+        verdict += ", but trtexec alone is slower than one stream"
+    return f"{verdict}; the run was DISTURBED" if is_disturbed(run) else verdict
+
+
+def _load(data: dict) -> Load:
+    title, run = deciding_run(data)
+    return Load(
+        title,
+        run,
+        is_embedded=data["runtime"]["kind"] == "embedded",
+        is_contradicted=contradict(data["deepstream"]["run1"], data["deepstream"]["run2"]),
+        # What inference alone takes of an image's time.
+        share_of_inference_pct=100 * run["total_fps"] / data["trtexec"]["bsmax"]["imgs_per_sec"],
+    )
+
+
+def _verdict(data: dict, load: Load) -> str:
+    """Return in one sentence how many cameras, what limits them, how much accuracy is kept and who measured."""
+    run, rate = load.run, f"{data['target_fps']:g} FPS"
+    if data["deepstream"]["real_time"]:
+        cameras = f"REAL-TIME: this machine serves {count(run['streams'], 'camera')} at {rate}"
+    else:
+        each = "" if run["streams"] == 1 else " each"
+        cameras = (
+            f"NOT REAL-TIME: this machine serves no camera at {rate}"
+            if not data["deepstream"]["rt_streams"]
+            else f"NOT REAL-TIME: no load that was tried held {rate}"
+        )
+        cameras += f", as {count(run['streams'], 'stream')} got {run['fps_per_stream']:.2f} FPS{each}"
+        if run["real_time"]:
+            cameras += " only while trtexec alone was slower"
+    limit, disturbed = LIMITS.get(run["conditions"]["bound_by"]), load.is_contradicted or is_disturbed(run)
+    kept = _kept(data["validation"]["accuracy"])
+    parts = [
+        cameras,
+        *([limit] if limit and not disturbed else []),
+        kept.words if kept else "too few objects tell how much accuracy is kept",
+    ]
+    sentence = f"{', '.join(parts[:-1])}, and {parts[-1]}; measured by {_measured_by(data)}"
+    sentence += ", while something else used this machine" if disturbed else ""
+    return f"{CPU_FIRST} {sentence}." if load.is_embedded else f"{sentence}."
+
+
+def _measured_by(data: dict) -> str:
+    name = data["runtime"]["name"]
+    return f"the {name}" if name.startswith("embedded runtime") else name
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How much of the model's own accuracy is left: as a sentence, and as one of the page's numbers."""
+
+    words: str
+    figure: KeyNumber
+
+
+def _kept(accuracy: dict) -> Kept | None:
+    """Return how much accuracy is kept, on the clip's true boxes where it has them; None where it cannot be told."""
+    truth = accuracy["truth"]
+    if truth and truth["model"]["every"]["ap"] and truth["runtime"]["every"]["ap"] is not None:
+        own, found = (truth[side]["every"]["ap"] for side in ("model", "runtime"))
+        share = number(100 * found / own, 1, "%")
+        spread = f"mAP@[.5:.95] {found:.3f} of {own:.3f}"
+        return Kept(
+            f"{share} of the model's mAP on true boxes is kept",
+            KeyNumber("Accuracy kept", share, spread, "on the clip's true boxes"),
+        )
+    every, classes = (accuracy["stages"][-1]["accuracy"][part] for part in ("every", "classes"))
+    if not accuracy["is_told"] or every["ap"] is None:
+        return None
+    found = [row["ap"] for row in classes if row["ap"] is not None]
+    spread = f"{min(found):.3f} to {max(found):.3f} by class" if len(found) > 1 else ""
+    return Kept(
+        f"an AP of {every['ap']:.3f} against the model's own boxes is kept",
+        KeyNumber(
+            "Accuracy kept",
+            number(every["ap"], 3),
+            spread,
+            f"AP@[.5:.95] on the model's {every['objects']} boxes",
+        ),
+    )
+
+
+def _figures(data: dict, load: Load) -> Iterator[KeyNumber | None]:
+    run, where = load.run, f"{load.title.lower()}, {count(load.run['streams'], 'stream')}"
+    held = run["streams"] if data["deepstream"]["real_time"] else 0
+    yield KeyNumber(
+        f"Cameras at {data['target_fps']:g} FPS",
+        number(held),
+        _windows(run, "FPS per stream", run["streams"]),
+        where,
+    )
+    deviation = run_spread(run)
+    yield KeyNumber(
+        "Images/s",
+        number(run["total_fps"], 1),
+        f"± {deviation:.1f}, deviation of {count(run['windows'], 'window')}" if deviation is not None else "",
+        "decoding to detections",
+    )
+    yield _latency(data["deepstream"].get("latency"))
+    if (kept := _kept(data["validation"]["accuracy"])) is not None:
+        yield kept.figure
+    samples = run["conditions"]["samples"]
+    series = samples and (samples["cpu_pct"] if load.is_embedded else (samples["gpu"] or {}).get("sm_pct"))
+    if series:
+        yield KeyNumber(
+            "CPU share" if load.is_embedded else "GPU share",
+            number(series["mean"], 0, "%"),
+            f"{series['min']:.0f} to {series['max']:.0f} %",
+            f"{count(samples['samples'], 'sample')} of {load.title.lower()}",
+        )
+
+
+def _windows(run: dict, unit: str, streams: int) -> str:
+    low, high = run["total_fps_min"], run["total_fps_max"]
+    if low is None or high is None:
+        return ""
+    return f"windows {low / streams:.1f} to {high / streams:.1f} {unit}"
+
+
+def _latency(latency: dict | None) -> KeyNumber | None:
+    if latency is None:
+        return None
+    return KeyNumber(
+        "Latency per frame",
+        number(latency["p50_ms"], 1, "ms"),
+        f"p95 {latency['p95_ms']:.1f}, p99 {latency['p99_ms']:.1f} ms",
+        f"{count(latency['streams'], 'stream')}, {count(latency['frames'], 'frame')}",
+    )
+
+
+def _bound(load: Load) -> str | None:
+    conditions = load.run["conditions"]
+    if conditions["because"] is None:
+        return None
+    return f"{load.title}: {LIMITS.get(conditions['bound_by'], 'nothing found')} ({conditions['because']})"
+
+
+def _since(since: Difference) -> str:
+    verdicts = [row.verdict for row in since.rows]
+    counts = [
+        f"{verdicts.count(verdict)} {verdict}" for verdict in ("better", "worse") if verdict in verdicts
+    ]
+    told = ", ".join(counts) or "no difference above the noise"
+    return f"{told} of {count(len(verdicts), 'figure')}; section 2 has them"
+
+
+def _warnings(data: dict, load: Load) -> Iterator[str]:
+    """Yield what the reader must know before believing a number, the gravest first."""
+    if not data["validation"]["passed"]:
+        yield "The validation gate FAILED."
+    measured = [
+        ("trtexec", data["trtexec"]["bs1"]),
+        ("trtexec", data["trtexec"]["bsmax"]),
+        *measured_runs(data),
+    ]
+    for title, run in measured:
+        for found in run["conditions"]["disturbances"] or []:
+            yield f"{title} was disturbed: {found}."
+    yield from data["deepstream"]["notes"]
+    if load.is_embedded and data["system"]["driver"]:
+        yield f"This machine has a GPU (driver {data['system']['driver']}), which was not used."
+    if not data["validation"]["accuracy"]["is_told"]:
+        yield "The model finds too few objects in this clip to hold the runtime to it."
+    yield from (data["preprocessing"].get("proof") or {}).get("warnings", [])
+    for title, run in (("batch 1", data["trtexec"]["bs1"]), ("MAX_BS", data["trtexec"]["bsmax"])):
+        yield from (f"trtexec at {title}: {warning}" for warning in run["warnings"])
+    for engine in data["engines"]:
+        yield from (f"trtexec passed, but said: {error}" for error in engine.get("errors", []))
+    for title, run in measured_runs(data):
+        yield from (f"{title}: {warning}" for warning in run["warnings"])
