@@ -33,7 +33,7 @@ from parser_calls import compiled_library
 # Height and width; RT-DETR's feature maps need multiples of 32.
 SIZES = ((320, 320), (192, 256), (288, 160))
 # OWL-ViT and OWLv2 have a learnt position for each patch of one size, and no way to another.
-ONE_SIZE = {"owlvit": ((96, 96),), "owlv2": ((96, 96),)}
+ONE_SIZE = {"owlvit": ((192, 192),), "owlv2": ((192, 192),)}
 FAMILIES = [name for name in EXPORTED if not name.endswith(("_timm", "_shards"))]
 # One for each way to read the logits sees all sizes; the others, which share its code, the one that is wide.
 ALL_SIZES = ("rt_detr", "detr")

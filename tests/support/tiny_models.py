@@ -150,9 +150,9 @@ def owl(config, model, image_processor):
         "pad_token_id": 0,
     }
     settings = config(
-        text_config=text, vision_config=TEXT | {"image_size": 96, "patch_size": 16}, projection_dim=32
+        text_config=text, vision_config=TEXT | {"image_size": 192, "patch_size": 32}, projection_dim=32
     )
-    return model(settings), processor(image_processor, {"height": 96, "width": 96}, **CLIP)
+    return model(settings), processor(image_processor, {"height": 192, "width": 192}, **CLIP)
 
 
 def grounding_dino():
