@@ -20,6 +20,8 @@ THINGS = ("car", "person")
 THRESHOLD, LEAST_MATCHED = 0.3, 0.9
 SOAK = PROJECT / "build/soak/architectures"
 PYTHON = SOAK / "build/.venv_optimum/bin/python"
+# nvinfer pads OWLv2's square with black, and the boxes of those that learn little here move with every other filter.
+IN_GRAPH = ("owlv2", "grounding-dino", "detr_shards")
 # The processor's size of those that see more pixels than a small scene needs; the others take the clip's.
 SMALLER = {"height": 160, "width": 160}
 # What the learned weights follow from.
@@ -87,6 +89,8 @@ def test_report_has_the_boxes_of_transformers_own_pipeline(family, trained, clip
     tree = SOAK / "models" / family
     shutil.rmtree(tree, ignore_errors=True)
     entry = {"source": str(trained), "threshold": THRESHOLD}
+    if family in IN_GRAPH:
+        entry["resize"] = "in_graph"
     if family in PROMPTED:
         entry["prompt"] = " . ".join(THINGS)
     row = {"model": family, "package": "transformers", "licence": "Apache-2.0", "kind": "tiny, trained here"}
