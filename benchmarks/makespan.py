@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FAKES = ROOT / "tests/fakes"
-PARTS = ("Snakefile", "workflow", "config", "demo", "envs")
+PARTS = ("Snakefile", "pyproject.toml", "workflow", "config", "demo", "envs")
 ALONE = ("MEASURING_THREADS = ", "MEASURING_THREADS = workflow.cores or ")
 PRIORITY = re.compile(r"^ +priority: .*\n", re.M)
 PLAIN = re.compile(r"^ +priority: .*\n|beside_gpu=1,", re.M)
