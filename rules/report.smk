@@ -181,6 +181,7 @@ rule write_software_bill:
     input:
         data="models/{model}/reports/benchmark_data.json",
         provenance="models/{model}/model/provenance.json",
+        fetched=fetch_record,
         environment=export_environment,
         project=PROJECT / "pyproject.toml",
     output:
@@ -201,6 +202,8 @@ rule print_pdf:
     input:
         html="models/{model}/reports/benchmark_report.html",
         told_of=deliverables,
+        # It lies beside the report.
+        bill="models/{model}/reports/software_bill.cdx.json",
         converter="build/toolchain/wkhtmltopdf.json",
     output:
         pdf=report(

@@ -92,8 +92,12 @@ def is_data(file):
 
 
 def is_of(job, file, tree):
-    """Tell whether an opened file or folder is the job's: named, in or around what is, or gone and beside an output."""
-    named, above = {*job["input"], *job["output"]}, set(map(str, Path(file).parents))
+    """Tell whether an opened file or folder is the job's: named, in or around what is, or gone and beside an output.
+
+    A parameter too names a file: trtexec writes an engine where another job puts it once it is whole.
+    """
+    named = {*job["input"], *job["output"], *(value.strip("'") for value in job["params"].values())}
+    above = set(map(str, Path(file).parents))
     if named & {file, *above}:
         return True
     if (tree / file).is_dir():
