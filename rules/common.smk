@@ -193,7 +193,6 @@ localrules:
     summarise_run1,
     summarise_run2,
     write_scripts,
-    write_software_bill,
 
 
 wildcard_constraints:
