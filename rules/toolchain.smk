@@ -52,6 +52,8 @@ rule preflight:
     localrule: True
     conda:
         "../envs/workflow.yaml"
+    params:
+        code=code_version("preflight"),
     script:
         "../workflow/scripts/preflight.py"
 
