@@ -133,7 +133,7 @@ CONFIGS = [
     (layout(tokenizer__json=deep(100)), "tokenizer.json: nested deeper"),
     (layout(model__safetensors=None), "model.safetensors missing"),
     (layout(model__safetensors=None, model__onnx=b""), "model.onnx: 0 bytes"),
-    ({}, "no file at all|no such file"),
+    ({}, "the folder has no files"),
 ]
 
 
