@@ -77,7 +77,9 @@ def test_facts_of_a_node_need_slurm(tmp_path):
 def test_sample_that_only_the_node_sees_is_not_replaced_in_silence(node):
     recorded = json.loads((node / NODE_FILE).read_text())
     (node / NODE_FILE).write_text(json.dumps(recorded | {"sample": "/nowhere/sample_720p.mp4"}))
-    done = snakemake(node, "-n", REPORT, config=ON_NODE)
+    # Without a model of the user's own the demonstration's clip is played.
+    mine = "models: {mine: {source: somebody/detector}}\n"
+    done = snakemake(node, "-n", REPORT, config=ON_NODE + mine)
     assert re.search(r"/nowhere/sample_720p.mp4 is on \S+ and not on \S+; copy it to a folder", done.stdout)
 
 

@@ -181,7 +181,9 @@ def test_probes_ahead_run_beside_each_other(nvidia, tmp_path):
         fake(nvidia, name, f'touch "{running}/{name}"; {waits}; {all_run} && echo "0, GPU-a, 1.2.3"')
     toolchain = Toolchain(choose_runtime("nvidia", PROJECT), PROJECT, "none")
     toolchain.probe_ahead()
-    assert toolchain.probe("compiler") == toolchain.probe("wkhtmltopdf") == "0, GPU-a, 1.2.3"
+    # All of them, so that none answers in a later test.
+    found = {fact: toolchain.probe(fact) for fact in PROBES}
+    assert found["compiler"] == found["wkhtmltopdf"] == "0, GPU-a, 1.2.3"
 
 
 def test_what_moves_between_two_probes_is_in_no_fact(nvidia):

@@ -219,7 +219,10 @@ def test_driver_that_does_not_answer_once_is_not_recorded_as_gone(tmp_path):
     env = {"PATH": f"{tmp_path}:{PROJECT / 'tests/fakes'}:{os.environ['PATH']}"}
     done = snakemake(tmp_path, "build/toolchain/driver.json", env=env, config="runtime: nvidia\n")
     assert done.returncode != 0
-    assert "driver.json: driver was 595.58.03, now nothing answers (NVIDIA's driver: https://www.nvidia.com/drivers)" in done.stdout
+    assert (
+        "driver.json: driver was 595.58.03, now nothing answers (NVIDIA's driver: https://www.nvidia.com/drivers)"
+        in done.stdout
+    )
     assert fact.read_text() == '"595.58.03"\n'
     fact.unlink()
     assert (
