@@ -79,17 +79,19 @@ def frames_per_s(
     content, passes = file.read_bytes(), 1 + int(FIRST_GUESS_FPS * seconds / frames / streams)
     with tempfile.TemporaryDirectory() as folder:
         short, long = Path(folder, "short"), Path(folder, "long")
+
+        def steady_s() -> float:
+            return wall_s(codec, long, streams) - wall_s(codec, short, streams)
+
         while True:
             short.write_bytes(content * passes)
             long.write_bytes(content * 2 * passes)
-            took_s = wall_s(codec, long, streams) - wall_s(codec, short, streams)
+            took_s = steady_s()
             if took_s >= seconds / 2:
                 break
             passes *= 2 if took_s < seconds / 8 else max(2, round(seconds / took_s))
-        rates = [frames * passes * streams / took_s]
-        for _ in range(repeats - 1):
-            took_s = wall_s(codec, long, streams) - wall_s(codec, short, streams)
-            rates.append(frames * passes * streams / took_s)
+        all_took_s = [took_s, *(steady_s() for _ in range(repeats - 1))]
+        rates = [frames * passes * streams / each_s for each_s in all_took_s]
     return rates
 
 
