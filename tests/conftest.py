@@ -35,7 +35,7 @@ def own_locks(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_temporary_files(monkeypatch):
-    """A job's set-up moves this process' temporary files to its working directory; the next test has them where it was."""
+    """A job's set-up moves the process' temporary files to its working directory; the next test has the usual place."""
     monkeypatch.setattr("tempfile.tempdir", tempfile.gettempdir())
     monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
 
