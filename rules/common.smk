@@ -6,7 +6,15 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries, streams_of, tried_streams
+from dsbench.chain.measured_chain import (
+    Doubling,
+    decisive_log,
+    next_run1,
+    next_run2,
+    run2_tries,
+    streams_of,
+    tried_streams,
+)
 from dsbench.core.errors import refuse_braces
 from dsbench.core.files import read_once
 from dsbench.core.records import read_if_whole
@@ -167,7 +175,7 @@ VALIDATED = [
     "accuracy",
     "batch_slots",
 ]
-SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
+SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2", "ds_latency"]
 
 
 # A cluster ends a job that needs more memory than it asked for: it is tried once more, with twice as much.

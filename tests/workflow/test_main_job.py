@@ -11,6 +11,7 @@ import pytest
 from dsbench.chain.measured_chain import EngineDecision, RunSummary, peak_gpu_streams
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.records import as_json, read_record
+from dsbench.deepstream.latency import read_latency
 from dsbench.deepstream.log import read_run
 from dsbench.onnx.inspection import Inspection
 from dsbench.report.benchmark_data import Measured, SideBySide
@@ -60,6 +61,7 @@ def test_tree_is_complete(finished, data):
         f"benchmarks/b{batch}/trtexec_b{batch}.log",
         f"benchmarks/ds/ds_s{run1['streams']}_run1.log",
         f"benchmarks/ds/ds_s{run2['streams']}_run2.log",
+        "benchmarks/ds/ds_latency.log",
     ]
     assert not set(TREE + measured) - found
     assert not [path for path in found if "/" not in path or path.endswith(".partial")]
@@ -73,6 +75,12 @@ def test_numbers_are_those_of_the_logs(finished, data):
     assert data["peak_gpu_streams"] == peak_gpu_streams(b_max.queries_per_s, data["max_bs"], 30)
     for run in (data["deepstream"]["run1"], data["deepstream"]["run2"]):
         assert run["total_fps"] == read_run(tree / run["log"], run["streams"], 3).total_fps
+    latency = data["deepstream"]["latency"]
+    measured = read_latency(tree / latency["log"], latency["streams"])
+    assert (latency["p95_ms"], latency["frames"]) == (
+        measured.percentile(95).latency_ms,
+        len(measured.frames),
+    )
 
 
 def test_logs_and_report_say_that_it_was_the_embedded_runtime(finished, data):

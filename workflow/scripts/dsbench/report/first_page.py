@@ -322,8 +322,13 @@ def _latency(latency: dict | None) -> KeyNumber | None:
         "Latency per frame",
         number(latency["p50_ms"], 1, "ms"),
         f"p95 {latency['p95_ms']:.1f}, p99 {latency['p99_ms']:.1f} ms",
-        f"{count(latency['streams'], 'stream')}, {count(latency['frames'], 'frame')}",
+        f"{count(latency['streams'], 'stream')} at full load, {count(latency['frames'], 'frame')}",
     )
+
+
+def _latency_run(data: dict) -> list[tuple[str, dict]]:
+    latency = data["deepstream"].get("latency")
+    return [("Latency", latency)] if latency else []
 
 
 def _bound(load: Load) -> str | None:
@@ -350,6 +355,7 @@ def _warnings(data: dict, load: Load) -> Iterator[str]:
         ("trtexec", data["trtexec"]["bs1"]),
         ("trtexec", data["trtexec"]["bsmax"]),
         *measured_runs(data),
+        *_latency_run(data),
     ]
     for title, run in measured:
         for found in run["conditions"]["disturbances"] or []:
@@ -364,5 +370,5 @@ def _warnings(data: dict, load: Load) -> Iterator[str]:
         yield from (f"trtexec at {title}: {warning}" for warning in run["warnings"])
     for engine in data["engines"]:
         yield from (f"trtexec passed, but said: {error}" for error in engine.get("errors", []))
-    for title, run in measured_runs(data):
+    for title, run in [*measured_runs(data), *_latency_run(data)]:
         yield from (f"{title}: {warning}" for warning in run["warnings"])

@@ -68,6 +68,14 @@ RUN_FIGURES = (
     ("Variation of the windows (%)", "cov_pct", 1),
     ("Windows", "windows", 0),
 )
+LATENCY_FIGURES = (
+    ("Half of the frames, at most (p50)", "p50_ms", 1),
+    ("95 % of the frames, at most (p95)", "p95_ms", 1),
+    ("99 % of the frames, at most (p99)", "p99_ms", 1),
+    ("Mean", "mean_ms", 1),
+    ("Shortest", "min_ms", 1),
+    ("Longest", "max_ms", 1),
+)
 # What a model's boxes are compared by beside another model's; the first two are of the truth too.
 BESIDE_SCORES = (
     ("AP@[.5:.95]", "ap", 3),
@@ -112,6 +120,8 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
         versions=_versions(data["system"]),
         rate_figures=RATE_FIGURES,
         run_figures=RUN_FIGURES,
+        latency_figures=LATENCY_FIGURES,
+        latency_conditions=_latency_conditions(data["deepstream"].get("latency"), kind),
         beside_scores=BESIDE_SCORES,
         resizer=RESIZERS,
         rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]], kind),
@@ -125,6 +135,10 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
             data["deepstream"]["run1"]["total_fps"], data["max_bs"], data["target_fps"]
         ),
     )
+
+
+def _latency_conditions(latency: dict | None, kind: str) -> list[tuple[str, str]]:
+    return [(title, cells[0]) for title, cells in condition_rows([latency], kind)] if latency else []
 
 
 def _pairs_of_scores(truth: dict) -> list[tuple[dict, dict]]:
