@@ -176,7 +176,7 @@ def _frame_latencies(axes: Axes, latency: dict) -> None:
     """Draw the percentiles of a frame's latency."""
     values = [latency[f"{name}_ms"] for name in FRAME_PERCENTILES]
     top = _bars(axes, list(FRAME_PERCENTILES), values, [ORANGE] * len(values), "", [None] * len(values))
-    axes.set_ylabel(f"latency of a frame (ms), {count(latency['streams'], 'stream')}")
+    axes.set_ylabel(f"latency (ms), {count(latency['streams'], 'stream')}")
     _headroom(axes, top)
 
 

@@ -72,10 +72,9 @@ LATENCY_FIGURES = (
     ("Half of the frames, at most (p50)", "p50_ms", 1),
     ("95 % of the frames, at most (p95)", "p95_ms", 1),
     ("99 % of the frames, at most (p99)", "p99_ms", 1),
-    ("Mean", "mean_ms", 1),
-    ("Shortest", "min_ms", 1),
-    ("Longest", "max_ms", 1),
 )
+# What is told of the latency run too; the rest is as in the run whose load it has.
+LATENCY_CONDITIONS = ("Bound by", "Disturbed", "Measured again")
 # What a model's boxes are compared by beside another model's; the first two are of the truth too.
 BESIDE_SCORES = (
     ("AP@[.5:.95]", "ap", 3),
@@ -138,7 +137,8 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
 
 
 def _latency_conditions(latency: dict | None, kind: str) -> list[tuple[str, str]]:
-    return [(title, cells[0]) for title, cells in condition_rows([latency], kind)] if latency else []
+    rows = condition_rows([latency], kind) if latency else []
+    return [(title, cells[0]) for title, cells in rows if title in LATENCY_CONDITIONS]
 
 
 def _pairs_of_scores(truth: dict) -> list[tuple[dict, dict]]:
