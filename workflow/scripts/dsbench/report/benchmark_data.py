@@ -20,7 +20,7 @@ from dsbench.chain.measured_chain import (
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
-from dsbench.deepstream.latency import read_latency
+from dsbench.deepstream.latency import LatencyRun, read_latency
 from dsbench.deepstream.log import LOADED, StreamRun
 from dsbench.onnx.inspection import Inspection
 from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
@@ -72,6 +72,20 @@ class Measured:
     def latency_log(self) -> Path:
         """Return the log of the run that measured latency."""
         return self.tree / "benchmarks/ds/ds_latency.log"
+
+    @property
+    def latency_config(self) -> Path:
+        """Return the configuration of the run that measured latency, as its log names it."""
+        stated = CONFIGURATION.search(self.latency_log.read_text(errors="replace"))
+        if stated is None:
+            raise BuildError(
+                f"{self.latency_log}: its head names no configuration; delete it and run the same command again"
+            )
+        return Path(stated[1])
+
+    def latency(self) -> LatencyRun:
+        """Return the latencies of the run that measured them."""
+        return read_latency(self.latency_log, streams_of(self.latency_config))
 
     def relative(self, file: Path) -> str:
         """Return `file` as the report names it, from the model's folder."""
@@ -183,12 +197,7 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
 
 def _latency(measured: Measured) -> dict:
     """Return the report's latency of a frame, in ms, from the decoder's input to the sink."""
-    log = measured.latency_log
-    stated = CONFIGURATION.search(log.read_text(errors="replace"))
-    if stated is None:
-        raise BuildError(f"{log}: its head names no configuration; delete it and run the same command again")
-    config = Path(stated[1])
-    run = read_latency(log, streams_of(config))
+    run, log = measured.latency(), measured.latency_log
     return {
         "streams": run.streams,
         "frames": len(run.frames),
@@ -197,7 +206,7 @@ def _latency(measured: Measured) -> dict:
         **{f"{name}_ms": run.percentile(percent).latency_ms for name, percent in PERCENTILES.items()},
         "warnings": run.warnings,
         "conditions": run_conditions(log),
-        "configuration": measured.relative(config),
+        "configuration": measured.relative(measured.latency_config),
         "log": measured.relative(log),
     }
 

@@ -319,10 +319,9 @@ def _windows(run: dict, unit: str, streams: int) -> str:
 def _latency(latency: dict | None) -> KeyNumber | None:
     if latency is None:
         return None
-    p50, p95, p99 = (
-        number(latency[key], 1 if latency[key] < TENTHS_BELOW_MS else 0)
-        for key in ("p50_ms", "p95_ms", "p99_ms")
-    )
+    # The spread is text, which carries no note.
+    values = latency["p50_ms"], float(latency["p95_ms"]), float(latency["p99_ms"])
+    p50, p95, p99 = (number(value, 1 if value < TENTHS_BELOW_MS else 0) for value in values)
     return KeyNumber(
         "Latency per frame",
         Markdown(f"{p50} ms"),

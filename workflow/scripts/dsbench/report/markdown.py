@@ -5,6 +5,7 @@ import jinja2
 from dsbench.chain.measured_chain import real_time_streams
 from dsbench.report.first_page import MOST_WARNINGS, first_page, measured_runs, run_verdict
 from dsbench.report.history import Difference
+from dsbench.report.notes import with_notes
 from dsbench.report.report_data import TEMPLATES
 from dsbench.report.text import (
     apart,
@@ -104,10 +105,12 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
         each.__name__: each
         for each in (apart, change, code, count, fence, number, score_cells, shape, spread, switch)
     }
+    data, notes = with_notes(data)
     runs, kind = measured_runs(data), data["runtime"]["kind"]
     return environment.get_template(TEMPLATE).render(
         data,
         since=since,
+        notes=notes,
         runs=runs,
         clip_rate=_clip_rate(data["video"]),
         page=first_page(data, since),
