@@ -14,6 +14,7 @@ VARIABLE = "NVDS_ENABLE_LATENCY_MEASUREMENT"
 SAYS = "Frame latency = "
 # Each line is printed by one call; another writer's text may stand before it, and after a cut its rest is not there.
 FRAME = re.compile(r"Source id = (\d+) Frame_num = \d+ Frame latency = (-?\d+\.\d{6}) \(ms\) ?$")
+CONFIGURATION = re.compile(r"^# configuration: (.+)$", re.M)
 # Fewer have no 99th percentile.
 LEAST_FRAMES = 100
 # Until the pipeline is full, frames pass queues that are still empty.
@@ -94,6 +95,16 @@ def frames_of(total_fps: float, seconds: float) -> int:
     """Return how many frames are measured: those of `seconds` at `total_fps`, and at least what percentiles need."""
     # What is left out comes on top.
     return max(math.ceil(LEAST_FRAMES / (1 - RAMP_UP_SHARE)), round(total_fps * seconds))
+
+
+def configuration_of(log: Path) -> Path:
+    """Return the app's configuration that the head of `log` names."""
+    stated = CONFIGURATION.search(log.read_text(errors="replace"))
+    if stated is None:
+        raise PerfLogError(
+            f"{log}: its head names no configuration; delete it and run the same command again"
+        )
+    return Path(stated[1])
 
 
 def read_latency(log: Path, streams: int) -> LatencyRun:

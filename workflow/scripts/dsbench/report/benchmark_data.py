@@ -20,7 +20,7 @@ from dsbench.chain.measured_chain import (
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
-from dsbench.deepstream.latency import LatencyRun, read_latency
+from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency
 from dsbench.deepstream.log import LOADED, StreamRun
 from dsbench.onnx.inspection import Inspection
 from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
@@ -35,7 +35,6 @@ SCHEMA_VERSION = 1
 PERCENTILES = {"min": 0, "p50": 50, "p95": 95, "p99": 99, "max": 100}
 # The first major compute capability with TF32.
 TF32_SINCE = 8
-CONFIGURATION = re.compile(r"^# configuration: (.+)$", re.M)
 LOADED_ENGINE = re.compile(r"^# command: .*--loadEngine=(\S+?)'?(?: |$)", re.M)
 
 
@@ -76,12 +75,7 @@ class Measured:
     @property
     def latency_config(self) -> Path:
         """Return the configuration of the run that measured latency, as its log names it."""
-        stated = CONFIGURATION.search(self.latency_log.read_text(errors="replace"))
-        if stated is None:
-            raise BuildError(
-                f"{self.latency_log}: its head names no configuration; delete it and run the same command again"
-            )
-        return Path(stated[1])
+        return configuration_of(self.latency_log)
 
     def latency(self) -> LatencyRun:
         """Return the latencies of the run that measured them."""

@@ -111,6 +111,7 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
         data,
         since=since,
         notes=notes,
+        sweep=data.get("sweep"),
         runs=runs,
         clip_rate=_clip_rate(data["video"]),
         page=first_page(data, since),

@@ -151,6 +151,8 @@ def sources_of(
     found = Sources(data)
     for here, name, there in COPIES:
         found.copy(here, Path(files[name]), there)
+    if data["sweep"]:
+        found.copy("/sweep", Path(files["sweep"]))
     slots = [found.line(Path(file), "/slots") for file in run_slots]
     found.compute(found.below("/validation/batch_slots/of_runs"), *slots)
     _engines(found, data["engines"], measured)
