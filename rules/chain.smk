@@ -176,6 +176,27 @@ def run_engines(wildcards):
     return list(dict.fromkeys(engines))
 
 
+def latency_config(wildcards):
+    """Return the configuration of the run at whose load latency is measured; [] until both runs are known."""
+    first, second = run1_logs(wildcards), run2_logs(wildcards)
+    if not first or not second:
+        return []
+    log = decisive_log(Path(first[-1]), Path(second[-1]), WINDOWS, target_fps())
+    return [] if log is None else str(log.with_suffix(".txt"))
+
+
+def of_latency_run(input_of):
+    """Return a function that asks `input_of` for a file of the streams at which latency is measured."""
+
+    def files(wildcards):
+        app_config = latency_config(wildcards)
+        if not app_config:
+            return []
+        return input_of(wildcards_of(model=wildcards.model, streams=streams_of(Path(app_config))))
+
+    return files
+
+
 def figures_beside(wildcards):
     """Return what the report shows of the model that the entry names, in the order in which it is read."""
     other = entry_of(wildcards).get("beside")
@@ -282,6 +303,7 @@ def deliverables(wildcards):
                 "models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
                 "models/{model}/benchmarks/ds/run1.json",
                 "models/{model}/benchmarks/ds/run2.json",
+                "models/{model}/benchmarks/ds/ds_latency.log",
                 "models/{model}/samples/kitti_output",
                 "models/{model}/validation/{validated}.json",
                 "models/{model}/reports/history.jsonl",

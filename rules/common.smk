@@ -9,6 +9,7 @@ from pathlib import Path
 from dsbench.chain.measured_chain import (
     Doubling,
     accepted_run,
+    decisive_log,
     next_run1,
     next_run2,
     run2_tries,
@@ -177,7 +178,7 @@ VALIDATED = [
     "accuracy",
     "batch_slots",
 ]
-SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
+SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2", "ds_latency"]
 
 
 # A cluster ends a job that needs more memory than it asked for: it is tried once more, with twice as much.

@@ -4,6 +4,7 @@ from dsbench.chain.measured_chain import (
     Decision,
     Doubling,
     Limit,
+    decisive_log,
     next_run1,
     next_run2,
     run2_tries,
@@ -106,6 +107,16 @@ def test_run_2_is_tried_again_at_half_once_it_was_too_slow(tmp_path):
     assert run2_tries(first, 4, 3, 30) == [4, 2]
     run_log(tmp_path, 4, 2, 31.0)
     assert run2_tries(first, 4, 3, 30) == [4]
+
+
+def test_latency_is_measured_at_the_load_of_the_run_that_decides(tmp_path):
+    logs = tmp_path / "ds_s6_run1.log", tmp_path / "ds_s4_run2.log"
+    assert decisive_log(*logs, 3, 30) is None
+    run_log(tmp_path, 6, 1, 20.0)
+    assert decisive_log(*logs, 3, 30) is None
+    for run1_fps, run2_fps, decides in ((20.0, 31.0, 1), (30.0, 45.0, 0), (20.0, 25.0, 1)):
+        run_log(tmp_path, 6, 1, run1_fps), run_log(tmp_path, 4, 2, run2_fps)
+        assert decisive_log(*logs, 3, 30) == logs[decides]
 
 
 def too_large(folder, batch, reason="too little memory on the GPU (OutOfMemory)", when="build"):

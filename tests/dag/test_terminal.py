@@ -149,3 +149,15 @@ def test_an_end_without_a_report_says_nothing_more(terminal):
     before = finish(terminal)
     terminal[0].tell_reports()
     assert terminal[1].getvalue() == before
+
+
+def test_latency_is_told_by_its_percentiles(terminal):
+    frames = "".join(
+        f"Source id = 0 Frame_num = {number} Frame latency = {number:f} (ms) \n" for number in range(1, 201)
+    )
+    Path("ds_latency.log").write_text(
+        "# configuration: models/a/benchmarks/ds/ds_s1_run2.txt\nUse deserialized engine model: m.engine\n"
+        f"{frames}** ERROR: <_intr_handler:136>: User Interrupted.. \n\nQuitting\nApp run successful\n"
+    )
+    begin(terminal, "measure_latency", ["ds_latency.log"], model="a")
+    assert finish(terminal).endswith("half of the frames took up to 110.0 ms, 95 % up to 191.0 ms\n")

@@ -23,6 +23,7 @@ from dsbench.onnx.inspection import Inspection
 from dsbench.report.benchmark_data import engines as engine_rows
 from dsbench.report.report_data import check_data
 from dsbench.report.scripts import TITLES, pasted
+from dsbench.report.sources import sources_of
 from dsbench.report.system_facts import runtime_facts, system_facts, timing
 from dsbench.sources.fetch import Provenance
 from dsbench.trtexec.log import banner_facts
@@ -168,7 +169,7 @@ def collect(files, params, model: str) -> dict:
     runs = numbers.deepstream(measured, settings["deepstream"], peak, target.target_fps)
     engines = engine_rows(measured, model)
     sweep = read_record(files.sweep, Sweep) if files.get("sweep") else None
-    return {
+    data = {
         "schema_version": numbers.SCHEMA_VERSION,
         "model_name": model,
         "engine": Path(engines[-1]["file"]).name,
@@ -207,6 +208,7 @@ def collect(files, params, model: str) -> dict:
         ),
         "commands": commands(tree, files.scripts),
     }
+    return data | {"sources": sources_of(data, measured, files, files.get("run_slots", []))}
 
 
 with explained(snakemake.log[0]):

@@ -314,6 +314,18 @@ def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> li
     return [streams] if half is None else [streams, half]
 
 
+def decisive_log(run1_log: Path, run2_log: Path, windows: int, target_fps: float) -> Path | None:
+    """Return the log of the run at whose load latency is measured; None until both runs have a whole log.
+
+    Of the runs that held the rate it is the one with the most streams, where none did it is run 2.
+    """
+    runs = [(log, accepted_run(log, windows)) for log in (run1_log, run2_log)]
+    if any(run is None for _, run in runs):
+        return None
+    held = [log for log, run in runs if run and run.slowest_fps >= target_fps]
+    return max(held, key=streams_of) if held else run2_log
+
+
 def summarise_run(logs: list[Path], windows: int) -> RunSummary:
     """Return what the `logs` of one run say, in the order they were tried."""
     limits = {log: reason for log in logs if (reason := limit_at(log))}

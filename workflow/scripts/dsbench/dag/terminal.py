@@ -146,6 +146,16 @@ def _stream_rate(step: Step) -> str:
     return f"{run.total_fps:.1f} images/s, {run.fps_per_stream:.1f} FPS for each stream"
 
 
+def _latency(step: Step) -> str:
+    from dsbench.chain.measured_chain import streams_of
+    from dsbench.deepstream.latency import configuration_of, read_latency
+
+    log = step.outputs[0]
+    run = read_latency(log, streams_of(configuration_of(log)))
+    p50, p95 = (run.percentile(percent).latency_ms for percent in (50, 95))
+    return f"half of the frames took up to {p50:.1f} ms, 95 % up to {p95:.1f} ms"
+
+
 def _kept(step: Step) -> str:
     kept = json.loads(step.outputs[0].read_text(encoding="utf-8"))["stages"][-1]["accuracy"]["every"]
     shift = f"{kept['shift_x_px']:+.2f}, {kept['shift_y_px']:+.2f} px"
@@ -181,6 +191,7 @@ NUMBERS: dict[str, Callable[[Step], str]] = {
     "measure_accuracy": _kept,
     "check_batch_slots": partial(_of_json, "the same boxes in all {slots} batch slots"),
     "benchmark_streams": _stream_rate,
+    "measure_latency": _latency,
 }
 
 

@@ -1,8 +1,9 @@
 """Convert the Markdown report to one HTML file that needs nothing else, laid out for the screen and for paper."""
 
 import base64
+import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import markdown
@@ -21,6 +22,11 @@ BLOCK_START = re.compile(r"\n(?=<(?:h[123]|p|table|ul|pre)\b)")
 ROW = re.compile(r"<tr>.*?</tr>\n?", re.DOTALL)
 HEAD_CELL = re.compile(r"<th[ >]")
 SECTION = re.compile(r"<h2>(.*?)</h2>")
+# A number's note as Markdown has it, and the list of the notes. Characters of private use carry a note through the
+# conversion, since the text of a model has none of them then.
+NOTED = re.compile(r"(?<=\d)\[\^(\d+)\.(\d+(?:-\d+)?)\]")
+NOTE = re.compile(r"^(\d+)\. `([^`]+)`, lines? [\d to,]+; SHA-256 ", re.M)
+CARRIED = re.compile("([-+]?[\\d.,]*\\d)\ue000(\\d+)\\.([\\d-]+)\ue001")
 TAGS = {
     *("h1", "h2", "h3", "p", "ul", "ol", "li", "br", "hr", "img"),
     *("table", "thead", "tbody", "tr", "th", "td"),
@@ -66,8 +72,10 @@ def render_html(
     where the report has none. A page of a CPU's figures (`is_cpu`) has a colour of its own. Raises ReportHtmlError for
     a missing or any other picture.
     """
+    files_of_notes = dict(NOTE.findall(markdown_text))
+    plain_text = markdown_text.translate({0xE000: None, 0xE001: None})
     converted = markdown.markdown(
-        markdown_text,
+        NOTED.sub("\ue000\\1.\\2\ue001", plain_text),
         extensions=["tables", "fenced_code", "sane_lists"],
         extension_configs={"tables": {"use_align_attribute": True}},
         output_format="html",
@@ -83,7 +91,7 @@ def render_html(
         raise ReportHtmlError(
             f"report: pictures {pictures}, expected {list(files)} once each; remake the Markdown."
         )
-    body = _lay_out(body)
+    body = _lay_out(_show_notes(body, files_of_notes))
     for source, file in files.items():
         body = body.replace(f'src="{source}"', f'src="{data_uri(file)}"')
     title = re.search(r"<h1>([^<]*)</h1>", body)
@@ -93,6 +101,27 @@ def render_html(
         colour="cpu" if is_cpu else "gpu",
         body=body,
     )
+
+
+def _show_notes(body: str, files: Mapping[str, str]) -> str:
+    """Return `body` with the file and line of each noted number in its title, and the note's number behind it.
+
+    In a row of a table a note's number stands once.
+    """
+
+    def shown_once(text: str) -> str:
+        told: set[str] = set()
+
+        def show(found: re.Match[str]) -> str:
+            value, note, lines = found.groups()
+            sign = "" if note in told else f"<sup>{note}</sup>"
+            told.add(note)
+            file = html.escape(files.get(note, "?"))
+            return f'<span title="{file}:{lines}">{value}</span>{sign}'
+
+        return CARRIED.sub(show, text)
+
+    return CARRIED.sub(lambda found: shown_once(found[0]), ROW.sub(lambda row: shown_once(row[0]), body))
 
 
 def _contents(titles: Sequence[str]) -> str:

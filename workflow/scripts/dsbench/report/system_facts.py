@@ -92,6 +92,7 @@ def timing(
         *AFTER_ENGINE,
         *(VIDEO_STEPS if has_video else ()),
         *(run.replace("ds", "benchmark_streams", 1) for run in runs),
+        "measure_latency",
         *sweep,
         "write_scripts",
     ]
