@@ -1,7 +1,7 @@
 import pytest
 
 from dsbench.chain.measured_chain import EngineDecision, Limit, summarise_run
-from dsbench.chain.sweep import Bounds, conclude, confirmation_streams, predict_batch, probe_batches
+from dsbench.chain.sweep import SweepBounds, conclude, confirmation_streams, predict_batch, probe_batches
 from dsbench.core.errors import BuildError
 from dsbench.core.records import read_record, write_record
 from dsbench.tools.doctor import note_limit
@@ -45,7 +45,7 @@ def predicted(
     run = summarise_run([log], WINDOWS)
     run.limits.extend(limits)
     logs = probed(folder, batches, slower)
-    return predict_batch(decided(max_bs, stopped_by), [run], logs, Bounds(target_fps, max_latency_ms))
+    return predict_batch(decided(max_bs, stopped_by), [run], logs, SweepBounds(target_fps, max_latency_ms))
 
 
 def confirmed(folder, prediction, fps_of, most_runs=3):
@@ -143,7 +143,7 @@ def test_probes_that_do_not_tell_what_a_larger_batch_takes_are_refused_with_thei
     with pytest.raises(
         BuildError, match=r"expected a larger batch to take longer\. Delete .*trtexec_b10\.log"
     ):
-        predict_batch(decided(16), [run], logs, Bounds(10, None))
+        predict_batch(decided(16), [run], logs, SweepBounds(10, None))
 
 
 def test_a_missing_probe_is_told(tmp_path):
@@ -160,7 +160,7 @@ def test_a_probe_cut_short_is_refused(tmp_path):
     logs[0].write_text(logs[0].read_text()[:80])
     run = summarise_run([run_log(tmp_path, 10, 2, 15)], WINDOWS)
     with pytest.raises(BuildError, match=r"trtexec_b1\.log: 0 PASSED banners"):
-        predict_batch(decided(16), [run], logs, Bounds(10, None))
+        predict_batch(decided(16), [run], logs, SweepBounds(10, None))
 
 
 def test_a_prediction_that_holds_is_the_answer_after_one_run(tmp_path):

@@ -56,7 +56,7 @@ class SweepRun:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class SweepBounds:
     """What the sweep looks for: the streams' rate, and how long the 99th percentile of a batch may be (None: any)."""
 
     target_fps: float
@@ -73,7 +73,7 @@ class Prediction:
     where none is worth a run.
     """
 
-    bounds: Bounds
+    bounds: SweepBounds
     probes: list[Probe]
     fits: list[BatchTime]
     latency: BatchTime | None
@@ -111,7 +111,7 @@ def probe_batches(max_bs: int, run_streams: int) -> list[int]:
 
 
 def predict_batch(
-    decision: EngineDecision, runs: Sequence[RunSummary], logs: Sequence[Path], bounds: Bounds
+    decision: EngineDecision, runs: Sequence[RunSummary], logs: Sequence[Path], bounds: SweepBounds
 ) -> Prediction:
     """Return the prediction from trtexec's `logs` of several batches and the main job's `runs`; the last has the share.
 
@@ -194,7 +194,7 @@ def _share(run: SweepRun, probes: list[Probe]) -> PipelineShare:
 
 
 def _limits(
-    decision: EngineDecision, runs: Sequence[RunSummary], latency: BatchTime | None, bounds: Bounds
+    decision: EngineDecision, runs: Sequence[RunSummary], latency: BatchTime | None, bounds: SweepBounds
 ) -> Iterator[tuple[int, str]]:
     """Yield the most streams that something allows, with the reason; the rate is not among them."""
     stopped = f", where the doubling stopped: {decision.stopped_by}" if decision.stopped_by else ""
