@@ -163,13 +163,24 @@ def test_a_probe_cut_short_is_refused(tmp_path):
         predict_batch(decided(16), [run], logs, SweepBounds(10, None))
 
 
-def test_a_prediction_that_holds_is_the_answer_after_one_run(tmp_path):
+def test_a_prediction_that_holds_without_room_is_the_answer_after_one_run(tmp_path):
     sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: 10.1)
     assert (tried, sweep.bs_opt, sweep.missed_from) == ([25], 25, None)
-    assert (
-        sweep.verdict
-        == "BS_OPT is 25: each stream got 10 FPS or more. More were not tried: the probes predict 25."
-    )
+    assert sweep.verdict == "BS_OPT is 25: each stream got 10 FPS or more. More were not tried."
+
+
+def test_a_run_that_leaves_room_is_followed_by_as_many_streams_as_its_own_share_allows(tmp_path):
+    # 0.9 of the queries/s are 10 FPS where a batch takes 90 ms.
+    sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: 0.9 * 1000 / time_ms(streams))
+    assert (tried, sweep.bs_opt) == ([25, 40], 40)
+
+
+def test_no_run_has_as_many_streams_as_another_that_missed_the_rate(tmp_path):
+    found = predicted(tmp_path, fps=9.9, target_fps=10)
+    # The run of 10 streams missed; its share predicts fewer, and what holds leaves room for more than 10.
+    assert found.first < 10
+    sweep, tried = confirmed(tmp_path, found, lambda streams: 30)
+    assert (tried, sweep.bs_opt, sweep.missed_from) == ([9], 9, 10)
 
 
 def test_each_run_that_misses_a_little_is_followed_by_one_stream_less(tmp_path):
@@ -178,17 +189,16 @@ def test_each_run_that_misses_a_little_is_followed_by_one_stream_less(tmp_path):
     assert sweep.verdict == "BS_OPT is 23: each stream got 10 FPS or more, and 24 streams did not."
 
 
-def test_a_run_that_misses_by_much_is_followed_by_what_its_own_share_allows(tmp_path):
-    # Above 15 streams half of the share is lost.
+def test_a_run_that_misses_by_much_is_followed_by_what_its_own_share_allows_above_what_held(tmp_path):
+    # Above 15 streams half of the share is lost, and the main job's run held 10.
     sweep, tried = confirmed(
         tmp_path,
         predicted(tmp_path),
         lambda streams: (0.3 if streams > 15 else 0.6) * 1000 / time_ms(streams),
     )
-    # 0.3 of the queries/s are 10 FPS where a batch takes 30 ms; the rows of a log have two decimals.
-    assert tried == [25, 9]
-    assert (sweep.bs_opt, sweep.missed_from) == (10, 25)
-    assert sweep.verdict.endswith("and 25 streams did not. The 14 between were not tried.")
+    assert tried == [25, 11, 24]
+    assert (sweep.bs_opt, sweep.missed_from) == (11, 24)
+    assert sweep.verdict.endswith("and 24 streams did not. The 12 between were not tried.")
 
 
 def test_runs_that_all_miss_leave_no_answer_and_never_a_zero(tmp_path):
@@ -212,7 +222,8 @@ def test_a_machine_that_holds_not_even_one_stream_is_told(tmp_path):
 
 def test_streams_that_the_machine_does_not_hold_are_halved(tmp_path):
     sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: None if streams > 20 else 11)
-    assert (tried, sweep.bs_opt, [limit.size for limit in sweep.unheld]) == ([25, 12], 12, [25])
+    # What 12 streams got leaves room for a thirteenth.
+    assert (tried, sweep.bs_opt, [limit.size for limit in sweep.unheld]) == ([25, 12, 13], 13, [25])
     assert sweep.missed_from == 25
 
 

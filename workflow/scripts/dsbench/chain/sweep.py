@@ -215,32 +215,44 @@ def confirmation_streams(
 ) -> list[int]:
     """Return the streams of the runs that confirm the prediction as far as known; the last may still have no log.
 
-    While a run misses the target rate, one step lower follows, up to `most_runs` runs.
+    Each run is a new measurement of the share, of its slowest stream, and the next run has the streams that this share
+    allows: one at least fewer after a run that missed the rate, more after one that held it with room. They lie between
+    what held the rate and what missed it, the main job's runs included. At most `most_runs` runs are returned.
     """
+    held = max((run.streams for run in prediction.finished if run.holds), default=0)
+    missed = min((run.streams for run in prediction.finished if not run.holds), default=prediction.most + 1)
     tried = [prediction.first] if prediction.first else []
     while tried and len(tried) < most_runs:
-        lower = _one_step_lower(prediction, tried[-1], log_of(tried[-1]), windows)
-        if lower is None:
+        streams = tried[-1]
+        allowed = _allowed_streams(prediction, streams, log_of(streams), windows)
+        if allowed is None:
             break
-        tried.append(lower)
+        if allowed >= streams:
+            held = max(held, streams)
+            following = min(allowed, missed - 1)
+        else:
+            missed = min(missed, streams)
+            following = min(max(allowed, held + 1), missed - 1)
+        if following <= held:
+            break
+        tried.append(following)
     return tried
 
 
-def _one_step_lower(prediction: Prediction, streams: int, log: Path, windows: int) -> int | None:
-    """Return the streams after a run that missed the rate; None where it held it, is not made or had one stream.
+def _allowed_streams(prediction: Prediction, streams: int, log: Path, windows: int) -> int | None:
+    """Return the streams that the run of `streams` leaves room for, fewer where it missed the rate; None without a log.
 
-    A run that missed is a new measurement of the share, of its slowest stream: the step is to the batch that this
-    share allows, which is at least one stream less.
+    Of what the machine did not hold that is half.
     """
-    if streams == 1:
-        return None
     if limit_at(log):
         return streams // 2
-    run, target_fps = accepted_run(log, windows), prediction.bounds.target_fps
-    if run is None or run.slowest_fps >= target_fps:
+    run, fit = accepted_run(log, windows), prediction.fits[0]
+    if run is None:
         return None
-    fit = prediction.fits[0]
-    return max(1, fit.largest_batch(fit.ms(streams) * run.slowest_fps / target_fps, streams - 1))
+    part = run.slowest_fps / prediction.bounds.target_fps
+    # A time of the fit, multiplied and divided again, may come out a little larger.
+    least, most = (streams, prediction.most) if part >= 1 else (0, streams - 1)
+    return max(least, fit.largest_batch(fit.ms(streams) * part, most))
 
 
 def conclude(prediction: Prediction, logs: list[Path], windows: int) -> Sweep:
@@ -277,7 +289,7 @@ def _verdict(
         return f"{found}, and {missed_from} streams did not.{untried}"
     if prediction.limited_by is not None and bs_opt == prediction.most:
         return f"{found}. It ends there because {prediction.limited_by}."
-    return f"{found}. More were not tried: the probes predict {prediction.batch}."
+    return f"{found}. More were not tried."
 
 
 def _none_held(runs: list[SweepRun], rate: str) -> str:
