@@ -166,13 +166,19 @@ def test_a_probe_cut_short_is_refused(tmp_path):
 def test_a_prediction_that_holds_without_room_is_the_answer_after_one_run(tmp_path):
     sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: 10.1)
     assert (tried, sweep.bs_opt, sweep.missed_from) == ([25], 25, None)
-    assert sweep.verdict == "BS_OPT is 25: each stream got 10 FPS or more. More were not tried."
+    assert (
+        sweep.verdict
+        == "BS_OPT is 25: each stream got 10 FPS or more. This load leaves no room for another one."
+    )
 
 
 def test_a_run_that_leaves_room_is_followed_by_as_many_streams_as_its_own_share_allows(tmp_path):
     # 0.9 of the queries/s are 10 FPS where a batch takes 90 ms.
     sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: 0.9 * 1000 / time_ms(streams))
     assert (tried, sweep.bs_opt) == ([25, 40], 40)
+    sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: 0.9 * 1000 / time_ms(streams), 1)
+    assert (tried, sweep.bs_opt) == ([25], 25)
+    assert sweep.verdict.endswith("10 FPS or more. This load leaves room for 40, which no run has tried.")
 
 
 def test_no_run_has_as_many_streams_as_another_that_missed_the_rate(tmp_path):
@@ -227,10 +233,13 @@ def test_streams_that_the_machine_does_not_hold_are_halved(tmp_path):
     assert sweep.missed_from == 25
 
 
-def test_a_finished_run_of_more_streams_that_held_the_rate_counts(tmp_path):
-    found = predicted(tmp_path, target_fps=15, fps=15.5)
-    sweep, _ = confirmed(tmp_path, found, lambda streams: 14)
-    assert sweep.bs_opt == 10
+def test_streams_that_one_of_two_runs_did_not_hold_are_not_the_answer(tmp_path):
+    logs = [run_log(tmp_path, 10, 1, 10.1), run_log(tmp_path, 10, 2, 9.9)]
+    runs = [summarise_run([log], WINDOWS) for log in logs]
+    probes = probed(tmp_path, (1, 4, 8, 10, 64))
+    found = predict_batch(decided(64), runs, probes, SweepBounds(10, None))
+    sweep, tried = confirmed(tmp_path, found, lambda streams: 10.5)
+    assert (tried, sweep.bs_opt, sweep.missed_from) == ([9], 9, 10)
 
 
 def test_the_record_is_read_as_it_was_written(tmp_path):

@@ -89,8 +89,9 @@ class Prediction:
 class Sweep:
     """What sweep.json says: the prediction, the runs that confirm it, and BS_OPT, None where no run held the rate.
 
-    `runs` are in the order of their tries, `unheld` the streams that this machine did not hold. `missed_from` is the
-    least number of streams above BS_OPT that missed the rate, None where none was tried. `verdict` is a sentence.
+    Of several runs with as many streams each has to hold it. `runs` are in the order of their tries, `unheld` the
+    streams that this machine did not hold. `missed_from` is the least number of streams above BS_OPT that missed the
+    rate, None where none was tried. `verdict` is a sentence or two.
     """
 
     prediction: Prediction
@@ -129,7 +130,7 @@ def predict_batch(
     most, reason = min(_limits(decision, runs, latency, bounds), key=lambda limit: limit[0])
     limit_ms = 1000 * share.share / bounds.target_fps
     batch = fits[0].largest_batch(limit_ms, most)
-    held = [run.streams for run in finished if run.holds and run.streams <= most]
+    held = [streams for streams in _held_and_missed(finished)[0] if streams <= most]
     return Prediction(
         bounds=bounds,
         probes=probes,
@@ -142,6 +143,12 @@ def predict_batch(
         finished=finished,
         first=max(1, batch, *held) if most else 0,
     )
+
+
+def _held_and_missed(runs: Sequence[SweepRun]) -> tuple[set[int], set[int]]:
+    """Return the numbers of streams that held the rate in every run of them, and those that missed it in one."""
+    missed = {run.streams for run in runs if not run.holds}
+    return {run.streams for run in runs} - missed, missed
 
 
 def _probe(log: Path) -> Probe:
@@ -219,8 +226,8 @@ def confirmation_streams(
     allows: one at least fewer after a run that missed the rate, more after one that held it with room. They lie between
     what held the rate and what missed it, the main job's runs included. At most `most_runs` runs are returned.
     """
-    held = max((run.streams for run in prediction.finished if run.holds), default=0)
-    missed = min((run.streams for run in prediction.finished if not run.holds), default=prediction.most + 1)
+    known = _held_and_missed(prediction.finished)
+    held, missed = max(known[0], default=0), min(known[1], default=prediction.most + 1)
     tried = [prediction.first] if prediction.first else []
     while tried and len(tried) < most_runs:
         streams = tried[-1]
@@ -246,10 +253,13 @@ def _allowed_streams(prediction: Prediction, streams: int, log: Path, windows: i
     """
     if limit_at(log):
         return streams // 2
-    run, fit = accepted_run(log, windows), prediction.fits[0]
-    if run is None:
-        return None
-    part = run.slowest_fps / prediction.bounds.target_fps
+    run = accepted_run(log, windows)
+    return None if run is None else _room(prediction, streams, run.slowest_fps)
+
+
+def _room(prediction: Prediction, streams: int, slowest_fps: float) -> int:
+    """Return the streams that the share of a run allows, of its slowest stream."""
+    part, fit = slowest_fps / prediction.bounds.target_fps, prediction.fits[0]
     # A time of the fit, multiplied and divided again, may come out a little larger.
     least, most = (streams, prediction.most) if part >= 1 else (0, streams - 1)
     return max(least, fit.largest_batch(fit.ms(streams) * part, most))
@@ -260,8 +270,9 @@ def conclude(prediction: Prediction, logs: list[Path], windows: int) -> Sweep:
     summary = summarise_run(logs, windows)
     runs = [_run(tried, prediction.bounds.target_fps) for tried in summary.tries]
     every = [run for run in (*prediction.finished, *runs) if run.streams <= prediction.most]
-    bs_opt = max((run.streams for run in every if run.holds), default=None)
-    missed = [run.streams for run in every if not run.holds] + [limit.size for limit in summary.limits]
+    held, missed = _held_and_missed(every)
+    bs_opt = max(held, default=None)
+    missed |= {limit.size for limit in summary.limits}
     missed_from = min((streams for streams in missed if streams > (bs_opt or 0)), default=None)
     return Sweep(
         prediction=prediction,
@@ -289,11 +300,14 @@ def _verdict(
         return f"{found}, and {missed_from} streams did not.{untried}"
     if prediction.limited_by is not None and bs_opt == prediction.most:
         return f"{found}. It ends there because {prediction.limited_by}."
-    return f"{found}. More were not tried."
+    room = max(_room(prediction, run.streams, run.slowest_fps) for run in runs if run.streams == bs_opt)
+    if room == bs_opt:
+        return f"{found}. This load leaves no room for another one."
+    return f"{found}. This load leaves room for {room}, which no run has tried."
 
 
 def _none_held(runs: list[SweepRun], rate: str) -> str:
-    least = min(runs, key=lambda run: (run.streams, -run.slowest_fps), default=None)
+    least = min(runs, key=lambda run: (run.streams, run.slowest_fps), default=None)
     if least is None:
         return f"BS_OPT is not known: this machine held none of the runs, so that none shows {rate}."
     if least.streams == 1:
