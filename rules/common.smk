@@ -172,6 +172,7 @@ VALIDATED = [
     "kitti_manifest",
     "gate",
     "reference_run",
+    "engine_run",
     "agreement",
     "accuracy",
     "batch_slots",

@@ -8,6 +8,7 @@ import jsonschema
 
 from dsbench.chain.measured_chain import peak_gpu_streams
 from dsbench.core.errors import BuildError
+from dsbench.core.files import ForeignFileError, read_bounded
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCHEMA = TEMPLATES / "benchmark_data.schema.json"
@@ -19,6 +20,8 @@ CHART_NAMES = (
     "chart_trt_vs_ds",
     "chart_efficiency",
 )
+# With a row for each of 20,000 classes it has 5 MB.
+LARGEST_BYTES = 8 << 20
 RATE_TOLERANCE = 1e-6
 PERCENT_TOLERANCE = 0.1
 
@@ -30,12 +33,15 @@ class ReportDataError(BuildError):
 def read_data(path: Path) -> dict:
     """Return the checked contents of the benchmark_data.json at `path`.
 
-    Raises ReportDataError for broken JSON and for whatever `check_data` refuses.
+    It may be another user's. Raises ReportDataError for what is no plain file, too large or broken, and for whatever
+    `check_data` refuses.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ReportDataError(f"{path}: not JSON ({error}); remake the file.") from error
+        data = json.loads(read_bounded(path, LARGEST_BYTES))
+    except ForeignFileError as error:
+        raise ReportDataError(f"{error}, expected at most {LARGEST_BYTES}; remake the file.") from None
+    except (ValueError, RecursionError) as error:
+        raise ReportDataError(f"{path}: not JSON ({error}); remake the file.") from None
     check_data(data)
     return data
 

@@ -27,6 +27,7 @@ AFTER_ENGINE = (
     "dump_kitti",
     "judge_kitti",
     "run_reference",
+    "run_engine",
     "judge_agreement",
     "measure_accuracy",
     "check_batch_slots",
