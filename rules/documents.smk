@@ -1,16 +1,9 @@
 """Asked for by name only: the documents of the project as PDF, with their Mermaid diagrams drawn."""
 
-from dsbench.report.documents import diagrams
+from dsbench.report.diagram_tools import has_diagrams
 
 DRAWING = TEMPLATES / "documents"
 DIAGRAM_TOOLS = "build/diagram_tools/node_modules/.package-lock.json"
-
-
-def diagram_tools(wildcards):
-    """Return what draws diagrams, for a document that has any."""
-    document = PROJECT / f"docs/{wildcards.name}.md"
-    has_diagrams = document.is_file() and diagrams(document.read_text(encoding="utf-8"))
-    return DIAGRAM_TOOLS if has_diagrams else []
 
 
 rule install_diagram_tools:
@@ -37,7 +30,7 @@ rule print_document:
         document=PROJECT / "docs/{name}.md",
         style=DRAWING / "document.css",
         settings=[DRAWING / f"{part}.json" for part in ("mermaid", "puppeteer", "puppeteer_root")],
-        tools=diagram_tools,
+        tools=lambda wildcards: DIAGRAM_TOOLS if has_diagrams(PROJECT / f"docs/{wildcards.name}.md") else [],
         converter="build/toolchain/wkhtmltopdf.json",
     output:
         "docs/pdf/{name}.pdf",

@@ -3,7 +3,7 @@
 import tomllib
 
 from dsbench.dag.diagrams import diagram, documents, file_edges, package_edges, reduced, rule_edges
-from dsbench.report.documents import diagrams
+from dsbench.report.diagram_tools import diagrams
 from workflow_run import PROJECT, rebuilt
 
 FAKES = PROJECT / "tests/fakes"

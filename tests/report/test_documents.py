@@ -14,8 +14,8 @@ from PIL import Image
 from diagram_packages import LOCK, MANIFEST, SETTINGS, drawing_tools
 from dsbench.core.errors import BuildError
 from dsbench.report import documents
-from dsbench.report.diagram_tools import DocumentError, Tools, install_packages
-from dsbench.report.documents import diagrams, draw_diagram, render_document
+from dsbench.report.diagram_tools import DocumentError, Tools, diagrams, install_packages
+from dsbench.report.documents import draw_diagram, render_document
 from dsbench.report.pdf import write_pdf
 from dsbench.tools.confined import NO_NETWORK, NOTHING, OWN_FILES, Confined
 from rendered import needs_wkhtmltopdf

@@ -1,5 +1,6 @@
-"""What draws Mermaid diagrams: Node.js, mermaid-cli with the packages of its lock file, and the system's Chromium."""
+"""The Mermaid diagrams of a document, and what draws them: mermaid-cli in Node.js, with the system's Chromium."""
 
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -17,10 +18,31 @@ INSTALL = (
     " Google's package google-chrome-stable on Ubuntu"
 )
 INSTALL_S = 900
+FENCE = re.compile(r"^(`{3,}|~{3,})[ ]*([\w-]*)[^\n]*\n(.*?)^\1[`~]*[ ]*$", re.MULTILINE | re.DOTALL)
 
 
 class DocumentError(BuildError):
     """A document that cannot be printed."""
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A fenced block of a Markdown text: its language, its lines and where it stands."""
+
+    language: str
+    body: str
+    span: tuple[int, int]
+
+
+def diagrams(text: str) -> list[Fence]:
+    """Return the Mermaid diagrams of a Markdown text; one that another block quotes is none."""
+    blocks = (Fence(found[2].lower(), found[3], found.span()) for found in FENCE.finditer(text))
+    return [block for block in blocks if block.language == "mermaid"]
+
+
+def has_diagrams(document: Path) -> bool:
+    """Return whether a document is there and has a diagram."""
+    return document.is_file() and bool(diagrams(document.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)

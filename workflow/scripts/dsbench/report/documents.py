@@ -4,7 +4,6 @@ import os
 import re
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
@@ -12,7 +11,7 @@ from urllib.parse import unquote
 from dsbench.core.errors import without_controls
 from dsbench.core.files import written_beside
 from dsbench.core.secret_words import environment_without_tokens
-from dsbench.report.diagram_tools import DocumentError, Tools, run_in_time
+from dsbench.report.diagram_tools import DocumentError, Tools, diagrams, run_in_time
 from dsbench.report.html import IMAGE, PNG, SECTION_START, data_uri, keep_together, page_of, sanitised
 from dsbench.tools.confined import NOTHING, OWN_FILES, can_leave_root, confined
 
@@ -24,28 +23,12 @@ BROWSER_FILES = (
     Path("/opt/google/chrome"),
 )
 DRAW_S = 120
-FENCE = re.compile(r"^(`{3,}|~{3,})[ ]*([\w-]*)[^\n]*\n(.*?)^\1[`~]*[ ]*$", re.MULTILINE | re.DOTALL)
 PICTURES = (".png", ".jpg", ".jpeg")
 # What a diagram can name that lies outside it. The box keeps a browser from it; where there is no box, the text does.
 REACHES = re.compile(r"://|url\s*\(|@import|\b(?:img|file|data|javascript)\s*:|<\s*\w", re.IGNORECASE)
 # Drawn with two dots for each of the page's; no larger than what a page has room for.
 DOTS, PAGE_PX = 2, (1000, 1150)
 SAID_CHARACTERS = 300
-
-
-@dataclass(frozen=True)
-class Fence:
-    """A fenced block of a Markdown text: its language, its lines and where it stands."""
-
-    language: str
-    body: str
-    span: tuple[int, int]
-
-
-def diagrams(text: str) -> list[Fence]:
-    """Return the Mermaid diagrams of a Markdown text; one that another block quotes is none."""
-    blocks = (Fence(found[2].lower(), found[3], found.span()) for found in FENCE.finditer(text))
-    return [block for block in blocks if block.language == "mermaid"]
 
 
 def render_document(document: Path, css: str, draw: Callable[[str, Path], None]) -> str:
