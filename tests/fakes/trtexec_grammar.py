@@ -43,7 +43,9 @@ OPTIONS = {
     "--percentile": ((8, 6), NEVER, "percentiles"),
     "--infStreams": ((8, 6), NEVER, int),
     "--device": ((8, 6), NEVER, int),
+    "--loadInputs": ((8, 6), NEVER, "pairs"),
     "--exportTimes": ((8, 6), NEVER, str),
+    "--exportOutput": ((8, 6), NEVER, str),
     "--exportProfile": ((8, 6), NEVER, str),
     "--exportLayerInfo": ((8, 6), NEVER, str),
     "--dumpProfile": ((8, 6), NEVER, bool),
@@ -87,7 +89,7 @@ def _value(text, kind, version):
         return True
     if kind in NUMBER:
         return number(text, kind)
-    if kind == "shapes":
+    if kind in ("shapes", "pairs"):
         # Names may contain a colon.
         return {name: dims for name, _, dims in (item.rpartition(":") for item in text.split(","))}
     if kind == "percentiles":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
 from dsbench.checks.agreement import Bound, Deployment, check_deployment
-from dsbench.checks.reference_run import ReferenceRun, reference_model
+from dsbench.checks.reference_run import EngineRun, ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
@@ -24,7 +24,7 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
         video=Path(files.video),
         size=clip.size,
         numbers=list(reference.frames),
-        is_embedded=snakemake.params.is_embedded,
+        engine=read_record(files.engine, EngineRun),
     )
     bound = Bound(snakemake.params.iou, snakemake.params.required)
     result = check_deployment(

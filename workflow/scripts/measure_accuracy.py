@@ -8,13 +8,12 @@ from dsbench.checks.accuracy import (
     Bounds,
     Runs,
     check_accuracy,
-    engine_boxes,
     kept_accuracy,
     own_boxes,
 )
-from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames, read_keys
+from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames
 from dsbench.checks.preprocess_proof import model_alone
-from dsbench.checks.reference_run import ReferenceRun, reference_model
+from dsbench.checks.reference_run import EngineRun, ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
@@ -36,7 +35,7 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
         video=Path(files.video),
         size=clip.size,
         numbers=list(equal_pixels),
-        is_embedded=params.is_embedded,
+        engine=read_record(files.engine, EngineRun),
     )
     model, reference = model_alone(
         Path(files.onnx),
@@ -47,11 +46,10 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
         params.preprocessing,
         (clip.height, clip.width),
     )
-    engine = Path(files.nvinfer).parent / read_keys(Path(files.nvinfer))["model-engine-file"]
     runs = Runs(
         own=own_boxes(model, reference, labels, deployed.video, deployed.numbers),
         equal_pixels=equal_pixels,
-        engine=engine_boxes(deployed, engine) if params.is_embedded else None,
+        engine=deployed.engine.frames,
         dumped=measured_frames(read_directory(Path(files.kitti)), equal_pixels, Path(files.kitti)),
     )
     measured = kept_accuracy(

@@ -174,6 +174,7 @@ NUMBERS: dict[str, Callable[[Step], str]] = {
     "read_truth": _truth,
     "benchmark_engine": _rate,
     "benchmark_engine_b1": _rate,
+    "benchmark_engine_probe": _rate,
     "choose_max_batch": partial(_of_json, "MAX_BS {max_bs}, PEAK_GPU_STREAMS {peak_gpu_streams}"),
     "dump_kitti": partial(_of_json, "{detections} detections in {frames} frames"),
     "judge_kitti": partial(_of_json, "{frames_with_detection} of {frames} frames have a detection"),
