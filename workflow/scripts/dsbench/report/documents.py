@@ -110,6 +110,8 @@ def _drawing(tools: Tools, source: Path, picture: Path, is_root: bool) -> Iterat
     )
     yield from (tools.node, str(tools.packages.resolve() / "@mermaid-js/mermaid-cli/src/cli.js"), "--quiet")
     yield from ("--input", str(source), "--output", str(picture), "--scale", str(DOTS))
+    # A wider diagram would be drawn smaller, and its words with fewer dots.
+    yield from ("--width", "2000")
     yield from ("--configFile", str(settings / "mermaid.json"))
     yield from ("--puppeteerConfigFile", str(settings / f"puppeteer{'_root' if is_root else ''}.json"))
 
