@@ -81,7 +81,7 @@ class Inspection(Recognised, GraphSummary):
 
 @dataclass(frozen=True)
 class ChosenFilter:
-    """What preprocess.json says of nvinfer's scaling."""
+    """What the parser and nvinfer's configuration need of preprocess.json, whose record extends this one."""
 
     scaling_filter: int
 
