@@ -1,6 +1,5 @@
 """benchmark_data.json: every number of the report, from logs that were accepted and from nothing else."""
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.log import LOADED, StreamRun
-from dsbench.onnx.inspection import Inspection
+from dsbench.onnx.inspection import HalfPrecision, Inspection
 from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
 from dsbench.report.text import count
 from dsbench.tools.tool_run import ended_utc
@@ -309,4 +308,4 @@ def _conversion(onnx: Path) -> dict | None:
     accuracy = onnx.with_suffix(".json")
     if not onnx.stem.endswith("_fp16") or not accuracy.is_file():
         return None
-    return {"onnx": onnx.name} | json.loads(accuracy.read_text())
+    return {"onnx": onnx.name} | as_json(read_record(accuracy, HalfPrecision))
