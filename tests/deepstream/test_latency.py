@@ -6,7 +6,14 @@ import pytest
 
 from app_tree import FAKE, Tree
 from dsbench.core.errors import BuildError
-from dsbench.deepstream.latency import FrameLatency, frames_of, measure_latency, read_latency
+from dsbench.deepstream.latency import (
+    FrameLatency,
+    frames_of,
+    measure_latency,
+    noting_refusal,
+    read_latency,
+    refusal_of,
+)
 
 HEAD = "Use deserialized engine model: /m.engine\n"
 END = "** ERROR: <_intr_handler:136>: User Interrupted.. \n\nQuitting\nApp run successful\n"
@@ -152,3 +159,16 @@ def test_a_misbehaving_app_is_refused(tree, monkeypatch, how, says):
     monkeypatch.setenv("FAKE_DEEPSTREAM", how)
     with pytest.raises(BuildError, match=says):
         measure(tree)
+
+
+def test_a_run_that_tells_no_latency_says_why_at_the_end_of_its_log(tree, monkeypatch):
+    monkeypatch.setenv("FAKE_DEEPSTREAM", "no-decoder-time")
+    with noting_refusal(tree.log):
+        measure(tree)
+    assert "the decoder noted no time at which the frame came" in refusal_of(tree.log)
+
+
+def test_a_run_that_tells_its_latencies_has_no_such_note(tree):
+    with noting_refusal(tree.log):
+        measure(tree)
+    assert refusal_of(tree.log) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 from dsbench.chain.measured_chain import streams_of
 from dsbench.core.files import copy_whole
 from dsbench.dag.rule_script import explained
-from dsbench.deepstream.latency import frames_of, measure_latency
+from dsbench.deepstream.latency import frames_of, measure_latency, noting_refusal
 from dsbench.deepstream.log import read_run
 from dsbench.machine.toolchain import facts_of
 from dsbench.tools.tool_run import report_progress
@@ -21,16 +21,17 @@ with explained(snakemake.log[0]):
     report_progress(f"latency: {frames} frames of {streams} streams, about {frames / rates.total_fps:.0f} s")
     with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(snakemake.input.facts))
-        run = measure_latency(
-            snakemake.params.program,
-            app_config,
-            streams,
-            frames,
-            rates.total_fps,
-            snakemake.params.timeout_s,
-            Path(snakemake.log[0]),
-            facts_of(snakemake.input.facts) | device,
-        )
-        p50, p95 = (run.percentile(percent).latency_ms for percent in (50, 95))
-        report_progress(f"  half of the frames took up to {p50:.1f} ms, 95 % up to {p95:.1f} ms")
+        with noting_refusal(Path(snakemake.log[0])):
+            run = measure_latency(
+                snakemake.params.program,
+                app_config,
+                streams,
+                frames,
+                rates.total_fps,
+                snakemake.params.timeout_s,
+                Path(snakemake.log[0]),
+                facts_of(snakemake.input.facts) | device,
+            )
+            p50, p95 = (run.percentile(percent).latency_ms for percent in (50, 95))
+            report_progress(f"  half of the frames took up to {p50:.1f} ms, 95 % up to {p95:.1f} ms")
     copy_whole(snakemake.log[0], snakemake.output.log)

@@ -2,12 +2,14 @@
 
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.deepstream.log import INTERRUPTED, PerfLogError, check_ended_well
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
-from dsbench.tools.tool_run import run_tool
+from dsbench.tools.tool_run import ToolFailedError, report_progress, run_tool
 
 # Where this is set, the app prints a line for each frame that comes to a sink.
 VARIABLE = "NVDS_ENABLE_LATENCY_MEASUREMENT"
@@ -15,6 +17,8 @@ SAYS = "Frame latency = "
 # Each line is printed by one call; another writer's text may stand before it, and after a cut its rest is not there.
 FRAME = re.compile(r"Source id = (\d+) Frame_num = \d+ Frame latency = (-?\d+\.\d{6}) \(ms\) ?$")
 CONFIGURATION = re.compile(r"^# configuration: (.+)$", re.M)
+# Ends the log of a run that tells no latency.
+REFUSED = "# refused: "
 # Fewer have no 99th percentile.
 LEAST_FRAMES = 100
 # Until the pipeline is full, frames pass queues that are still empty.
@@ -89,6 +93,23 @@ def measure_latency(
         return read_latency(log, streams)
 
     return measure_again_if_disturbed(measure, log)
+
+
+@contextmanager
+def noting_refusal(log: Path) -> Iterator[None]:
+    """Let a run fail, whose `log` then ends with a note of why: the rates are measured, and the report can be made."""
+    try:
+        yield
+    except (PerfLogError, ToolFailedError) as error:
+        with log.open("a") as stream:
+            stream.write(f"{REFUSED}{' '.join(str(error).split())}\n")
+        report_progress(f"  the latency of a frame stays unknown: {error}")
+
+
+def refusal_of(log: Path) -> str | None:
+    """Return why the run in `log` tells no latency, None where it does."""
+    last = log.read_text(errors="replace").rstrip().rpartition("\n")[2]
+    return last.removeprefix(REFUSED) if last.startswith(REFUSED) else None
 
 
 def frames_of(total_fps: float, seconds: float) -> int:

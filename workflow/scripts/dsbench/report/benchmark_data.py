@@ -19,7 +19,7 @@ from dsbench.chain.measured_chain import (
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
-from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency
+from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency, refusal_of
 from dsbench.deepstream.log import LOADED, StreamRun
 from dsbench.onnx.inspection import HalfPrecision, Inspection
 from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
@@ -76,8 +76,10 @@ class Measured:
         """Return the configuration of the run that measured latency, as its log names it."""
         return configuration_of(self.latency_log)
 
-    def latency(self) -> LatencyRun:
-        """Return the latencies of the run that measured them."""
+    def latency(self) -> LatencyRun | None:
+        """Return the latencies of the run that measured them, None where it told none."""
+        if refusal_of(self.latency_log):
+            return None
         return read_latency(self.latency_log, streams_of(self.latency_config))
 
     def relative(self, file: Path) -> str:
@@ -87,8 +89,8 @@ class Measured:
 
 def measured_utc(measured: Measured) -> str:
     """Return when the last measurement ended, in UTC, as the logs state it."""
-    logs = (*measured.chain_logs, measured.b1_log, *measured.run_logs, measured.latency_log)
-    return max(ended_utc(log) for log in logs)
+    logs = (*measured.chain_logs, measured.b1_log, *measured.run_logs)
+    return max(ended_utc(log) for log in (*logs, *([measured.latency_log] if measured.latency() else [])))
 
 
 def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
@@ -165,6 +167,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
             *_notes(peak, rt_streams, measured.decision, tries, target_fps),
             *held,
             *_disturbances(**runs),
+            *_no_latency(measured.latency_log),
         ],
     }
 
@@ -188,9 +191,16 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
     }
 
 
-def _latency(measured: Measured) -> dict:
-    """Return the report's latency of a frame, in ms, from the decoder's input to the sink."""
+def _no_latency(log: Path) -> list[str]:
+    refusal = refusal_of(log)
+    return [f"The latency of a frame is not known: {refusal}"] if refusal else []
+
+
+def _latency(measured: Measured) -> dict | None:
+    """Return the report's latency of a frame, in ms, from the decoder's input to the sink; None where none is told."""
     run, log = measured.latency(), measured.latency_log
+    if run is None:
+        return None
     return {
         "streams": run.streams,
         "frames": len(run.frames),

@@ -206,6 +206,8 @@ def _runs(found: Sources, runs: dict, measured: Measured) -> list[str]:
 
 def _latency(found: Sources, measured: Measured) -> None:
     here, log, run = "/deepstream/latency", measured.latency_log, measured.latency()
+    if run is None:
+        return
     for name, percent in PERCENTILES.items():
         found.say(f"{here}/{name}_ms", log, run.percentile(percent).line)
     lines = [frame.line for frame in run.frames]
