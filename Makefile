@@ -15,13 +15,17 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DELETE_ON_ERROR:
-.PHONY: report test soak lint system lock audit rebuilds rulegraph
+.PHONY: report test suite soak lint system lock audit rebuilds rulegraph
 
 report: .venv/workflow.txt system
 	$(BIN)/snakemake --cores 1 $(REPORT)
 	@echo "The report is $(REPORT)"
 
-test: .venv/test.txt system lint
+# The linters run beside the tests, which wait for much of their time.
+test: .venv/test.txt system
+	@$(MAKE) --no-print-directory --jobs 2 lint suite
+
+suite: .venv/test.txt
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 soak: .venv/test.txt system

@@ -34,14 +34,46 @@ rule run_reference:
         "../workflow/scripts/run_reference.py"
 
 
+rule run_engine:
+    input:
+        reference="models/{model}/validation/reference_run.json",
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        engine=single_engine,
+        inspect="models/{model}/model/inspect.json",
+        preprocess="models/{model}/validation/preprocess.json",
+        labels="models/{model}/config/labels.txt",
+        clip="build/toolchain/video.json",
+        video=VIDEO,
+        facts=BUILDER_FACTS,
+    output:
+        "models/{model}/validation/engine_run.json",
+    log:
+        "logs/{model}/run_engine.log",
+    benchmark:
+        "logs/{model}/wall_time/run_engine.tsv"
+    priority: MEASURING_PRIORITY
+    conda:
+        "../envs/workflow.yaml"
+    threads: MEASURING_THREADS
+    resources:
+        gpu=1,
+    params:
+        code=code_version("run_engine"),
+        arithmetic=REFERENCE_ARITHMETIC,
+        program=RUNTIME.trtexec,
+        is_embedded=RUNTIME.kind == "embedded",
+        threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
+    script:
+        "../workflow/scripts/run_engine.py"
+
+
 rule judge_agreement:
     input:
         reference="models/{model}/validation/reference_run.json",
         kitti="models/{model}/samples/kitti_output",
         manifest="models/{model}/validation/kitti_manifest.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
-        max_bs="models/{model}/benchmarks/max_bs.json",
-        engine=single_engine,
+        engine="models/{model}/validation/engine_run.json",
         parser="models/{model}/parser/libparser.so",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
@@ -72,7 +104,6 @@ rule judge_agreement:
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         iou=config["agreement"]["iou"],
         required=config["agreement"]["required"][config["precision"]],
-        is_embedded=RUNTIME.kind == "embedded",
     script:
         "../workflow/scripts/judge_agreement.py"
 
@@ -87,8 +118,7 @@ rule measure_accuracy:
         gate="models/{model}/validation/gate.json",
         truth="models/{model}/validation/truth.json",
         nvinfer="models/{model}/config/config_infer_primary_{model}.txt",
-        max_bs="models/{model}/benchmarks/max_bs.json",
-        engine=single_engine,
+        engine="models/{model}/validation/engine_run.json",
         parser="models/{model}/parser/libparser.so",
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
@@ -124,6 +154,5 @@ rule measure_accuracy:
             "iou": config["agreement"]["iou"],
             "required": config["agreement"]["required"][config["precision"]],
         },
-        is_embedded=RUNTIME.kind == "embedded",
     script:
         "../workflow/scripts/measure_accuracy.py"

@@ -6,13 +6,22 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries, streams_of, tried_streams
+from dsbench.chain.measured_chain import (
+    Doubling,
+    accepted_run,
+    next_run1,
+    next_run2,
+    run2_tries,
+    streams_of,
+    tried_streams,
+)
+from dsbench.chain.sweep import Prediction, confirmation_streams, probe_batches
 from dsbench.core.errors import refuse_braces
 from dsbench.core.files import read_once
 from dsbench.core.records import read_if_whole
 from dsbench.dag.code_version import code_version
 from dsbench.dag.config_check import check_config
-from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, reports_of
+from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, reports_of, sweeps_of
 from dsbench.dag.snakemake_internals import limit_resource
 from dsbench.deepstream.app_config import uri_in_config
 from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
@@ -163,6 +172,7 @@ VALIDATED = [
     "kitti_manifest",
     "gate",
     "reference_run",
+    "engine_run",
     "agreement",
     "accuracy",
     "batch_slots",
@@ -199,7 +209,7 @@ wildcard_constraints:
     model=NAME,
     batch="[1-9][0-9]*",
     streams="[1-9][0-9]*",
-    run="[12]",
+    run="[123]",
     fact="|".join(PROBES),
     frame="|".join(FRAMES),
     script="|".join(SCRIPTS),

@@ -56,6 +56,7 @@ rule collect_data:
         run_slots=run_slots,
         decoding="build/decoding/decoding.json",
         beside=figures_beside,
+        sweep=sweep_of_report,
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         target_fps="build/toolchain/target_fps.json",
@@ -158,6 +159,7 @@ rule render_html:
         style=TEMPLATES / "report.css",
         charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
         frames=["models/{model}/samples/frame_middle.jpg"] if HAS_VIDEO else [],
+        sweep=sweep_chart,
     output:
         report(
             "models/{model}/reports/benchmark_report.html",

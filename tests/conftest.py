@@ -1,6 +1,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 import yaml
@@ -30,6 +31,13 @@ def pytest_collection_modifyitems(items):
 def own_locks(tmp_path_factory):
     """Devices that are pretended are no one else's: these tests wait for nobody on this machine."""
     os.environ["GPU_LOCK_DIRECTORY"] = str(tmp_path_factory.mktemp("own_locks"))
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_files(monkeypatch):
+    """A job's set-up moves the process' temporary files to its working directory; the next test has the usual place."""
+    monkeypatch.setattr("tempfile.tempdir", tempfile.gettempdir())
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ SECONDS = {
     "prepare_onnx": 20,
     "prove_preprocessing": 20,
     "run_reference": 40,
+    "run_engine": 10,
     "judge_agreement": 10,
     "measure_accuracy": 10,
     "compile_parser": 10,

@@ -26,7 +26,7 @@ from dsbench.checks.accuracy import (
 )
 from dsbench.checks.agreement import Deployment
 from dsbench.checks.preprocess_proof import Model, reference_of
-from dsbench.checks.reference_run import detections, reference_boxes, reference_model
+from dsbench.checks.reference_run import EngineRun, detections, reference_boxes, reference_model
 from dsbench.checks.verdict import CheckError, Verdict
 from dsbench.core.records import as_json
 from dsbench.families.declared import family_named
@@ -107,7 +107,7 @@ def case(tmp_path_factory):
         video=folder / "clip.mp4",
         size=FRAME,
         numbers=range(FRAMES),
-        is_embedded=False,
+        engine=EngineRun("drawn.engine", None),
     )
     runner, family = session(graph), family_named("rt_detr")
     model = Model(

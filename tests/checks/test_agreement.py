@@ -20,7 +20,13 @@ from dsbench.checks.agreement import (
     check_deployment,
     first_divergence,
 )
-from dsbench.checks.reference_run import ReferenceRun, reference_model, run_reference
+from dsbench.checks.reference_run import (
+    EngineRun,
+    ReferenceRun,
+    reference_model,
+    run_engine,
+    run_reference,
+)
 from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError
 from dsbench.deepstream.app_config import Clip, render_app_config
@@ -31,6 +37,7 @@ from dsbench.families.declared import family_named
 from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import evenly_spread, placement
 from dsbench.pixels.preprocessing import Preprocessing
+from dsbench.trtexec.answers import EmbeddedEngine
 from dsembed.engine.builder import FP32, BuildConfig, build_engine_file
 from dsembed.engine.engine_file import write_engine_file
 from dsembed.engine.network import parse_network
@@ -108,6 +115,7 @@ class Tree:
     root: Path
     family: object
     inspect: Inspection
+    engine: EngineRun | None = None
 
     @property
     def config(self):
@@ -156,7 +164,16 @@ class Tree:
             video=self.root / "clip.mp4",
             size=(SIDE, SIDE),
             numbers=evenly_spread(FRAMES, 5),
-            is_embedded=True,
+            engine=self.engine,
+        )
+
+    def run_engine(self):
+        """Ask the engine for its boxes, two images at once."""
+        deployed = self.deployment()
+        self.engine = run_engine(
+            EmbeddedEngine(self.root / "tiny.engine"),
+            *(deployed.model, deployed.video, deployed.size, deployed.numbers),
+            at_once=2,
         )
 
 
@@ -172,7 +189,10 @@ def make_tree(root, family):
     )
     compile_parser(root / "parser", None, 28, root / "make.log")
     (root / "labels.txt").write_text("".join(f"{label}\n" for label in LABELS))
-    return Tree(root, family, inspection_of(queries(), family.name, LETTERBOXED))
+    tree = Tree(root, family, inspection_of(queries(), family.name, LETTERBOXED))
+    tree.run_engine()
+    assert tree.engine.problem is None
+    return tree
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +204,7 @@ def made(tmp_path_factory):
 def tree(made, tmp_path, monkeypatch):
     monkeypatch.setitem(os.environ, "DSEMBED_PYTHON", sys.executable)
     shutil.copytree(made.root, tmp_path / "tree")
-    copy = Tree(tmp_path / "tree", made.family, made.inspect)
+    copy = Tree(tmp_path / "tree", made.family, made.inspect, made.engine)
     copy.write_config()
     return copy
 
@@ -250,7 +270,8 @@ def test_a_parser_that_refuses_the_tensors_is_named(tree):
 def test_an_engine_of_another_model_is_the_engines_fault(tree):
     onnx.save(queries(seed=4), tree.root / "other.onnx")
     write_engine(tree.root / "other.onnx", tree.root / "tiny.engine")
-    with pytest.raises(CheckError, match=r"is engine precision: the boxes of tiny\.engine, which"):
+    tree.run_engine()
+    with pytest.raises(CheckError, match=r"is engine precision: the boxes of tiny\.engine have "):
         tree.check()
 
 
@@ -273,7 +294,7 @@ def test_boxes_of_other_frames_leave_the_runtimes_own_decoding(tree):
 def test_an_engine_that_cannot_be_run_here_is_not_told(tree):
     tree.change("cluster-mode=4", "cluster-mode=2")
     with pytest.raises(CheckError, match=r"is clustering: .* Not told on this runtime: engine precision\."):
-        tree.check(is_embedded=False)
+        tree.check(engine=EngineRun("tiny.engine", None, "trtexec: exit status 1"))
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def refusal(*arguments):
         ("--infStreams=2", "inf_streams", 2),
         ("--saveEngine=a=b.engine", "save_engine", "a=b.engine"),
         ("--saveEngine=~/x.engine", "save_engine", "~/x.engine"),
+        ("--loadInputs=a:0:in.bin,y:n.bin", "load_inputs", {"a:0": "in.bin", "y": "n.bin"}),
         ("--shapes=x:1x3x8x8", "shapes", {"x": (1, 3, 8, 8)}),
         ("--memPoolSize=workspace:4096M", "workspace_bytes", 4096 * 2**20),
         ("--memPoolSize=workspace:64", "workspace_bytes", 64 * 2**20),
@@ -99,9 +100,7 @@ def test_only_the_onnx_path_expands_the_home_folder(monkeypatch):
     assert parse_options(["--onnx=~/m.onnx"]).onnx == "/home/someone/m.onnx"
 
 
-@pytest.mark.parametrize(
-    "option", ["--int8", "--useSpinWait", "--useCudaGraph", "--loadInputs=x:f", "--best"]
-)
+@pytest.mark.parametrize("option", ["--int8", "--useSpinWait", "--useCudaGraph", "--dumpOutput", "--best"])
 def test_option_of_nvidia_only_is_refused_in_one_sentence(option):
     error = refusal(ONNX, option)
     name = option.partition("=")[0]

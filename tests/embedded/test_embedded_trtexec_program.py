@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnxruntime
 import pytest
 
 from dsembed.engine.builder import FORMAT
@@ -374,3 +376,42 @@ def test_launcher_runs_from_anywhere_under_its_typed_name(tmp_path):
     assert done.returncode == 1
     assert [verdict for verdict, _ in BANNER.findall(done.stdout)] == ["RUNNING", "FAILED"]
     assert "none.onnx" in done.stderr
+
+
+def test_given_images_are_answered_with_six_digits(trtexec, engine_path, onnx_path, tmp_path):
+    images = np.random.default_rng(1).uniform(0, 1, (2, 3, SIDE, SIDE)).astype(np.float32)
+    images.tofile(tmp_path / "in.bin")
+    status, _, lines = trtexec(
+        f"--loadEngine={engine_path}", f"--shapes={shape(2)}", "--iterations=1", "--duration=0", "--warmUp=0",
+        f"--loadInputs=images:{tmp_path}/in.bin", f"--exportOutput={tmp_path}/out.json",
+    )  # fmt: skip
+    assert status == 0
+    assert f"Using values loaded from {tmp_path}/in.bin for input images" in lines["I"]
+    runner = onnxruntime.InferenceSession(onnx_path)
+    expected = dict(
+        zip((each.name for each in runner.get_outputs()), runner.run(None, {"images": images}), strict=True)
+    )
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert [each["name"] for each in found] == list(expected)
+    for each in found:
+        assert each["dimensions"] == "x".join(map(str, expected[each["name"]].shape))
+        assert np.allclose(each["values"], expected[each["name"]].ravel(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("images:{}/short.bin", "Uncaught exception detected: Unexpected file size for input file: "),
+        ("images:{}/none.bin", "Uncaught exception detected: Cannot open file "),
+        ("pictures:{}/short.bin", 'Cannot find input tensor with name "pictures" in the engine bindings! '),
+    ],
+)
+def test_images_that_do_not_fit_are_refused_in_trtexecs_words(trtexec, engine_path, tmp_path, given, said):
+    (tmp_path / "short.bin").write_bytes(bytes(12))
+    status, _, lines = trtexec(
+        f"--loadEngine={engine_path}",
+        f"--shapes={shape(2)}",
+        f"--loadInputs={given.format(tmp_path)}",
+        *SHORT,
+    )
+    assert status == 1 and lines["E"][0].startswith(said)

@@ -52,7 +52,9 @@ OPTIONS = {
     "--percentile": ((8, 6), NEVER, "percentiles"),
     "--infStreams": ((8, 6), NEVER, int),
     "--device": ((8, 6), NEVER, int),
+    "--loadInputs": ((8, 6), NEVER, "pairs"),
     "--exportTimes": ((8, 6), NEVER, str),
+    "--exportOutput": ((8, 6), NEVER, str),
     "--exportProfile": ((8, 6), NEVER, str),
     "--exportLayerInfo": ((8, 6), NEVER, str),
     "--dumpProfile": ((8, 6), NEVER, bool),
@@ -126,27 +128,36 @@ def _read(given, keys, version):
 
 
 def _value(text, kind, version):
-    if kind is bool:
-        return True
-    if kind in (int, float):
-        return (stoi if kind is int else stof)(text)
-    if kind in ("shapes", "profile"):
-        read = option_values.shapes if kind == "shapes" else option_values.profile_shapes
-        return {name: "x".join(map(str, dims)) for name, dims in read(text).items()}
-    if kind == "percentiles":
-        return option_values.percentiles(text)
-    if kind == "pools":
-        return (
-            _workspace(text)
-            if version >= UNITS_SINCE
-            else dict(_old_pool(item, version) for item in text.split(","))
-        )
-    return text
+    if kind == "pools" and version < UNITS_SINCE:
+        return dict(_old_pool(item, version) for item in text.split(","))
+    return READERS[kind](text)
+
+
+def _dims(shapes):
+    return {name: "x".join(map(str, dims)) for name, dims in shapes.items()}
+
+
+def _pairs(text):
+    # Names may contain a colon.
+    return {name: file for name, _, file in (item.rpartition(":") for item in text.split(","))}
 
 
 def _workspace(text):
     size_bytes = option_values.workspace_bytes(text)
     return {} if size_bytes is None else {"workspace": size_bytes / 2**20}
+
+
+READERS = {
+    bool: option_values.switched_on,
+    int: stoi,
+    float: stof,
+    str: str,
+    "shapes": lambda text: _dims(option_values.shapes(text)),
+    "profile": lambda text: _dims(option_values.profile_shapes(text)),
+    "pairs": _pairs,
+    "percentiles": option_values.percentiles,
+    "pools": _workspace,
+}
 
 
 def _old_pool(item, version):

@@ -52,7 +52,8 @@ class Learner(Detections):
         self.model_type = json.loads((folder / "config.json").read_text())["model_type"]
         super().__init__({"folder": folder, "model_type": self.model_type, "phrases": phrases})
         images = getattr(self.processor, "image_processor", self.processor)
-        if isinstance(images, hf.Owlv2ImageProcessor):
+        self.pads_to_square = isinstance(images, hf.Owlv2ImageProcessor)
+        if self.pads_to_square:
             # The slow one asks for scipy.
             images = hf.Owlv2ImageProcessorFast(**images.to_dict())
         self.pixels = images(images=list(frames), return_tensors="pt")["pixel_values"]
@@ -134,10 +135,12 @@ def main():
     torch.set_num_threads(1)
     scene = np.load(sys.argv[1])
     truth, size = torch.from_numpy(scene["boxes"]).float(), scene["frames"].shape[1:3]
+    # A model of padded squares tells its boxes as fractions of the square.
+    square = torch.tensor([size[1], size[0]] * 2) / max(size)
     for folder in map(Path, sys.argv[2:]):
         torch.manual_seed(0)
         learner = Learner(folder, scene["frames"], scene["phrases"].tolist())
-        step, score, iou = learner.learn(truth)
+        step, score, iou = learner.learn(truth * square if learner.pads_to_square else truth)
         in_shards = (folder / "model.safetensors.index.json").is_file()
         learner.model.save_pretrained(
             folder, safe_serialization=True, **({"max_shard_size": "100KB"} if in_shards else {})

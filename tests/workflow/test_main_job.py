@@ -41,6 +41,7 @@ TREE = [
     "validation/gate.json",
     "validation/preprocess.json",
     "validation/reference_run.json",
+    "validation/engine_run.json",
     "validation/agreement.json",
     "validation/accuracy.json",
     "validation/batch_slots.json",

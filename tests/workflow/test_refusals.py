@@ -100,6 +100,25 @@ def test_gate_that_fails_stops_before_the_multi_stream_runs(nvidia, tmp_path):
     assert not list(nvidia.directory.glob("models/rtdetr/benchmarks/ds/ds_s*.log"))
 
 
+ACCURACY = "models/rtdetr/validation/accuracy.json"
+
+
+def test_engine_that_answers_otherwise_than_its_onnx_is_the_stage_that_is_named(nvidia):
+    nvidia.env["FAKE_TRTEXEC"] = "other-answers"
+    said = nvidia.refused(ACCURACY, "-R", "run_engine").replace("\n", " ")
+    assert "The stage is precision: the engine's boxes " in said
+
+
+def test_engine_that_trtexec_does_not_run_on_images_leaves_the_precision_untold(nvidia):
+    nvidia.env["FAKE_TRTEXEC"] = "no-answers"
+    said = nvidia.run(ACCURACY, "-R", "run_engine")
+    assert "the engine's own boxes stay unknown: logs/rtdetr/run_engine.log: " in said
+    run = json.loads((nvidia.directory / "models/rtdetr/validation/engine_run.json").read_text())
+    assert run["frames"] is None and "Error[2]: out of memory" in run["problem"]
+    stages = json.loads((nvidia.directory / ACCURACY).read_text())["stages"]
+    assert [each["stage"] for each in stages] == ["pixels", "runtime"]
+
+
 def test_more_streams_than_the_engine_serves_are_refused(tree):
     done = snakemake(tree, "-n", "models/rtdetr/benchmarks/ds/ds_s64_run2.txt")
     assert done.returncode != 0

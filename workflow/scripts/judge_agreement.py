@@ -4,13 +4,12 @@ from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
 from dsbench.checks.agreement import Bound, Deployment, check_deployment
-from dsbench.checks.reference_run import ReferenceRun, reference_model
+from dsbench.checks.reference_run import EngineRun, ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0], snakemake.resources.mem_mb):
     files = snakemake.input
@@ -25,11 +24,10 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
         video=Path(files.video),
         size=clip.size,
         numbers=list(reference.frames),
-        is_embedded=snakemake.params.is_embedded,
+        engine=read_record(files.engine, EngineRun),
     )
     bound = Bound(snakemake.params.iou, snakemake.params.required)
     result = check_deployment(
         Path(files.kitti), read_directory(Path(files.kitti)), reference, deployed, bound
     ).required()
-    report_progress(f"  precision {result.precision:.3f}, recall {result.recall:.3f} at IoU {bound.iou:g}")
     write_record(snakemake.output[0], result)

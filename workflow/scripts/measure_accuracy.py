@@ -8,19 +8,17 @@ from dsbench.checks.accuracy import (
     Bounds,
     Runs,
     check_accuracy,
-    engine_boxes,
     kept_accuracy,
     own_boxes,
 )
-from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames, read_keys
+from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames
 from dsbench.checks.preprocess_proof import model_alone
-from dsbench.checks.reference_run import ReferenceRun, reference_model
+from dsbench.checks.reference_run import EngineRun, ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0], snakemake.resources.mem_mb):
     files, params = snakemake.input, snakemake.params
@@ -37,7 +35,7 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
         video=Path(files.video),
         size=clip.size,
         numbers=list(equal_pixels),
-        is_embedded=params.is_embedded,
+        engine=read_record(files.engine, EngineRun),
     )
     model, reference = model_alone(
         Path(files.onnx),
@@ -48,14 +46,10 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
         params.preprocessing,
         (clip.height, clip.width),
     )
-    report_progress(
-        f"accuracy: {len(equal_pixels)} of {clip.frames} frames with the model's own preprocessing"
-    )
-    engine = Path(files.nvinfer).parent / read_keys(Path(files.nvinfer))["model-engine-file"]
     runs = Runs(
         own=own_boxes(model, reference, labels, deployed.video, deployed.numbers),
         equal_pixels=equal_pixels,
-        engine=engine_boxes(deployed, engine) if params.is_embedded else None,
+        engine=deployed.engine.frames,
         dumped=measured_frames(read_directory(Path(files.kitti)), equal_pixels, Path(files.kitti)),
     )
     measured = kept_accuracy(
@@ -68,10 +62,4 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
     )
     bound = Bound(**params.agreement)
     result = check_accuracy(measured, deployed, lambda: first_divergence(deployed, bound)[0]).required()
-    kept = result.stages[-1].accuracy.every
-    if result.is_told and kept.matched:
-        report_progress(
-            f"  AP@[.5:.95] {kept.ap:.3f} of the model's own boxes; they lie {kept.shift_x_px:+.2f} px right and"
-            f" {kept.shift_y_px:+.2f} px below, in pixels of the network"
-        )
     write_record(snakemake.output[0], result)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext, Plan
+from dsembed.shared.log_writer import cpp_text
 from dsembed.trtexec.performance import Query
 
 IN_FLIGHT = 2  # as trtexec: the next query is submitted while its predecessor runs
@@ -40,6 +44,32 @@ def plan_for_streams(engine: Engine, batch: int, inference_streams: int, cores: 
 def random_images(binding: Binding, batch: int) -> np.ndarray:
     """Return float32 [batch, *dims] of uniform -1..1, the same in every run."""
     return np.random.default_rng(0).uniform(-1, 1, (batch, *binding.dims)).astype(np.float32)
+
+
+def images_of_file(binding: Binding, batch: int, file: Path) -> np.ndarray:
+    """Return float32 [batch, *dims] from a file of their bytes; raises EngineError in trtexec's words."""
+    count = math.prod((batch, *binding.dims))
+    size_bytes = count * np.dtype(np.float32).itemsize
+    try:
+        file_bytes = file.stat().st_size
+    except OSError as error:
+        raise EngineError(f"Cannot open file {file}!") from error
+    if file_bytes not in (size_bytes, 2 * size_bytes):
+        raise EngineError(
+            f"Unexpected file size for input file: {file}. Note: Input binding size is: {size_bytes} bytes but the"
+            f" file size is {file_bytes} bytes. Double check the size and datatype of the provided data."
+        )
+    return np.fromfile(file, np.float32, count).reshape(batch, *binding.dims)
+
+
+def outputs_text(outputs: Mapping[str, np.ndarray]) -> str:
+    """Return the JSON text that trtexec writes of its outputs, with six significant digits of each value."""
+    entries = (
+        f'{{ "name" : "{name}"\n  , "dimensions" : "{"x".join(map(str, values.shape))}"\n'
+        f'  , "values" : [ {", ".join(map(cpp_text, values.ravel().tolist()))} ]\n  }}\n'
+        for name, values in outputs.items()
+    )
+    return f"[\n  {', '.join(entries)}]\n"
 
 
 class RepeatedInference:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
 from dsembed.engine.shapes import ShapeError, check_dims, dims_text, shape_of
 from dsembed.shared.cpu import Cpu, with_memory_growth
@@ -13,6 +15,8 @@ from dsembed.trtexec.inference import (
     IN_FLIGHT,
     RepeatedInference,
     RunLength,
+    images_of_file,
+    outputs_text,
     plan_for_streams,
     random_images,
     without_warm_up,
@@ -59,8 +63,8 @@ def measure(engine: Engine, options: Options, cpu: Cpu, log: LogWriter) -> None:
         log.warning(f"* {warning}")  # the asterisk marks a performance warning, for the reader of the log too
     log.info(f"Created execution context with device memory size: {cpp_text(growth_bytes / MIB_BYTES)} MiB")
     log.info(f"[TRT] embedded: plan {plan} for batch {batch}")
+    images = _images(engine.input, batch, options.load_inputs, log)
     _log_bindings(engine, batch, log)
-    images = random_images(engine.input, batch)
     measurement = RepeatedInference(context, images, options.inf_streams, not options.no_data_transfers)
     log.info("Starting inference")
     try:
@@ -69,6 +73,26 @@ def measure(engine: Engine, options: Options, cpu: Cpu, log: LogWriter) -> None:
     except (EngineError, RuntimeError) as error:  # OpenVINO raises RuntimeError
         raise Failure(str(error), "Error occurred during inference") from error
     _report(kept, len(queries) - len(kept), options, log)
+    if options.export_output:
+        context.submit(0, images)
+        names = (output.name for output in engine.outputs)
+        _export(Path(options.export_output), outputs_text(dict(zip(names, context.wait(0), strict=True))))
+
+
+def _images(binding: Binding, batch: int, files: dict[str, str], log: LogWriter) -> np.ndarray:
+    """Return the images to run: random ones, or those of the file named for the input."""
+    try:
+        file = shape_of(binding.name, files, "engine bindings")
+    except ShapeError as error:
+        raise Failure(str(error), "Invalid tensor names found in --loadInputs flag.") from error
+    if file is None:
+        log.info(f"Using random values for input {binding.name}")
+        return random_images(binding, batch)
+    log.info(f"Using values loaded from {file} for input {binding.name}")
+    try:
+        return images_of_file(binding, batch, Path(file))
+    except EngineError as error:
+        raise Failure(f"Uncaught exception detected: {error}") from error
 
 
 def _batch(engine: Engine, options: Options, log: LogWriter) -> int:
@@ -100,7 +124,6 @@ def _batch(engine: Engine, options: Options, log: LogWriter) -> int:
 
 
 def _log_bindings(engine: Engine, batch: int, log: LogWriter) -> None:
-    log.info(f"Using random values for input {engine.input.name}")
     log.info(_binding_line("Input", engine.input, batch))
     log.infos(_binding_line("Output", output, batch) for output in engine.outputs)
 
@@ -124,11 +147,11 @@ def _report(kept: list[Query], warm_up_queries: int, options: Options, log: LogW
         log.verbose(explanation)
     log.info()
     if options.export_times:
-        _export(Path(options.export_times), kept)
+        _export(Path(options.export_times), export_times(kept))
 
 
-def _export(path: Path, kept: list[Query]) -> None:
+def _export(path: Path, text: str) -> None:
     try:
-        path.write_text(export_times(kept))
+        path.write_text(text)
     except OSError as error:
-        raise Failure(f"{path}: the times cannot be written ({error.strerror}).") from error
+        raise Failure(f"{path}: it cannot be written ({error.strerror}).") from error

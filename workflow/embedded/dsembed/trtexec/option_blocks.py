@@ -73,6 +73,8 @@ def _inference_lines(options: Options) -> list[str]:
         f"Data transfers: {_enabled(not options.no_data_transfers)}",
         "Spin-wait: Disabled",
         "CUDA Graph: Disabled",
+        "Inputs:",
+        *(f"{name}<-{file}" for name, file in options.load_inputs.items()),
     ]
 
 
@@ -88,6 +90,7 @@ def _reporting_lines(options: Options) -> list[str]:
         f"Averages: {options.avg_runs} inferences",
         f"Percentiles: {','.join(map(cpp_text, options.percentiles))}",
         f"Export timing to JSON file: {options.export_times}",
+        f"Export output to JSON file: {options.export_output}",
     ]
 
 

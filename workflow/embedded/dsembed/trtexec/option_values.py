@@ -35,6 +35,11 @@ def shapes(value: str) -> dict[str, Dims]:
     return {name: _dims(dims) for name, dims in pairs}
 
 
+def input_files(value: str) -> dict[str, str]:
+    """Return {tensor name: file} of `name:file[,name2:...]`; neither has a comma, and the file no colon."""
+    return dict(map(_name_and_value, _split(value, ",")))
+
+
 def profile_shapes(value: str) -> dict[str, Dims]:
     """Return what `shapes` returns; its ValueError says that the shapes of a profile were read."""
     try:

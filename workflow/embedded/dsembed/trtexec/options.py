@@ -15,9 +15,9 @@ NAMES = """
     builderOptimizationLevel buildDLAStandalone calib calibProfile consistency cpuOnly decomposableAttentions
     directIO distributiveIndependence dumpLayerInfo dumpOptimizationProfile dumpOutput dumpProfile
     dumpRawBindingsToFile dumpRefit dynamicPlugins enablePluginOverride errorOnTimingCacheMiss
-    excludeLeanRuntime exportLayerInfo exportOutput exportProfile exposeDMA fp8 getPlanVersionOnly
+    excludeLeanRuntime exportLayerInfo exportProfile exposeDMA fp8 getPlanVersionOnly
     hardwareCompatibilityLevel idleTime ignoreParsedPluginLibs inputIOFormats int4 int8 l2LimitForTiling
-    layerDeviceTypes layerOutputTypes layerPrecisions leanDLLPath loadInputs markDebug
+    layerDeviceTypes layerOutputTypes layerPrecisions leanDLLPath markDebug
     markUnfusedTensorsAsDebugTensors maxAuxStreams maxShapesCalib maxTactics minShapesCalib monitorMemory
     noBuilderCache noCompilationCache noTF32 optShapesCalib outputIOFormats persistentCacheRatio
     pluginInstanceNorm plugins precisionConstraints preview profile profilingVerbosity refit refitFromOnnx
@@ -69,7 +69,9 @@ class Options:
     no_data_transfers: bool = False
     inf_streams: int = 1
     device: int = 0
+    load_inputs: dict[str, str] = field(default_factory=dict)
     export_times: str = ""
+    export_output: str = ""
     verbose: bool = False
 
 
@@ -98,9 +100,11 @@ RUN_READERS: Readers = {
     "--warmUp": ("warm_up_ms", stof),
     "--noDataTransfers": ("no_data_transfers", switched_on),
     "--shapes": ("shapes", option_values.shapes),
+    "--loadInputs": ("load_inputs", option_values.input_files),
     "--avgRuns": ("avg_runs", stoi),
     "--verbose": ("verbose", switched_on),
     "--exportTimes": ("export_times", str),
+    "--exportOutput": ("export_output", str),
     "--percentile": ("percentiles", option_values.percentiles),
 }
 

@@ -36,6 +36,7 @@ HELP = """\
   --iterations=<n>            run at least n queries per stream (default: 10)
   --duration=<s>              run at least this many seconds after the warm-up (default: 3)
   --warmUp=<ms>               run this long before measuring (default: 200)
+  --loadInputs=<name>:<file>  take the input's float32 values from a file, not random ones
   --infStreams=<n>            keep n batches in flight, on n CPU streams but no more than there are cores;
                               beyond that batches wait for each other (default: 1)
   --noDataTransfers           leave out copying inputs and outputs
@@ -44,6 +45,7 @@ HELP = """\
   --percentile=<p>[,<p>...]   percentiles to report (default: 90,95,99)
   --avgRuns=<n>               queries per line of the trace (default: 10)
   --exportTimes=<file>        write the times of all measured queries as JSON
+  --exportOutput=<file>       write what the last query answered as JSON
   --verbose                   say more
 
 === System ===

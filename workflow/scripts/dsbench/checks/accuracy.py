@@ -12,7 +12,6 @@ from dsbench.boxes.matching import SAME_OBJECT_IOU, as_rows, best_first, ious_in
 from dsbench.boxes.truth import Truth
 from dsbench.checks.agreement import Deployment, check_export
 from dsbench.checks.preprocess_proof import Model, Reference
-from dsbench.checks.reference_run import EngineRun, pictures, reference_boxes
 from dsbench.checks.runtime_pixels import Suspect, suspects
 from dsbench.checks.scene_limits import network_pixels
 from dsbench.checks.verdict import Verdict
@@ -127,15 +126,6 @@ def own_boxes(
             if row[5] >= model.decoder.threshold
         ]
     return found
-
-
-def engine_boxes(deployed: Deployment, engine: Path) -> dict[int, list[Detection]]:
-    """Return the boxes of an engine of the embedded runtime on the runtime's pixels."""
-    run = EngineRun(engine)
-    return {
-        number: reference_boxes(deployed.model, run.outputs(pixels), place)
-        for number, pixels, place in pictures(deployed.model, deployed.video, deployed.size, deployed.numbers)
-    }
 
 
 def measured_stages(runs: Runs, network_px: tuple[float, float]) -> list[Stage]:

@@ -180,7 +180,7 @@ def _shown_rates(result: ClipRates) -> str:
 class Deployment:
     """What was deployed, as far as the stages can be checked from it; `size` is the frame's (width, height).
 
-    `is_embedded` tells whether the engine is one that can be run here.
+    `engine` has the engine's own boxes on the reference run's pixels.
     """
 
     model: ReferenceModel
@@ -190,7 +190,7 @@ class Deployment:
     video: Path
     size: tuple[int, int]
     numbers: Sequence[int]
-    is_embedded: bool
+    engine: EngineRun
 
 
 def first_divergence(deployed: Deployment, bound: Bound) -> tuple[tuple[str, Verdict] | None, list[str]]:
@@ -201,11 +201,11 @@ def first_divergence(deployed: Deployment, bound: Bound) -> tuple[tuple[str, Ver
     checks: dict[str, Callable[[], Verdict]] = {
         "export": lambda: check_export(deployed.inspect),
         "preprocessing": lambda: _in_file(check_preprocessing_keys(keys, model), config),
-        "engine precision": lambda: _engine(deployed, config.parent / keys["model-engine-file"], bound),
+        "engine precision": lambda: _engine(deployed, bound),
         "parser": lambda: _parser(deployed, library, keys["parse-bbox-func-name"], bound),
         "clustering": lambda: _in_file(check_clustering_keys(keys, model), config),
     }
-    not_told = [] if deployed.is_embedded else ["engine precision"]
+    not_told = ["engine precision"] if deployed.engine.frames is None else []
     not_told += [] if can_run_parser(library) else ["parser"]
     told = ((stage, check()) for stage, check in checks.items() if stage not in not_told)
     return next(((stage, verdict) for stage, verdict in told if not verdict.passed), None), not_told
@@ -232,19 +232,17 @@ def _in_file(keys: Verdict, config: Path) -> Verdict:
     return Verdict(keys.numbers, reason)
 
 
-def _engine(deployed: Deployment, file: Path, bound: Bound) -> Verdict:
-    run = EngineRun(file)
-    found, expected = {}, {}
-    for number, pixels, place, outputs in _answers(deployed):
-        found[number] = reference_boxes(deployed.model, run.outputs(pixels), place)
-        expected[number] = reference_boxes(deployed.model, outputs, place)
-    boxes = check_agreement(found, expected, deployed.size[1], bound)
+def _engine(deployed: Deployment, bound: Bound) -> Verdict:
+    expected = {
+        number: reference_boxes(deployed.model, outputs, place)
+        for number, _, place, outputs in _answers(deployed)
+    }
+    boxes = check_agreement(deployed.engine.frames or {}, expected, deployed.size[1], bound)
     return Verdict(
         boxes.numbers,
         boxes.reason
-        and f"the boxes of {file.name}, which computes in {run.compute}, have {boxes.reason}, expected at least"
-        f" {bound.required:g} of each; build it in fp32 (precision: fp32 in the config), or anew (snakemake -R"
-        " build_engine)",
+        and f"the boxes of {deployed.engine.engine} have {boxes.reason}, expected at least {bound.required:g} of each;"
+        " build it in fp32 (precision: fp32 in the config), or anew (snakemake -R build_engine)",
     )
 
 

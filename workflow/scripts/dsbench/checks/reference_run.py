@@ -1,8 +1,9 @@
-"""The reference run on decoded frames, and what an engine and a parser, each by itself, make of its tensors."""
+"""The reference run on decoded frames, and what an engine and a parser, each by itself, make of the same pixels."""
 
 import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,11 @@ from dsbench.onnx.compare import answers, session
 from dsbench.onnx.inspection import Inspection
 from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, decoded_frames
 from dsbench.pixels.preprocessing import Preprocessing
+from dsbench.tools.tool_run import ToolFailedError
+from dsbench.trtexec.answers import AnswersError, AskedEngine, EmbeddedEngine
 from dsembed.deepstream_app.nvinfer_settings import ClassAttributes, ParserSettings
 from dsembed.deepstream_app.postprocess import Postprocessor
-from dsembed.engine.engine import Binding, Engine, EngineError, ExecutionContext
+from dsembed.engine.engine import Binding
 from dsembed.shared.native import HostError
 
 # nvinfer's own where its configuration says none.
@@ -134,30 +137,46 @@ def run_reference(
     return ReferenceRun(numbers.step, found)
 
 
+@dataclass(frozen=True)
+class EngineRun:
+    """What engine_run.json says: the engine's boxes on the reference run's pixels, by the frame's number.
+
+    `frames` is None where the engine could not be asked; `problem` then says why.
+    """
+
+    engine: str
+    frames: dict[int, list[Detection]] | None
+    problem: str | None = None
+
+
+def run_engine(
+    asked: AskedEngine | EmbeddedEngine,
+    model: ReferenceModel,
+    video: Path,
+    size: tuple[int, int],
+    numbers: Sequence[int],
+    at_once: int,
+) -> EngineRun:
+    """Return the boxes that an engine's answers hold, as the reference decoder reads them; `at_once` images a call."""
+    found: dict[int, list[Detection]] = {}
+    try:
+        images = pictures(model, video, size, numbers)
+        while part := list(islice(images, at_once)):
+            answered = asked.answers(np.concatenate([pixels for _, pixels, _ in part]))
+            for row, (number, _, place) in enumerate(part):
+                outputs = {name: values[row : row + 1] for name, values in answered.items()}
+                found[number] = reference_boxes(model, outputs, place)
+    except (ToolFailedError, AnswersError) as error:
+        return EngineRun(asked.engine.name, None, str(error))
+    return EngineRun(asked.engine.name, found)
+
+
 HOST_OBJECT_BYTES = 28
 TYPE_NAMES = {"float32": "fp32", "float16": "fp16", "int64": "int64", "int32": "int32", "uint8": "uint8"}
 
 
 class ParserFaultError(BuildError):
     """A parser that cannot be loaded, that throws, or whose objects are not the host's."""
-
-
-class EngineRun:
-    """An engine of the embedded runtime; `compute` is the type it computes in."""
-
-    def __init__(self, path: Path):
-        try:
-            engine = Engine.load(path)
-            self._context = ExecutionContext(engine, max(1, engine.min_batch))
-        except EngineError as error:
-            raise BuildError(str(error)) from error
-        self._names = [output.name for output in engine.outputs]
-        self.compute = engine.precision
-
-    def outputs(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the raw outputs [1, ...] by name for one image."""
-        self._context.submit(0, pixels)
-        return dict(zip(self._names, self._context.wait(0), strict=True))
 
 
 def can_run_parser(library: Path) -> bool:

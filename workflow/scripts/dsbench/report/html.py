@@ -49,16 +49,22 @@ PAGE = """<!DOCTYPE html>
 
 
 class ReportHtmlError(BuildError):
-    """A report whose pictures are not exactly the five charts and the frame of the clip."""
+    """A report whose pictures are not exactly the five charts, the frame of the clip and the chart of a sweep."""
 
 
 def render_html(
-    markdown_text: str, charts_dir: Path, css: str, frame: Path | None = None, is_cpu: bool = False
+    markdown_text: str,
+    charts_dir: Path,
+    css: str,
+    frame: Path | None = None,
+    sweep: Path | None = None,
+    is_cpu: bool = False,
 ) -> str:
     """Return the report as one sanitised UTF-8 page: styles inside, each chart inlined once as base64 PNG.
 
-    `css` is the style sheet's text, `frame` the JPEG of the first page, None where the report has none. A page of a
-    CPU's figures (`is_cpu`) has a colour of its own. Raises ReportHtmlError for a missing or any other picture.
+    `css` is the style sheet's text. `frame`, of the first page, and `sweep`, the batch sweep's chart, are JPEGs, None
+    where the report has none. A page of a CPU's figures (`is_cpu`) has a colour of its own. Raises ReportHtmlError for
+    a missing or any other picture.
     """
     converted = markdown.markdown(
         markdown_text,
@@ -70,6 +76,8 @@ def render_html(
     files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHART_NAMES}
     if frame is not None:
         files[f"../samples/{frame.name}"] = frame
+    if sweep is not None:
+        files[f"charts/{sweep.name}"] = sweep
     pictures = [found[1] for found in IMAGE.finditer(body)]
     if sorted(map(str, pictures)) != sorted(files):
         raise ReportHtmlError(

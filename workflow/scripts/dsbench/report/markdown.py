@@ -101,6 +101,7 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
     return environment.get_template(TEMPLATE).render(
         data,
         since=since,
+        sweep=data.get("sweep"),
         runs=runs,
         clip_rate=_clip_rate(data["video"]),
         page=first_page(data, since),

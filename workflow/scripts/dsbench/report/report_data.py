@@ -60,6 +60,8 @@ def check_data(data: dict) -> None:
     _refuse_wrong_rates(data["trtexec"])
     _refuse_wrong_verdict(data["deepstream"], data["peak_gpu_streams"], data["target_fps"])
     _refuse_wrong_efficiency(data)
+    if data.get("sweep"):
+        _refuse_wrong_sweep(data["sweep"])
 
 
 def _fault(sentence: str) -> ReportDataError:
@@ -144,3 +146,13 @@ def _refuse_wrong_efficiency(data: dict) -> None:
         expected = 100 * run["total_fps"] / data["efficiency"]["reference_imgs_per_sec"]
         if abs(found - expected) > PERCENT_TOLERANCE:
             raise _fault(f"efficiency.{name}_pct is {found}, expected {expected:.2f} from the total FPS")
+
+
+def _refuse_wrong_sweep(sweep: dict) -> None:
+    prediction = sweep["prediction"]
+    runs = [run for run in (*prediction["finished"], *sweep["runs"]) if run["streams"] <= prediction["most"]]
+    expected = max((run["streams"] for run in runs if run["holds"]), default=None)
+    if sweep["bs_opt"] != expected:
+        raise _fault(
+            f"sweep.bs_opt is {sweep['bs_opt']}, expected {expected} from the runs that held the rate"
+        )

@@ -149,6 +149,20 @@ def layer_info_command(program: str, engine: str, profile: Profile, layer_info: 
     ]
 
 
+def outputs_command(
+    program: str, engine: str, profile: Profile, batch: int, images: str, outputs: str
+) -> list[str]:
+    """Return the command that runs `engine` once on the float32 images of a file and writes its answers as JSON."""
+    return [
+        program,
+        f"--loadEngine={engine}",
+        *([] if profile.static else [f"--shapes={profile.shape(batch)}"]),
+        *("--iterations=1", "--duration=0", "--warmUp=0"),
+        f"--loadInputs={profile.input_name}:{images}",
+        f"--exportOutput={outputs}",
+    ]
+
+
 def benchmark_command(
     program: str,
     version: tuple[int, ...],
