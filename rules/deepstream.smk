@@ -58,6 +58,33 @@ checkpoint benchmark_streams:
         "../workflow/scripts/benchmark_streams.py"
 
 
+# Of the clip and the machine, whatever the model.
+rule measure_decoding:
+    input:
+        video=VIDEO,
+        clip="build/toolchain/video.json",
+        target_fps="build/toolchain/target_fps.json",
+        facts=RUNNER_FACTS,
+    output:
+        "build/decoding/decoding.json",
+    log:
+        "logs/measure_decoding.log",
+    benchmark:
+        "logs/wall_time/measure_decoding.tsv"
+    priority: MEASURING_PRIORITY
+    conda:
+        "../envs/workflow.yaml"
+    threads: MEASURING_THREADS
+    resources:
+        gpu=1,
+    params:
+        code=code_version("measure_decoding"),
+        program=RUNTIME.decoder,
+        seconds=config["deepstream"]["decoding_s"],
+    script:
+        "../workflow/scripts/measure_decoding.py"
+
+
 rule summarise_run1:
     input:
         max_bs="models/{model}/benchmarks/max_bs.json",

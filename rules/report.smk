@@ -57,6 +57,7 @@ rule collect_data:
         accuracy="models/{model}/validation/accuracy.json",
         batch_slots="models/{model}/validation/batch_slots.json",
         run_slots=run_slots,
+        decoding="build/decoding/decoding.json",
         beside=figures_beside,
         sweep=sweep_of_report,
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),

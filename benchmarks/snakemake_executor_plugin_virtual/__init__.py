@@ -34,6 +34,7 @@ SECONDS = {
     "record_video": 15,
     "benchmark_streams": 30,
     "measure_latency": 30,
+    "measure_decoding": 15,
     "export_onnx": 60,
     "prepare_onnx": 20,
     "prove_preprocessing": 20,

@@ -10,6 +10,7 @@ import pytest
 from test_agreement import APP, FRAMES, SIDE, make_tree, write_engine
 
 from dsbench.boxes.kitti import Detection
+from dsbench.checks import batch_slots
 from dsbench.checks.batch_slots import (
     SlotDumps,
     SlotRuns,
@@ -18,6 +19,7 @@ from dsbench.checks.batch_slots import (
     write_slot_clips,
 )
 from dsbench.checks.verdict import CheckError
+from dsbench.core.errors import BuildError
 from dsbench.families.declared import family_named
 from dsbench.machine.video import save_frame
 from dsembed.engine import tactics
@@ -124,3 +126,39 @@ def test_a_stream_that_ended_early_is_named():
 def test_clips_with_the_same_boxes_could_hide_a_leak():
     with pytest.raises(CheckError, match="could not be seen; name a video"):
         check_batch_slots(dumps(mirrored_alone=dumps().alone), 100, TOLERANCE).required()
+
+
+@pytest.mark.parametrize("is_static", [False, True])
+def test_a_machine_that_holds_fewer_slots_plays_half_unless_the_engine_takes_no_fewer(
+    tmp_path, monkeypatch, is_static
+):
+    played = []
+
+    def dump_kitti(_program, config, directory, _timeout_s, log, _facts):
+        streams = config.read_text().count("[source")
+        played.append(streams)
+        if streams > 2:
+            log.write_text("ERROR: std::bad_alloc\n")
+            raise BuildError(f"{log}: deepstream-app ended with exit status 255: ERROR: std::bad_alloc")
+        directory.mkdir()
+        for slot in range(streams):
+            (directory / f"00_{slot:03d}_000000.txt").write_text("")
+
+    monkeypatch.setattr(batch_slots, "dump_kitti", dump_kitti)
+    infer = tmp_path / "infer.txt"
+    places = (tmp_path / "part.mp4", tmp_path / "mirrored.mp4", (64, 64), infer, infer, tmp_path)
+    runs = SlotRuns("deepstream-app", *places, timeout_s=1, facts={}, is_static=is_static)
+    logs = {name: tmp_path / f"{name}.log" for name in LOGS}
+    if is_static:
+        with pytest.raises(
+            BuildError, match=r"^4 batch slots cannot be played here: too little memory .* is static"
+        ):
+            runs.play(4, logs)
+        assert played == [1, 1, 4]
+    else:
+        dumps = runs.play(4, logs)
+        assert (len(dumps.same), dumps.limit.partition(" (")[0]) == (
+            2,
+            "4 slots: too little memory on the host",
+        )
+        assert played == [1, 1, 4, 2, 2]

@@ -1,13 +1,19 @@
 """The stand-in for trtexec refuses what the real one refuses, so that a wrong command line cannot pass here."""
 
+import json
 import os
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
+MEASURED = Path(__file__).parents[1] / "data/trtexec_10.16_command_lines.json"
 FAKE = Path(__file__).parents[1] / "fakes/trtexec"
+SPEC = spec_from_file_location("trtexec_grammar", FAKE.with_name("trtexec_grammar.py"))
+grammar = module_from_spec(SPEC)
+SPEC.loader.exec_module(grammar)
 BUILD = ("--onnx=m.onnx", "--saveEngine=m.engine", "--shapes=x:4x3x8x8", "--skipInference")
 
 
@@ -39,7 +45,7 @@ def trtexec(tmp_path):
         ("10.3.0", "--workspace=4096", "Unknown option: --workspace 4096"),
         ("10.16.0", "--duration=ten", "[E] stof"),
         ("10.16.0", "--avgRuns=", "[E] stoi"),
-        ("10.16.0", "--memPoolSize=workspace:4096MX", "[E] invalid unit specifier"),
+        ("10.16.0", "--memPoolSize=workspace:4096MX", '[E] Error parsing "4096MX": invalid unit specifier'),
         ("10.16.0", "--memPoolSize=workspace:-1", "[E] Negative memory pool size: -1"),
         ("10.16.0", "--memPoolSize=work:1", "[E] Unknown memory pool: work"),
         ("10.16.0", "--loadEngine=m.engine", "Incompatible load and save engine options selected"),
@@ -50,6 +56,28 @@ def test_what_the_real_one_refuses_is_refused(trtexec, version, option, says):
     assert done.returncode == 1
     assert says in done.stdout
     assert ("&&&& FAILED" in done.stdout) == (version != "11.1.0")
+
+
+def known_rows():
+    """Return the command lines whose options the stand-in has."""
+    rows = [row for row in json.loads(MEASURED.read_text())["rows"] if row["outcome"] != "help"]
+    return [
+        row for row in rows if all(text.partition("=")[0] in grammar.OPTIONS for text in row["arguments"])
+    ]
+
+
+def test_most_of_the_measured_command_lines_are_known():
+    assert len(known_rows()) > 240
+
+
+@pytest.mark.parametrize("row", known_rows(), ids=lambda row: " ".join(row["arguments"]))
+def test_command_line_ends_as_in_nvidias_option_parser(row):
+    try:
+        grammar.parse(row["arguments"], (10, 16, 0))
+        found = {"outcome": "accepted"}
+    except grammar.OptionError as error:
+        found = {"outcome": "refused", "errors": sorted(error.args)}
+    assert found == {key: row[key] for key in ("outcome", "errors") if key in row}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,15 @@
-"""trtexec's command line by version: which options there are, how values are read, what a refusal says."""
+"""trtexec's command line by version: which options there are, how values are read, what a refusal says.
 
-import re
+Values are read by the embedded trtexec's own readers, which are held to NVIDIA's parser.
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow/embedded"))
+
+from dsembed.shared.cpp_numbers import OutOfRangeError, stod, stof, stoi
+from dsembed.trtexec import option_values
 
 NEVER = (99,)
 # Option: the first version that has it, the first that does not, and how its value is read.
@@ -8,9 +17,9 @@ OPTIONS = {
     "--onnx": ((8, 6), NEVER, str),
     "--saveEngine": ((8, 6), NEVER, str),
     "--loadEngine": ((8, 6), NEVER, str),
-    "--minShapes": ((8, 6), NEVER, "shapes"),
-    "--optShapes": ((8, 6), NEVER, "shapes"),
-    "--maxShapes": ((8, 6), NEVER, "shapes"),
+    "--minShapes": ((8, 6), NEVER, "profile"),
+    "--optShapes": ((8, 6), NEVER, "profile"),
+    "--maxShapes": ((8, 6), NEVER, "profile"),
     "--shapes": ((8, 6), NEVER, "shapes"),
     "--fp16": ((8, 6), (11, 0), bool),
     "--int8": ((8, 6), (11, 0), bool),
@@ -53,9 +62,22 @@ OPTIONS = {
     "--profilingVerbosity": ((8, 6), NEVER, str),
     "--verbose": ((8, 6), NEVER, bool),
 }
+PROFILE = ("--minShapes", "--optShapes", "--maxShapes")
+# What is read before the engine's place is judged, and the first of what is read after it.
+FIRST = (*PROFILE, "--onnx", "--memPoolSize", "--loadEngine", "--saveEngine")
+THEN = (
+    "--device",
+    "--infStreams",
+    "--iterations",
+    "--duration",
+    "--warmUp",
+    "--shapes",
+    "--avgRuns",
+    "--percentile",
+)
 POOLS = ("workspace", "dlaSRAM", "dlaLocalDRAM", "dlaGlobalDRAM", "tacticSharedMem")
-UNITS = {"B": 2**-20, "K": 2**-10, "M": 1, "G": 2**10}
-NUMBER = {int: (r"\s*[-+]?\d+", "stoi"), float: (r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", "stof")}
+# The versions before took a size for MiB whatever its unit, or multiplied on top of MiB.
+UNITS_SINCE = (10, 1)
 
 
 class OptionError(Exception):
@@ -64,19 +86,27 @@ class OptionError(Exception):
 
 def parse(arguments, version):
     """Return option -> value; raise OptionError as this version of trtexec does."""
-    found, unknown = {}, []
+    given, unknown = {}, []
     for argument in arguments:
         # Split at the first "="; `--key value` leaves the value over.
         key, _, value = argument.partition("=")
-        since, until, kind = OPTIONS.get(key, (NEVER, NEVER, None))
-        if not since <= version < until or key in found:
+        since, until, _ = OPTIONS.get(key, (NEVER, NEVER, None))
+        if key in given and key in PROFILE:
+            raise OptionError(
+                "Multiple --minShapes/--optShapes/--maxShapes without --profile are not allowed. "
+            )
+        if not since <= version < until or key in given:
             unknown.append(f"Unknown option: {key} {value}")
         else:
-            found[key] = _value(value, kind, version)
+            given[key] = value
+    both = "--loadEngine" in given and "--saveEngine" in given
+    # trtexec stops at the first value that it cannot read, in its own order.
+    found = _read(given, FIRST, version)
+    if both:
+        raise OptionError("Incompatible load and save engine options selected")
+    found |= _read(given, [*THEN, *(OPTIONS.keys() - {*FIRST, *THEN})], version)
     if unknown:
         raise OptionError(*unknown)
-    if "--loadEngine" in found and "--saveEngine" in found:
-        raise OptionError("Incompatible load and save engine options selected")
     if "--onnx" not in found and "--loadEngine" not in found:
         raise OptionError("Model missing or format not recognized")
     if "--best" in found and "--stronglyTyped" in found:
@@ -84,42 +114,57 @@ def parse(arguments, version):
     return found
 
 
+def _read(given, keys, version):
+    found = {}
+    for key in keys:
+        try:
+            if key in given:
+                found[key] = _value(given[key], OPTIONS[key][2], version)
+        except ValueError as error:
+            raise OptionError(str(error)) from None
+        except OutOfRangeError as error:
+            raise OptionError(f"Uncaught exception detected: {error}") from None
+    return found
+
+
 def _value(text, kind, version):
-    if kind is bool:
-        return True
-    if kind in NUMBER:
-        return number(text, kind)
-    if kind in ("shapes", "pairs"):
-        # Names may contain a colon.
-        return {name: dims for name, _, dims in (item.rpartition(":") for item in text.split(","))}
-    if kind == "percentiles":
-        return [number(item, float) for item in text.split(",")]
-    if kind == "pools":
-        return dict(_pool(item, version) for item in text.split(","))
-    return text
+    if kind == "pools" and version < UNITS_SINCE:
+        return dict(_old_pool(item, version) for item in text.split(","))
+    return READERS[kind](text)
 
 
-def number(text, kind):
-    """Return the number at the head of `text`, as C++ reads it: what follows is ignored."""
-    pattern, name = NUMBER[kind]
-    found = re.match(pattern, text)
-    if not found:
-        raise OptionError(name)
-    return kind(found[0])
+def _dims(shapes):
+    return {name: "x".join(map(str, dims)) for name, dims in shapes.items()}
 
 
-def _pool(item, version):
+def _pairs(text):
+    # Names may contain a colon.
+    return {name: file for name, _, file in (item.rpartition(":") for item in text.split(","))}
+
+
+def _workspace(text):
+    size_bytes = option_values.workspace_bytes(text)
+    return {} if size_bytes is None else {"workspace": size_bytes / 2**20}
+
+
+READERS = {
+    bool: option_values.switched_on,
+    int: stoi,
+    float: stof,
+    str: str,
+    "shapes": lambda text: _dims(option_values.shapes(text)),
+    "profile": lambda text: _dims(option_values.profile_shapes(text)),
+    "pairs": _pairs,
+    "percentiles": option_values.percentiles,
+    "pools": _workspace,
+}
+
+
+def _old_pool(item, version):
     """Return a pool and its size in MiB."""
     name, _, size = item.partition(":")
     if name not in POOLS:
         raise OptionError(f"Unknown memory pool: {name}")
-    mib = number(size, float)
-    if mib < 0:
-        raise OptionError(f"Negative memory pool size: {size}")
-    if version < (10, 0) or size[-1].isdigit() or size[-1] == ".":
-        return name, mib
-    unit = size[-1].upper()
-    if unit not in UNITS:
-        raise OptionError("invalid unit specifier")
-    # 10.0 multiplies on top of MiB.
-    return name, mib * UNITS[unit] * (2**20 if version < (10, 1) else 1)
+    if version < (10, 0):
+        return name, stod(size)
+    return name, option_values.workspace_bytes(f"workspace:{size}") / (1 if size[-1].isalpha() else 2**20)

@@ -161,3 +161,23 @@ def test_warnings_stand_once_with_the_gravest_first(data):
 
 def test_verdict_of_the_runs_keeps_their_rate(data):
     assert run_verdict(data) == "REAL-TIME: 5 streams at 35.17 FPS per stream, target 30 (Run 2)"
+
+
+DECODING = {
+    "rates": [{"streams": 16, "frames_per_s": 5493.2}, {"streams": 183, "frames_per_s": 3898.0}],
+    "stopped_by": None,
+    "allowed_streams": 129,
+}
+
+
+@pytest.mark.parametrize(
+    ("bound_by", "says"),
+    [
+        ("decode", "NVDEC limits it (busy: as sampled; decoding alone allows 129 streams)"),
+        ("compute", "the GPU's SMs limit it (busy: as sampled)"),
+    ],
+)
+def test_what_decoding_alone_allows_stands_there_only_where_the_decoder_is_the_limit(data, bound_by, says):
+    on_gpu(data)["deepstream"]["run2"]["conditions"]["bound_by"] = bound_by
+    data["deepstream"]["decoding"] = DECODING
+    assert first_page(data, None).bound == f"Run 2: {says}"

@@ -427,3 +427,24 @@ def test_latency_has_a_table_of_its_own_that_says_the_load(data):
     ):
         assert f"\n{row}\n" in section
     assert "a frame waits in every buffer" in section
+
+
+def section_8(data):
+    check_data(data)
+    return html.unescape(render_markdown(data)).partition("## 8. ")[2].partition("## 9. ")[0]
+
+
+def test_section_8_says_what_decoding_alone_allows_or_why_that_is_not_known(data):
+    rates = [{"streams": 16, "frames_per_s": 5493.2}, {"streams": 183, "frames_per_s": 3898.0}]
+    data["deepstream"]["decoding"] = {"rates": rates, "stopped_by": None, "allowed_streams": 129}
+    assert (
+        "Decoding alone allows 129 streams of this clip at 30 FPS: 5,493 frames/s in 16 streams, 3,898 frames/s in 183"
+        " streams, with nothing behind the decoders.\n"
+    ) in section_8(data)
+    stopped = {"rates": rates[:1], "stopped_by": "no memory for more", "allowed_streams": 183}
+    data["deepstream"]["decoding"] = stopped
+    assert "More was not measured: no memory for more." in section_8(data)
+    data["deepstream"]["decoding"] = {"rates": [], "stopped_by": "the clip is vp9", "allowed_streams": None}
+    assert "Decoding alone: not measured: the clip is vp9." in section_8(data)
+    del data["deepstream"]["decoding"]
+    assert "Decoding alone: not measured." in section_8(data)

@@ -434,3 +434,58 @@ def test_a_hub_that_gives_byte_after_byte_is_asked_again_and_then_left(tmp_path,
     [part] = (tmp_path / "parts").iterdir()
     assert content.startswith(part.read_bytes()) and part.stat().st_size > asked[-1]
     assert not (tmp_path / "f").exists()
+
+
+class Trickle(Handler):
+    """An answer whose header comes byte after byte and has no end, or a redirect whose body has none."""
+
+    def route(self):
+        self.close_connection = True
+        if self.path.startswith("/elsewhere"):
+            return self.answer(200, b"there")
+        if self.path.startswith("/redirect"):
+            self.send_response(302)
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+            piece = b"x" * (1 << 16)
+        else:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            piece = b"x"
+        for _ in range(500 if len(piece) == 1 else 100_000):
+            sleep(0.02 if len(piece) == 1 else 0)
+            self.wfile.write(piece)
+            self.wfile.flush()
+        return None
+
+
+def test_a_header_that_comes_byte_after_byte_has_a_total_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(network_faults, "LONGEST_ANSWER_S", 0.5)
+    monkeypatch.setattr(download, "SLOW_S", 0.5)
+    server, started = FileServer(Trickle), monotonic()
+    wanted, check = RemoteFile("f", 200, "0" * 64), httpx.Response.raise_for_status
+    with httpx.Client() as client:
+        with pytest.raises(BuildError, match=r"127\.0\.0\.1:\d+ takes more than 0\.5 s for one answer"):
+            network_faults.read_answer(client, f"{server.url}/list", {})
+        with pytest.raises(BuildError, match=r"f: the hub is too slow \(no answer has begun after 0\.5 s\)"):
+            download.fetch_file(
+                client, f"{server.url}/f", {}, wanted, tmp_path / "f", tmp_path / "parts", check
+            )
+    # Whole, each header takes ten seconds.
+    assert monotonic() - started < 8
+    assert [path for _, path, _ in server.requests] == ["/list"] + ["/f"] * download.MOST_SLOW
+
+
+def test_the_body_of_a_redirect_is_not_read(tmp_path, monkeypatch, capsys):
+    server = FileServer(Trickle)
+    wanted, check = (
+        RemoteFile("f", 5, hashlib.sha256(b"there").hexdigest()),
+        httpx.Response.raise_for_status,
+    )
+    started = monotonic()
+    with httpx.Client() as client:
+        assert network_faults.read_answer(client, f"{server.url}/redirect", {}).content == b"there"
+        place = tmp_path / "f"
+        download.fetch_file(client, f"{server.url}/redirect/f", {}, wanted, place, tmp_path / "parts", check)
+    assert place.read_bytes() == b"there"
+    # Whole, it has 6 GB.
+    assert monotonic() - started < 8

@@ -49,6 +49,8 @@ class Image:
             "fake_nvinfer.py",
         ):
             shutil.copy(FAKES / name, folder)
+        # By whose readers the stand-in of trtexec reads its options.
+        shutil.copytree(PROJECT / "workflow/embedded/dsembed", folder / "dsembed")
 
     def program(self, name, *lines):
         """Put a shell script into the image."""

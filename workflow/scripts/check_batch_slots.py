@@ -33,6 +33,7 @@ with explained(snakemake.log[0]):
             folder=Path(snakemake.output.runs),
             timeout_s=params.timeout_s,
             facts=facts_of(files.facts) | device,
+            is_static=inspect.batch == "static",
         )
         logs = {name: Path(log) for name, log in snakemake.log.items()}
         dumps = runs.play(slots, logs, Path(files.alone) if files.alone else None)

@@ -14,6 +14,7 @@ from dsbench.checks.preprocess_verdict import PreprocessProof
 from dsbench.core.files import read_json, sha256_of, write_whole
 from dsbench.core.records import as_json, read_record
 from dsbench.dag.rule_script import explained
+from dsbench.deepstream.decoding import Decoding
 from dsbench.families.declared import family_named
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, TargetRate
@@ -167,7 +168,8 @@ def collect(files, params, model: str) -> dict:
     system = system_facts(facts)
     trt = numbers.trtexec(measured, settings["trtexec"], target.target_fps)
     peak = trt["doubling"][-1]["peak_gpu_streams"]
-    runs = numbers.deepstream(measured, settings["deepstream"], peak, target.target_fps)
+    decoding = read_record(files.decoding, Decoding)
+    runs = numbers.deepstream(measured, settings["deepstream"], peak, target.target_fps, decoding)
     engines = engine_rows(measured, model)
     sweep = read_record(files.sweep, Sweep) if files.get("sweep") else None
     data = {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +15,7 @@ import openvino as ov
 
 from dsembed.engine.engine import PRECISIONS, Engine, ExecutionContext, Plan, candidates, whole_batch
 from dsembed.engine.engine_file import EngineError
+from dsembed.shared.bounds import first_run
 from dsembed.shared.cpu import with_memory_growth
 from dsembed.shared.log_writer import LogWriter, cpp_text
 
@@ -122,9 +125,13 @@ class Tactics:
 
     def _probe(self, compute: str) -> list[np.ndarray]:
         batch = self.engine.opt_batch
-        context = ExecutionContext(self.engine, batch, plan=whole_batch(batch, self.cores, compute))
-        context.submit(0, probe_images(self.engine.input.dims, batch))
-        return context.wait(0)
+        with self._first_run(batch):
+            context = ExecutionContext(self.engine, batch, plan=whole_batch(batch, self.cores, compute))
+            context.submit(0, probe_images(self.engine.input.dims, batch))
+            return context.wait(0)
+
+    def _first_run(self, batch: int) -> AbstractContextManager[None]:
+        return first_run(batch, math.prod(self.engine.input.dims[-2:]))
 
     def _fastest(self, batch: int, plans: list[Plan]) -> list[Plan]:
         """Return those of `plans` that fit the workspace, the fastest first."""
@@ -151,9 +158,10 @@ class Tactics:
         return [plan for _, plan in timed]
 
     def _run_once(self, batch: int, plan: Plan, images: np.ndarray) -> ExecutionContext:
-        context = ExecutionContext(self.engine, batch, slots=2, plan=plan)
-        context.submit(0, images)
-        context.wait(0)
+        with self._first_run(batch):
+            context = ExecutionContext(self.engine, batch, slots=2, plan=plan)
+            context.submit(0, images)
+            context.wait(0)
         return context
 
 

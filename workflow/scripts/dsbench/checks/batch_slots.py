@@ -245,7 +245,7 @@ def _shown(box: Detection) -> str:
 @dataclass(frozen=True)
 class SlotRuns:
     """What the runs need: the clip and its mirror image, the muxer's size in pixels, and the configurations for one
-    stream and for a full batch.
+    stream and for a full batch; `is_static` is whether that batch is in the engine.
 
     Their own configurations and KITTI files are left in `folder`.
     """
@@ -259,12 +259,13 @@ class SlotRuns:
     folder: Path
     timeout_s: float
     facts: dict[str, str]
+    is_static: bool = False
 
     def play(self, slots: int, logs: Mapping[str, Path], alone: Path | None = None) -> SlotDumps:
         """Play all runs, each with its log by name, and return their boxes.
 
         `alone` is the folder of runs in which each clip was played alone already. Where the machine does not hold so
-        many slots, half of them are played, and so on.
+        many slots, half of them are played, and so on; an engine of a static batch takes no fewer, and is refused.
         """
         clips = {"alone": self.clip, "mirrored_alone": self.mirrored}
         single = {
@@ -279,6 +280,12 @@ class SlotRuns:
                 reason = _limit_of(error, logs)
                 if reason is None or slots <= LEAST_SLOTS:
                     raise
+                if self.is_static:
+                    raise BuildError(
+                        f"{slots} batch slots cannot be played here: {reason}; the model's batch is static, so its"
+                        " engine takes no fewer images. Let first_batch and largest_batch in the config be at most what"
+                        " this machine holds, or export the model with a dynamic batch"
+                    ) from error
                 limit = f"{slots} slots: {reason}"
                 slots //= 2
 

@@ -15,7 +15,7 @@ from dsbench.machine.host import GSTREAMER_TIMEOUT_S, ProbeTimeoutError, output_
 PROGRAMS = ("trtexec", "deepstream-app")
 # Where Debian's package and NVIDIA's container put trtexec, without a word to PATH.
 TENSORRT_PROGRAMS = Path("/usr/src/tensorrt/bin")
-EMBEDDED_PROGRAMS = "workflow/embedded/bin"
+EMBEDDED_PROGRAMS, EMBEDDED_DECODER = "workflow/embedded/bin", "decode-streams"
 NVENC, THEORA, NONE = "nvv4l2h264enc", "theoraenc-fallback", "skipped"
 SUFFIXES = {NVENC: "mp4", THEORA: "ogv"}
 EMBEDDED_ELEMENTS = ("fdsrc", "rawvideoparse", "theoraenc", "oggmux", "filesink")
@@ -42,11 +42,15 @@ OPEN_NVENC = [
 
 @dataclass(frozen=True)
 class Runtime:
-    """The programs of one runtime; `kind` is "nvidia" or "embedded"."""
+    """The programs of one runtime; `kind` is "nvidia" or "embedded".
+
+    `decoder` decodes streams and does nothing else; NVIDIA's is an element of GStreamer.
+    """
 
     kind: str
     trtexec: str
     deepstream_app: str
+    decoder: str | None = None
 
 
 def choose_runtime(wanted: str, project: Path) -> Runtime:
@@ -87,7 +91,7 @@ def runtime_of(kind: str, project: Path) -> Runtime:
     if kind == "nvidia":
         return Runtime("nvidia", *(_found(name) or name for name in PROGRAMS))
     folder = project / EMBEDDED_PROGRAMS
-    return Runtime("embedded", *(str(folder / name) for name in PROGRAMS))
+    return Runtime("embedded", *(str(folder / name) for name in (*PROGRAMS, EMBEDDED_DECODER)))
 
 
 class Encoder(TypedDict):

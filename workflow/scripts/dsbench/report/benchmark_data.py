@@ -19,6 +19,7 @@ from dsbench.chain.measured_chain import (
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
+from dsbench.deepstream.decoding import Decoding
 from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency, refusal_of
 from dsbench.deepstream.log import LOADED, StreamRun
 from dsbench.onnx.inspection import HalfPrecision, Inspection
@@ -144,8 +145,8 @@ def _engine_in(log: Path) -> str:
     return Path(found[1]).name
 
 
-def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float) -> dict:
-    """Return the report's `deepstream`: both runs, and in words what is unusual about them."""
+def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float, decoding: Decoding) -> dict:
+    """Return the report's `deepstream`: both runs, in words what is unusual about them, and what decoding allows."""
     run1 = measured.run1.tries[-1].run
     held = [*_unheld("Run 1", measured.run1), *_unheld("Run 2", measured.run2)]
     tries = [tried.run for tried in measured.run2.tries]
@@ -161,6 +162,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
         **runs,
         "latency": _latency(measured),
         "rt_streams": rt_streams,
+        "decoding": as_json(decoding) | {"allowed_streams": decoding.allowed_streams(target_fps)},
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
         "notes": [

@@ -59,6 +59,7 @@ class Load:
     run: dict
     is_embedded: bool
     is_contradicted: bool
+    decoders_allow: int | None
     share_of_inference_pct: float
 
     def percent(self, key: str) -> float | None:
@@ -207,6 +208,7 @@ def _load(data: dict) -> Load:
         run,
         is_embedded=data["runtime"]["kind"] == "embedded",
         is_contradicted=contradict(data["deepstream"]["run1"], data["deepstream"]["run2"]),
+        decoders_allow=(data["deepstream"].get("decoding") or {}).get("allowed_streams"),
         # What inference alone takes of an image's time.
         share_of_inference_pct=100 * run["total_fps"] / data["trtexec"]["bsmax"]["imgs_per_sec"],
     )
@@ -339,7 +341,9 @@ def _bound(load: Load) -> str | None:
     conditions = load.run["conditions"]
     if conditions["because"] is None:
         return None
-    return f"{load.title}: {LIMITS.get(conditions['bound_by'], 'nothing found')} ({conditions['because']})"
+    allowed = load.decoders_allow if conditions["bound_by"] == "decode" else None
+    alone = "" if allowed is None else f"; decoding alone allows {count(allowed, 'stream')}"
+    return f"{load.title}: {LIMITS.get(conditions['bound_by'], 'nothing found')} ({conditions['because']}{alone})"
 
 
 def _since(since: Difference) -> str:

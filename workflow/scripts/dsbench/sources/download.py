@@ -7,6 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ import httpx
 from dsbench.core.errors import BuildError
 from dsbench.core.process_identity import start_ticks
 from dsbench.core.secret_words import without_tokens
-from dsbench.sources.network_faults import is_lasting, is_web_page, page_sentence
+from dsbench.sources.network_faults import LateError, is_lasting, is_web_page, open_answer, page_sentence
 from dsbench.sources.source import RemoteFile
 from dsbench.tools.tool_run import report_progress
 
@@ -235,7 +236,12 @@ def _append(
     have = _size(own)
     pace.connected(have)
     ranged = dict(headers) | {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with client.stream("GET", url, headers=ranged, timeout=TIMEOUT, follow_redirects=True) as response:
+    try:
+        answer = open_answer(client, url, ranged, SLOW_S, TIMEOUT)
+    except LateError as error:
+        pace.slow += 1
+        raise SlowError(str(error)) from None
+    with closing(answer) as response:
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             own.unlink()
             raise httpx.RemoteProtocolError("the server has no such range")

@@ -5,10 +5,14 @@ import re
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import closing, contextmanager
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 # The types of the standard library leave it out.
@@ -42,6 +46,50 @@ class AnswerError(BuildError):
     """An answer of a hub that is no listing: too large, too slow or coded in a way that was not asked for."""
 
 
+class LateError(httpx.ReadTimeout):
+    """An answer whose body has not begun in the time that all before it may take."""
+
+
+def open_answer(
+    client: httpx.Client,
+    url: httpx.URL | str,
+    headers: Mapping[str, str],
+    longest_s: float,
+    timeout: httpx.Timeout | float,
+    auth: Any = httpx.USE_CLIENT_DEFAULT,
+    **options,
+) -> httpx.Response:
+    """Return the answer to a GET as its body begins; the caller closes it. Raises httpx's RequestError.
+
+    Redirects are followed without their bodies, which may have no end. A header that comes byte after byte keeps each
+    read within `timeout`, so all that is before the body has `longest_s`: LateError then.
+    """
+    answer: Future[httpx.Response] = Future()
+
+    def follow() -> httpx.Response:
+        request, login = client.build_request("GET", url, headers=headers, timeout=timeout, **options), auth
+        for _ in range(client.max_redirects + 1):
+            response = client.send(request, auth=login, stream=True, follow_redirects=False)
+            if response.next_request is None:
+                return response
+            response.close()
+            # What may go along to where it leads is in the request already.
+            request, login = response.next_request, None
+        raise httpx.TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
+
+    def ask() -> None:
+        try:
+            answer.set_result(follow())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        return answer.result(longest_s)
+    except FutureTimeoutError:
+        raise LateError(f"no answer has begun after {longest_s:g} s") from None
+
+
 def read_answer(
     client: httpx.Client, url: httpx.URL | str, headers: Mapping[str, str], **options
 ) -> httpx.Response:
@@ -51,9 +99,12 @@ def read_answer(
     """
     ends, body = time.monotonic() + LONGEST_ANSWER_S, bytearray()
     asked = dict(headers) | {"Accept-Encoding": "gzip"}
-    with client.stream(
-        "GET", url, headers=asked, timeout=TIMEOUT_S, follow_redirects=True, **options
-    ) as response:
+    try:
+        response = open_answer(client, url, asked, LONGEST_ANSWER_S, TIMEOUT_S, **options)
+    except LateError:
+        host = _place(urlsplit(str(url)))
+        raise AnswerError(f"{host} takes more than {LONGEST_ANSWER_S:g} s for one answer") from None
+    with closing(response):
         host = _place(urlsplit(str(response.url)))
         if (coding := response.headers.get("Content-Encoding", "").strip().lower()) not in ENCODINGS:
             raise AnswerError(f"{host} answers in the coding {printable(coding)}, expected gzip or none")

@@ -234,6 +234,11 @@ def _check_end(program: str, log_path: Path, verdict: str | None, status: int) -
     """Refuse a tool that was stopped, for the reason in `verdict`, or that did not exit 0."""
     if verdict is not None:
         raise ToolTimeoutError(f"{log_path}: {program} {verdict}")
+    if status == -signal.SIGXCPU:
+        raise ToolTimeoutError(
+            f"{log_path}: {program} was stopped at its bound of processor time, before the model's graph had answered"
+            " once; export the model without a loop that has no end"
+        )
     if status != 0:
         raise ToolFailedError(
             f"{log_path}: {program} ended with {status_name(status)}{_last_words(log_path)}"
