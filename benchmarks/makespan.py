@@ -18,8 +18,11 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "workflow/scripts"))
+
+from dsbench.dag.jobs import link_project  # noqa: E402
+
 FAKES = ROOT / "tests/fakes"
-PARTS = ("Snakefile", "pyproject.toml", "workflow", "config", "demo", "envs")
 ALONE = ("MEASURING_THREADS = ", "MEASURING_THREADS = workflow.cores or ")
 PRIORITY = re.compile(r"^ +priority: .*\n", re.M)
 PLAIN = re.compile(r"^ +priority: .*\n|beside_gpu=1,", re.M)
@@ -49,9 +52,8 @@ def main() -> None:
 def build(folder: Path, order: str, models: int, cores: int) -> list[dict]:
     """Build that many models in `folder` and return the jobs, each with its rule, begin and end in s and `gpu`."""
     project, work = folder / "project", folder / "work"
-    (project / "rules").mkdir(parents=True)
-    for part in PARTS:
-        (project / part).symlink_to(ROOT / part)
+    link_project(project, own=["rules"])
+    (project / "rules").mkdir()
     for rules in (ROOT / "rules").glob("*.smk"):
         (project / "rules" / rules.name).write_text(ORDERS[order](rules.read_text()))
     (work / "config").mkdir(parents=True)

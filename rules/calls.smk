@@ -1,6 +1,7 @@
 """One call at a time, whatever became of the one before: killed, out of space, under another clock."""
 
 import shutil
+from functools import partial
 
 from dsbench.boxes.kitti import short_dumps
 from dsbench.core.errors import check_storage
@@ -68,7 +69,7 @@ def begin_alone():
     shutil.rmtree(TEMPORARY, ignore_errors=True)
 
 
-STEP_LINES = tell_through(CALL.settings, StepLines) if CALL.makes_dag else None
+STEP_LINES = tell_through(CALL.settings, partial(StepLines, submits=CALL.submits)) if CALL.makes_dag else None
 
 
 # The only hook of its kind: of several, Snakemake runs the last.

@@ -68,11 +68,11 @@ STATED_VIDEO = os.environ.get("DS_VIDEO") or config["video"] or demonstration_cl
 
 
 def node_facts():
-    """Return what is known of the GPU node; {} where the facts are of the machine that makes the DAG."""
+    """Return what is known of the GPU node; None where the facts are of the machine that makes the DAG."""
     if config["facts"] == "here":
-        return {}
+        return None
     if not CALL.makes_dag:
-        return recorded_node() or {}
+        return recorded_node()
     from dsbench.dag.node_job import node_before_dag
 
     node = node_before_dag(sys.argv[1:], config["runtime"], config["deepstream"]["directory"], PROJECT)
@@ -88,8 +88,8 @@ except BuildError as error:
 
 def recorded(fact, probe):
     """Return a fact: the main process probes it; a job that reads the Snakefile again takes the recorded one."""
-    if fact in NODE.get("facts", {}):
-        return NODE["facts"][fact]
+    if NODE and fact in NODE.facts:
+        return NODE.facts[fact]
     if CALL.makes_dag or not (FACTS / f"{fact}.json").is_file():
         try:
             return probe()

@@ -1,7 +1,7 @@
 import pytest
 
 from dsbench.chain.measured_chain import EngineDecision, Limit, summarise_run
-from dsbench.chain.sweep import Bounds, conclude, confirmation_streams, predict_batch, probe_batches
+from dsbench.chain.sweep import SweepBounds, conclude, confirmation_streams, predict_batch, probe_batches
 from dsbench.core.errors import BuildError
 from dsbench.core.records import read_record, write_record
 from dsbench.tools.doctor import note_limit
@@ -45,7 +45,7 @@ def predicted(
     run = summarise_run([log], WINDOWS)
     run.limits.extend(limits)
     logs = probed(folder, batches, slower)
-    return predict_batch(decided(max_bs, stopped_by), [run], logs, Bounds(target_fps, max_latency_ms))
+    return predict_batch(decided(max_bs, stopped_by), [run], logs, SweepBounds(target_fps, max_latency_ms))
 
 
 def confirmed(folder, prediction, fps_of, most_runs=3):
@@ -143,7 +143,7 @@ def test_probes_that_do_not_tell_what_a_larger_batch_takes_are_refused_with_thei
     with pytest.raises(
         BuildError, match=r"expected a larger batch to take longer\. Delete .*trtexec_b10\.log"
     ):
-        predict_batch(decided(16), [run], logs, Bounds(10, None))
+        predict_batch(decided(16), [run], logs, SweepBounds(10, None))
 
 
 def test_a_missing_probe_is_told(tmp_path):
@@ -160,16 +160,33 @@ def test_a_probe_cut_short_is_refused(tmp_path):
     logs[0].write_text(logs[0].read_text()[:80])
     run = summarise_run([run_log(tmp_path, 10, 2, 15)], WINDOWS)
     with pytest.raises(BuildError, match=r"trtexec_b1\.log: 0 PASSED banners"):
-        predict_batch(decided(16), [run], logs, Bounds(10, None))
+        predict_batch(decided(16), [run], logs, SweepBounds(10, None))
 
 
-def test_a_prediction_that_holds_is_the_answer_after_one_run(tmp_path):
+def test_a_prediction_that_holds_without_room_is_the_answer_after_one_run(tmp_path):
     sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: 10.1)
     assert (tried, sweep.bs_opt, sweep.missed_from) == ([25], 25, None)
     assert (
         sweep.verdict
-        == "BS_OPT is 25: each stream got 10 FPS or more. More were not tried: the probes predict 25."
+        == "BS_OPT is 25: each stream got 10 FPS or more. This load leaves no room for another one."
     )
+
+
+def test_a_run_that_leaves_room_is_followed_by_as_many_streams_as_its_own_share_allows(tmp_path):
+    # 0.9 of the queries/s are 10 FPS where a batch takes 90 ms.
+    sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: 0.9 * 1000 / time_ms(streams))
+    assert (tried, sweep.bs_opt) == ([25, 40], 40)
+    sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: 0.9 * 1000 / time_ms(streams), 1)
+    assert (tried, sweep.bs_opt) == ([25], 25)
+    assert sweep.verdict.endswith("10 FPS or more. This load leaves room for 40, which no run has tried.")
+
+
+def test_no_run_has_as_many_streams_as_another_that_missed_the_rate(tmp_path):
+    found = predicted(tmp_path, fps=9.9, target_fps=10)
+    # The run of 10 streams missed; its share predicts fewer, and what holds leaves room for more than 10.
+    assert found.first < 10
+    sweep, tried = confirmed(tmp_path, found, lambda streams: 30)
+    assert (tried, sweep.bs_opt, sweep.missed_from) == ([9], 9, 10)
 
 
 def test_each_run_that_misses_a_little_is_followed_by_one_stream_less(tmp_path):
@@ -178,17 +195,16 @@ def test_each_run_that_misses_a_little_is_followed_by_one_stream_less(tmp_path):
     assert sweep.verdict == "BS_OPT is 23: each stream got 10 FPS or more, and 24 streams did not."
 
 
-def test_a_run_that_misses_by_much_is_followed_by_what_its_own_share_allows(tmp_path):
-    # Above 15 streams half of the share is lost.
+def test_a_run_that_misses_by_much_is_followed_by_what_its_own_share_allows_above_what_held(tmp_path):
+    # Above 15 streams half of the share is lost, and the main job's run held 10.
     sweep, tried = confirmed(
         tmp_path,
         predicted(tmp_path),
         lambda streams: (0.3 if streams > 15 else 0.6) * 1000 / time_ms(streams),
     )
-    # 0.3 of the queries/s are 10 FPS where a batch takes 30 ms; the rows of a log have two decimals.
-    assert tried == [25, 9]
-    assert (sweep.bs_opt, sweep.missed_from) == (10, 25)
-    assert sweep.verdict.endswith("and 25 streams did not. The 14 between were not tried.")
+    assert tried == [25, 11, 24]
+    assert (sweep.bs_opt, sweep.missed_from) == (11, 24)
+    assert sweep.verdict.endswith("and 24 streams did not. The 12 between were not tried.")
 
 
 def test_runs_that_all_miss_leave_no_answer_and_never_a_zero(tmp_path):
@@ -212,14 +228,18 @@ def test_a_machine_that_holds_not_even_one_stream_is_told(tmp_path):
 
 def test_streams_that_the_machine_does_not_hold_are_halved(tmp_path):
     sweep, tried = confirmed(tmp_path, predicted(tmp_path), lambda streams: None if streams > 20 else 11)
-    assert (tried, sweep.bs_opt, [limit.size for limit in sweep.unheld]) == ([25, 12], 12, [25])
+    # What 12 streams got leaves room for a thirteenth.
+    assert (tried, sweep.bs_opt, [limit.size for limit in sweep.unheld]) == ([25, 12, 13], 13, [25])
     assert sweep.missed_from == 25
 
 
-def test_a_finished_run_of_more_streams_that_held_the_rate_counts(tmp_path):
-    found = predicted(tmp_path, target_fps=15, fps=15.5)
-    sweep, _ = confirmed(tmp_path, found, lambda streams: 14)
-    assert sweep.bs_opt == 10
+def test_streams_that_one_of_two_runs_did_not_hold_are_not_the_answer(tmp_path):
+    logs = [run_log(tmp_path, 10, 1, 10.1), run_log(tmp_path, 10, 2, 9.9)]
+    runs = [summarise_run([log], WINDOWS) for log in logs]
+    probes = probed(tmp_path, (1, 4, 8, 10, 64))
+    found = predict_batch(decided(64), runs, probes, SweepBounds(10, None))
+    sweep, tried = confirmed(tmp_path, found, lambda streams: 10.5)
+    assert (tried, sweep.bs_opt, sweep.missed_from) == ([9], 9, 10)
 
 
 def test_the_record_is_read_as_it_was_written(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from dsbench.boxes.kitti import ClassCount, Detection
 from dsbench.checks.gate import Gate, check_dump, check_truth
+from dsbench.checks.preprocess_verdict import OwnObjects
 from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError
 from dsbench.core.records import read_record, write_record
@@ -54,14 +55,14 @@ def test_ratio_of_no_frame_is_unknown_not_zero():
 
 
 def own(*counts, best=0.9, reference="preprocessor_config.json"):
-    """Return what preprocess.json says of the model itself on as many frames."""
-    return {
-        "reference": reference,
-        "frames": list(range(len(counts))),
-        "reference_counts": list(counts),
-        "reference_detections": sum(counts),
-        "reference_best_score": best,
-    }
+    """Return what the model alone finds in as many frames."""
+    return OwnObjects(
+        reference=reference,
+        frames=list(range(len(counts))),
+        reference_counts=list(counts),
+        reference_detections=sum(counts),
+        reference_best_score=best,
+    )
 
 
 NOTHING = {number: [] for number in range(10)}

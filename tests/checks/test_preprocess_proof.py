@@ -18,13 +18,16 @@ from dsbench.checks.preprocess_proof import (
     prove_preprocessing,
     reference_of,
 )
-from dsbench.checks.preprocess_verdict import check_rows
+from dsbench.checks.preprocess_verdict import OwnObjects, PreprocessProof, Way, check_ways
+from dsbench.checks.scaling_choice import FilterChoice, FilterRow
 from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError
+from dsbench.core.records import read_record, write_record
 from dsbench.families.declared import family_named
 from dsbench.families.family import PixelRule
 from dsbench.onnx.compare import session
 from dsbench.onnx.in_graph import split_resize, with_resize
+from dsbench.onnx.inspection import ChosenFilter
 from dsbench.onnx.prepare import fold_std
 from dsbench.pixels.graph_resize import processor_matrices
 from dsbench.pixels.nvinfer_pixels import NetworkInput, middle_frames, rgb_of
@@ -115,41 +118,55 @@ def test_right_preprocessing_passes_and_is_the_closest_and_the_best(tmp_path, fr
     result = prove_preprocessing(
         model_with(derived_from(config)), processor(tmp_path, config), frames
     ).required()
-    assert result["passed"] and result["told_by_detections"]
-    assert result["reference"] == "preprocessor_config.json"
-    assert result["frames"] == [2, 7]
-    derived, *others = result["alternatives"]
-    assert derived["keys"] == AS_DERIVED
-    assert derived["mean_difference"] < FILTER_LEVELS
-    assert derived["agreement"] > GRID_AGREEMENT
+    assert result.passed and result.told_by_detections
+    assert result.reference == "preprocessor_config.json"
+    assert result.frames == [2, 7]
+    derived, *others = result.alternatives
+    assert derived.keys == AS_DERIVED
+    assert derived.mean_difference < FILTER_LEVELS
+    assert derived.agreement > GRID_AGREEMENT
     assert len(others) >= 6
-    for row in others:
-        assert row["mean_difference"] > derived["mean_difference"] + 10, row["keys"]
-        assert row["agreement"] < derived["agreement"] - 0.02, row["keys"]
-    assert result["warnings"] == result["notes"] == []
-    assert sum(result["reference_counts"]) == result["reference_detections"] >= 8
-    assert len(result["reference_counts"]) == 2 and 0.5 < result["reference_best_score"] <= 1
+    for way in others:
+        assert way.mean_difference > derived.mean_difference + 10, way.keys
+        assert way.agreement < derived.agreement - 0.02, way.keys
+    assert result.warnings == result.notes == []
+    assert sum(result.reference_counts) == result.reference_detections >= 8
+    assert len(result.reference_counts) == 2 and 0.5 < result.reference_best_score <= 1
 
 
 def test_every_filter_is_measured_and_the_closest_is_taken(tmp_path, frames):
     result = prove_preprocessing(
         model_with(derived_from(PLAIN)), processor(tmp_path, PLAIN), frames
     ).required()
-    area, cubic, bilinear, nearest = result["scaling_filters"]
-    assert result["scaling_filter"] == area["scaling_filter"] == 3
-    assert [row["name"] for row in (area, cubic, bilinear, nearest)] == [
+    area, cubic, bilinear, nearest = result.scaling_filters
+    assert result.scaling_filter == area.scaling_filter == 3
+    assert [each.name for each in (area, cubic, bilinear, nearest)] == [
         "area",
         "cubic",
         "bilinear",
         "nearest",
     ]
-    assert (area["moved_x"], bilinear["moved_x"], bilinear["moved_y"]) == (0, 0.5, 0.5)
+    assert (area.moved_x, bilinear.moved_x, bilinear.moved_y) == (0, 0.5, 0.5)
     # 320 to 96 pixels, 192 to 96.
-    assert (nearest["moved_x"], nearest["moved_y"]) == pytest.approx((0.45, 0.25))
+    assert (nearest.moved_x, nearest.moved_y) == pytest.approx((0.45, 0.25))
     # This detector's boxes lie on a grid, whatever the pixels; moved back, they lie aside.
-    assert (bilinear["shift_x"], nearest["shift_y"]) == pytest.approx((-0.5, -0.25), abs=0.01)
-    assert area["mean_overlap"] > 0.99 > bilinear["mean_overlap"] + 0.05
-    assert area["mean_difference"] < bilinear["mean_difference"]
+    assert (bilinear.shift_x, nearest.shift_y) == pytest.approx((-0.5, -0.25), abs=0.01)
+    assert area.mean_overlap > 0.99 > bilinear.mean_overlap + 0.05
+    assert area.mean_difference < bilinear.mean_difference
+
+
+def test_the_proof_and_each_of_its_parts_are_read_as_they_were_written(tmp_path, frames):
+    file = tmp_path / "preprocess.json"
+    result = prove_preprocessing(
+        model_with(derived_from(PLAIN)), processor(tmp_path, PLAIN), frames
+    ).required()
+    write_record(file, result)
+    assert read_record(file, PreprocessProof) == result
+    assert read_record(file, ChosenFilter) == ChosenFilter(result.scaling_filter)
+    assert read_record(file, OwnObjects).reference_counts == result.reference_counts
+    file.write_text("{}")
+    with pytest.raises(BuildError, match=r"is no OwnObjects .*missing required field `reference`"):
+        read_record(file, OwnObjects)
 
 
 def test_resize_in_the_graph_is_proven_at_the_network_and_only_copied_before(tmp_path, frames):
@@ -158,14 +175,14 @@ def test_resize_in_the_graph_is_proven_at_the_network_and_only_copied_before(tmp
     front, behind = split_resize(whole)
     model = replace(model_with(preprocessing, behind), resize=session(front))
     result = prove_preprocessing(model, processor(tmp_path, PLAIN), frames).required()
-    nearest, area, _, bilinear = result["scaling_filters"]
-    assert result["scaling_filter"] == nearest["scaling_filter"] == 0
-    assert "only where width and height both shrink" in area["refused"]
+    nearest, area, _, bilinear = result.scaling_filters
+    assert result.scaling_filter == nearest.scaling_filter == 0
+    assert "only where width and height both shrink" in area.refused
     # Half a pixel of the frame, not of the network.
-    assert (bilinear["moved_x"], bilinear["moved_y"]) == pytest.approx(
+    assert (bilinear.moved_x, bilinear.moved_y) == pytest.approx(
         (0.5 * SIDE / FRAME[1], 0.5 * SIDE / FRAME[0])
     )
-    assert nearest["mean_overlap"] > 0.99 and nearest["mean_difference"] < 1
+    assert nearest.mean_overlap > 0.99 and nearest.mean_difference < 1
     wrong = replace(model, preprocessing=replace(preprocessing, model_color_format="BGR"))
     with pytest.raises(CheckError, match=r"with model-color-format=0 by "):
         prove_preprocessing(wrong, processor(tmp_path, PLAIN), frames).required()
@@ -174,9 +191,9 @@ def test_resize_in_the_graph_is_proven_at_the_network_and_only_copied_before(tmp
 def test_stated_filter_is_the_derived_one(tmp_path, frames):
     model, reference = model_with(derived_from(PLAIN)), processor(tmp_path, PLAIN)
     result = prove_preprocessing(model, reference, frames, stated_filter=1).required()
-    assert (result["scaling_filter"], result["filter_is_stated"]) == (1, True)
-    bilinear = result["scaling_filters"][2]
-    assert result["alternatives"][0]["mean_difference"] == bilinear["mean_difference"]
+    assert (result.scaling_filter, result.filter_is_stated) == (1, True)
+    bilinear = result.scaling_filters[2]
+    assert result.alternatives[0].mean_difference == bilinear.mean_difference
 
 
 @pytest.mark.parametrize(
@@ -196,11 +213,11 @@ def test_wrong_preprocessing_is_caught_and_the_right_one_is_named(tmp_path, fram
     with pytest.raises(CheckError, match="The derived preprocessing is wrong: as derived") as caught:
         prove_preprocessing(model, processor(tmp_path, config), frames).required()
     assert f"with {named} by " in str(caught.value)
-    rows = {row["keys"]: row for row in caught.value.numbers["alternatives"]}
+    ways = {way.keys: way for way in caught.value.numbers.alternatives}
     # What the model detects says the same as the pixels.
-    assert max(rows.values(), key=lambda row: row["agreement"])["keys"] == named
-    assert rows[named]["agreement"] > rows[AS_DERIVED]["agreement"] + 0.02
-    assert not caught.value.numbers["passed"]
+    assert max(ways.values(), key=lambda way: way.agreement).keys == named
+    assert ways[named].agreement > ways[AS_DERIVED].agreement + 0.02
+    assert not caught.value.numbers.passed
 
 
 def test_std_in_the_graph_is_divided_by_on_both_sides(tmp_path, frames):
@@ -211,8 +228,8 @@ def test_std_in_the_graph_is_divided_by_on_both_sides(tmp_path, frames):
     result = prove_preprocessing(
         model_with(preprocessing, folded), processor(tmp_path, config), frames
     ).required()
-    assert result["alternatives"][0]["mean_difference"] < FILTER_LEVELS
-    assert result["alternatives"][0]["agreement"] > GRID_AGREEMENT
+    assert result.alternatives[0].mean_difference < FILTER_LEVELS
+    assert result.alternatives[0].agreement > GRID_AGREEMENT
     with pytest.raises(CheckError, match="is wrong"):
         prove_preprocessing(
             model_with(replace(preprocessing, folded_std=None), folded), processor(tmp_path, config), frames
@@ -233,7 +250,7 @@ def test_padding_that_changes_no_pixel_is_the_same_not_better(tmp_path, frames):
     boxes.CopyFrom(constant("boxes", np.random.default_rng(0).uniform(0.3, 0.7, (1, 60, 4)), np.float32))
     reference = reference_of(path, family, (96, 160), FRAME)
     result = prove_preprocessing(model_with(derived_from(config), graph), reference, frames).required()
-    same = [row["keys"] for row in result["alternatives"] if row["same_as_derived"]]
+    same = [way.keys for way in result.alternatives if way.same_as_derived]
     assert same == [
         "maintain-aspect-ratio=1, symmetric-padding=0",
         "maintain-aspect-ratio=1, symmetric-padding=1",
@@ -244,10 +261,10 @@ def test_clip_without_objects_tells_nothing_by_detections_and_says_so(tmp_path, 
     result = prove_preprocessing(
         model_with(derived_from(PLAIN)), processor(tmp_path, PLAIN), grey_frames
     ).required()
-    assert result["passed"] and not result["told_by_detections"]
-    assert [note for note in result["notes"] if note.startswith("Not told by this clip")]
-    assert result["alternatives"][0]["agreement"] is None
-    assert (result["reference_counts"], result["reference_best_score"]) == ([0, 0], None)
+    assert result.passed and not result.told_by_detections
+    assert [note for note in result.notes if note.startswith("Not told by this clip")]
+    assert result.alternatives[0].agreement is None
+    assert (result.reference_counts, result.reference_best_score) == ([0, 0], None)
 
 
 def test_size_that_the_processor_would_not_give_is_noted(tmp_path, frames):
@@ -255,8 +272,7 @@ def test_size_that_the_processor_would_not_give_is_noted(tmp_path, frames):
     preprocessing = replace(derived_from(config), height=SIDE, width=SIDE)
     result = prove_preprocessing(model_with(preprocessing), processor(tmp_path, config), frames).required()
     assert (
-        "makes 48x80 (height x width) of this clip's frames, the network is fixed at 96x96"
-        in result["notes"][0]
+        "makes 48x80 (height x width) of this clip's frames, the network is fixed at 96x96" in result.notes[0]
     )
 
 
@@ -266,12 +282,12 @@ def test_without_image_processor_the_familys_rule_is_the_reference(frames, paddi
     preprocessing = derive_preprocessing(None, None, family.pixels, graph_size=(SIDE, SIDE))
     reference = reference_of(None, family, (SIDE, SIDE), FRAME)
     result = prove_preprocessing(model_with(preprocessing), reference, frames).required()
-    assert result["passed"]
-    assert result["reference"] == "family"
-    assert result["alternatives"][0]["mean_difference"] < FILTER_LEVELS
-    derived, *others = result["alternatives"]
-    assert [warning.split(" the model ")[0].removeprefix("With ") for warning in result["warnings"]] == [
-        row["keys"] for row in others if row["confidence"] > 2 * derived["confidence"]
+    assert result.passed
+    assert result.reference == "family"
+    assert result.alternatives[0].mean_difference < FILTER_LEVELS
+    derived, *others = result.alternatives
+    assert [warning.split(" the model ")[0].removeprefix("With ") for warning in result.warnings] == [
+        way.keys for way in others if way.confidence > 2 * derived.confidence
     ]
     with pytest.raises(CheckError, match=r"with model-color-format=0 by .* There is no preprocessor_config"):
         prove_preprocessing(
@@ -283,7 +299,7 @@ def test_flipped_channels_are_proven_and_unflipped_ones_are_caught(tmp_path, fra
     config = NORMALISED | {"image_processor_type": "RTDetrImageProcessor", "do_flip_channel_order": True}
     preprocessing, reference = derived_from(config), processor(tmp_path, config)
     result = prove_preprocessing(model_with(preprocessing), reference, frames).required()
-    assert result["passed"] and result["alternatives"][0]["mean_difference"] < FILTER_LEVELS
+    assert result.passed and result.alternatives[0].mean_difference < FILTER_LEVELS
     unflipped = replace(preprocessing, model_color_format="RGB", offsets=preprocessing.offsets[::-1])
     with pytest.raises(CheckError, match=r"with model-color-format=1, offsets=103\.53;116\.28;123\.675 by "):
         prove_preprocessing(model_with(unflipped), reference, frames).required()
@@ -295,8 +311,8 @@ def test_what_the_entry_states_is_the_reference_and_its_advice_is_to_correct_it(
     preprocessing = derive_preprocessing(None, None, family.pixels, block, (SIDE, SIDE))
     reference = reference_of(None, family, (SIDE, SIDE), FRAME, block)
     result = prove_preprocessing(model_with(preprocessing), reference, frames).required()
-    assert result["passed"] and result["reference"] == "preprocessing: in the config"
-    assert result["alternatives"][0]["mean_difference"] < FILTER_LEVELS
+    assert result.passed and result.reference == "preprocessing: in the config"
+    assert result.alternatives[0].mean_difference < FILTER_LEVELS
     with pytest.raises(
         CheckError, match=r"with model-color-format=0 by .* Correct preprocessing: in the model's"
     ):
@@ -314,25 +330,26 @@ def test_file_with_only_a_size_is_proven_against_the_familys_rule(tmp_path, fram
     reference = reference_of(path, family, (SIDE, SIDE), FRAME)
     folded, _ = fold_std(colour_detector(), preprocessing.folded_std or (1, 1, 1))
     result = prove_preprocessing(model_with(preprocessing, folded), reference, frames).required()
-    assert result["passed"] and result["reference"] == "preprocessor_config.json"
-    assert result["alternatives"][0]["mean_difference"] < FILTER_LEVELS
+    assert result.passed and result.reference == "preprocessor_config.json"
+    assert result.alternatives[0].mean_difference < FILTER_LEVELS
 
 
-def row(keys, **values):
+def way(keys, **values):
     defaults = {"mean_difference": 2.0, "max_difference": 50.0, "agreement": 0.9, "detections": 10}
-    return {"keys": keys, "same_as_derived": False, "confidence": 8.0} | defaults | values
+    return Way(keys=keys, **{"same_as_derived": False, "confidence": 8.0} | defaults | values)
 
 
 def checked(derived, other, origin="preprocessor_config.json", reference_detections=10):
-    rows = [row(AS_DERIVED, **derived), row("model-color-format=1", **{"mean_difference": 30.0} | other)]
-    return check_rows(rows, origin, frames=[1, 2], reference_detections=reference_detections).required()
+    ways = [way(AS_DERIVED, **derived), way("model-color-format=1", **{"mean_difference": 30.0} | other)]
+    own = OwnObjects(origin, [1, 2], [0, reference_detections], reference_detections, 0.9)
+    return check_ways(ways, own, FilterChoice(3, False, [FilterRow(3, "area")])).required()
 
 
 @pytest.mark.parametrize(
     ("derived", "passes", "stops"), [(0.97, 0.98, 1.0), (0.9, 0.92, 0.95), (0.5, 0.62, 0.63)]
 )
 def test_agreement_better_than_chance_stops_and_says_by_how_much(derived, passes, stops):
-    assert checked({"agreement": derived}, {"agreement": passes})["passed"]
+    assert checked({"agreement": derived}, {"agreement": passes}).passed
     says = f"to {derived:.3f} of 1, with model-color-format=1 to {stops:.3f}. Write the settings"
     with pytest.raises(CheckError, match=says):
         checked({"agreement": derived}, {"agreement": stops})
@@ -340,29 +357,29 @@ def test_agreement_better_than_chance_stops_and_says_by_how_much(derived, passes
 
 def test_a_rival_with_quite_other_pixels_does_not_win_by_chance():
     rival = {"agreement": 0.802, "mean_difference": 128.0}
-    assert checked({"agreement": 0.679}, rival)["passed"]
+    assert checked({"agreement": 0.679}, rival).passed
     with pytest.raises(CheckError, match=r"to 0\.679 of 1, with model-color-format=1 to 0\.802"):
         checked({"agreement": 0.679}, rival | {"mean_difference": 6.0})
 
 
 def test_too_few_objects_decide_nothing_and_it_is_said():
     result = checked({"agreement": 0.5}, {"agreement": 1.0}, reference_detections=7)
-    assert result["passed"] and not result["told_by_detections"]
-    assert "the model detects 7 objects in its 2 frames" in result["notes"][0]
-    assert "8 are needed" in result["notes"][0]
+    assert result.passed and not result.told_by_detections
+    assert "the model detects 7 objects in its 2 frames" in result.notes[0]
+    assert "8 are needed" in result.notes[0]
     with pytest.raises(CheckError, match="is wrong: as derived the pixels differ"):
         checked({"mean_difference": 20.0}, {}, reference_detections=1)
 
 
 def test_pixels_that_only_another_filter_explains_pass_and_more_do_not():
-    assert checked({"mean_difference": 2.0}, {"mean_difference": 1.7})["passed"]
+    assert checked({"mean_difference": 2.0}, {"mean_difference": 1.7}).passed
     with pytest.raises(CheckError, match=r"by 20\.0 levels of 256 on average, at most 12 are expected"):
         checked({"mean_difference": 20.0}, {})
 
 
 def test_same_arithmetic_is_never_better():
     same = {"same_as_derived": True, "agreement": 0.99, "mean_difference": 0.1}
-    assert checked({}, same)["passed"]
+    assert checked({}, same).passed
 
 
 def test_without_image_processor_silence_stops_only_where_another_setting_finds_many():
@@ -372,8 +389,8 @@ def test_without_image_processor_silence_stops_only_where_another_setting_finds_
     ):
         checked(silent, {"detections": 9, "agreement": 0.0}, "family", 0)
     result = checked(silent, {"detections": 1, "confidence": 0.6, "agreement": 0.0}, "family", 0)
-    assert "With model-color-format=1 the model reports more: 1 objects" in result["warnings"][0]
-    assert checked(silent, {"detections": 9, "agreement": 0.0}, reference_detections=0)["warnings"] == []
+    assert "With model-color-format=1 the model reports more: 1 objects" in result.warnings[0]
+    assert checked(silent, {"detections": 9, "agreement": 0.0}, reference_detections=0).warnings == []
 
 
 def test_alternatives_change_one_setting_each_and_offsets_follow_the_channels():

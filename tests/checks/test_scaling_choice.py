@@ -22,7 +22,7 @@ def chosen(objects=ENOUGH, stated=None, **mean_overlaps):
         FilterRow(int(name[-1]), name, "it only shrinks" if iou is None else None, mean_overlap=iou)
         for name, iou in mean_overlaps.items()
     ]
-    return choose_filter(rows, objects, stated)
+    return choose_filter(rows, objects, stated).scaling_filter
 
 
 def test_filter_with_the_closest_boxes_is_taken():

@@ -110,6 +110,25 @@ def test_a_failed_step_has_its_log_and_what_the_cluster_said(terminal):
     )
 
 
+def test_a_step_that_failed_elsewhere_has_the_sentence_of_its_log(terminal):
+    log = Path("logs/a/dump_kitti.log")
+    log.parent.mkdir(parents=True)
+    log.write_text(
+        "ERROR an older one\nplayed\nERROR a.engine: it is of another GPU;\x1b[2J build it again\nNext: x\n"
+    )
+    failed = {"jobid": 1, "rule_name": "dump_kitti", "log": [str(log), "slurm/7.log"], "rule_msg": None}
+    here = say(terminal, LogEvent.JOB_ERROR, level=logging.ERROR, **failed)
+    assert here == f"FAILED  dump_kitti; log: {log}, slurm/7.log\n"
+    elsewhere = StepLines(logging.NullHandler(), terminal[1], submits=True), terminal[1]
+    said = say(elsewhere, LogEvent.JOB_ERROR, level=logging.ERROR, **failed).removeprefix(here + here)
+    assert said.split("\n")[:2] == [
+        " " * 8 + "ERROR a.engine: it is of another GPU;?[2J build it again",
+        " " * 8 + "Next: x",
+    ]
+    log.unlink()
+    assert say(elsewhere, LogEvent.JOB_ERROR, level=logging.ERROR, **failed).endswith("slurm/7.log\n")
+
+
 def test_what_is_not_of_a_step_is_said_by_snakemake(terminal):
     for message in ("Using shell: /bin/bash", "Touching output file a.", "Select jobs to execute..."):
         assert say(terminal, None, message) == ""

@@ -85,7 +85,7 @@ def test_sample_that_only_the_node_sees_is_not_replaced_in_silence(node):
 
 def test_another_setting_or_a_job_that_found_the_node_changed_asks_anew(node, monkeypatch):
     monkeypatch.chdir(node)
-    assert read_node("auto", DEEPSTREAM)["facts"]["trtexec"] == {"version": "10.16.0"}
+    assert read_node("auto", DEEPSTREAM).facts["trtexec"] == {"version": "10.16.0"}
     assert read_node("embedded", DEEPSTREAM) is None
     assert read_node("auto", "/elsewhere") is None
     CHANGED_FILE.write_text("upgraded\n")
@@ -93,7 +93,7 @@ def test_another_setting_or_a_job_that_found_the_node_changed_asks_anew(node, mo
 
 
 def test_what_is_of_the_project_is_not_asked_of_the_node():
-    facts = probe_node("embedded", DEEPSTREAM, PROJECT)["facts"]
+    facts = probe_node("embedded", DEEPSTREAM, PROJECT).facts
     assert facts["runtime"] == "embedded" and facts["cpu"]
     assert not {"export_lock", "trtexec", "deepstream"} & set(facts)
 

@@ -5,9 +5,11 @@ from onnx import TensorProto, helper
 
 import tiny_graphs
 from dsbench.boxes.detection_scores import Decoder
+from dsbench.core.records import read_record, write_record
 from dsbench.families.declared import family_named
 from dsbench.onnx.compare import GraphError, answers, session
 from dsbench.onnx.half_precision import compare, half_precision, half_share, to_half
+from dsbench.onnx.inspection import HalfPrecision
 
 SIZE = (tiny_graphs.HEIGHT, tiny_graphs.WIDTH)
 PIXELS = (
@@ -60,16 +62,18 @@ def test_weights_are_half_and_inputs_and_outputs_float32():
 
 def test_detections_tell_that_half_precision_finds_the_same():
     half, measured = to_half(tiny_graphs.queries(), PIXELS, DECODER, SIZE)
-    assert measured["kept_in_float32"] == "least" and measured["refused"] == []
-    assert measured["told_by"] == "detections" and measured["agreement"] > 0.99
-    assert measured["detections"]["fp32"] == measured["detections"]["fp16"] > 0
-    assert measured["images"] == 3 and measured["half_share"] == half_share(half)
+    assert measured.kept_in_float32 == "least" and measured.refused == []
+    assert measured.told_by == "detections" and measured.agreement > 0.99
+    assert measured.detections.fp32 == measured.detections.fp16 > 0
+    assert measured.images == 3 and measured.half_share == half_share(half)
 
 
-def test_where_sums_overflow_they_stay_in_float32_and_the_record_says_so():
+def test_where_sums_overflow_they_stay_in_float32_and_the_record_says_so(tmp_path):
     half, measured = to_half(squared_and_back("Pow"), PIXELS, DECODER, SIZE)
-    assert measured["kept_in_float32"] == "normalisations"
-    assert [attempt["kept_in_float32"] for attempt in measured["refused"]] == ["least"]
+    assert measured.kept_in_float32 == "normalisations"
+    assert [attempt.kept_in_float32 for attempt in measured.refused] == ["least"]
+    write_record(tmp_path / "fp16.json", measured)
+    assert read_record(tmp_path / "fp16.json", HalfPrecision) == measured
     assert not any(node.op_type == "Cast" and "square" in node.input[0] for node in half.graph.node), (
         "between two operators in float32 nothing is cast"
     )
@@ -87,7 +91,7 @@ def test_without_detections_the_tensors_tell():
         "logits": np.full((1, 24, 4), -20, np.float32),
         "pred_boxes": np.full((1, 24, 4), 0.5, np.float32),
     }
-    same = compare(quiet, {name: value * 1.001 for name, value in quiet.items()}, DECODER, SIZE)
-    assert (same["told_by"], same["accepted"]) == ("tensors", True)
-    other = compare(quiet, quiet | {"pred_boxes": quiet["pred_boxes"] * np.nan}, DECODER, SIZE)
-    assert (other["accepted"], other["max_difference"]) == (False, None)
+    same = compare("least", quiet, {name: value * 1.001 for name, value in quiet.items()}, DECODER, SIZE)
+    assert (same.told_by, same.accepted) == ("tensors", True)
+    other = compare("least", quiet, quiet | {"pred_boxes": quiet["pred_boxes"] * np.nan}, DECODER, SIZE)
+    assert (other.accepted, other.max_difference) == (False, None)

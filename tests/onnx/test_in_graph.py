@@ -14,6 +14,7 @@ from dsbench.families.family import PixelRule
 from dsbench.onnx.compare import GraphError, answers, session
 from dsbench.onnx.half_precision import half_precision, rounded, to_half
 from dsbench.onnx.in_graph import RESIZED, split_resize, with_resize
+from dsbench.onnx.inspection import ObjectCounts
 from dsbench.onnx.model_onnx import ModelFolder
 from dsbench.onnx.prepare import prepare
 from dsbench.pixels.graph_resize import family_matrices, processor_matrices
@@ -212,4 +213,4 @@ def test_boxes_of_a_grid_are_compared_in_the_models_own_network():
     decoder = Decoder(family_named("yolox_raw"), {"rows": "out"}, {"fractions": False}, 4, 0.5)
     pixels = np.random.default_rng(2).uniform(0.9, 1.0, (2, 3, *FRAME)).astype(np.float32)
     _, measured = to_half(model, pixels, decoder, given.model_size)
-    assert measured["told_by"] == "detections" and measured["detections"] == {"fp32": 6, "fp16": 6}
+    assert measured.told_by == "detections" and measured.detections == ObjectCounts(fp32=6, fp16=6)

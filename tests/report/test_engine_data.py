@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from dsbench.chain.measured_chain import Decision, RunSummary
+from dsbench.core.records import write_record
+from dsbench.onnx.inspection import HalfPrecision
 from dsbench.report.benchmark_data import Measured, engines
 from dsbench.trtexec.build_log import read_build
 from dsbench.trtexec.passport import make_passport, write_passport
@@ -70,5 +72,16 @@ def test_fp32_may_be_tf32_from_ampere_on_where_nobody_forbids_it(tree, capabilit
 
 def test_conversion_to_half_precision_comes_with_its_accuracy(tree):
     assert rows(tree)[0]["half_precision"] is None
-    (tree / "m_fp16.json").write_text('{"agreement": 0.99}')
-    assert rows(tree, onnx="m_fp16.onnx")[0]["half_precision"] == {"onnx": "m_fp16.onnx", "agreement": 0.99}
+    measured = HalfPrecision(
+        kept_in_float32="least", accepted=True, agreement=0.99, half_share=1.0, images=3, refused=[]
+    )
+    write_record(tree / "m_fp16.json", measured)
+    assert rows(tree, onnx="m_fp16.onnx")[0]["half_precision"] == {
+        "onnx": "m_fp16.onnx",
+        "kept_in_float32": "least",
+        "accepted": True,
+        "agreement": 0.99,
+        "half_share": 1.0,
+        "images": 3,
+        "refused": [],
+    }

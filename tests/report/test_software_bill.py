@@ -1,12 +1,15 @@
 """The bill of materials of a report: valid by the published schema, of what was there, equal for equal inputs."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from dsbench.report.software_bill import EXPORT, WORKFLOW, installed_packages, listed_packages, software_bill
+from dsbench.sources.fetch import Provenance
+from dsbench.sources.source import FetchedFile
 
 DATA = {
     "model_name": "detector",
@@ -19,8 +22,16 @@ DATA = {
         "compiler": "g++ 12",
     },
 }
-FILE = {"name": "model.onnx", "bytes": 1, "sha256": "a" * 64}
-PROVENANCE = {"revision": None, "requested_revision": None, "license": None, "files": [FILE]}
+PROVENANCE = Provenance(
+    source="detector",
+    kind="disk",
+    repository=None,
+    requested_revision=None,
+    revision=None,
+    license=None,
+    bytes=1,
+    files=[FetchedFile("model.onnx", 1, "a" * 64)],
+)
 
 
 def validated(bill):
@@ -37,7 +48,7 @@ def test_a_bill_is_valid_and_names_what_measured(stated):
         WORKFLOW: installed_packages(),
         EXPORT: listed_packages(["torch==2.13.0+cpu\n", "\n", "numpy==2.4.6"]),
     }
-    bill = validated(software_bill(DATA, PROVENANCE | stated, packages))
+    bill = validated(software_bill(DATA, replace(PROVENANCE, **stated), packages))
     named = {each["bom-ref"]: each for each in bill["components"]}
     assert len(named) == len(bill["components"])
     assert named["workflow/onnx"]["purl"].startswith("pkg:pypi/onnx@")

@@ -44,16 +44,12 @@ def test_the_answer_stands_on_the_first_page_and_the_sweep_in_its_section(data):
     assert "| Batch sweep | BS_OPT is 4: each stream got 30 FPS or more, and 5 streams did not. |" in first
     told = next(text for text in sections if "### Batch sweep" in text)
     assert told.startswith("8. DeepStream Benchmark Results")
-    assert "| 8 | 25.00 | " in told
-    assert "`benchmarks/sweep/trtexec_b8.log`" in told
+    assert "| `benchmarks/sweep/trtexec_b8.log` | 8 | 25.00 | 25.15 | +0.6 % | 44.00 ms |" in told
     assert "168.0 images/s of trtexec's 181.8 at a batch of 4, a share of 92.4 %" in told
-    rows = [
-        line.split(" | ")[0:4] for line in told.split("### Batch sweep")[1].splitlines() if "_run" in line
-    ]
-    assert rows == [
-        ["| 6", "174.6", "29.10", "missed"],
-        ["| 4", "126.0", "31.50", "held"],
-        ["| 5", "147.5", "29.50", "missed"],
+    assert [line for line in told.split("### Batch sweep")[1].splitlines() if "_run" in line] == [
+        "| `ds_s6_run1.log` | 6 | 174.6 | 29.10 | missed |",
+        "| `ds_s4_run2.log` | 4 | 126.0 | 31.50 | held |",
+        "| `ds_s5_run3.log` | 5 | 147.5 | 29.50 | missed |",
     ]
 
 

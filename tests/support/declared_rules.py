@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dsbench.dag.jobs import link_project
 from workflow_run import PROJECT, snakemake
 
-PARTS = ("rules", "workflow", "config", "profiles", "demo", "envs")
 FAKES = PROJECT / "tests/fakes"
 # code_version() names what it hashes, so that a rule's `code` shows it.
 BEFORE = f"""
@@ -60,10 +60,8 @@ def declared_rules(runtime="embedded"):
     """Return every rule that the Snakefile declares on a runtime, whether something asks for its files or not."""
     with TemporaryDirectory() as folder:
         project, work = Path(folder, "project"), Path(folder, "work")
-        for path in (project, work):
-            path.mkdir()
-        for part in PARTS:
-            (project / part).symlink_to(PROJECT / part)
+        work.mkdir()
+        link_project(project, own=["Snakefile"])
         (project / "Snakefile").write_text(BEFORE + (PROJECT / "Snakefile").read_text() + AFTER)
         done = snakemake(
             work,

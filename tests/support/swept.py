@@ -1,6 +1,6 @@
 """A batch sweep to put into benchmark data: 5 streams predicted and missed, 4 held, the main job's 6 missed."""
 
-from dsbench.chain.sweep import Bounds, PipelineShare, Prediction, Probe, Sweep, SweepRun
+from dsbench.chain.sweep import PipelineShare, Prediction, Probe, Sweep, SweepBounds, SweepRun
 from dsbench.core.records import as_json
 from dsbench.trtexec.batch_time import fit_batch_times
 
@@ -21,7 +21,7 @@ def swept():
         for batch, ms in TIMES_MS.items()
     ]
     prediction = Prediction(
-        bounds=Bounds(30, None),
+        bounds=SweepBounds(30, None),
         probes=probes,
         fits=fit_batch_times(TIMES_MS),
         latency=None,

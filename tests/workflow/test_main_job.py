@@ -12,6 +12,7 @@ from dsbench.chain.measured_chain import EngineDecision, RunSummary, peak_gpu_st
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.files import sha256_of
 from dsbench.core.records import as_json, read_record
+from dsbench.dag.terminal import NUMBERS, Step
 from dsbench.deepstream.latency import read_latency
 from dsbench.deepstream.log import read_run
 from dsbench.onnx.inspection import Inspection
@@ -161,6 +162,18 @@ def test_the_pdf_has_the_rows_of_the_markdown(finished):
     pages = pypdf.PdfReader(finished / REPORT).pages
     text = " ".join("".join(page.extract_text() for page in pages).split())
     assert "Colour order RGB maintain-aspect-ratio no symmetric-padding no scaling-filter 3 (area)" in text
+
+
+def test_every_step_that_gives_a_number_tells_it(finished, main_jobs, monkeypatch):
+    monkeypatch.chdir(finished)
+    told = {
+        job["rule"]: Step(
+            job["rule"], job["wildcards"], [Path(file) for file in job["output"]], [], None, None, 0.0
+        ).number()
+        for job in main_jobs
+        if job["rule"] in NUMBERS
+    }
+    assert len(told) > 12 and [rule for rule, number in told.items() if not number] == []
 
 
 def test_second_call_does_nothing_and_says_so(finished):

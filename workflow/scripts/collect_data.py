@@ -10,6 +10,7 @@ from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.checks.agreement import Agreement
 from dsbench.checks.batch_slots import BatchSlots
 from dsbench.checks.gate import Gate
+from dsbench.checks.preprocess_verdict import PreprocessProof
 from dsbench.core.files import read_json, sha256_of, write_whole
 from dsbench.core.records import as_json, read_record
 from dsbench.dag.rule_script import explained
@@ -86,7 +87,7 @@ def preprocessing_facts(files, threshold: float | None) -> dict:
         "parser": family.head.parser_source,
         "symbol": family.head.parser_symbol,
         "notes": list(found.notes),
-        "proof": read_json(files.preprocess),
+        "proof": as_json(read_record(files.preprocess, PreprocessProof)),
     }
 
 

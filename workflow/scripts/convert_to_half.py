@@ -1,14 +1,13 @@
 """Write the model's ONNX in half precision, and beside it how far its detections are from the float32 ones."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import onnx
 
 from dsbench.boxes.detection_scores import decoder_of
-from dsbench.core.files import write_whole, written_beside
-from dsbench.core.records import read_record
+from dsbench.core.files import written_beside
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.families.declared import family_of
 from dsbench.onnx.batch import declared_batch
@@ -35,4 +34,4 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
     half, measured = to_half(model, pixels, decoder, inspect.preprocessing.model_size)
     with written_beside(Path(snakemake.output.onnx)) as partial:
         onnx.save(half, partial)
-    write_whole(snakemake.output.accuracy, json.dumps(measured, indent=1) + "\n")
+    write_record(snakemake.output.accuracy, measured)

@@ -6,8 +6,8 @@ from pathlib import Path
 from dsbench.boxes.kitti import read_directory
 from dsbench.boxes.truth import Truth
 from dsbench.checks.gate import check_dump, check_truth
+from dsbench.checks.preprocess_verdict import OwnObjects
 from dsbench.checks.scene_limits import View, network_pixels
-from dsbench.core.files import read_json
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
@@ -19,7 +19,7 @@ with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
     frames = read_directory(Path(files.kitti))
     clip = read_record(files.clip, ClipFacts)
-    inspect, own = read_record(files.inspect, Inspection), read_json(files.preprocess)
+    inspect, own = read_record(files.inspect, Inspection), read_record(files.preprocess, OwnObjects)
     labels = read_labels(Path(files.labels))
     size = clip.size
     view = View(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
-from dsbench.chain.sweep import Bounds, predict_batch
+from dsbench.chain.sweep import SweepBounds, predict_batch
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.machine.clip import TargetRate
@@ -16,7 +16,7 @@ with explained(snakemake.log[0]):
         read_record(files.max_bs, EngineDecision),
         [read_record(run, RunSummary) for run in (files.run1, files.run2)],
         list(map(Path, files.probes)),
-        Bounds(target_fps, snakemake.params.max_latency_ms),
+        SweepBounds(target_fps, snakemake.params.max_latency_ms),
     )
     share_pct = 100 * prediction.share.share
     report_progress(f"batch {prediction.batch} predicted, {share_pct:.0f} % of trtexec's images/s being left")

@@ -1,11 +1,9 @@
 """Prove the derived preprocessing on frames of the clip, and against what it could be instead."""
 
-import json
 from pathlib import Path
 
 from dsbench.checks.preprocess_proof import model_alone, prove_preprocessing
-from dsbench.core.files import write_whole
-from dsbench.core.records import read_record
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import Inspection
@@ -26,4 +24,4 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
     )
     frames = middle_frames(Path(files.video), clip.frames, snakemake.params.frames)
     verdict = prove_preprocessing(model, reference, frames, snakemake.params.scaling_filter)
-    write_whole(snakemake.output[0], json.dumps(verdict.required(), indent=1) + "\n")
+    write_record(snakemake.output[0], verdict.required())

@@ -56,7 +56,7 @@ class SweepRun:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class SweepBounds:
     """What the sweep looks for: the streams' rate, and how long the 99th percentile of a batch may be (None: any)."""
 
     target_fps: float
@@ -73,7 +73,7 @@ class Prediction:
     where none is worth a run.
     """
 
-    bounds: Bounds
+    bounds: SweepBounds
     probes: list[Probe]
     fits: list[BatchTime]
     latency: BatchTime | None
@@ -89,8 +89,9 @@ class Prediction:
 class Sweep:
     """What sweep.json says: the prediction, the runs that confirm it, and BS_OPT, None where no run held the rate.
 
-    `runs` are in the order of their tries, `unheld` the streams that this machine did not hold. `missed_from` is the
-    least number of streams above BS_OPT that missed the rate, None where none was tried. `verdict` is a sentence.
+    Of several runs with as many streams each has to hold it. `runs` are in the order of their tries, `unheld` the
+    streams that this machine did not hold. `missed_from` is the least number of streams above BS_OPT that missed the
+    rate, None where none was tried. `verdict` is a sentence or two.
     """
 
     prediction: Prediction
@@ -111,7 +112,7 @@ def probe_batches(max_bs: int, run_streams: int) -> list[int]:
 
 
 def predict_batch(
-    decision: EngineDecision, runs: Sequence[RunSummary], logs: Sequence[Path], bounds: Bounds
+    decision: EngineDecision, runs: Sequence[RunSummary], logs: Sequence[Path], bounds: SweepBounds
 ) -> Prediction:
     """Return the prediction from trtexec's `logs` of several batches and the main job's `runs`; the last has the share.
 
@@ -129,7 +130,7 @@ def predict_batch(
     most, reason = min(_limits(decision, runs, latency, bounds), key=lambda limit: limit[0])
     limit_ms = 1000 * share.share / bounds.target_fps
     batch = fits[0].largest_batch(limit_ms, most)
-    held = [run.streams for run in finished if run.holds and run.streams <= most]
+    held = [streams for streams in _held_and_missed(finished)[0] if streams <= most]
     return Prediction(
         bounds=bounds,
         probes=probes,
@@ -142,6 +143,12 @@ def predict_batch(
         finished=finished,
         first=max(1, batch, *held) if most else 0,
     )
+
+
+def _held_and_missed(runs: Sequence[SweepRun]) -> tuple[set[int], set[int]]:
+    """Return the numbers of streams that held the rate in every run of them, and those that missed it in one."""
+    missed = {run.streams for run in runs if not run.holds}
+    return {run.streams for run in runs} - missed, missed
 
 
 def _probe(log: Path) -> Probe:
@@ -194,7 +201,7 @@ def _share(run: SweepRun, probes: list[Probe]) -> PipelineShare:
 
 
 def _limits(
-    decision: EngineDecision, runs: Sequence[RunSummary], latency: BatchTime | None, bounds: Bounds
+    decision: EngineDecision, runs: Sequence[RunSummary], latency: BatchTime | None, bounds: SweepBounds
 ) -> Iterator[tuple[int, str]]:
     """Yield the most streams that something allows, with the reason; the rate is not among them."""
     stopped = f", where the doubling stopped: {decision.stopped_by}" if decision.stopped_by else ""
@@ -215,32 +222,47 @@ def confirmation_streams(
 ) -> list[int]:
     """Return the streams of the runs that confirm the prediction as far as known; the last may still have no log.
 
-    While a run misses the target rate, one step lower follows, up to `most_runs` runs.
+    Each run is a new measurement of the share, of its slowest stream, and the next run has the streams that this share
+    allows: one at least fewer after a run that missed the rate, more after one that held it with room. They lie between
+    what held the rate and what missed it, the main job's runs included. At most `most_runs` runs are returned.
     """
+    known = _held_and_missed(prediction.finished)
+    held, missed = max(known[0], default=0), min(known[1], default=prediction.most + 1)
     tried = [prediction.first] if prediction.first else []
     while tried and len(tried) < most_runs:
-        lower = _one_step_lower(prediction, tried[-1], log_of(tried[-1]), windows)
-        if lower is None:
+        streams = tried[-1]
+        allowed = _allowed_streams(prediction, streams, log_of(streams), windows)
+        if allowed is None:
             break
-        tried.append(lower)
+        if allowed >= streams:
+            held = max(held, streams)
+            following = min(allowed, missed - 1)
+        else:
+            missed = min(missed, streams)
+            following = min(max(allowed, held + 1), missed - 1)
+        if following <= held:
+            break
+        tried.append(following)
     return tried
 
 
-def _one_step_lower(prediction: Prediction, streams: int, log: Path, windows: int) -> int | None:
-    """Return the streams after a run that missed the rate; None where it held it, is not made or had one stream.
+def _allowed_streams(prediction: Prediction, streams: int, log: Path, windows: int) -> int | None:
+    """Return the streams that the run of `streams` leaves room for, fewer where it missed the rate; None without a log.
 
-    A run that missed is a new measurement of the share, of its slowest stream: the step is to the batch that this
-    share allows, which is at least one stream less.
+    Of what the machine did not hold that is half.
     """
-    if streams == 1:
-        return None
     if limit_at(log):
         return streams // 2
-    run, target_fps = accepted_run(log, windows), prediction.bounds.target_fps
-    if run is None or run.slowest_fps >= target_fps:
-        return None
-    fit = prediction.fits[0]
-    return max(1, fit.largest_batch(fit.ms(streams) * run.slowest_fps / target_fps, streams - 1))
+    run = accepted_run(log, windows)
+    return None if run is None else _room(prediction, streams, run.slowest_fps)
+
+
+def _room(prediction: Prediction, streams: int, slowest_fps: float) -> int:
+    """Return the streams that the share of a run allows, of its slowest stream."""
+    part, fit = slowest_fps / prediction.bounds.target_fps, prediction.fits[0]
+    # A time of the fit, multiplied and divided again, may come out a little larger.
+    least, most = (streams, prediction.most) if part >= 1 else (0, streams - 1)
+    return max(least, fit.largest_batch(fit.ms(streams) * part, most))
 
 
 def conclude(prediction: Prediction, logs: list[Path], windows: int) -> Sweep:
@@ -248,8 +270,9 @@ def conclude(prediction: Prediction, logs: list[Path], windows: int) -> Sweep:
     summary = summarise_run(logs, windows)
     runs = [_run(tried, prediction.bounds.target_fps) for tried in summary.tries]
     every = [run for run in (*prediction.finished, *runs) if run.streams <= prediction.most]
-    bs_opt = max((run.streams for run in every if run.holds), default=None)
-    missed = [run.streams for run in every if not run.holds] + [limit.size for limit in summary.limits]
+    held, missed = _held_and_missed(every)
+    bs_opt = max(held, default=None)
+    missed |= {limit.size for limit in summary.limits}
     missed_from = min((streams for streams in missed if streams > (bs_opt or 0)), default=None)
     return Sweep(
         prediction=prediction,
@@ -277,11 +300,14 @@ def _verdict(
         return f"{found}, and {missed_from} streams did not.{untried}"
     if prediction.limited_by is not None and bs_opt == prediction.most:
         return f"{found}. It ends there because {prediction.limited_by}."
-    return f"{found}. More were not tried: the probes predict {prediction.batch}."
+    room = max(_room(prediction, run.streams, run.slowest_fps) for run in runs if run.streams == bs_opt)
+    if room == bs_opt:
+        return f"{found}. This load leaves no room for another one."
+    return f"{found}. This load leaves room for {room}, which no run has tried."
 
 
 def _none_held(runs: list[SweepRun], rate: str) -> str:
-    least = min(runs, key=lambda run: (run.streams, -run.slowest_fps), default=None)
+    least = min(runs, key=lambda run: (run.streams, run.slowest_fps), default=None)
     if least is None:
         return f"BS_OPT is not known: this machine held none of the runs, so that none shows {rate}."
     if least.streams == 1:

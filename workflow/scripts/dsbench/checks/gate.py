@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from msgspec import UNSET, UnsetType
 
 from dsbench.boxes.kitti import ClassCount, Detection, Frames, count_per_class
 from dsbench.boxes.matching import CORNERS, ClipRates, as_rows, ious, matches, precision_recall
+from dsbench.checks.preprocess_verdict import FAMILY, OwnObjects
 from dsbench.checks.scene_limits import SceneCheck, View, scene_checks
 from dsbench.checks.verdict import Verdict
 
@@ -58,14 +58,14 @@ def check_dump(
     frames: Frames,
     required_ratio: float = 0.9,
     expected_frames: int | None = None,
-    own: Mapping[str, Any] | None = None,
+    own: OwnObjects | None = None,
     view: View | None = None,
 ) -> Verdict[Gate]:
     """Return whether enough of a dump's frames have a detection, and none that no scene has, with the counts.
 
     `frames` come from `kitti.read_directory`; `expected_frames` is the number of frames in the video, where it is
-    known. `own` is preprocess.json, which says what the model finds with its own preprocessing; with `view` the boxes
-    are compared with the frames, and `checks` says how. The reason says what was found and the likely cause.
+    known. `own` is what the model alone finds; with `view` the boxes are compared with the frames, and `checks` says
+    how. The reason says what was found and the likely cause.
     """
     detections = [detection for frame in frames.values() for detection in frame]
     with_detection = sum(1 for frame in frames.values() if frame)
@@ -108,7 +108,7 @@ def _dump_fault(gate: Gate, implausible: int, expected_frames: int | None) -> st
     return None
 
 
-def _few_fault(gate: Gate, frames: Frames, own: Mapping[str, Any] | None) -> str | None:
+def _few_fault(gate: Gate, frames: Frames, own: OwnObjects | None) -> str | None:
     """Return what is wrong where too few frames have a detection, and whether the clip or the runtime is the cause."""
     total, hits, required = gate.frames, gate.frames_with_detection, gate.required_ratio
     if hits >= required * total and hits:
@@ -132,10 +132,10 @@ def _few_fault(gate: Gate, frames: Frames, own: Mapping[str, Any] | None) -> str
     )
 
 
-def _cause(frames: Frames, own: Mapping[str, Any]) -> str:
+def _cause(frames: Frames, own: OwnObjects) -> str:
     """Return the cause by those frames of the clip in which the model itself finds objects."""
-    counts = own["reference_counts"]
-    hits = [number for number, count in zip(own["frames"], counts, strict=True) if count]
+    counts = own.reference_counts
+    hits = [number for number, count in zip(own.frames, counts, strict=True) if count]
     lost = [number for number in hits if not frames.get(number)]
     itself = f"in {len(hits) or 'none'} of {len(counts)} frames of the clip"
     if 2 * len(lost) > len(hits):
@@ -145,12 +145,12 @@ def _cause(frames: Frames, own: Mapping[str, Any]) -> str:
             " net-scale-factor, offsets or model-color-format differ from the model's preprocessing, else"
             " pre-cluster-threshold is too high or the parser does not fit."
         )
-    best = own["reference_best_score"]
+    best = own.reference_best_score
     score = "no score reaches half its threshold" if best is None else f"its best score is {best:.3f}"
     assumed = (
         " No preprocessor_config.json says what the model was trained with: if the clip does show the model's classes,"
         " state it with preprocessing: in the model's entry."
-        if own["reference"] == "family"
+        if own.reference == FAMILY
         else ""
     )
     return (
@@ -160,20 +160,20 @@ def _cause(frames: Frames, own: Mapping[str, Any]) -> str:
     )
 
 
-def _whose(own: Mapping[str, Any]) -> str:
-    return "its family's" if own["reference"] == "family" else "its own"
+def _whose(own: OwnObjects) -> str:
+    return "its family's" if own.reference == FAMILY else "its own"
 
 
-def _own_fault(frames: Frames, own: Mapping[str, Any] | None) -> str | None:
+def _own_fault(frames: Frames, own: OwnObjects | None) -> str | None:
     """Return what is wrong where the runtime reports objects in frames in which the model itself finds none."""
     if own is None:
         return None
-    reported = sum(len(frames.get(number, ())) for number in own["frames"])
-    itself = own["reference_detections"]
+    reported = sum(len(frames.get(number, ())) for number in own.frames)
+    itself = own.reference_detections
     if reported < ENOUGH_BOXES or itself >= LEAST_OWN_SHARE * reported:
         return None
     return (
-        f"The runtime reports {reported} objects in {len(own['frames'])} frames in which the model itself, in ONNX"
+        f"The runtime reports {reported} objects in {len(own.frames)} frames in which the model itself, in ONNX"
         f" Runtime with {_whose(own)} preprocessing, finds {itself or 'none'}: they are not the model's. Most often the"
         " parser reads the tensors of another family, or the keys of config_infer_primary were changed by hand;"
         " compare them with validation/preprocess.json."

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 
 from dsbench.boxes.detection_scores import Decoder, above, closeness, decoder_of, mean_agreement
-from dsbench.checks.preprocess_verdict import FAMILY, check_rows
+from dsbench.checks.preprocess_verdict import FAMILY, OwnObjects, PreprocessProof, Way, check_ways
 from dsbench.checks.scaling_choice import (
     FILTERS,
     FilterRow,
@@ -20,7 +20,6 @@ from dsbench.checks.scaling_choice import (
     why_refused,
 )
 from dsbench.checks.verdict import Verdict
-from dsbench.core.records import as_json
 from dsbench.deepstream.nvinfer_config import image_keys
 from dsbench.families.declared import family_of
 from dsbench.families.family import Family
@@ -222,12 +221,10 @@ def prove_preprocessing(
     reference: Reference,
     frames: Sequence[tuple[int, av.VideoFrame]],
     stated_filter: int | None = None,
-) -> Verdict:
-    """Return whether no other preprocessing fits better, with the content of preprocess.json.
+) -> Verdict[PreprocessProof]:
+    """Return whether no other preprocessing fits better on these numbered frames of the clip.
 
-    The scaling filter is chosen first, unless the config states one, and the rest is proven with it. Differences are
-    in levels, of which an 8-bit channel has 256. `reference_counts` are the objects in each frame that the model finds
-    with its own preprocessing.
+    The scaling filter is chosen first, unless the config states one, and the rest is proven with it.
     """
     pictures = [frame for _, frame in frames]
     pixels = [reference.pixels(rgb_of(frame)) for frame in pictures]
@@ -237,22 +234,19 @@ def prove_preprocessing(
     )
     counts = [len(above([rows], model.decoder.threshold)) for rows in own.rows]
     filters = [_filter_row(model, own, number) for number in filter_order(model.preprocessing, own.size)]
-    chosen = choose_filter(filters, sum(counts), stated_filter)
-    verdict = check_rows(
-        _setting_rows(model, own, replace(model.preprocessing, scaling_filter=chosen)),
-        reference.origin,
-        frames=[index for index, _ in frames],
-        reference_detections=sum(counts),
-        notes=_size_note(reference, model.size),
+    choice = choose_filter(filters, sum(counts), stated_filter)
+    return check_ways(
+        _ways(model, own, replace(model.preprocessing, scaling_filter=choice.scaling_filter)),
+        OwnObjects(
+            reference=reference.origin,
+            frames=[number for number, _ in frames],
+            reference_counts=counts,
+            reference_detections=sum(counts),
+            reference_best_score=_best_score(own.rows),
+        ),
+        choice,
+        _size_note(reference, model.size),
     )
-    found = {
-        "reference_counts": counts,
-        "reference_best_score": _best_score(own.rows),
-        "scaling_filter": chosen,
-        "filter_is_stated": stated_filter is not None,
-        "scaling_filters": as_json(filters),
-    }
-    return replace(verdict, numbers=verdict.numbers | found)
 
 
 def _filter_row(model: Model, own: OwnAnswers, number: int) -> FilterRow:
@@ -262,36 +256,45 @@ def _filter_row(model: Model, own: OwnAnswers, number: int) -> FilterRow:
     tensors, picture = model.inputs(replace(model.preprocessing, scaling_filter=number), own.frames)
     found = _detections(model, own.frames, tensors, [picture] * len(tensors))
     near = closeness(own.rows, found, model.decoder.threshold)
+    mean_levels, _ = _differences(tensors, own.pixels, model.std)
     right, down = near.shift or (None, None)
     return FilterRow(
         number,
         FILTERS[number],
         None,
         *picture.shift,
-        mean_difference=_difference(tensors, own.pixels, model.std)["mean_difference"],
+        mean_difference=mean_levels,
         mean_overlap=near.mean_overlap,
         shift_x=None if right is None else right * picture.width / own.size[0],
         shift_y=None if down is None else down * picture.height / own.size[1],
     )
 
 
-def _setting_rows(model: Model, own: OwnAnswers, derived: Preprocessing) -> list[dict]:
-    """Return what each setting gives, the derived one first."""
-    rows: list[dict] = []
+def _ways(model: Model, own: OwnAnswers, derived: Preprocessing) -> list[Way]:
+    """Return what each way gives, the derived one first."""
+    ways: list[Way] = []
     derived_tensors: list[np.ndarray] = []
     for keys, preprocessing in alternatives(derived).items():
         tensors, picture = model.inputs(usable_filter(preprocessing, own.size), own.frames)
-        if rows and all(map(np.array_equal, tensors, derived_tensors)):
-            rows.append(rows[0] | {"keys": keys, "same_as_derived": True})
+        if ways and all(map(np.array_equal, tensors, derived_tensors)):
+            ways.append(replace(ways[0], keys=keys, same_as_derived=True))
             continue
         derived_tensors = derived_tensors or tensors
         found = _detections(model, own.frames, tensors, [picture] * len(tensors))
-        rows.append(
-            {"keys": keys, "same_as_derived": False}
-            | _difference(tensors, own.pixels, model.std)
-            | _detected(own.rows, found, model.decoder.threshold)
+        scores = above(found, model.decoder.threshold)
+        mean_levels, max_levels = _differences(tensors, own.pixels, model.std)
+        ways.append(
+            Way(
+                keys,
+                same_as_derived=False,
+                mean_difference=mean_levels,
+                max_difference=max_levels,
+                agreement=mean_agreement(own.rows, found, model.decoder.threshold),
+                detections=len(scores),
+                confidence=float(scores.sum()),
+            )
         )
-    return rows
+    return ways
 
 
 def _best_score(frames: Sequence[np.ndarray]) -> float | None:
@@ -312,25 +315,18 @@ def _detections(
     ]
 
 
-def _difference(tensors: Sequence[np.ndarray], wanted: Sequence[ReferencePixels], std: np.ndarray) -> dict:
-    """Return the differences where the reference shows the frame; what padding is filled with is not asked."""
+def _differences(
+    tensors: Sequence[np.ndarray], wanted: Sequence[ReferencePixels], std: np.ndarray
+) -> tuple[float, float]:
+    """Return the mean and the largest difference in levels where the reference shows the frame.
+
+    What padding is filled with is not asked.
+    """
     inside = [
         want.picture.inside(np.abs(tensor / std - want.tensor) / want.level[:, None, None])
         for tensor, want in zip(tensors, wanted, strict=True)
     ]
-    return {
-        "mean_difference": float(np.mean([levels.mean() for levels in inside])),
-        "max_difference": float(max(levels.max() for levels in inside)),
-    }
-
-
-def _detected(target: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> dict:
-    scores = above(found, threshold)
-    return {
-        "agreement": mean_agreement(target, found, threshold),
-        "detections": len(scores),
-        "confidence": float(scores.sum()),
-    }
+    return float(np.mean([levels.mean() for levels in inside])), float(max(levels.max() for levels in inside))
 
 
 def _size_note(reference: Reference, size: tuple[int, int]) -> list[str]:

@@ -1,7 +1,9 @@
 """Which of several ways of preprocessing is the right one, and one sentence where it is not the derived one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from dsbench.checks.scaling_choice import ENOUGH_OBJECTS, FilterChoice
 from dsbench.checks.verdict import Verdict
 from dsbench.pixels.image_processor import PROCESSOR
 from dsbench.pixels.own_pixels import STATED
@@ -18,8 +20,6 @@ DISAGREEMENT_SHARE = 0.25
 # An eighth of the 256 levels. Swapped colours are up to 30 apart, padding 50, offsets and scales over 100: what a model
 # finds in pixels so far from its own is chance, and an agreement that is better there says nothing.
 COMPARABLE_LEVELS = 32.0
-# Of fewer objects one that is found or not decides which way agrees better.
-ENOUGH_OBJECTS = 8
 # Without an image processor: how many times the confidence is clearly more, and what is many where it finds
 # nothing. It names a suspect and no more: the demonstration model, fed 255 times too much, is sure of every query.
 CLEARLY_MORE = 2.0
@@ -29,54 +29,99 @@ MANY_PER_FRAME = 1
 FAMILY = "family"
 
 
-def check_rows(
-    rows: Sequence[dict],
-    origin: str,
-    *,
-    frames: Sequence[int],
-    reference_detections: int,
-    notes: Sequence[str] = (),
-) -> Verdict:
-    """Return preprocess.json's content from one row for each way, the derived one first.
+@dataclass(frozen=True)
+class Way:
+    """What one way of preprocessing gives: its pixels beside the model's own, and what the model then detects.
 
-    `origin` of the reference is preprocessor_config.json, preprocessing: in the config, or family. The derived way does
-    not pass where another fits the reference better, or where without an image processor another finds many objects and
-    the derived none. Objects are compared where the reference has enough of them, and only with ways of comparably
-    near pixels.
+    `keys` are the nvinfer keys in which it is another than the derived way. Differences are in levels, of which an
+    8-bit channel has 256. `agreement` is the mean agreement, None where neither side has an object; `confidence` is the
+    sum of the scores.
     """
-    told = reference_detections >= ENOUGH_OBJECTS
-    others = [row for row in rows[1:] if not row["same_as_derived"]]
-    result = {
-        "passed": False,
-        "reference": origin,
-        "frames": list(frames),
-        "told_by_detections": told,
-        "reference_detections": reference_detections,
-        "largest_mean_difference": LARGEST_MEAN_DIFFERENCE,
-        "agreement_margin": _margin(rows[0]["agreement"]),
-        "alternatives": list(rows),
-        "warnings": _warnings(rows[0], others) if origin != PROCESSOR else [],
-        "notes": [*notes, *([] if told else [_not_told(reference_detections, len(frames))])],
-    }
+
+    keys: str
+    same_as_derived: bool
+    mean_difference: float
+    max_difference: float
+    agreement: float | None
+    detections: int
+    confidence: float
+
+
+@dataclass(frozen=True)
+class OwnObjects:
+    """What the model alone finds in these frames of the clip, by their numbers.
+
+    `reference` is where its own preprocessing is from: preprocessor_config.json, preprocessing: in the config, or
+    family. `reference_counts` are the objects of each frame, `reference_detections` those of all.
+    `reference_best_score` is None where no score reaches half the threshold.
+    """
+
+    reference: str
+    frames: list[int]
+    reference_counts: list[int]
+    reference_detections: int
+    reference_best_score: float | None
+
+
+@dataclass(frozen=True)
+class PreprocessProof(OwnObjects, FilterChoice):
+    """What preprocess.json says: the model alone, the filters, and the derived way first of all that were tried.
+
+    `told_by_detections` is whether the model alone finds enough objects to compare them. Another way's agreement is
+    better where it is higher by `agreement_margin`, None where the derived way has none.
+    """
+
+    passed: bool
+    told_by_detections: bool
+    largest_mean_difference: float
+    agreement_margin: float | None
+    alternatives: list[Way]
+    warnings: list[str]
+    notes: list[str]
+
+
+def check_ways(
+    ways: Sequence[Way], own: OwnObjects, choice: FilterChoice, notes: Sequence[str] = ()
+) -> Verdict[PreprocessProof]:
+    """Return whether the derived way, the first of `ways`, is the right one.
+
+    The derived way does not pass where another fits the reference better, or where without an image processor another
+    finds many objects and the derived none. Objects are compared where the reference has enough of them, and only with
+    ways of comparably near pixels.
+    """
+    derived, frames = ways[0], len(own.frames)
+    told = own.reference_detections >= ENOUGH_OBJECTS
+    others = [way for way in ways[1:] if not way.same_as_derived]
+    proof = PreprocessProof(
+        **vars(own),
+        **vars(choice),
+        passed=False,
+        told_by_detections=told,
+        largest_mean_difference=LARGEST_MEAN_DIFFERENCE,
+        agreement_margin=None if derived.agreement is None else _margin(derived.agreement),
+        alternatives=list(ways),
+        warnings=_warnings(derived, others) if own.reference != PROCESSOR else [],
+        notes=[*notes, *([] if told else [_not_told(own.reference_detections, frames)])],
+    )
     fault = (
-        _pixel_fault(rows[0], others)
-        or (_agreement_fault(rows[0], others) if told else None)
-        or _silence_fault(rows[0], others, len(frames), origin)
+        _pixel_fault(derived, others)
+        or (_agreement_fault(derived, others) if told else None)
+        or _silence_fault(derived, others, frames, own.reference)
     )
-    return Verdict(result | {"passed": fault is None}, fault and f"{fault} {_advice(origin)}")
+    return Verdict(replace(proof, passed=fault is None), fault and f"{fault} {_advice(own.reference)}")
 
 
-def _pixel_fault(derived: dict, others: Sequence[dict]) -> str | None:
-    closest = min(others, key=lambda row: row["mean_difference"], default=derived)
+def _pixel_fault(derived: Way, others: Sequence[Way]) -> str | None:
+    closest = min(others, key=lambda way: way.mean_difference, default=derived)
     found = (
-        f"as derived the pixels differ from the model's own by {derived['mean_difference']:.1f} levels of 256"
+        f"as derived the pixels differ from the model's own by {derived.mean_difference:.1f} levels of 256"
     )
-    if closest["mean_difference"] < derived["mean_difference"] - CLOSER_LEVELS:
+    if closest.mean_difference < derived.mean_difference - CLOSER_LEVELS:
         return (
-            f"The derived preprocessing is wrong: {found} on average, with {closest['keys']} by"
-            f" {closest['mean_difference']:.1f}."
+            f"The derived preprocessing is wrong: {found} on average, with {closest.keys} by"
+            f" {closest.mean_difference:.1f}."
         )
-    if derived["mean_difference"] > LARGEST_MEAN_DIFFERENCE:
+    if derived.mean_difference > LARGEST_MEAN_DIFFERENCE:
         return (
             f"The derived preprocessing is wrong: {found} on average, at most {LARGEST_MEAN_DIFFERENCE:g} are"
             " expected, and no other setting that was tried is closer."
@@ -84,18 +129,20 @@ def _pixel_fault(derived: dict, others: Sequence[dict]) -> str | None:
     return None
 
 
-def _agreement_fault(derived: dict, others: Sequence[dict]) -> str | None:
-    measured = [
-        row for row in others if row["agreement"] is not None and row["mean_difference"] <= COMPARABLE_LEVELS
-    ]
-    if derived["agreement"] is None or not measured:
+def _agreement_fault(derived: Way, others: Sequence[Way]) -> str | None:
+    measured = {
+        way.keys: way.agreement
+        for way in others
+        if way.agreement is not None and way.mean_difference <= COMPARABLE_LEVELS
+    }
+    if derived.agreement is None or not measured:
         return None
-    best = max(measured, key=lambda row: row["agreement"])
-    if best["agreement"] <= derived["agreement"] + _margin(derived["agreement"]):
+    keys, best = max(measured.items(), key=lambda way: way[1])
+    if best <= derived.agreement + _margin(derived.agreement):
         return None
     return (
         f"The derived preprocessing is not the best: as derived the detections agree with the model's own to"
-        f" {derived['agreement']:.3f} of 1, with {best['keys']} to {best['agreement']:.3f}."
+        f" {derived.agreement:.3f} of 1, with {keys} to {best:.3f}."
     )
 
 
@@ -107,28 +154,28 @@ def _not_told(objects: int, frames: int) -> str:
     )
 
 
-def _margin(agreement: float | None) -> float | None:
+def _margin(agreement: float) -> float:
     """Return by how much another agreement must be higher to be better."""
-    return None if agreement is None else max(AGREEMENT_MARGIN, DISAGREEMENT_SHARE * (1 - agreement))
+    return max(AGREEMENT_MARGIN, DISAGREEMENT_SHARE * (1 - agreement))
 
 
-def _silence_fault(derived: dict, others: Sequence[dict], frames: int, origin: str) -> str | None:
-    most = max(others, key=lambda row: row["detections"], default=derived)
-    if origin == PROCESSOR or derived["detections"] or most["detections"] < MANY_PER_FRAME * frames:
+def _silence_fault(derived: Way, others: Sequence[Way], frames: int, origin: str) -> str | None:
+    most = max(others, key=lambda way: way.detections, default=derived)
+    if origin == PROCESSOR or derived.detections or most.detections < MANY_PER_FRAME * frames:
         return None
     return (
-        f"The derived preprocessing finds nothing in {frames} frames, with {most['keys']} the model finds"
-        f" {most['detections']} objects."
+        f"The derived preprocessing finds nothing in {frames} frames, with {most.keys} the model finds"
+        f" {most.detections} objects."
     )
 
 
-def _warnings(derived: dict, others: Sequence[dict]) -> list[str]:
+def _warnings(derived: Way, others: Sequence[Way]) -> list[str]:
     return [
-        f"With {row['keys']} the model reports more: {row['detections']} objects with a confidence of"
-        f" {row['confidence']:.1f} in all, as derived {derived['detections']} with {derived['confidence']:.1f};"
+        f"With {way.keys} the model reports more: {way.detections} objects with a confidence of"
+        f" {way.confidence:.1f} in all, as derived {derived.detections} with {derived.confidence:.1f};"
         " that alone does not make it right: look at the boxes in the video."
-        for row in others
-        if row["confidence"] > CLEARLY_MORE * derived["confidence"]
+        for way in others
+        if way.confidence > CLEARLY_MORE * derived.confidence
     ]
 
 

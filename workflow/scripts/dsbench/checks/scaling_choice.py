@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dsbench.checks.preprocess_verdict import ENOUGH_OBJECTS
 from dsbench.core.errors import BuildError
+from dsbench.onnx.inspection import ChosenFilter
 from dsbench.pixels.nvinfer_pixels import placement
 from dsbench.pixels.preprocessing import Preprocessing
 
@@ -13,6 +13,8 @@ from dsbench.pixels.preprocessing import Preprocessing
 FILTERS: Mapping[int, str] = {3: "area", 2: "cubic", 1: "bilinear", 0: "nearest"}
 # Mean overlaps nearer than this are equal: on the demonstration's clip two choices of ten frames differ by as much.
 EQUAL_OVERLAP = 0.005
+# Of fewer objects one that is found or not decides which way comes closer.
+ENOUGH_OBJECTS = 8
 
 
 class ScalingError(BuildError):
@@ -36,6 +38,14 @@ class FilterRow:
     mean_overlap: float | None = None
     shift_x: float | None = None
     shift_y: float | None = None
+
+
+@dataclass(frozen=True)
+class FilterChoice(ChosenFilter):
+    """The filter that is taken, whether the model's entry in the config states it, and what each one gives."""
+
+    filter_is_stated: bool
+    scaling_filters: list[FilterRow]
 
 
 def filter_order(preprocessing: Preprocessing, size: tuple[int, int]) -> list[int]:
@@ -64,12 +74,16 @@ def usable_filter(preprocessing: Preprocessing, size: tuple[int, int]) -> Prepro
     raise ScalingError("NVIDIA's library takes none of its filters for these sizes")
 
 
-def choose_filter(rows: Sequence[FilterRow], objects: int, stated: int | None) -> int:
+def choose_filter(rows: Sequence[FilterRow], objects: int, stated: int | None) -> FilterChoice:
     """Return the filter with the highest mean overlap; equal ones, and all with too few objects, go by their order.
 
     `objects` is how many the model detects with its own preprocessing, `stated` the filter that its entry in the config
     states, which is taken. Raises ScalingError where NVIDIA's library refuses that.
     """
+    return FilterChoice(_taken(rows, objects, stated), stated is not None, list(rows))
+
+
+def _taken(rows: Sequence[FilterRow], objects: int, stated: int | None) -> int:
     if stated is not None:
         row = next(row for row in rows if row.scaling_filter == stated)
         if row.refused is not None:

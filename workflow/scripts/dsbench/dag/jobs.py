@@ -8,12 +8,23 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from dsbench.core.errors import BuildError
 
-LIBRARY = Path(__file__).parents[2]
+LIBRARY = Path(__file__).resolve().parents[2]
+PROJECT = LIBRARY.parents[1]
+# What the Snakefile, its rules and their scripts read of the project: all that a copy of it needs.
+PARTS = ("Snakefile", "pyproject.toml", "config", "demo", "envs", "profiles", "rules", "workflow")
+
+
+def link_project(folder: Path, own: Collection[str]) -> None:
+    """Make `folder` a project of links to the parts of this one, but for those in `own`, which the caller writes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:
+        if part not in own:
+            (folder / part).symlink_to(PROJECT / part)
 
 
 def dag_jobs(

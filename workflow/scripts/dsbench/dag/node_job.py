@@ -14,7 +14,7 @@ from snakemake_executor_plugin_slurm.utils import set_gres_string
 
 from dsbench.core.file_times import file_system_time
 from dsbench.dag.snakemake_internals import runs_jobs, settings_of
-from dsbench.machine.node_facts import CHANGED_FILE, NODE_FILE, NodeFactsError, read_node
+from dsbench.machine.node_facts import CHANGED_FILE, NODE_FILE, NodeFactsError, NodeRecord, read_node
 from dsbench.tools.tool_run import report_progress
 
 # Its place in the profile's set-resources.
@@ -31,7 +31,7 @@ class _Resources(dict):
     __getattr__ = dict.__getitem__
 
 
-def node_before_dag(arguments: Sequence[str], wanted: str, deepstream_dir: str, project: Path) -> dict:
+def node_before_dag(arguments: Sequence[str], wanted: str, deepstream_dir: str, project: Path) -> NodeRecord:
     """Return what is recorded of the GPU node; where nothing is, a call that runs jobs has a job record it first."""
     node = read_node(wanted, deepstream_dir)
     settings = settings_of(arguments)
@@ -55,7 +55,7 @@ def _is_to_be_asked_again(targets: Iterable[str]) -> bool:
     return PLAN in targets or file_system_time(NODE_FILE.parent) - NODE_FILE.stat().st_mtime > FRESH_S
 
 
-def record_node(settings, wanted: str, deepstream_dir: str, project: Path) -> dict:
+def record_node(settings, wanted: str, deepstream_dir: str, project: Path) -> NodeRecord:
     """Return what the GPU node says of itself; `settings` are Snakemake's parsed options, the profile's among them."""
     command = [
         *("env", f"PYTHONPATH={(project / 'workflow/scripts').resolve()}", sys.executable),
@@ -73,7 +73,7 @@ def record_node(settings, wanted: str, deepstream_dir: str, project: Path) -> di
         raise NodeFactsError(
             f"{NODE_FILE}: the job on the GPU node left none that can be read; its output is in {LOG}"
         )
-    report_progress(f"  {NODE_FILE}: recorded on {node['node']}")
+    report_progress(f"  {NODE_FILE}: recorded on {node.node}")
     return node
 
 

@@ -13,9 +13,8 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from dsbench.dag.jobs import dag_jobs
+from dsbench.dag.jobs import PROJECT, dag_jobs, link_project
 
-PROJECT = Path(__file__).parents[4]
 MODEL = "rtdetr"
 PARSER = "softmax_queries.cpp"
 EDITED = "workflow/scripts/dsbench/report/charts.py"
@@ -75,7 +74,13 @@ run again after the change. Without ● they do not run. A changed value or cont
 def rebuild_table(programs: list[Path]) -> str:
     """Return the document; `programs` are folders whose programs stand for NVIDIA's tools."""
     with TemporaryDirectory() as folder:
-        project = _copy_of_project(Path(folder) / "project")
+        project = Path(folder) / "project"
+        # The library is edited here, and a link to the Snakefile would lead back to what it was.
+        link_project(project, own=["Snakefile", "workflow"])
+        shutil.copy(PROJECT / "Snakefile", project)
+        shutil.copytree(
+            PROJECT / "workflow", project / "workflow", ignore=shutil.ignore_patterns("__pycache__")
+        )
         trees = [Tree(project, Path(folder) / kind, kind, programs) for kind in FACTS]
         with ThreadPoolExecutor(2) as pool:
             before = list(pool.map(Tree.jobs, trees))
@@ -126,14 +131,6 @@ class Tree:
     def relative(self, file: str) -> str:
         """Return a file of the project as jobs name it."""
         return os.path.relpath(self.project / file, self.folder)
-
-
-def _copy_of_project(folder: Path) -> Path:
-    for name in ("workflow", "rules", "config", "envs", "demo"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "pyproject.toml"):
-        shutil.copy(PROJECT / name, folder)
-    return folder
 
 
 def _changes(tree: Tree, before: list[dict], after: list[dict]) -> dict[str, set[str]]:

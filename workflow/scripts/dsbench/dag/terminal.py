@@ -28,6 +28,7 @@ TITLE_WIDTH = 46
 MOST_NAMED = 3
 MOST_REPORTS = 3
 LINE_WIDTH = 100
+LONGEST_SENTENCE = 8
 RED, BOLD, PLAIN = "\033[31m", "\033[1m", "\033[0m"
 # What Snakemake says of itself while it works; whatever else it says is shown in its own words.
 HOUSEKEEPING = (
@@ -184,6 +185,7 @@ NUMBERS: dict[str, Callable[[Step], str]] = {
     "read_truth": _truth,
     "benchmark_engine": _rate,
     "benchmark_engine_b1": _rate,
+    "benchmark_engine_probe": _rate,
     "choose_max_batch": partial(_of_json, "MAX_BS {max_bs}, PEAK_GPU_STREAMS {peak_gpu_streams}"),
     "dump_kitti": partial(_of_json, "{detections} detections in {frames} frames"),
     "judge_kitti": partial(_of_json, "{frames_with_detection} of {frames} frames have a detection"),
@@ -196,10 +198,14 @@ NUMBERS: dict[str, Callable[[Step], str]] = {
 
 
 class StepLines(logging.Handler):
-    """Prints a line for each step to `stream`, and has Snakemake's `own` handler print what is not of a step."""
+    """Prints a line for each step to `stream`, and has Snakemake's `own` handler print what is not of a step.
 
-    def __init__(self, own: logging.Handler, stream: TextIO):
+    Where the call `submits` its jobs, the sentence of one that failed is in its log alone.
+    """
+
+    def __init__(self, own: logging.Handler, stream: TextIO, submits: bool = False):
         super().__init__()
+        self._submits = submits
         self._own = own
         self._stream = stream
         self._running: dict[int, Step] = {}
@@ -285,6 +291,8 @@ class StepLines(logging.Handler):
         self._print(self._in(RED, f"FAILED  {name}{after}; log: {', '.join(told['log'])}"))
         if said := told["rule_msg"]:
             self._print(f"        {without_controls(said)}")
+        for line in _sentence(told["log"]) if self._submits else []:
+            self._print(f"        {line}")
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_S):
@@ -304,6 +312,16 @@ def _is_untold(record: logging.LogRecord, event: LogEvent | None) -> bool:
     if event is None:
         return record.levelno <= logging.INFO and str(record.msg).startswith(HOUSEKEEPING)
     return event in UNTOLD or (event == LogEvent.ERROR and vars(record)["exception"] in OF_FAILED_JOBS)
+
+
+def _sentence(logs: list[str]) -> list[str]:
+    """Return the sentence with which a job ended, from its own log, the first that Snakemake names."""
+    try:
+        lines = Path(logs[0]).read_text(encoding="utf-8", errors="replace").splitlines() if logs else []
+    except OSError:
+        return []
+    begins = [place for place, line in enumerate(lines) if line.startswith("ERROR ")]
+    return [without_controls(line) for line in lines[begins[-1] :][:LONGEST_SENTENCE]] if begins else []
 
 
 def _log_words(step: Step) -> str:

@@ -1,15 +1,17 @@
 """What is known of the GPU node, whether a job runs on that node, and facts in words."""
 
-import json
 import os
 import re
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from dsbench.core.errors import BuildError
+from dsbench.core.records import read_if_whole, write_record
 from dsbench.machine.clip import DEEPSTREAM_SAMPLE
 from dsbench.machine.gpu_devices import gpu_in_use
 from dsbench.machine.host import cpu, cuda_version, driver
@@ -30,47 +32,63 @@ class NodeFactsError(BuildError):
     """Facts of the GPU node that are not known, or not those of this workflow."""
 
 
-def read_node(wanted: str, deepstream_dir: str) -> dict | None:
+@dataclass(frozen=True)
+class Question:
+    """What an answer belongs to: another setting or another fact of the workflow needs another answer."""
+
+    runtime: str
+    deepstream: str
+    facts: list[str]
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """What node.json says: the node's name, its facts by name, and DeepStream's sample where it is there."""
+
+    node: str
+    slurm_job: str | None
+    asked: Question
+    facts: dict[str, Any]
+    sample: str | None
+
+
+def read_node(wanted: str, deepstream_dir: str) -> NodeRecord | None:
     """Return what is recorded for these settings; None where nothing is, or a job found it outdated."""
     node = None if CHANGED_FILE.is_file() else recorded_node()
-    return node if node and node.get("asked") == _question(wanted, deepstream_dir) else None
+    return node if node and node.asked == _question(wanted, deepstream_dir) else None
 
 
-def recorded_node() -> dict | None:
-    """Return what is recorded: `node`, `facts` by name and `sample`, outdated or not; None where nothing is."""
-    try:
-        return json.loads(NODE_FILE.read_text())
-    except (OSError, json.JSONDecodeError):
-        return None
+def recorded_node() -> NodeRecord | None:
+    """Return what is recorded, outdated or not; None where nothing is."""
+    return read_if_whole(NODE_FILE, NodeRecord)
 
 
-def _question(wanted: str, deepstream_dir: str) -> dict:
-    """Return what an answer belongs to: another setting or another fact of the workflow needs another answer."""
-    return {"runtime": wanted, "deepstream": deepstream_dir, "facts": sorted(PROBES)}
+def _question(wanted: str, deepstream_dir: str) -> Question:
+    return Question(wanted, deepstream_dir, sorted(PROBES))
 
 
-def refuse_unseen_sample(node: dict, named: str | None) -> None:
+def refuse_unseen_sample(node: NodeRecord, named: str | None) -> None:
     """Refuse to measure with another clip than DeepStream's sample because only the node sees that file."""
-    sample = node["sample"]
+    sample = node.sample
     if not named and sample and not Path(sample).is_file():
         raise NodeFactsError(
-            f"{sample} is on {node['node']} and not on {socket.gethostname()}; copy it to a folder that both see and"
+            f"{sample} is on {node.node} and not on {socket.gethostname()}; copy it to a folder that both see and"
             " name it in the config's `video` or in DS_VIDEO"
         )
 
 
-def probe_node(wanted: str, deepstream_dir: str, project: Path) -> dict:
-    """Return what this machine is: its name, its facts by name without those of the project, DeepStream's sample."""
+def probe_node(wanted: str, deepstream_dir: str, project: Path) -> NodeRecord:
+    """Return what this machine is, without the facts that are of the project."""
     runtime = choose_runtime(wanted, project)
     tools = Toolchain(runtime, project, deepstream_dir)
     sample = tools.deepstream_dir / DEEPSTREAM_SAMPLE
-    return {
-        "node": socket.gethostname(),
-        "slurm_job": os.environ.get("SLURM_JOB_ID"),
-        "asked": _question(wanted, deepstream_dir),
-        "facts": {fact: tools.probe(fact) for fact in PROBES if fact not in tools.project_facts()},
-        "sample": str(sample) if sample.is_file() else None,
-    }
+    return NodeRecord(
+        node=socket.gethostname(),
+        slurm_job=os.environ.get("SLURM_JOB_ID"),
+        asked=_question(wanted, deepstream_dir),
+        facts={fact: tools.probe(fact) for fact in PROBES if fact not in tools.project_facts()},
+        sample=str(sample) if sample.is_file() else None,
+    )
 
 
 def main(arguments: list[str]) -> int:
@@ -81,10 +99,8 @@ def main(arguments: list[str]) -> int:
     except BuildError as error:
         print(f"ERROR {error}")
         return 1
-    partial = Path(f"{destination}.partial")
-    partial.write_text(json.dumps(node, indent=1, sort_keys=True) + "\n")
-    partial.replace(destination)
-    print(f"{destination}: recorded on {node['node']}")
+    write_record(destination, node)
+    print(f"{destination}: recorded on {node.node}")
     return 0
 
 
@@ -120,8 +136,8 @@ def check_node(facts: Mapping) -> None:
 
 def _tools() -> dict:
     """Return how to ask for NVIDIA's tools, whose versions are no part of the driver's."""
-    asked = (recorded_node() or {}).get("asked", {})
-    tools = Toolchain(runtime_of("nvidia", Path()), Path(), asked.get("deepstream", ""))
+    node = recorded_node()
+    tools = Toolchain(runtime_of("nvidia", Path()), Path(), node.asked.deepstream if node else "")
     return {name: partial(tools.probe, name) for name in ("trtexec", "deepstream")}
 
 

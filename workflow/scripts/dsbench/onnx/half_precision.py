@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +12,7 @@ from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_floa
 from dsbench.boxes.detection_scores import Decoder, above, mean_agreement
 from dsbench.onnx.compare import GraphError, answers, largest_difference, session
 from dsbench.onnx.graph import check
+from dsbench.onnx.inspection import HalfAttempt, HalfPrecision, ObjectCounts
 from dsbench.pixels.reference_preprocessing import Picture
 
 # What computes nothing, or holds its type in an attribute.
@@ -141,23 +141,24 @@ def _check_types(model: onnx.ModelProto, half: onnx.ModelProto) -> None:
 
 def to_half(
     model: onnx.ModelProto, pixels: np.ndarray, decoder: Decoder, size: tuple[int, int]
-) -> tuple[onnx.ModelProto, dict]:
+) -> tuple[onnx.ModelProto, HalfPrecision]:
     """Return the model in half precision and what was measured; as little as possible stays in float32.
 
     `pixels` is a batch as the ONNX gets it, `size` the height and width of the model's own network: behind a resize in
     the graph it is not that of the pixels. Raises GraphError where no attempt is accurate enough.
     """
     wanted = answers(session(model), pixels)
-    refused: list[dict[str, Any]] = []
+    refused: list[HalfAttempt] = []
     for keep in ATTEMPTS:
-        attempt = {"kept_in_float32": keep, "accepted": False}
         try:
             half = half_precision(model, keep)
-            attempt |= compare(wanted, answers(session(rounded(half)), pixels), decoder, size)
+            attempt = compare(keep, wanted, answers(session(rounded(half)), pixels), decoder, size)
         except GraphError as error:
-            attempt |= {"error": str(error)}
-        if attempt["accepted"]:
-            return half, attempt | {"half_share": half_share(half), "images": len(pixels), "refused": refused}
+            attempt = HalfAttempt(kept_in_float32=keep, accepted=False, error=str(error))
+        if attempt.accepted:
+            return half, HalfPrecision(
+                **vars(attempt), half_share=half_share(half), images=len(pixels), refused=refused
+            )
         refused.append(attempt)
     raise GraphError(
         f"in half precision the ONNX is too far from float32: {_told(refused[-1])}; set precision: fp32"
@@ -165,33 +166,38 @@ def to_half(
 
 
 def compare(
-    wanted: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray], decoder: Decoder, size: tuple[int, int]
-) -> dict:
+    keep: str,
+    wanted: Mapping[str, np.ndarray],
+    found: Mapping[str, np.ndarray],
+    decoder: Decoder,
+    size: tuple[int, int],
+) -> HalfAttempt:
     """Return how far `found` is from `wanted`, and whether that is half precision's rounding."""
     difference = largest_difference(found, wanted)
-    result = {"max_difference": difference if np.isfinite(difference) else None}
+    max_difference = difference if np.isfinite(difference) else None
     for threshold in (decoder.threshold, decoder.threshold * FAINT):
         before, after = (
             _rows(outputs, replace(decoder, threshold=threshold), size) for outputs in (wanted, found)
         )
         score = mean_agreement(before, after, threshold)
         if score is not None:
-            return result | {
-                "told_by": "detections",
-                "threshold": threshold,
-                "detections": {
-                    "fp32": len(above(before, threshold)),
-                    "fp16": len(above(after, threshold)),
-                },
-                "agreement": score,
-                "least_agreement": LEAST_AGREEMENT,
-                "accepted": score >= LEAST_AGREEMENT,
-            }
-    return result | {
-        "told_by": "tensors",
-        "largest_difference": LARGEST_DIFFERENCE,
-        "accepted": difference <= LARGEST_DIFFERENCE,
-    }
+            return HalfAttempt(
+                kept_in_float32=keep,
+                accepted=score >= LEAST_AGREEMENT,
+                max_difference=max_difference,
+                told_by="detections",
+                threshold=threshold,
+                detections=ObjectCounts(len(above(before, threshold)), len(above(after, threshold))),
+                agreement=score,
+                least_agreement=LEAST_AGREEMENT,
+            )
+    return HalfAttempt(
+        kept_in_float32=keep,
+        accepted=difference <= LARGEST_DIFFERENCE,
+        max_difference=max_difference,
+        told_by="tensors",
+        largest_difference=LARGEST_DIFFERENCE,
+    )
 
 
 def _rows(outputs: Mapping[str, np.ndarray], decoder: Decoder, size: tuple[int, int]) -> list[np.ndarray]:
@@ -204,11 +210,9 @@ def _rows(outputs: Mapping[str, np.ndarray], decoder: Decoder, size: tuple[int, 
     ]
 
 
-def _told(attempt: dict) -> str:
-    if "error" in attempt:
-        return attempt["error"]
-    if attempt["told_by"] == "detections":
-        return (
-            f"its detections agree to {attempt['agreement']:.3f} of 1, at least {LEAST_AGREEMENT} is expected"
-        )
-    return f"its tensors differ by {attempt['max_difference']}, at most {LARGEST_DIFFERENCE} is expected"
+def _told(attempt: HalfAttempt) -> str:
+    if isinstance(attempt.error, str):
+        return attempt.error
+    if attempt.told_by == "detections":
+        return f"its detections agree to {attempt.agreement:.3f} of 1, at least {LEAST_AGREEMENT} is expected"
+    return f"its tensors differ by {attempt.max_difference}, at most {LARGEST_DIFFERENCE} is expected"

@@ -1,10 +1,13 @@
-"""The records of a model's ONNX: origin.json, before std is folded into it, and inspect.json, which describes it."""
+"""The records of a model's ONNX.
+
+origin.json is of it before std is folded in, inspect.json describes it, and _fp16.json is of it in half precision.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from dsbench.core.records import read_record
 from dsbench.families.family import HeadFacts
@@ -80,8 +83,49 @@ class Inspection(Recognised, GraphSummary):
 
 
 @dataclass(frozen=True)
+class ObjectCounts:
+    """How many objects are found in either precision."""
+
+    fp32: int
+    fp16: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfAttempt:
+    """A conversion that keeps some operators in float32, and how far its answers are from those in float32.
+
+    Detections above `threshold` tell by their mean agreement, which has to be `least_agreement`. Where there are none,
+    the tensors tell by `max_difference`, None for one that is not finite, which may be `largest_difference`. What was
+    not compared is missing: all of it where `error` says why there is no valid graph.
+    """
+
+    kept_in_float32: str
+    accepted: bool
+    error: str | UnsetType = UNSET
+    max_difference: float | UnsetType | None = UNSET
+    told_by: Literal["detections", "tensors"] | UnsetType = UNSET
+    threshold: float | UnsetType = UNSET
+    detections: ObjectCounts | UnsetType = UNSET
+    agreement: float | UnsetType = UNSET
+    least_agreement: float | UnsetType = UNSET
+    largest_difference: float | UnsetType = UNSET
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfPrecision(HalfAttempt):
+    """What _fp16.json says: the attempt that was accepted, and those `refused` before it.
+
+    `half_share` is the share of the weights' numbers that are in float16, `images` how many were compared.
+    """
+
+    half_share: float
+    images: int
+    refused: list[HalfAttempt]
+
+
+@dataclass(frozen=True)
 class ChosenFilter:
-    """What preprocess.json says of nvinfer's scaling."""
+    """What the parser and nvinfer's configuration need of preprocess.json, whose record extends this one."""
 
     scaling_filter: int
 

@@ -1,6 +1,5 @@
 """benchmark_data.json: every number of the report, from logs that were accepted and from nothing else."""
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency
 from dsbench.deepstream.log import LOADED, StreamRun
-from dsbench.onnx.inspection import Inspection
+from dsbench.onnx.inspection import HalfPrecision, Inspection
 from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
 from dsbench.report.text import count
 from dsbench.tools.tool_run import ended_utc
@@ -345,4 +344,4 @@ def _conversion(onnx: Path) -> dict | None:
     accuracy = onnx.with_suffix(".json")
     if not onnx.stem.endswith("_fp16") or not accuracy.is_file():
         return None
-    return {"onnx": onnx.name} | json.loads(accuracy.read_text())
+    return {"onnx": onnx.name} | as_json(read_record(accuracy, HalfPrecision))

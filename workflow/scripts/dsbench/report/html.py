@@ -19,6 +19,7 @@ MOST_COLUMNS_OF_HALF = 4
 # A table with more rows is as high as its picture and leaves no room below.
 ROWS_ABOVE_TEXT = 5
 BLOCK_START = re.compile(r"\n(?=<(?:h[123]|p|table|ul|pre)\b)")
+SECTION_START = re.compile(r"\n(?=<h2>)")
 ROW = re.compile(r"<tr>.*?</tr>\n?", re.DOTALL)
 HEAD_CELL = re.compile(r"<th[ >]")
 SECTION = re.compile(r"<h2>(.*?)</h2>")
@@ -74,13 +75,7 @@ def render_html(
     """
     files_of_notes = dict(NOTE.findall(markdown_text))
     plain_text = markdown_text.translate({0xE000: None, 0xE001: None})
-    converted = markdown.markdown(
-        NOTED.sub("\ue000\\1.\\2\ue001", plain_text),
-        extensions=["tables", "fenced_code", "sane_lists"],
-        extension_configs={"tables": {"use_align_attribute": True}},
-        output_format="html",
-    )
-    body = nh3.clean(converted, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)
+    body = sanitised(NOTED.sub("\ue000\\1.\\2\ue001", plain_text))
     files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHART_NAMES}
     if frame is not None:
         files[f"../samples/{frame.name}"] = frame
@@ -94,13 +89,24 @@ def render_html(
     body = _lay_out(_show_notes(body, files_of_notes))
     for source, file in files.items():
         body = body.replace(f'src="{source}"', f'src="{data_uri(file)}"')
-    title = re.search(r"<h1>([^<]*)</h1>", body)
-    return PAGE.format(
-        title=title[1] if title else "Benchmark report",
-        css=css,
-        colour="cpu" if is_cpu else "gpu",
-        body=body,
+    return page_of(body, css, "Benchmark report", "cpu" if is_cpu else "gpu")
+
+
+def sanitised(markdown_text: str) -> str:
+    """Return Markdown as HTML of TAGS and ATTRIBUTES alone, in which no address but a relative one is left."""
+    converted = markdown.markdown(
+        markdown_text,
+        extensions=["tables", "fenced_code", "sane_lists"],
+        extension_configs={"tables": {"use_align_attribute": True}},
+        output_format="html",
     )
+    return nh3.clean(converted, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)
+
+
+def page_of(body: str, css: str, title: str, colour: str = "") -> str:
+    """Return a page of sanitised HTML with its first heading as its title, else `title`."""
+    heading = re.search(r"<h1>([^<]*)</h1>", body)
+    return PAGE.format(title=heading[1] if heading else title, css=css, colour=colour, body=body)
 
 
 def _show_notes(body: str, files: Mapping[str, str]) -> str:
@@ -134,19 +140,19 @@ def _contents(titles: Sequence[str]) -> str:
 
 def _lay_out(body: str) -> str:
     """Return `body` as one `section` for the first page, the contents, and one for each heading with its anchor."""
-    first, *others = re.split(r"\n(?=<h2>)", body)
+    first, *others = SECTION_START.split(body)
     figures = first.replace("<table>", '<table class="figures">', 1)
     parts = [
-        f'<section class="first">\n{_keep_together(figures)}\n</section>',
+        f'<section class="first">\n{keep_together(figures)}\n</section>',
         _contents(SECTION.findall(body)),
     ]
     for place, part in enumerate(others, 1):
         anchored = part.replace("<h2>", f'<h2 id="part-{place}">', 1)
-        parts.append(f"<section>\n{_keep_together(anchored)}\n</section>")
+        parts.append(f"<section>\n{keep_together(anchored)}\n</section>")
     return "\n".join(parts)
 
 
-def _keep_together(section: str) -> str:
+def keep_together(section: str) -> str:
     """Return a section with each heading and its introduction joined to what follows, in `div.keep` blocks.
 
     Qt's unpatched WebKit, which Debian's wkhtmltopdf is built with, neither repeats a table's head on the next page

@@ -151,7 +151,8 @@ def _refuse_wrong_efficiency(data: dict) -> None:
 def _refuse_wrong_sweep(sweep: dict) -> None:
     prediction = sweep["prediction"]
     runs = [run for run in (*prediction["finished"], *sweep["runs"]) if run["streams"] <= prediction["most"]]
-    expected = max((run["streams"] for run in runs if run["holds"]), default=None)
+    missed = {run["streams"] for run in runs if not run["holds"]}
+    expected = max({run["streams"] for run in runs} - missed, default=None)
     if sweep["bs_opt"] != expected:
         raise _fault(
             f"sweep.bs_opt is {sweep['bs_opt']}, expected {expected} from the runs that held the rate"

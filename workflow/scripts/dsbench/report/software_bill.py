@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dsbench.sources.fetch import Provenance
+
 SPECIFICATION = "1.6"
 # What of a report's `system` is a program or library that no Python package has.
 TOOLS = ("driver", "cuda", "tensorrt", "deepstream", "gstreamer", "wkhtmltopdf", "compiler", "python")
@@ -38,7 +40,7 @@ def project_version() -> str:
 
 def software_bill(
     data: Mapping[str, Any],
-    provenance: Mapping[str, Any],
+    provenance: Provenance,
     packages: Mapping[str, Mapping[str, str]],
 ) -> dict:
     """Return the bill for benchmark_data.json and provenance.json; `packages` are by environment, name to version.
@@ -83,20 +85,18 @@ def _package(name: str, version: str, environment: str) -> dict[str, Any]:
     }
 
 
-def _model(name: str, provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _model(name: str, provenance: Provenance) -> dict[str, Any]:
     files = [
         {
             "type": "file",
-            "bom-ref": f"file/{file['name']}",
-            "name": file["name"],
-            "hashes": [{"alg": "SHA-256", "content": file["sha256"]}],
+            "bom-ref": f"file/{file.name}",
+            "name": file.name,
+            "hashes": [{"alg": "SHA-256", "content": file.sha256}],
         }
-        for file in provenance["files"]
+        for file in provenance.files
     ]
-    revision = (
-        provenance.get("revision") or provenance.get("requested_revision") or "as its files' hashes say"
-    )
+    revision = provenance.revision or provenance.requested_revision or "as its files' hashes say"
     model = _component("machine-learning-model", name, revision) | {"components": files}
-    if stated := provenance.get("license"):
+    if stated := provenance.license:
         model["licenses"] = [{"license": {"name": stated}}]
     return model

@@ -17,7 +17,7 @@ from dsbench.sources.archive import is_archive
 from dsbench.sources.listing import external_files
 from dsbench.sources.local_source import local_folder
 from dsbench.sources.ngc_fetch import file_fetcher, unpack_archive
-from dsbench.sources.source import FetchedFile, RemoteFile, Source, SourceListing
+from dsbench.sources.source import FetchedFile, RemoteFile, Source, SourceIdentity, SourceListing
 from dsbench.sources.source_files import CONFIG, check_regular, check_source_files, refuse_non_detector
 
 # Their path has the commit, so their age says nothing: fetched again, they make no later step run.
@@ -26,15 +26,9 @@ FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.S)
 
 
 @dataclass(frozen=True)
-class Provenance:
+class Provenance(SourceIdentity):
     """What provenance.json says: where a source's files come from, and what each of them is."""
 
-    source: str
-    kind: str
-    repository: str | None
-    requested_revision: str | None
-    revision: str | None
-    license: str | None
     bytes: int
     files: list[FetchedFile]
 

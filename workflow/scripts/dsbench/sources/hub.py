@@ -22,13 +22,12 @@ from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
     FORBIDDEN,
     TOO_MANY,
-    AnswerError,
     answered_between,
     check_network_settings,
+    explained_silence,
     page_sentence,
     read_answer,
     shown_address,
-    unreachable,
     wait_words,
 )
 from dsbench.sources.source import RemoteFile, Source
@@ -124,7 +123,8 @@ class UnreachableError(HubError):
 def explained_hub_errors(repository: str, revision: str | None, endpoint: str) -> Iterator[None]:
     """Turn what huggingface_hub and httpx raise into a HubError, without a token in its text."""
     try:
-        yield
+        with explained_silence(UnreachableError, repository, endpoint, ENDPOINT):
+            yield
     except errors.OfflineModeIsEnabled:
         raise UnreachableError(
             f"{repository}: HF_HUB_OFFLINE is set and the files are not in build/downloads; unset it for one run."
@@ -137,14 +137,6 @@ def explained_hub_errors(repository: str, revision: str | None, endpoint: str) -
         raise _explained(error.response, repository) from None
     except errors.HfHubHTTPError as error:
         raise _explained(error.response, repository) from None
-    except AnswerError as error:
-        raise UnreachableError(f"{repository}: {error}; check {ENDPOINT}.") from None
-    except httpx.RequestError as error:
-        raise UnreachableError(f"{repository}: {unreachable(error, endpoint, ENDPOINT)}") from None
-    except httpx.InvalidURL:
-        raise UnreachableError(
-            f"{repository}: {shown_address(endpoint)} is no address, or leads to none; correct {ENDPOINT}."
-        ) from None
 
 
 def _explained(response: httpx.Response, repository: str) -> HubError:

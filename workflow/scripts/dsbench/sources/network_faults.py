@@ -4,7 +4,8 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -213,6 +214,26 @@ def _words(response: httpx.Response) -> str:
     # Some pages repeat what was asked, with its headers.
     words = " ".join("".join(char if char.isprintable() else " " for char in without_tokens(text)).split())
     return f" ({words[:LONGEST_WORDS]!r})" if words else ""
+
+
+@contextmanager
+def explained_silence(
+    kind: type[BuildError], name: str, address: str, endpoint_variable: str
+) -> Iterator[None]:
+    """Turn what is raised where a hub does not answer, or not sensibly, into a `kind` about the model `name`.
+
+    `address` is the hub's; `endpoint_variable` is the one that names another.
+    """
+    try:
+        yield
+    except AnswerError as error:
+        raise kind(f"{name}: {error}; check {endpoint_variable}.") from None
+    except httpx.RequestError as error:
+        raise kind(f"{name}: {unreachable(error, address, endpoint_variable)}") from None
+    except httpx.InvalidURL:
+        raise kind(
+            f"{name}: {shown_address(address)} is no address, or leads to none; correct {endpoint_variable}."
+        ) from None
 
 
 def is_lasting(error: httpx.RequestError) -> bool:

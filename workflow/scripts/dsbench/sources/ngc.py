@@ -14,14 +14,13 @@ from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
     TIMEOUT_S,
     TOO_MANY,
-    AnswerError,
     answered_between,
     check_network_settings,
+    explained_silence,
     is_web_page,
     page_sentence,
     read_answer,
     shown_address,
-    unreachable,
     wait_words,
 )
 from dsbench.sources.source import RemoteFile, Source
@@ -104,20 +103,14 @@ def _list_of(answer: dict, key: str, name: str) -> list[dict]:
 def _session(name: str) -> Iterator[httpx.Client]:
     """Yield a client that sends the key, or the token it is exchanged for, to NGC's API only."""
     check_network_settings()
-    try:
-        with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client:
-            if key := token("NGC_API_KEY", "NGC_CLI_API_KEY"):
-                bearer = key if key.startswith("nvapi-") else _exchanged(client, key, name)
-                client.headers["Authorization"] = f"Bearer {bearer}"
-            yield client
-    except AnswerError as error:
-        raise NgcError(f"{name}: {error}; check {ENDPOINT}.") from None
-    except httpx.RequestError as error:
-        raise NgcError(f"{name}: {unreachable(error, api_url(), ENDPOINT)}") from None
-    except httpx.InvalidURL:
-        raise NgcError(
-            f"{name}: {shown_address(api_url())} is no address, or leads to none; correct {ENDPOINT}."
-        ) from None
+    with (
+        explained_silence(NgcError, name, api_url(), ENDPOINT),
+        httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client,
+    ):
+        if key := token("NGC_API_KEY", "NGC_CLI_API_KEY"):
+            bearer = key if key.startswith("nvapi-") else _exchanged(client, key, name)
+            client.headers["Authorization"] = f"Bearer {bearer}"
+        yield client
 
 
 def _exchanged(client: httpx.Client, key: str, name: str) -> str:

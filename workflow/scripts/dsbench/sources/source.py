@@ -286,12 +286,8 @@ class ListedFile:
 
 
 @dataclass(frozen=True)
-class SourceListing:
-    """What source.json says: which `files` are taken of which revision, and why others are `left`.
-
-    External data of an ONNX is taken once the ONNX has been read; `external` names that of each ONNX on disk. The
-    revision of a remote source is a commit hash or an NGC version.
-    """
+class SourceIdentity:
+    """Which source it is; the revision of a remote one is a commit hash or an NGC version."""
 
     source: str
     kind: str
@@ -299,6 +295,15 @@ class SourceListing:
     requested_revision: str | None
     revision: str | None
     license: str | None
+
+
+@dataclass(frozen=True)
+class SourceListing(SourceIdentity):
+    """What source.json says: which `files` are taken of which revision, and why others are `left`.
+
+    External data of an ONNX is taken once the ONNX has been read; `external` names that of each ONNX on disk.
+    """
+
     files: list[ListedFile]
     left: list[ListedFile]
     external: dict[str, list[str]] | UnsetType = UNSET

@@ -38,7 +38,7 @@ def run(job: dict) -> int:
         return _with_optimum(model, pixels, job)
     # The exporter restores this flag afterwards; on a wrapper in training mode dropout would come back.
     detector = detector_of(model, folder, pixels, job).eval()
-    (_with_dynamo if job["method"] == "dynamo" else _with_torchscript)(detector, pixels, job)
+    _with_torch(detector, pixels, job)
     return 0
 
 
@@ -116,8 +116,15 @@ def _with_optimum(model, pixels: torch.Tensor, job: dict) -> int:
     return 0
 
 
-def _with_torchscript(detector: torch.nn.Module, pixels: torch.Tensor, job: dict) -> None:
-    say(f"exporting with torch.onnx.export (TorchScript), opset {job['opset']}")
+def _with_torch(detector: torch.nn.Module, pixels: torch.Tensor, job: dict) -> None:
+    if job["method"] == "dynamo":
+        exporter = "dynamo"
+        batch = torch.export.Dim("batch")
+        how = {"dynamo": True, "external_data": False, "dynamic_shapes": {"pixel_values": {0: batch}}}
+    else:
+        exporter = "TorchScript"
+        how = {"dynamo": False, "dynamic_axes": {name: {0: "batch"} for name in ("pixel_values", *OUTPUTS)}}
+    say(f"exporting with torch.onnx.export ({exporter}), opset {job['opset']}")
     torch.onnx.export(
         detector,
         (pixels[:EXAMPLE_BATCH],),
@@ -125,21 +132,5 @@ def _with_torchscript(detector: torch.nn.Module, pixels: torch.Tensor, job: dict
         opset_version=job["opset"],
         input_names=["pixel_values"],
         output_names=OUTPUTS,
-        dynamic_axes={name: {0: "batch"} for name in ("pixel_values", *OUTPUTS)},
-        dynamo=False,
-    )
-
-
-def _with_dynamo(detector: torch.nn.Module, pixels: torch.Tensor, job: dict) -> None:
-    say(f"exporting with torch.onnx.export (dynamo), opset {job['opset']}")
-    torch.onnx.export(
-        detector,
-        (pixels[:EXAMPLE_BATCH],),
-        job["onnx"],
-        opset_version=job["opset"],
-        input_names=["pixel_values"],
-        output_names=OUTPUTS,
-        dynamic_shapes={"pixel_values": {0: torch.export.Dim("batch")}},
-        dynamo=True,
-        external_data=False,
+        **how,
     )
