@@ -5,7 +5,7 @@
 # make lock     compiles envs/*.in into envs/*.lock, with the hash of every file that may be installed
 # make audit    looks the packages of the locks up among known vulnerabilities
 # make rebuilds writes docs/rebuilds.md, what runs again after which change
-# make rulegraph draws docs/rulegraph.svg, which rule follows which (needs graphviz)
+# make diagrams writes the Mermaid diagrams of docs/: files, packages, and which rule follows which
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DELETE_ON_ERROR:
-.PHONY: report test suite soak lint system lock audit rebuilds rulegraph
+.PHONY: report test suite soak lint system lock audit rebuilds diagrams
 
 report: .venv/workflow.txt system
 	$(BIN)/snakemake --cores 1 $(REPORT)
@@ -60,13 +60,8 @@ rebuilds: .venv/workflow.txt
 	PYTHONPATH=workflow/scripts $(BIN)/python -m dsbench.dag.rebuild_table tests/fakes tests/fakes/gstreamer \
 		> docs/rebuilds.md
 
-# Rules behind a measured number are in the DAG once that number is known, so the demonstration is finished first.
-# tred leaves out the edges that follow from others. A run of two streams has all checks of a run, also where this machine
-# serves a single one.
-rulegraph: report
-	$(BIN)/snakemake $(REPORT) models/rtdetr/benchmarks/ds/ds_s2_run1.log --rulegraph > .snakemake/rulegraph.dot
-	tred .snakemake/rulegraph.dot > .snakemake/rulegraph_reduced.dot
-	dot -Tsvg .snakemake/rulegraph_reduced.dot > docs/rulegraph.svg
+diagrams: .venv/workflow.txt
+	PYTHONPATH=workflow/scripts $(BIN)/python -m dsbench.dag.diagrams tests/fakes tests/fakes/gstreamer
 
 # torch lists NVIDIA's CUDA packages as its own needs; pinning them too would install them beside a CPU build. PyTorch's
 # own index has other files under the versions of torch and torchvision, so these two have no hashes.
@@ -81,6 +76,7 @@ lock: .venv/test.txt
 		kept && !(bare && /--hash/)' envs/export.lock > envs/export.lock.kept
 	mv envs/export.lock.kept envs/export.lock
 	$(COMPILE) envs/tensorrt_parse.in -o envs/tensorrt_parse.lock
+	cd envs && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --no-audit --no-fund
 
 audit: .venv/test.txt
 	@sh envs/audit.sh $(BIN)/pip-audit envs/*.lock

@@ -8,6 +8,7 @@ the programs take turns, so that other load meets them alike.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import statistics
 import subprocess
@@ -18,10 +19,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "workflow/embedded"))
+# It reports what it loads to its maker, unless this is there before it is.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime  # noqa: E402
 
 from dsembed.shared.cpu import usable_cores  # noqa: E402
 

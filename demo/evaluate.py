@@ -70,8 +70,8 @@ def summary(model: RTDetrForObjectDetection, frames: Iterable[Frame]) -> dict:
         "map_50_95": round(measured.every.ap, 4),
         "ap_50": {scores.name: round(scores.ap_50, 4) for scores in measured.classes},
         "ap_50_95": {scores.name: round(scores.ap, 4) for scores in measured.classes},
-        "precision_iou50_score50": round(rates["precision"], 4),
-        "recall_iou50_score50": round(rates["recall"], 4),
+        "precision_iou50_score50": round(rates.precision or 0.0, 4),
+        "recall_iou50_score50": round(rates.recall or 0.0, 4),
     }
 
 

@@ -22,4 +22,19 @@ for lock; do
         echo "WARNING $lock: not audited, pip-audit has no data ($(printf '%s\n' "$said" | tail -n 1 | cut -c 1-200))" >&2
     fi
 done
+# npm's lock has the packages that draw diagrams.
+said=$(cd "$(dirname "$0")" && npm audit --package-lock-only --json 2>/dev/null)
+status=$?
+case $said in
+    *auditReportVersion*)
+        if [ "$status" -eq 0 ]; then
+            echo "envs/package-lock.json: no known vulnerability"
+        else
+            echo "ERROR envs/package-lock.json: known vulnerabilities; update envs/package.json and run make lock" >&2
+            (cd "$(dirname "$0")" && npm audit --package-lock-only) >&2
+            found=1
+        fi
+        ;;
+    *) echo "WARNING envs/package-lock.json: not audited, npm is not there or has no data" >&2 ;;
+esac
 exit "$found"

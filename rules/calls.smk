@@ -1,6 +1,7 @@
 """One call at a time, whatever became of the one before: killed, out of space, under another clock."""
 
 import shutil
+from functools import partial
 
 from dsbench.boxes.kitti import short_dumps
 from dsbench.core.errors import check_storage
@@ -9,7 +10,8 @@ from dsbench.core.locks import BuildLock
 from dsbench.dag.left_jobs import cancel_left_jobs
 from dsbench.dag.names import asked_models
 from dsbench.dag.rule_script import TEMPORARY
-from dsbench.dag.snakemake_internals import plan_left_out_jobs_anew, take_up
+from dsbench.dag.snakemake_internals import plan_left_out_jobs_anew, planned_wall_times, take_up, tell_through
+from dsbench.dag.terminal import StepLines
 from dsbench.tools.tool_run import announce_caller
 
 announce_caller()
@@ -67,11 +69,21 @@ def begin_alone():
     shutil.rmtree(TEMPORARY, ignore_errors=True)
 
 
-# The only hook: of several, Snakemake runs the last.
+STEP_LINES = tell_through(CALL.settings, partial(StepLines, submits=CALL.submits)) if CALL.makes_dag else None
+
+
+# The only hook of its kind: of several, Snakemake runs the last.
 onstart:
     begin_alone()
     take_up(CHECKPOINTS)
     plan_left_out_jobs_anew(workflow)
+    if STEP_LINES:
+        STEP_LINES.tell_plan(planned_wall_times(workflow))
+
+
+onsuccess:
+    if STEP_LINES:
+        STEP_LINES.tell_reports()
 
 
 # Without the hook other calls are kept out from here on, before the DAG is made.

@@ -2,14 +2,15 @@
 
 Three small files with fixed names hold the decisions: max_bs.json, run1.json, run2.json. The engine, the logs and what
 is made from them have measured names, which follow from four checkpoints: the build for a batch, trtexec there, the
-decision on MAX_BS, and a run of streams. Rules that have a file of theirs among their inputs are asked again once it
-is made. The functions read what is on disk instead of calling checkpoints.get(), which would switch all change checks
+decision on MAX_BS, and a run of streams. The runs of a batch sweep follow from a fifth one, its prediction. Rules that
+have a file of theirs among their inputs are asked again once it is made. The functions read what is on disk instead of calling checkpoints.get(), which would switch all change checks
 of the asking job off while a checkpoint is unfinished.
 """
 
 from dsbench.dag.snakemake_internals import wildcards_of
 
 WINDOWS = config["deepstream"]["windows"]
+ASKED_SWEEPS = sweeps_of(sys.argv[1:]) if CALL.makes_dag else []
 
 
 def doubling(model):
@@ -175,6 +176,27 @@ def run_engines(wildcards):
     return list(dict.fromkeys(engines))
 
 
+def latency_config(wildcards):
+    """Return the configuration of the run at whose load latency is measured; [] until both runs are known."""
+    first, second = run1_logs(wildcards), run2_logs(wildcards)
+    if not first or not second:
+        return []
+    log = decisive_log(Path(first[-1]), Path(second[-1]), WINDOWS, target_fps())
+    return [] if log is None else str(log.with_suffix(".txt"))
+
+
+def of_latency_run(input_of):
+    """Return a function that asks `input_of` for a file of the streams at which latency is measured."""
+
+    def files(wildcards):
+        app_config = latency_config(wildcards)
+        if not app_config:
+            return []
+        return input_of(wildcards_of(model=wildcards.model, streams=streams_of(Path(app_config))))
+
+    return files
+
+
 def figures_beside(wildcards):
     """Return what the report shows of the model that the entry names, in the order in which it is read."""
     other = entry_of(wildcards).get("beside")
@@ -186,6 +208,60 @@ def figures_beside(wildcards):
         "benchmarks/ds/run2.json",
     ]
     return [f"models/{other}/{file}" for file in files] if other else []
+
+
+@cache
+def has_sweep(model):
+    """Return whether the report shows a sweep: one that is there, or that this call makes."""
+    return model in ASKED_SWEEPS or Path(f"models/{model}/benchmarks/sweep.json").is_file()
+
+
+def sweep_of_report(wildcards):
+    return f"models/{wildcards.model}/benchmarks/sweep.json" if has_sweep(wildcards.model) else []
+
+
+def sweep_chart(wildcards):
+    return f"models/{wildcards.model}/reports/charts/chart_sweep.jpg" if has_sweep(wildcards.model) else []
+
+
+def probe_logs(wildcards):
+    """Return trtexec's logs of the batches from which the others are predicted; [] until run 2 has ended."""
+    model, decision, runs = wildcards.model, doubling(wildcards.model).decision(), run2_logs(wildcards)
+    if decision is None or not runs or accepted_run(Path(runs[-1]), WINDOWS) is None:
+        return []
+    streams = streams_of(Path(runs[-1]))
+    if has_static_batch(model):
+        # Each batch has an engine of its own: those that are there anyway are enough.
+        batches = sorted({1, streams, *decision.batches})
+        return [f"models/{model}/benchmarks/b{batch}/trtexec_b{batch}.log" for batch in batches]
+    measured = {decision.max_bs, *([1] if config["batch_1"] == "max_bs_engine" else [])}
+    return [
+        f"models/{model}/benchmarks/{f'b{batch}' if batch in measured else 'sweep'}/trtexec_b{batch}.log"
+        for batch in probe_batches(decision.max_bs, streams)
+    ]
+
+
+def confirmation_logs(wildcards):
+    """Return the logs of the runs that confirm the prediction, as far as known; runs 1 and 2 are taken as they are."""
+    model = wildcards.model
+    prediction = read_if_whole(Path(f"models/{model}/benchmarks/sweep/prediction.json"), Prediction)
+    if prediction is None:
+        return []
+    finished = {run.streams: run.log for run in prediction.finished}
+
+    def log_of(streams):
+        return Path(finished.get(streams) or run_log(model, streams, 3))
+
+    tried = confirmation_streams(prediction, log_of, WINDOWS, config["sweep"]["runs"])
+    return [str(log_of(streams)) for streams in tried]
+
+
+def sweep_files(wildcards):
+    """Return the files of a sweep that the report shows."""
+    if not has_sweep(wildcards.model):
+        return []
+    logs = [*probe_logs(wildcards), *confirmation_logs(wildcards)]
+    return [sweep_of_report(wildcards), sweep_chart(wildcards), *logs]
 
 
 def deliverables(wildcards):
@@ -203,6 +279,7 @@ def deliverables(wildcards):
         *run_slots(wildcards),
         *[log.replace(".log", ".txt") for log in run_logs(wildcards)],
         *video_artefacts(wildcards),
+        *sweep_files(wildcards),
         *expand(
             [
                 "models/{model}/model/source.json",
@@ -226,6 +303,7 @@ def deliverables(wildcards):
                 "models/{model}/benchmarks/ds/config_infer_ds_{model}.txt",
                 "models/{model}/benchmarks/ds/run1.json",
                 "models/{model}/benchmarks/ds/run2.json",
+                "models/{model}/benchmarks/ds/ds_latency.log",
                 "models/{model}/samples/kitti_output",
                 "models/{model}/validation/{validated}.json",
                 "models/{model}/reports/history.jsonl",

@@ -6,13 +6,23 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from dsbench.chain.measured_chain import Doubling, next_run1, next_run2, run2_tries, streams_of, tried_streams
+from dsbench.chain.measured_chain import (
+    Doubling,
+    accepted_run,
+    decisive_log,
+    next_run1,
+    next_run2,
+    run2_tries,
+    streams_of,
+    tried_streams,
+)
+from dsbench.chain.sweep import Prediction, confirmation_streams, probe_batches
 from dsbench.core.errors import refuse_braces
 from dsbench.core.files import read_once
 from dsbench.core.records import read_if_whole
 from dsbench.dag.code_version import code_version
 from dsbench.dag.config_check import check_config
-from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, reports_of
+from dsbench.dag.names import NAME, GraphKind, check_targets, model_entry, reports_of, sweeps_of
 from dsbench.dag.snakemake_internals import limit_resource
 from dsbench.deepstream.app_config import uri_in_config
 from dsbench.deepstream.parser_build import SETTINGS, SHARED_HEADERS, SOURCE
@@ -168,7 +178,7 @@ VALIDATED = [
     "accuracy",
     "batch_slots",
 ]
-SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2"]
+SCRIPTS = ["build_engine", "trtexec_b1", "trtexec_bmax", "kitti_dump", "ds_run1", "ds_run2", "ds_latency"]
 
 
 # A cluster ends a job that needs more memory than it asked for: it is tried once more, with twice as much.
@@ -200,7 +210,7 @@ wildcard_constraints:
     model=NAME,
     batch="[1-9][0-9]*",
     streams="[1-9][0-9]*",
-    run="[12]",
+    run="[123]",
     fact="|".join(PROBES),
     frame="|".join(FRAMES),
     script="|".join(SCRIPTS),

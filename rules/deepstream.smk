@@ -1,4 +1,4 @@
-"""Step 7: run 1 at min(PEAK, MAX_BS) streams, run 2 at what run 1 feeds in real time."""
+"""Step 7: run 1 at min(PEAK, MAX_BS) streams, run 2 at what run 1 feeds in real time, and a frame's latency."""
 
 
 use rule write_app_config_kitti as write_app_config_streams with:
@@ -101,3 +101,36 @@ use rule summarise_run1 as summarise_run2 with:
         "logs/{model}/summarise_run2.log",
     benchmark:
         "logs/{model}/wall_time/summarise_run2.tsv"
+
+
+rule measure_latency:
+    input:
+        max_bs="models/{model}/benchmarks/max_bs.json",
+        runs=run_logs,
+        app_config=latency_config,
+        nvinfer=of_latency_run(streams_nvinfer),
+        engine=of_latency_run(streams_engine),
+        parser="models/{model}/parser/libparser.so",
+        labels="models/{model}/config/labels.txt",
+        video=VIDEO,
+        facts=RUNNER_FACTS,
+    output:
+        log="models/{model}/benchmarks/ds/ds_latency.log",
+    log:
+        "logs/{model}/measure_latency.log",
+    benchmark:
+        "logs/{model}/wall_time/measure_latency.tsv"
+    priority: MEASURING_PRIORITY
+    conda:
+        "../envs/workflow.yaml"
+    threads: MEASURING_THREADS
+    resources:
+        gpu=1,
+    params:
+        code=code_version("measure_latency"),
+        program=RUNTIME.deepstream_app,
+        interval_s=config["deepstream"]["interval_s"],
+        windows=config["deepstream"]["windows"],
+        timeout_s=config["deepstream"]["timeout_s"],
+    script:
+        "../workflow/scripts/measure_latency.py"

@@ -9,6 +9,8 @@ rule write_scripts:
         max_bs="models/{model}/benchmarks/max_bs.json",
         run1="models/{model}/benchmarks/ds/run1.json",
         run2="models/{model}/benchmarks/ds/run2.json",
+        runs=run_logs,
+        latency_config=latency_config,
         engine=max_engine,
         batch_1_engine=batch_1_engine,
         inspect="models/{model}/model/inspect.json",
@@ -37,6 +39,7 @@ rule collect_data:
         pictures=video_artefacts,
         b1_log="models/{model}/benchmarks/b1/trtexec_b1.log",
         measured=lambda wildcards: chain_logs(wildcards) + run_logs(wildcards),
+        latency="models/{model}/benchmarks/ds/ds_latency.log",
         builds=chain_build_logs,
         engines=chain_engines,
         half_accuracies=half_accuracies,
@@ -55,6 +58,7 @@ rule collect_data:
         batch_slots="models/{model}/validation/batch_slots.json",
         run_slots=run_slots,
         beside=figures_beside,
+        sweep=sweep_of_report,
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         target_fps="build/toolchain/target_fps.json",
@@ -157,6 +161,7 @@ rule render_html:
         style=TEMPLATES / "report.css",
         charts=expand("models/{{model}}/reports/charts/{chart}.png", chart=CHARTS),
         frames=["models/{model}/samples/frame_middle.jpg"] if HAS_VIDEO else [],
+        sweep=sweep_chart,
     output:
         report(
             "models/{model}/reports/benchmark_report.html",

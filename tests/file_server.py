@@ -77,3 +77,12 @@ class FileServer(ThreadingTCPServer):
     def fetched(self, name):
         """Return how often the content of a file was asked for."""
         return len([path for command, path, _ in self.requests if command == "GET" and path.endswith(name)])
+
+
+class OtherHosts(Handler):
+    """The proxy to every other host, which answers nothing and is asked for nothing."""
+
+    def route(self):
+        self.answer(502)
+
+    do_CONNECT = do_POST = Handler.do_GET

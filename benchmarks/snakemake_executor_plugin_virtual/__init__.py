@@ -33,6 +33,7 @@ SECONDS = {
     "check_batch_slots": 40,
     "record_video": 15,
     "benchmark_streams": 30,
+    "measure_latency": 30,
     "export_onnx": 60,
     "prepare_onnx": 20,
     "prove_preprocessing": 20,

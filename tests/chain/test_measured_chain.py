@@ -4,6 +4,7 @@ from dsbench.chain.measured_chain import (
     Decision,
     Doubling,
     Limit,
+    decisive_log,
     next_run1,
     next_run2,
     run2_tries,
@@ -12,31 +13,7 @@ from dsbench.chain.measured_chain import (
 )
 from dsbench.core.errors import BuildError
 from dsbench.tools.doctor import note_limit
-
-
-def trtexec_log(folder, batch, images_per_s):
-    """Write an accepted measurement of `images_per_s` at `batch`."""
-    qps = images_per_s / batch
-    points = ", ".join(f"{name} = {900 / qps:g} ms" for name in ("min", "max", "mean", "median"))
-    log = folder / f"b{batch}/trtexec_b{batch}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(
-        "&&&& RUNNING TensorRT.trtexec [TensorRT v101600] # x\n"
-        f"[a] [I] Throughput: {qps:g} qps\n[a] [I] GPU Compute Time: {points}\n"
-        "&&&& PASSED TensorRT.trtexec [TensorRT v101600] # x\n"
-    )
-    return log
-
-
-def run_log(folder, streams, run, fps_per_stream, windows=3):
-    """Write an accepted run of `streams` equal streams."""
-    log = folder / f"ds_s{streams}_run{run}.log"
-    row = "**PERF:  " + f"{fps_per_stream:.2f} (1.00)\t" * streams
-    lines = ["Use deserialized engine model: m.engine", *[row] * (windows + 1)]
-    log.write_text(
-        "\n".join([*lines, "** ERROR: <_intr_handler:136>: User Interrupted.. ", "App run successful\n"])
-    )
-    return log
+from measured_logs import run_log, trtexec_log
 
 
 @pytest.fixture
@@ -130,6 +107,16 @@ def test_run_2_is_tried_again_at_half_once_it_was_too_slow(tmp_path):
     assert run2_tries(first, 4, 3, 30) == [4, 2]
     run_log(tmp_path, 4, 2, 31.0)
     assert run2_tries(first, 4, 3, 30) == [4]
+
+
+def test_latency_is_measured_at_the_load_of_the_run_that_decides(tmp_path):
+    logs = tmp_path / "ds_s6_run1.log", tmp_path / "ds_s4_run2.log"
+    assert decisive_log(*logs, 3, 30) is None
+    run_log(tmp_path, 6, 1, 20.0)
+    assert decisive_log(*logs, 3, 30) is None
+    for run1_fps, run2_fps, decides in ((20.0, 31.0, 1), (30.0, 45.0, 0), (20.0, 25.0, 1)):
+        run_log(tmp_path, 6, 1, run1_fps), run_log(tmp_path, 4, 2, run2_fps)
+        assert decisive_log(*logs, 3, 30) == logs[decides]
 
 
 def too_large(folder, batch, reason="too little memory on the GPU (OutOfMemory)", when="build"):

@@ -50,6 +50,8 @@ def test_nested_text_is_what_it_means_where_the_schema_wants_no_text(text, value
         ("comparison: {cameras: []}", "comparison.cameras is [], expected a list of at least 1"),
         ("comparison: {cameras: 40}", "comparison.cameras is 40, expected a list"),
         ("comparison: {cameras: [10, 0]}", "comparison.cameras.1 is 0, expected at least 1"),
+        ("sweep: {max_latency_ms: 0}", "sweep.max_latency_ms is 0, expected a number above 0"),
+        ("sweep: {runs: 0}", "sweep.runs is 0, expected at least 1"),
         ("comparison: {fps: 0}", "comparison.fps is 0, expected a number above 0"),
         (
             "models: {a: {source: x, preprocessing: {mean: [1, 2]}}}",

@@ -73,6 +73,24 @@ CHECKPOINTS = put_off(workflow)
 if workflow.output_settings.dryrun:
     name_below_table(CHECKPOINTS)
 """
+STEPS = """
+from dsbench.dag.snakemake_internals import Call, planned_wall_times, tell_through
+from dsbench.dag.terminal import StepLines
+call = Call.of(workflow, sys.argv[1:])
+lines = tell_through(call.settings, StepLines) if call.makes_dag else None
+
+onstart:
+    if lines:
+        lines.tell_plan(planned_wall_times(workflow))
+
+rule all:
+    input: "made.txt"
+
+rule make:
+    output: "made.txt"
+    benchmark: "make.tsv"
+    shell: "echo {config[said]} > {output}"
+"""
 PLAN = """
 rule first:
     output: "first.txt"
@@ -157,6 +175,21 @@ def test_checkpoints_are_named_in_a_dry_run_and_add_jobs_only_as_they_are_made(t
     assert again in ran(tmp_path, LEFT_OUT)
     assert (tmp_path / "wanted.txt").read_text() == "a.txt\na\n"
     assert again not in ran(tmp_path, LEFT_OUT)
+
+
+def test_steps_are_told_in_place_of_snakemakes_own_lines(tmp_path):
+    told = ran(tmp_path, STEPS, "--config", "said=once")
+    assert re.search(r"^2 steps\n\[1/2\] make +0\.\d s\n\[2/2\] all +0\.\d s$", told, re.M), told
+    assert not re.search("jobid|Provided cores|Job stats|rule make", told)
+    assert "rule make:" in max((tmp_path / ".snakemake/log").iterdir()).read_text()
+    again = ran(tmp_path, STEPS, "--config", "said=again", "--forceall")
+    assert re.search(r"^2 steps; when they last ran 1 of them took 0\.\d s in all$", again, re.M), again
+
+
+@pytest.mark.parametrize("option", ["--printshellcmds", "--verbose", "-n"])
+def test_snakemakes_own_lines_are_there_for_who_asks(tmp_path, option):
+    told = ran(tmp_path, STEPS, "--config", "said=once", option)
+    assert "rule make:" in told and "[1/2]" not in told
 
 
 def test_jobs_are_planned_with_their_reasons_and_nothing_is_built(tmp_path, monkeypatch):

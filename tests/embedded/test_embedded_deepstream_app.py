@@ -16,7 +16,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from dsembed.deepstream_app.pipeline import Pipeline
+from dsembed.deepstream_app.pipeline import Pipeline, print_latency
 from dsembed.shared.native import PARSER_INCLUDE_DIR
 from embedded_models import rewritten
 
@@ -25,6 +25,10 @@ ENVIRONMENT = {**os.environ, "DSEMBED_PYTHON": sys.executable}
 SIZE = 64
 RED, GREEN, BLUE = (200, 40, 40), (40, 200, 40), (40, 40, 200)
 ROW = re.compile(r"^\*\*PERF:  ((?:\d+\.\d\d \(\d+\.\d\d\)\t)+)$", re.MULTILINE)
+LATENCY = re.compile(
+    r"^\*{12}BATCH-NUM = (\d+)\*{14}\nSource id = (\d+) Frame_num = (\d+) Frame latency = (\d+\.\d{6}) \(ms\) $",
+    re.M,
+)
 PARSER = r"""
 #include "nvdsinfer_custom_impl.h"
 using Layers = std::vector<NvDsInferLayerInfo>;
@@ -130,9 +134,9 @@ def setup(tools, tmp_path):
     return write
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess:
+def run(command: list[str], **variables: str) -> subprocess.CompletedProcess:
     arguments = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "timeout": 60}
-    return subprocess.run(command, env=ENVIRONMENT, check=False, **arguments)
+    return subprocess.run(command, env=ENVIRONMENT | variables, check=False, **arguments)
 
 
 def colours(path: Path) -> np.ndarray:
@@ -206,6 +210,27 @@ def test_looped_run_counts_on_and_ends_on_sigint(setup, tmp_path):
     rows = ROW.findall("".join(lines))
     assert [row.count("\t") for row in rows] == [2, 2]
     assert (tmp_path / "kitti/00_000_000020.txt").exists()
+
+
+def test_each_frame_of_each_stream_has_a_line_with_its_latency_where_that_is_asked_for(setup):
+    command = setup("red.mp4", "green.mp4")
+    assert "latency" not in run(command).stdout
+    said = run(command, NVDS_ENABLE_LATENCY_MEASUREMENT="1").stdout
+    lines = LATENCY.findall(said)
+    assert sorted((int(stream), int(number)) for batch, stream, number, _ in lines if batch == number) == [
+        *((0, number) for number in range(5)),
+        *((1, number) for number in range(8)),
+    ]
+    assert all(0 < float(latency) < 10_000 for *_, latency in lines)
+
+
+def test_latency_counts_from_the_decoder_to_the_sink(monkeypatch, capsys):
+    monkeypatch.setattr("dsembed.deepstream_app.pipeline.time", SimpleNamespace(monotonic=lambda: 7.5))
+    print_latency(2, 9, arrived_s=7.25)
+    assert capsys.readouterr().out == (
+        "\n************BATCH-NUM = 9**************\n"
+        "Source id = 2 Frame_num = 9 Frame latency = 250.000000 (ms) \n"
+    )
 
 
 def test_q_ends_a_looped_run(setup):
@@ -342,7 +367,7 @@ def test_any_fault_of_a_thread_is_reported_before_the_end(tools):
     )
     messages: SimpleQueue[tuple[str, ...]] = SimpleQueue()
     pipeline = Pipeline(
-        *((tools / "red.mp4",), True, gie, None, None),
+        *((tools / "red.mp4",), True, gie, None, None, False),
         on_eos=lambda: messages.put(("EOS",)),
         on_error=lambda *error: messages.put(error),
     )

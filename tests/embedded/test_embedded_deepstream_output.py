@@ -69,7 +69,7 @@ def test_kitti_directory_must_exist(tmp_path):
 
 def deliver(mux: StreamMux, source: int, value: float) -> None:
     mux.claim(source)[:] = value
-    mux.deliver(source)
+    mux.deliver(source, value)
 
 
 def test_batch_goes_out_when_every_live_source_has_delivered():
@@ -98,6 +98,7 @@ def test_source_that_ended_leaves_the_batch_and_rows_close_up():
     assert mux.next_batch().streams == (0, 1, 2)
     second = mux.next_batch()
     assert (second.number, second.streams, second.images.ravel().tolist()) == (1, (1, 2), [11, 12])
+    assert second.arrived_s == (11, 12)
     assert mux.next_batch() is None
 
 

@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from dsbench.core.errors import BuildError
+from dsbench.families.declared import family_named
 from dsbench.families.family import PixelRule
 from dsbench.onnx.model_onnx import ModelFolder
 from dsbench.pixels.image_processor import PreprocessingError, ProcessorError, read_processor
@@ -183,3 +185,40 @@ def test_a_mean_that_bytes_cannot_hold_is_refused():
         as_levels(derive_preprocessing(SIZE | {"image_mean": MEAN, "image_std": STD}, True))
     with pytest.raises(PreprocessingError, match=says):
         as_levels(derive_preprocessing(SIZE, None, PixelRule(), {"mean": MEAN}))
+
+
+NAN, INFINITE = float("nan"), float("inf")
+WRONG = {
+    "size": [
+        *(None, 0, -1, 1.5, "640", True, [], [640, 640], {}, {"height": 0, "width": 640}, {"height": 640}),
+        *({"shortest_edge": 0}, {"longest_edge": "x"}, {"shortest_edge": None, "longest_edge": None}),
+    ],
+    "rescale_factor": [None, 0, -1, "1/255", NAN, INFINITE, [1], True],
+    "image_mean": [None, 0.5, [], [0.5], [0.1] * 4, ["a", "b", "c"], [NAN] * 3, [INFINITE, 0, 0], [[1]] * 3],
+    "image_std": [None, 0.5, [], [0, 1, 1], [-1, 1, 1], [NAN, 1, 1], [INFINITE] * 3, [None] * 3],
+    "resample": [-1, 6, 2.5, "bilinear", True, [2], NAN],
+    "do_resize": [False, None, 0, "no"],
+    "do_center_crop": [True, "yes", 1],
+}
+
+
+@pytest.mark.parametrize("key", WRONG)
+@pytest.mark.parametrize("kind", [None, "RTDetrImageProcessor", "YolosImageProcessor", "Owlv2ImageProcessor"])
+def test_a_wrong_value_ends_in_a_sentence_that_names_its_key(key, kind):
+    right = SIZE | {"do_normalize": True, "image_mean": MEAN, "image_std": STD, "image_processor_type": kind}
+    derive_preprocessing(right, None)
+    for value in WRONG[key]:
+        with pytest.raises(PreprocessingError, match=key.replace("image_", "")):
+            derive_preprocessing(right | {key: value}, None)
+
+
+@pytest.mark.parametrize("sides", [(0, 640), (20_000, 640), (16_384, 16_384)])
+def test_a_network_or_a_frame_of_an_absurd_size_is_refused_before_any_pixel(tmp_path, sides):
+    settings = {"size": {"height": sides[0], "width": sides[1]}}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "rt_detr"}))
+    folder = ModelFolder.of([tmp_path / "config.json", tmp_path / "preprocessor_config.json"])
+    with pytest.raises(BuildError, match=r"size is|is 640x20000, expected|is 16384x16384, expected"):
+        folder.preprocessing((0, 0), family_named("rt_detr"))
+    with pytest.raises(BuildError, match="the frame that the ONNX is to resize is"):
+        folder.resize_matrices((640, 640), family_named("rt_detr"), sides)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from dsbench.families.family import PixelRule
-from dsbench.pixels.image_processor import SizeError, network_size
+from dsbench.pixels.graph_resize import family_matrices
+from dsbench.pixels.image_processor import PreprocessingError, SizeError, network_size
 from dsbench.pixels.reference_preprocessing import Picture, family_pixels, processor_pixels, processor_size
 
 # Left half red, right half blue.
@@ -96,3 +97,15 @@ def test_boxes_leave_the_padding_for_pixels_of_the_frame():
     corners = np.array([[0.0, 9.0, 40.0, 31.0], [10.0, 20.0, 20.0, 40.0]])
     found = Picture(0, 9, 40, 22).to_frame(corners, 160, 88)
     np.testing.assert_allclose(found, [[0, 0, 160, 88], [40, 44, 80, 88]])
+
+
+@pytest.mark.parametrize("padding", ["corner", "centre"])
+@pytest.mark.parametrize(("frame", "left"), [((2, 1920), "640x0"), ((1920, 2), "0x640")])
+def test_a_frame_of_which_a_letterbox_leaves_nothing_is_refused(padding, frame, left):
+    rgb, rule = np.zeros((*frame, 3), np.uint8), PixelRule(padding=padding)
+    says = f"leaves {left} pixels of a frame of {frame[1]}x{frame[0]} in a network of 640x640"
+    with pytest.raises(PreprocessingError, match=says):
+        family_pixels(rgb, rule, (640, 640))
+    with pytest.raises(PreprocessingError, match=says):
+        family_matrices(rule, (640, 640), frame)
+    assert family_pixels(rgb, PixelRule(), (640, 640)).tensor.shape == (3, 640, 640)

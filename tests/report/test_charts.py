@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dsbench.report import charts
+from sampled_run import latency
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 
@@ -147,6 +148,17 @@ def test_every_step_of_the_doubling_has_its_peak(data):
         "batch 4\nPEAK 6",
         "batch 8\nPEAK 6",
     ]
+
+
+def test_latency_of_a_frame_stands_beside_the_streams_where_it_was_measured(data):
+    assert len(drawn("ds_streams_vs_fps", data)[0].figure.axes) == 1
+    data["deepstream"]["latency"] = latency()
+    axes, heights, _ = drawn("ds_streams_vs_fps", data)
+    latencies = axes.figure.axes[1]
+    assert heights == [run["fps_per_stream"] for run in charts._runs(data)]
+    assert [bar.get_height() for bar in latencies.patches] == [61.25, 88.5, 120.125]
+    assert [tick.get_text() for tick in latencies.get_xticklabels()] == ["p50", "p95", "p99"]
+    assert latencies.get_ylabel() == "latency (ms), 5 streams"
 
 
 def test_latency_percentiles_stand_beside_the_rates(data):

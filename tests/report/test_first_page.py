@@ -5,7 +5,7 @@ import pytest
 
 from dsbench.report.conditions import contradict
 from dsbench.report.first_page import LEVERS, first_page, run_verdict
-from sampled_run import level, sampled
+from sampled_run import latency, level, sampled
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 
@@ -72,6 +72,14 @@ def test_each_number_has_its_spread_and_says_of_what_it_is(data):
     assert (found["CPU share"].value, found["CPU share"].spread) == ("98 %", "91 to 100 %")
     assert found["CPU share"].of == "20 samples of run 2"
     assert all(figure.of for figure in found.values())
+
+
+def test_latency_stands_with_its_percentiles_and_the_load_it_was_measured_at(data):
+    data["deepstream"]["latency"] = latency(warnings=["3 lines were torn."])
+    found = numbers(data)["Latency per frame"]
+    assert (found.value, found.spread) == ("61.2 ms", "p95 88.5, p99 120 ms")
+    assert found.of == "5 streams at full load, 3,240 frames"
+    assert first_page(data, None).warnings[-1] == "Latency: 3 lines were torn."
 
 
 def test_a_number_that_was_not_measured_is_absent(data):

@@ -37,6 +37,7 @@ def measured(static=False):
         windows=10,
         run1_config="models/det/benchmarks/ds/ds_s6_run1.txt",
         run2_config="models/det/benchmarks/ds/ds_s5_run2.txt",
+        latency_config="models/det/benchmarks/ds/ds_s5_run2.txt",
     )
 
 
@@ -79,6 +80,9 @@ def test_engine_by_hand_is_built_as_the_builds_own_was(scripts):
 def test_runs_have_the_environment_of_the_measured_ones(scripts):
     for name in ("kitti_dump", "ds_run1", "ds_run2"):
         assert "USE_NEW_NVSTREAMMUX=no deepstream-app -c" in scripts[name]
+        assert "-u NVDS_ENABLE_LATENCY_MEASUREMENT" in scripts[name]
+    asked = "USE_NEW_NVSTREAMMUX=no NVDS_ENABLE_LATENCY_MEASUREMENT=1 deepstream-app -c"
+    assert asked in scripts["ds_latency"]
 
 
 def test_runs_are_ended_by_sigint(scripts):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dsbench.report.report_data import ReportDataError, check_data, read_data
+from sampled_run import latency
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 
@@ -52,6 +53,15 @@ def test_an_optional_value_may_be_null(data, path):
     parent, key = place(data, path)
     parent[key] = None
     check_data(data)
+
+
+def test_latency_may_be_measured_or_not(data):
+    for found in (latency(), None):
+        data["deepstream"]["latency"] = found
+        check_data(data)
+    data["deepstream"]["latency"] = latency(p99_ms=None)
+    with pytest.raises(ReportDataError, match=r"deepstream\.latency"):
+        check_data(data)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

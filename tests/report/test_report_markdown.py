@@ -7,6 +7,7 @@ import pytest
 
 from dsbench.report.markdown import render_markdown
 from dsbench.report.report_data import check_data
+from sampled_run import latency
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 SECTIONS = [
@@ -411,3 +412,18 @@ def test_without_truth_or_another_model_nothing_stands_beside(data):
     assert " beside rtdetr" not in render_markdown(data)
     side_by_side(data)["side_by_side"][1]["on_truth"] = None
     assert "on the clip's truth |" not in render_markdown(data).split("beside rtdetr")[1]
+
+
+def test_latency_has_a_table_of_its_own_that_says_the_load(data):
+    assert "Latency of a frame" not in render_markdown(data)
+    data["deepstream"]["latency"] = latency(warnings=["1 line was torn."])
+    section = render_markdown(data).partition("## 8. ")[2].partition("## 9. ")[0]
+    for row in (
+        "| Latency of a frame, ms | 5 streams |",
+        "| 95 % of the frames, at most (p95) | 88.5 |",
+        "| Mean, and shortest to longest | 63.0, 30.0 to 140.0 |",
+        "| Configuration | `benchmarks/ds/ds_s5_run2.txt` |",
+        "- Warning: 1 line was torn.",
+    ):
+        assert f"\n{row}\n" in section
+    assert "a frame waits in every buffer" in section

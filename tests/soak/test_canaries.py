@@ -4,7 +4,7 @@ from base64 import b64encode
 from threading import Event, Thread
 
 import psutil
-from file_server import FileServer, Handler
+from file_server import FileServer, OtherHosts
 from hub_server import HubServer, Repository
 
 from workflow_run import PROJECT, snakemake
@@ -13,15 +13,6 @@ CANARIES = {"HF_TOKEN": "hf_CanaryOfTheHub0123456789", "NGC_API_KEY": "nvapi-Can
 ENVIRONMENT = "build/.venv_optimum/packages.txt"
 REPORTS = [f"models/canary/reports/{name}" for name in ("benchmark_report.pdf", "software_bill.cdx.json")]
 BETWEEN_SAMPLES_S = 0.05
-
-
-class OtherHosts(Handler):
-    """The proxy to every other host, which answers nothing and is asked for nothing."""
-
-    def route(self):
-        self.answer(502)
-
-    do_CONNECT = do_POST = Handler.do_GET
 
 
 def forms(value):

@@ -140,7 +140,9 @@ class KilledJob:
             time.sleep(0.05)
 
     def _running_rule(self) -> str:
-        words = [line.split() for line in self.log.read_text().splitlines()]
+        # The terminal has a line for a step once it is done; Snakemake's log has one when it begins.
+        told = max((self.directory / ".snakemake/log").glob("*.snakemake.log"), default=None)
+        words = [line.split() for line in told.read_text().splitlines()] if told else []
         named = [line[-1].rstrip(":") for line in words if line and line[0] in RULE_WORDS]
         return named[-1] if named else "before the first job"
 

@@ -50,10 +50,10 @@ def folders():
         yield own, scratch, secret
 
 
-def run(folders, readable, user):
+def run(folders, readable, user, leaves_root=False):
     own, scratch, secret = folders
     script = TRIES.format(own=own, scratch=scratch, secret=secret, pid=os.getpid())
-    box = confined(["/bin/sh", "-c", script], readable, [scratch])
+    box = confined(["/bin/sh", "-c", script], readable, [scratch], leaves_root)
     done = subprocess.run(
         box.command, capture_output=True, text=True, check=True, user=user, timeout=60, cwd="/"
     )
@@ -72,6 +72,16 @@ needs_bwrap = pytest.mark.skipif(
 def test_a_program_sees_its_own_files_alone_and_no_network(folders, user):
     # The one line with a colon is that of the loopback.
     assert run(folders, [folders[0]], user) == (OWN_FILES, ["own", "1"])
+
+
+@needs_bwrap
+def test_root_is_nobody_in_its_box_where_that_is_asked(folders):
+    if os.getuid() or not boxes.can_leave_root():
+        pytest.skip("this user is not root, or no user namespaces are allowed here")
+    assert run(folders, [folders[0]], None, leaves_root=True) == (OWN_FILES, ["own", "1"])
+    assert (folders[1] / "out.txt").stat().st_uid == 0
+    box = confined(["/usr/bin/id", "-u"], [], [], leaves_root=True)
+    assert subprocess.run(box.command, capture_output=True, text=True, check=True).stdout == "65534\n"
 
 
 @needs_bwrap

@@ -13,7 +13,6 @@ import yaml
 
 from declared_rules import declared_rules
 from dsbench.families.declared import family_named, query_softmax
-from workflow_run import BY_STREAMS
 
 PROJECT = Path(__file__).parents[2]
 MODULES = sorted((PROJECT / "workflow").rglob("*.py"))
@@ -100,13 +99,6 @@ def test_guide_to_families_shows_a_declared_one_in_under_a_page():
         assert list(PROJECT.rglob(f"workflow/**/{name}")) or name == "parser_settings.hpp", name
     for path in re.findall(r"`(tests/\S+\.py)`", guide):
         assert (PROJECT / path).is_file()
-
-
-def test_picture_of_the_rules_shows_those_of_the_demonstration():
-    drawn = re.findall(r"<text [^>]*>(\w+)</text>", (PROJECT / "docs/rulegraph.svg").read_text())
-    embedded = (PROJECT / "docs/rebuilds.md").read_text().split("## On the embedded runtime")[1]
-    drawn = {*drawn, BY_STREAMS}
-    assert drawn == set(re.findall(r"^\| `(\w+)`", embedded, re.M)), "run `make rulegraph`"
 
 
 def test_version_is_the_same_wherever_it_stands():

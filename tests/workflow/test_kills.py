@@ -7,7 +7,7 @@ from killed_job import HITS
 
 LONGEST_S = 6
 # From the start, from the first job on, and from the end of a job on, however long a slow machine takes to come there.
-SINCE = ("", "Execute ", "Finished jobid")
+SINCE = ("", " steps", "[ 1/")
 
 
 def test_killed_again_and_again_the_same_command_finishes(killable):

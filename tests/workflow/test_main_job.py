@@ -10,11 +10,15 @@ import pytest
 
 from dsbench.chain.measured_chain import EngineDecision, RunSummary, peak_gpu_streams
 from dsbench.checks.accuracy import KeptAccuracy
+from dsbench.core.files import sha256_of
 from dsbench.core.records import as_json, read_record
+from dsbench.dag.terminal import NUMBERS, Step
+from dsbench.deepstream.latency import read_latency
 from dsbench.deepstream.log import read_run
 from dsbench.onnx.inspection import Inspection
 from dsbench.report.benchmark_data import Measured, SideBySide
 from dsbench.report.report_data import check_data
+from dsbench.report.sources import numbers_in
 from dsbench.trtexec.log import read_measurement
 from workflow_run import PROJECT, REPORT, files, snakemake
 
@@ -61,6 +65,7 @@ def test_tree_is_complete(finished, data):
         f"benchmarks/b{batch}/trtexec_b{batch}.log",
         f"benchmarks/ds/ds_s{run1['streams']}_run1.log",
         f"benchmarks/ds/ds_s{run2['streams']}_run2.log",
+        "benchmarks/ds/ds_latency.log",
     ]
     assert not set(TREE + measured) - found
     assert not [path for path in found if "/" not in path or path.endswith(".partial")]
@@ -74,6 +79,52 @@ def test_numbers_are_those_of_the_logs(finished, data):
     assert data["peak_gpu_streams"] == peak_gpu_streams(b_max.queries_per_s, data["max_bs"], 30)
     for run in (data["deepstream"]["run1"], data["deepstream"]["run2"]):
         assert run["total_fps"] == read_run(tree / run["log"], run["streams"], 3).total_fps
+    latency = data["deepstream"]["latency"]
+    measured = read_latency(tree / latency["log"], latency["streams"])
+    assert (latency["p95_ms"], latency["frames"]) == (
+        measured.percentile(95).latency_ms,
+        len(measured.frames),
+    )
+
+
+# Settings, counts that a name or a configuration has, and what the files themselves are: nothing measured.
+UNMEASURED = re.compile(
+    r"/schema_version|/model/(onnx_bytes|opset|nodes|files/.*|input/.*|outputs/.*|export/tolerance)|/system/.*"
+    r"|/preprocessing/(?!proof)\w+|/engines/\d+/(batch|workspace_mib)|/trtexec/(duration_s|warm_up_ms)"
+    r"|/trtexec/(bs1|bsmax|doubling/\d+)/batch|/deepstream/(interval_s|\w+/streams)|/efficiency/reference_batch"
+)
+
+
+def test_every_measured_number_stands_where_its_source_says(finished, data):
+    sources = data["sources"]
+    lines = {}
+    for file, sha256 in sources["files"].items():
+        assert sha256_of(finished / file) == sha256, file
+        lines[file] = (finished / file).read_text(errors="replace").split("\n")
+    values = {pointer: value for pointer, value, _ in numbers_in({**data, "sources": None})}
+    assert not set(sources["said"]) & set(sources["computed"])
+    for pointer, value in values.items():
+        if UNMEASURED.fullmatch(pointer):
+            assert pointer not in sources["said"], pointer
+            continue
+        if pointer in sources["said"]:
+            file, _, line = sources["said"][pointer].rpartition(":")
+            found = re.findall(r"(?<![\w.])-?\d+\.?\d*(?:[eE][-+]?\d+)?", lines[file][int(line) - 1])
+            assert value in map(float, found), (pointer, sources["said"][pointer])
+            continue
+        for place in sources["computed"][pointer]:
+            file, _, span = place.rpartition(":")
+            first, last = (span.split("-") * 2)[:2]
+            assert any(re.search(r"\d", line) for line in lines[file][int(first) - 1 : int(last)]), place
+
+
+def test_the_page_shows_the_place_of_a_number_over_it(finished, data):
+    page = (finished / "models/rtdetr/reports/benchmark_report.html").read_text()
+    place = data["sources"]["said"]["/trtexec/bs1/qps"]
+    assert f'<span title="{place}">{data["trtexec"]["bs1"]["qps"]:,.2f}</span><sup>' in page
+    sha256 = data["sources"]["files"][place.rpartition(":")[0]]
+    pages = pypdf.PdfReader(finished / REPORT).pages
+    assert sha256 in "".join("".join(page.extract_text() for page in pages).split())
 
 
 def test_logs_and_report_say_that_it_was_the_embedded_runtime(finished, data):
@@ -113,6 +164,18 @@ def test_the_pdf_has_the_rows_of_the_markdown(finished):
     assert "Colour order RGB maintain-aspect-ratio no symmetric-padding no scaling-filter 3 (area)" in text
 
 
+def test_every_step_that_gives_a_number_tells_it(finished, main_jobs, monkeypatch):
+    monkeypatch.chdir(finished)
+    told = {
+        job["rule"]: Step(
+            job["rule"], job["wildcards"], [Path(file) for file in job["output"]], [], None, None, 0.0
+        ).number()
+        for job in main_jobs
+        if job["rule"] in NUMBERS
+    }
+    assert len(told) > 12 and [rule for rule, number in told.items() if not number] == []
+
+
 def test_second_call_does_nothing_and_says_so(finished):
     done = snakemake(finished, REPORT)
     assert done.returncode == 0
@@ -130,7 +193,7 @@ def test_reference_script_runs_by_itself(tree, script):
 
 def test_pasted_command_is_the_script_without_its_frame(data):
     texts = [command["text"] for command in data["commands"]]
-    assert len(texts) == 6
+    assert len(texts) == 7
     assert not [text for text in texts if "$0" in text or "#!" in text]
 
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -142,7 +143,7 @@ def test_the_same_listing_again_leaves_later_steps_alone(fetched, hub):
     written = (fetched / COPIED).stat().st_mtime_ns
     done = run(fetched, hub, COPIED, "-R", "list_source")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "Finished jobid" in done.stdout
+    assert re.search(r"^\[1/\d+\] list_source yolos +\d", done.stdout, re.M)
     assert (fetched / COPIED).stat().st_mtime_ns == written
 
 

@@ -69,6 +69,13 @@ def test_a_run_loads_the_engine_of_its_batch(still, log, batch):
     )
 
 
+def test_a_sweep_of_batches_takes_the_engines_that_are_there(still, finished):
+    sweep = f"{TREE}/benchmarks/sweep.json"
+    plan = snakemake(still, "-n", sweep, config=CONFIG, env=fake_tools(finished, "no_encoder"))
+    # Batch 1 and MAX_BS are measured; the runs' batch of 2 has an engine.
+    assert planned(plan.stdout) == {"benchmark_engine": 1, "predict_batch": 1, "confirm_batch": 1}
+
+
 def test_a_finished_build_has_nothing_to_do(still, finished):
     again = snakemake(still, "-n", REPORT, config=CONFIG, env=fake_tools(finished, "no_encoder"))
     assert planned(again.stdout) == {}

@@ -7,19 +7,16 @@ from dsbench.dag.rule_script import explained
 from dsbench.deepstream.run import measure_streams
 from dsbench.machine.toolchain import facts_of
 from dsbench.tools.doctor import noting_limit
-from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.measuring_device import measuring_device
 from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     engine = Path(snakemake.input.engine[0])
     streams = int(snakemake.wildcards.streams)
-    seconds = snakemake.params.windows * snakemake.params.interval_s
-    report_progress(f"run {snakemake.wildcards.run}: measuring {streams} streams for about {seconds} s")
     with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(snakemake.input.facts))
         with noting_limit(Path(snakemake.log[0]), f"{streams} streams", is_least=streams == 1):
-            run = measure_streams(
+            measure_streams(
                 snakemake.params.program,
                 Path(snakemake.input.app_config),
                 streams,
@@ -29,5 +26,4 @@ with explained(snakemake.log[0]):
                 Path(snakemake.log[0]),
                 facts_of(snakemake.input.facts) | device,
             )
-            report_progress(f"  {run.total_fps:.1f} frames/s in all, {run.fps_per_stream:.1f} per stream")
     copy_whole(snakemake.log[0], snakemake.output.log)

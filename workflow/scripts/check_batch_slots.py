@@ -10,7 +10,6 @@ from dsbench.families.declared import family_named
 from dsbench.machine.clip import ClipFacts
 from dsbench.machine.toolchain import facts_of
 from dsbench.onnx.inspection import Inspection
-from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.measuring_device import measuring_device
 from dsbench.trtexec.passport import check_passport, machine_facts
 
@@ -22,7 +21,6 @@ with explained(snakemake.log[0]):
     slots = int(streams) if streams else read_record(files.max_bs, EngineDecision).max_bs
     inspect = read_record(files.inspect, Inspection)
     family = family_named(inspect.family)
-    report_progress(f"playing the short clips in all {slots} batch slots")
     with measuring_device(files.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(files.facts))
         runs = SlotRuns(

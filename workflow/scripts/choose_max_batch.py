@@ -8,7 +8,6 @@ from dsbench.core.records import read_record, write_record
 from dsbench.dag.names import GraphKind
 from dsbench.dag.rule_script import explained
 from dsbench.machine.clip import TargetRate
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     folder = Path(snakemake.output.decision).parent
@@ -25,6 +24,5 @@ with explained(snakemake.log[0]):
         engine=str(folder / f"engines/{snakemake.wildcards.model}_dynamic_b{decided.max_bs}.engine"),
         measurements=[doubling.measurement(batch) for batch in decided.batches],
     )
-    report_progress(f"MAX_BS {decision.max_bs}, PEAK_GPU_STREAMS {decision.peak_gpu_streams}")
     copy_whole(snakemake.input.timing_cache, snakemake.output.timing_cache)
     write_record(snakemake.output.decision, decision)

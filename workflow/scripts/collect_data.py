@@ -5,6 +5,7 @@ from pathlib import Path
 
 import dsbench.report.benchmark_data as numbers
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
+from dsbench.chain.sweep import Sweep
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.checks.agreement import Agreement
 from dsbench.checks.batch_slots import BatchSlots
@@ -23,6 +24,7 @@ from dsbench.onnx.inspection import Inspection
 from dsbench.report.benchmark_data import engines as engine_rows
 from dsbench.report.report_data import check_data
 from dsbench.report.scripts import TITLES, pasted
+from dsbench.report.sources import sources_of
 from dsbench.report.system_facts import runtime_facts, system_facts, timing
 from dsbench.sources.fetch import Provenance
 from dsbench.trtexec.log import banner_facts
@@ -141,6 +143,21 @@ def side_by_side(model: str, files, other: str | None, target_fps: float) -> lis
     ]
 
 
+def sweep_steps(sweep: Sweep) -> list[str]:
+    """Return the steps that a sweep took beyond the main job's, in their order."""
+    tried = [run.streams for run in sweep.runs if run.log.endswith("_run3.log")]
+    return [
+        *(
+            f"benchmark_engine_probe_b{probe.batch}"
+            for probe in sweep.prediction.probes
+            if "/sweep/" in probe.log
+        ),
+        "predict_batch",
+        *(f"benchmark_streams_s{streams}_run3" for streams in tried),
+        "confirm_batch",
+    ]
+
+
 def collect(files, params, model: str) -> dict:
     """Return the whole benchmark_data.json."""
     tree = Path("models", model)
@@ -152,7 +169,8 @@ def collect(files, params, model: str) -> dict:
     peak = trt["doubling"][-1]["peak_gpu_streams"]
     runs = numbers.deepstream(measured, settings["deepstream"], peak, target.target_fps)
     engines = engine_rows(measured, model)
-    return {
+    sweep = read_record(files.sweep, Sweep) if files.get("sweep") else None
+    data = {
         "schema_version": numbers.SCHEMA_VERSION,
         "model_name": model,
         "engine": Path(engines[-1]["file"]).name,
@@ -179,6 +197,7 @@ def collect(files, params, model: str) -> dict:
         "deepstream": runs,
         "efficiency": numbers.efficiency(trt, runs),
         "side_by_side": side_by_side(model, files, params.beside, target.target_fps),
+        "sweep": as_json(sweep),
         "timing": timing(
             Path("logs"),
             model,
@@ -186,9 +205,11 @@ def collect(files, params, model: str) -> dict:
             [Path(log).stem for log in files.measured if "/ds/" in log],
             params.has_video,
             params.has_half,
+            sweep_steps(sweep) if sweep else (),
         ),
         "commands": commands(tree, files.scripts),
     }
+    return data | {"sources": sources_of(data, measured, files, files.get("run_slots", []))}
 
 
 with explained(snakemake.log[0]):

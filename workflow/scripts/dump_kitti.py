@@ -7,14 +7,12 @@ from dsbench.core.records import write_record
 from dsbench.dag.rule_script import explained
 from dsbench.deepstream.run import dump_kitti
 from dsbench.machine.toolchain import facts_of
-from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.measuring_device import measuring_device
 from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     engine = Path(snakemake.input.engine[0])
     directory = Path(snakemake.output.kitti)
-    report_progress(f"playing {snakemake.input.video} once; deepstream-app's output is in {snakemake.log[0]}")
     with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(snakemake.input.facts))
         dump_kitti(
@@ -26,5 +24,4 @@ with explained(snakemake.log[0]):
             facts_of(snakemake.input.facts) | device,
         )
     found = manifest(directory)
-    report_progress(f"  {found.detections} detections in {found.frames} frames")
     write_record(snakemake.output.manifest, found)

@@ -9,7 +9,6 @@ from dsbench.core.records import record_text, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.onnx.model_onnx import ModelFolder, clean_onnx
 from dsbench.sources.source_files import check_folder
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0], snakemake.resources.mem_mb):
     environment = snakemake.input.get("environment")
@@ -21,7 +20,6 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
     )
     # The listing's job checks a source on disk too, but nothing makes this job wait for it.
     check_folder(source.path, source.names)
-    report_progress(f"making an ONNX of {source.path}; the log is {snakemake.log[0]}")
     clean = clean_onnx(
         source,
         python=Path(environment).parent / "bin/python" if environment else None,

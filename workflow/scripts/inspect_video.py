@@ -6,9 +6,7 @@ from dsbench.core.records import write_record
 from dsbench.dag.rule_script import explained
 from dsbench.machine.clip import shown_path
 from dsbench.machine.video import inspect_video
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     video = Path(snakemake.input.video)
-    report_progress(f"decoding all of {video} once, before anything is built on it")
     write_record(snakemake.output[0], inspect_video(video, shown_path(video, Path(snakemake.params.project))))

@@ -10,7 +10,6 @@ from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0], snakemake.resources.mem_mb):
     files = snakemake.input
@@ -31,5 +30,4 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
     result = check_deployment(
         Path(files.kitti), read_directory(Path(files.kitti)), reference, deployed, bound
     ).required()
-    report_progress(f"  precision {result.precision:.3f}, recall {result.recall:.3f} at IoU {bound.iou:g}")
     write_record(snakemake.output[0], result)

@@ -19,7 +19,6 @@ from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0], snakemake.resources.mem_mb):
     files, params = snakemake.input, snakemake.params
@@ -47,9 +46,6 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
         params.preprocessing,
         (clip.height, clip.width),
     )
-    report_progress(
-        f"accuracy: {len(equal_pixels)} of {clip.frames} frames with the model's own preprocessing"
-    )
     runs = Runs(
         own=own_boxes(model, reference, labels, deployed.video, deployed.numbers),
         equal_pixels=equal_pixels,
@@ -66,10 +62,4 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
     )
     bound = Bound(**params.agreement)
     result = check_accuracy(measured, deployed, lambda: first_divergence(deployed, bound)[0]).required()
-    kept = result.stages[-1].accuracy.every
-    if result.is_told and kept.matched:
-        report_progress(
-            f"  AP@[.5:.95] {kept.ap:.3f} of the model's own boxes; they lie {kept.shift_x_px:+.2f} px right and"
-            f" {kept.shift_y_px:+.2f} px below, in pixels of the network"
-        )
     write_record(snakemake.output[0], result)

@@ -5,12 +5,8 @@ from pathlib import Path
 from dsbench.core.files import copy_whole
 from dsbench.dag.rule_script import explained
 from dsbench.report.pdf import write_pdf
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     html = Path(snakemake.input.html).read_text(encoding="utf-8")
-    pages = write_pdf(
-        html, Path(snakemake.output.pdf), Path(snakemake.log[0]), page_size=snakemake.params.page_size
-    )
+    write_pdf(html, Path(snakemake.output.pdf), Path(snakemake.log[0]), page_size=snakemake.params.page_size)
     copy_whole(snakemake.output.pdf, snakemake.output.named)
-    report_progress(f"{snakemake.output.pdf}: {pages} pages")

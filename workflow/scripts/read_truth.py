@@ -7,7 +7,6 @@ from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, shown_path
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     files, named = snakemake.input, snakemake.params.truth
@@ -18,7 +17,4 @@ with explained(snakemake.log[0]):
             path, read_record(files.clip, ClipFacts), read_labels(Path(files.labels)), named["is_named"]
         )
         truth = Truth(shown_path(path, Path(snakemake.params.project)), frames)
-        report_progress(
-            f"truth: {sum(map(len, frames.values()))} boxes in {len(frames)} frames, from {truth.file}"
-        )
     write_record(snakemake.output[0], truth)

@@ -12,6 +12,7 @@ with explained(snakemake.log[0]):
         Path(snakemake.input.charts[0]).parent,
         Path(snakemake.input.style).read_text(encoding="utf-8"),
         frame=next(map(Path, snakemake.input.frames), None),
+        sweep=Path(snakemake.input.sweep) if snakemake.input.sweep else None,
         is_cpu=snakemake.params.is_cpu,
     )
     write_whole(snakemake.output[0], html)

@@ -9,12 +9,10 @@ from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.inspection import read_proven
 from dsbench.pixels.nvinfer_pixels import evenly_spread
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0], snakemake.resources.mem_mb):
     clip = read_record(snakemake.input.clip, ClipFacts)
     numbers = evenly_spread(clip.frames, snakemake.params.frames)
-    report_progress(f"reference run: {len(numbers)} of {clip.frames} frames in ONNX Runtime")
     run = run_reference(
         Path(snakemake.input.onnx),
         reference_model(

@@ -22,7 +22,6 @@ with explained(snakemake.log[0]):
         ),
         Columns.of(inspect),
     )
-    report_progress(f"labels: {len(chosen.labels.names)} classes, named by {chosen.origin}")
     for note in chosen.labels.notes:
         report_progress(f"labels: {note}")
     write_record(snakemake.output.origin, LabelsOrigin(chosen.origin, chosen.labels.notes))

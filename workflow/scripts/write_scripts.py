@@ -33,6 +33,7 @@ with explained(snakemake.log[0]):
             windows=measuring["windows"],
             run1_config=str(Path(run1.tries[-1].log).with_suffix(".txt")),
             run2_config=str(Path(run2.tries[-1].log).with_suffix(".txt")),
+            latency_config=snakemake.input.latency_config,
         )
     )
     write_scripts(scripts, Path(snakemake.output[0]).parent)

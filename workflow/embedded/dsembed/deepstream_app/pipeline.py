@@ -1,5 +1,6 @@
 """The running pipeline: decoders, the mux, inference, post-processing and the KITTI dump, overlapping each other."""
 
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,17 @@ class KittiDump:
         return LINE % (self._labels[class_id], *box, confidence)
 
 
+def print_latency(stream: int, frame_number: int, arrived_s: float) -> None:
+    """Print how long a frame was on its way to its sink, where it now is; each stream has a sink of its own."""
+    latency_ms = 1000 * (time.monotonic() - arrived_s)
+    # One call: what another thread prints stands before or after it.
+    print(
+        f"\n************BATCH-NUM = {frame_number}**************\n"
+        f"Source id = {stream} Frame_num = {frame_number} Frame latency = {latency_ms:f} (ms) \n",
+        end="",
+    )
+
+
 # Two batches keep inference busy over a batch's end; one more is decoded into and one stands ready.
 SLOTS = 2
 TENSORS = SLOTS + 2
@@ -61,7 +73,8 @@ TENSORS = SLOTS + 2
 class Pipeline:
     """N sources into one detector; says how it went through `on_eos` and `on_error(element, message, debug)`.
 
-    Both are called from the pipeline's threads; the first call is the one that counts.
+    Both are called from the pipeline's threads; the first call is the one that counts. With `prints_latency` there are
+    lines for each frame that comes to its sink.
     """
 
     def __init__(
@@ -71,6 +84,7 @@ class Pipeline:
         gie: PrimaryGie,
         meter: PerfMeter | None,
         kitti: KittiDump | None,
+        prints_latency: bool,
         on_eos: Callable[[], None],
         on_error: Callable[[str, str, str], None],
     ):
@@ -78,6 +92,7 @@ class Pipeline:
         self._gie = gie
         self._meter = meter
         self._kitti = kitti
+        self._prints_latency = prints_latency
         self._on_eos = on_eos
         self._on_error = on_error
         self._mux = StreamMux(len(sources), gie.input_dims, TENSORS)
@@ -113,13 +128,15 @@ class Pipeline:
     def _decode(self, number: int, path: Path) -> None:
         gie, mux = self._gie, self._mux
         with self._failing(f"src_elem{number}", DecodeError.headline):
+            arrived_s = time.monotonic()
             for frame in decode_frames(path, self._file_loop):
                 view = frame_view(frame)
                 row = mux.claim(number)
                 if row is None:
                     return
                 gie.host.dsembed_prepare(view, gie.mux, gie.network, row.ctypes.data)
-                mux.deliver(number)
+                mux.deliver(number, arrived_s)
+                arrived_s = time.monotonic()
             print(f"nvstreammux: Successfully handled EOS for source_id={number}")
             mux.finish(number)
 
@@ -149,7 +166,7 @@ class Pipeline:
             self._free_slots.put(None)
 
     def _attach(self, batch: Batch, frames: list) -> None:
-        for stream, detections in zip(batch.streams, frames, strict=True):
+        for stream, arrived_s, detections in zip(batch.streams, batch.arrived_s, frames, strict=True):
             if detections is None:
                 text = "Failed to parse bboxes using custom parse function"
                 self._gie.log.context("ERROR", "fillDetectionOutput", 0, text)
@@ -157,6 +174,8 @@ class Pipeline:
                 self._kitti.write(stream, batch.number, () if detections is None else detections.tolist())
             if self._meter:
                 self._meter.count(stream)
+            if self._prints_latency:
+                print_latency(stream, batch.number, arrived_s)
 
     @contextmanager
     def _failing(self, element: str, message: str) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """The embedded deepstream-app: its command line and the main flow of one run."""
 
+import os
 import sys
 from dataclasses import dataclass
 from io import TextIOWrapper
@@ -63,6 +64,8 @@ def parse_command_line(arguments: list[str]) -> CommandLine:
 
 
 FAILURE = 255
+# As in DeepStream, that it is set is what counts.
+LATENCY_VARIABLE = "NVDS_ENABLE_LATENCY_MEASUREMENT"
 COMMANDS = "\nRuntime commands:\n\th: Print this help\n\tq: Quit\n\n\tp: Pause\n\tr: Resume\n"
 TILER_NOTE = "NOTE: The tiler is a no-op in the embedded runtime: a fakesink shows no tiles.\n"
 
@@ -127,7 +130,7 @@ def _run(config: Path, loop: MainLoop) -> int:
     interval_s = settings.perf_interval_s
     meter = PerfMeter(len(settings.sources), interval_s) if interval_s else None
     pipeline = Pipeline(
-        *(settings.sources, settings.file_loop, gie, meter, kitti),
+        *(settings.sources, settings.file_loop, gie, meter, kitti, LATENCY_VARIABLE in os.environ),
         on_eos=lambda: loop.post(Eos()),
         on_error=lambda *error: loop.post(Failed(*error)),
     )

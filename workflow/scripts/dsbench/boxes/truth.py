@@ -12,6 +12,7 @@ import msgspec
 
 from dsbench.boxes.kitti import Detection, KittiError, parse_label
 from dsbench.core.errors import BuildError
+from dsbench.core.files import ForeignFileError, read_bounded
 from dsbench.machine.clip import MOT_NAMES, ClipFacts
 
 FORMS = "a folder of KITTI files, a COCO JSON or a MOT file"
@@ -90,9 +91,9 @@ def _read(path: Path, clip: ClipFacts, labels: Sequence[str]) -> dict[int, list[
     if path.is_dir():
         return _kitti(path, clip)
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise TruthError(f"{path}: over {LARGEST_BYTES >> 30} GiB, no file of true boxes; name {FORMS}")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bounded(path, LARGEST_BYTES, through_links=True).decode("utf-8-sig")
+    except ForeignFileError as error:
+        raise TruthError(f"{error}, no file of true boxes; name {FORMS}") from None
     except OSError as error:
         raise TruthError(f"{path}: cannot be read ({error.strerror}); name {FORMS}") from None
     except UnicodeDecodeError:

@@ -207,7 +207,7 @@ class Doubling:
     def _after(self, steps: Steps) -> int | None:
         """Note what is known of the last batch of `steps`; return the one after it, None where there is none yet."""
         batch = steps.tried[-1]
-        if limit := self.build_limit(batch) or _limit_at(self.log(batch)):
+        if limit := self.build_limit(batch) or limit_at(self.log(batch)):
             steps.limits[batch] = limit
             return None if steps.peaks or batch <= LEAST_BATCH else max(batch // 2, LEAST_BATCH)
         peak = _known(self.peak, batch)
@@ -252,7 +252,7 @@ class Doubling:
 
     def build_limit(self, batch: int) -> str | None:
         """Return why the engine of `batch` could not be built; None where it could, or was not tried."""
-        return _limit_at(self.build_log(batch))
+        return limit_at(self.build_log(batch))
 
     def build_log(self, batch: int) -> Path:
         """Return the name of the log of the engine's build."""
@@ -290,7 +290,7 @@ def next_run1(decision: Decision) -> int:
 def tried_streams(log_of: Callable[[int], Path], streams: int) -> list[int]:
     """Return `streams`, and half of the last for as long as its log says that the machine does not hold them."""
     tried = [streams]
-    while tried[-1] > 1 and _limit_at(log_of(tried[-1])):
+    while tried[-1] > 1 and limit_at(log_of(tried[-1])):
         tried.append(tried[-1] // 2)
     return tried
 
@@ -300,7 +300,7 @@ def next_run2(decision: Decision, run1_logs: list[Path], windows: int, target_fp
 
     Where the machine did not hold run 1, run 2 has no more streams than it held.
     """
-    run1 = _accepted(run1_logs[-1], windows)
+    run1 = accepted_run(run1_logs[-1], windows)
     if run1 is None:
         return None
     most = decision.max_bs if len(run1_logs) == 1 else streams_of(run1_logs[-1])
@@ -309,14 +309,26 @@ def next_run2(decision: Decision, run1_logs: list[Path], windows: int, target_fp
 
 def run2_tries(first: Path, streams: int, windows: int, target_fps: float) -> list[int]:
     """Return the streams of run 2 as far as known: `streams`, and half of them where `first` was too slow."""
-    rates = _accepted(first, windows)
+    rates = accepted_run(first, windows)
     half = None if rates is None else retry_streams(streams, rates.slowest_fps, target_fps)
     return [streams] if half is None else [streams, half]
 
 
+def decisive_log(run1_log: Path, run2_log: Path, windows: int, target_fps: float) -> Path | None:
+    """Return the log of the run at whose load latency is measured; None until both runs have a whole log.
+
+    Of the runs that held the rate it is the one with the most streams, where none did it is run 2.
+    """
+    runs = [(log, accepted_run(log, windows)) for log in (run1_log, run2_log)]
+    if any(run is None for _, run in runs):
+        return None
+    held = [log for log, run in runs if run and run.slowest_fps >= target_fps]
+    return max(held, key=streams_of) if held else run2_log
+
+
 def summarise_run(logs: list[Path], windows: int) -> RunSummary:
     """Return what the `logs` of one run say, in the order they were tried."""
-    limits = {log: reason for log in logs if (reason := _limit_at(log))}
+    limits = {log: reason for log in logs if (reason := limit_at(log))}
     runs = [(log, read_run(log, streams_of(log), windows)) for log in logs if log not in limits]
     return RunSummary(
         [RunTry(str(log), run.window_fps, run.stream_fps, run.warnings) for log, run in runs],
@@ -337,12 +349,12 @@ def _limit_of(log: Path) -> str | None:
     return limit_of(log.read_text(errors="replace"))
 
 
-def _limit_at(log: Path) -> str | None:
+def limit_at(log: Path) -> str | None:
     """Return why the size in the name of `log` was too much; None where it was not, or there is no log yet."""
     return _known(lambda file: read_once(_limit_of, file), log)
 
 
-def _accepted(log: Path, windows: int) -> StreamRun | None:
+def accepted_run(log: Path, windows: int) -> StreamRun | None:
     """Return the run that `log` tells of, None where it is not whole."""
     return _known(lambda file: read_once(read_run, file, streams_of(file), windows), log)
 

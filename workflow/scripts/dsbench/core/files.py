@@ -1,9 +1,11 @@
-"""Files that are whole or absent, their hashes, and their content, read again only where it has changed."""
+"""Files that are whole or absent, their hashes, their content, and the bounded reader of what others can write."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,6 +15,18 @@ from dsbench.core.errors import BuildError
 
 PREFIX = ".partial-"
 CHUNK_BYTES = 1 << 20
+# Where others can write, a file may be a link to one of ours, or a pipe that nobody writes to.
+UNTRUSTED = os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+# How such a file fails to open.
+NOT_PLAIN = {
+    errno.ELOOP: "a link",
+    errno.EISDIR: "a folder",
+    errno.ENXIO: "a socket, or a device that is not there",
+}
+
+
+class ForeignFileError(BuildError):
+    """What lies where others can write is no plain file, or too large; the text is the file and what it is."""
 
 
 @contextmanager
@@ -55,6 +69,45 @@ def read_json(path: str | Path):
         raise BuildError(
             f"{file}: is no whole JSON ({error}) and was removed; run the same command again, which makes it anew"
         ) from None
+
+
+def open_plain(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600, through_links: bool = False) -> int:
+    """Return a descriptor of the plain file at `path`, where others can write; it waits for no pipe.
+
+    A link is refused unless it may be followed. Raises ForeignFileError for what is no plain file, and OSError as
+    os.open does.
+    """
+    try:
+        descriptor = os.open(path, flags | UNTRUSTED | (0 if through_links else os.O_NOFOLLOW), mode)
+    except OSError as error:
+        if error.errno not in NOT_PLAIN:
+            raise
+        raise ForeignFileError(f"{path}: is {NOT_PLAIN[error.errno]}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ForeignFileError(f"{path}: is a folder, a pipe or a device")
+    return descriptor
+
+
+def read_open(descriptor: int, path: Path, most_bytes: int) -> bytes:
+    """Return all that the open file `path` holds; raise ForeignFileError for more than `most_bytes`."""
+    size, content = os.fstat(descriptor).st_size, bytearray()
+    # The size may be old, as of a file that grows.
+    while size <= most_bytes and (chunk := os.pread(descriptor, CHUNK_BYTES, len(content))):
+        content += chunk
+        size = max(size, len(content))
+    if size > most_bytes:
+        raise ForeignFileError(f"{path}: {size} bytes")
+    return bytes(content)
+
+
+def read_bounded(path: Path, most_bytes: int, through_links: bool = False) -> bytes:
+    """Return what the plain file at `path` holds, where others can write; raises as `open_plain` and `read_open` do."""
+    descriptor = open_plain(path, through_links=through_links)
+    try:
+        return read_open(descriptor, path, most_bytes)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import errno
 import getpass
 import json
 import os
@@ -19,6 +18,7 @@ from filelock import lock_descriptor, unlock_descriptor
 
 from dsbench.core.errors import BuildError, without_controls
 from dsbench.core.file_times import file_system_time
+from dsbench.core.files import ForeignFileError, open_plain, read_open
 from dsbench.core.process_identity import ProcessIdentity
 
 BEAT_S = 10
@@ -31,8 +31,6 @@ FOR_EVERYONE = 0o666
 MOST_BYTES = 4096
 # Linux has no larger number of a process.
 LARGEST_PID = 1 << 22
-# Where others can write, a file may be a link to one of ours, or a pipe that nobody writes to.
-UNTRUSTED = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NOT_OPEN = -1
 
 
@@ -72,12 +70,12 @@ class Owner:
         return without_controls(text)
 
 
-def _read(descriptor: int) -> Owner | None:
+def _read(descriptor: int, file: Path) -> Owner | None:
     """Return who wrote the lock file last, None where it says nothing that can be told, whatever others wrote."""
     try:
-        found = msgspec.json.decode(os.pread(descriptor, MOST_BYTES, 0), type=Owner)
+        found = msgspec.json.decode(read_open(descriptor, file, MOST_BYTES), type=Owner)
         return found if 0 < found.process.pid <= LARGEST_PID and found.told() else None
-    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+    except (ForeignFileError, msgspec.MsgspecError, ValueError, TypeError, RecursionError):
         return None
 
 
@@ -109,7 +107,7 @@ class BuildLock:
         except OSError:
             # Many NFS and Lustre mounts have no flock; what is written in the file decides there.
             has_flock = False
-        owner, silent_s = _read(self._descriptor), self._silent_s()
+        owner, silent_s = _read(self._descriptor, self.file), self._silent_s()
         alive = None if owner is None else owner.process.is_alive()
         if alive or (owner is not None and alive is None and silent_s < self.silent_s):
             raise self._refusal()
@@ -118,24 +116,18 @@ class BuildLock:
         if not has_flock:
             # Of two calls that began at the same moment, the one that wrote last has it.
             time.sleep(self.settle_s)
-            if _read(self._descriptor) != ours:
+            if _read(self._descriptor, self.file) != ours:
                 raise self._refusal()
         atexit.register(_write, self._descriptor, None)
         Thread(target=self._beat, daemon=True).start()
 
     def _opened(self) -> int:
         try:
-            descriptor = os.open(self.file, UNTRUSTED | os.O_CREAT, FOR_EVERYONE)
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                raise
-        else:
-            if _is_plain(descriptor):
-                return descriptor
-            os.close(descriptor)
-        raise LockError(
-            f"{self.file}: the lock is a link or no plain file; remove it and run the same command again"
-        )
+            return _of_one_name(open_plain(self.file, os.O_RDWR | os.O_CREAT, FOR_EVERYONE), self.file)
+        except ForeignFileError:
+            raise LockError(
+                f"{self.file}: the lock is a link or no plain file; remove it and run the same command again"
+            ) from None
 
     def _silent_s(self) -> float:
         """Return the seconds since the owner's last beat, by the file system's own clock."""
@@ -150,7 +142,7 @@ class BuildLock:
                 os.utime(self._descriptor)
 
     def _refusal(self) -> TwoCallsError:
-        owner, here = _read(self._descriptor), Path.cwd()
+        owner, here = _read(self._descriptor, self.file), Path.cwd()
         last = datetime.fromtimestamp(os.fstat(self._descriptor).st_mtime).strftime("%H:%M:%S")
         os.close(self._descriptor)
         if owner is None:
@@ -183,7 +175,7 @@ class DeviceLock:
         descriptor = _open_for_everyone(self.path)
         try:
             if not lock_descriptor(descriptor, blocking=False):
-                self.holder = _read(descriptor)
+                self.holder = _read(descriptor, self.path)
                 os.close(descriptor)
                 return False
         except OSError as error:
@@ -192,7 +184,7 @@ class DeviceLock:
         if not _is_still(self.path, descriptor):
             os.close(descriptor)
             return False
-        self.holder, self.dead = None, _read(descriptor)
+        self.holder, self.dead = None, _read(descriptor, self.path)
         self._descriptor = descriptor
         # A full disk takes away who holds the lock, not the lock.
         with contextlib.suppress(OSError):
@@ -233,25 +225,29 @@ def _open_for_everyone(path: Path) -> int:
     mask = os.umask(0)
     try:
         try:
-            descriptor = os.open(path, UNTRUSTED)
+            descriptor = open_plain(path, os.O_RDWR)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, UNTRUSTED | os.O_CREAT | os.O_EXCL, FOR_EVERYONE))
-            descriptor = os.open(path, UNTRUSTED)
+                os.close(open_plain(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FOR_EVERYONE))
+            descriptor = open_plain(path, os.O_RDWR)
+        if os.fstat(_of_one_name(descriptor, path)).st_mode & FOR_EVERYONE != FOR_EVERYONE:
+            os.close(descriptor)
+            raise ForeignFileError(f"{path}: not for everyone")
+        return descriptor
+    except ForeignFileError:
+        raise _refusal(path, "is something else, expected a plain file that everyone may write") from None
     except OSError as error:
         raise _refusal(path, f"cannot be opened ({error.strerror})") from None
     finally:
         os.umask(mask)
-    if not _is_plain(descriptor) or os.fstat(descriptor).st_mode & FOR_EVERYONE != FOR_EVERYONE:
+
+
+def _of_one_name(descriptor: int, path: Path) -> int:
+    """Return the descriptor of a file that has one name; by a second one it would be somebody's file."""
+    if os.fstat(descriptor).st_nlink > 1:
         os.close(descriptor)
-        raise _refusal(path, "is something else, expected a plain file that everyone may write")
+        raise ForeignFileError(f"{path}: has another name too")
     return descriptor
-
-
-def _is_plain(descriptor: int) -> bool:
-    """Return whether the open file is a regular one that has no other name, by which it would be somebody's file."""
-    found = os.fstat(descriptor)
-    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1
 
 
 def _refusal(path: Path, found: str) -> LockError:

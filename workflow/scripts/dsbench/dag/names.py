@@ -11,6 +11,7 @@ from dsbench.core.errors import BuildError
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}"
 MOST_SHOWN = 10
 REPORT = re.compile(r"(?:\./)?models/([^/]*)/reports/benchmark_report(?:_\1)?\.pdf")
+SWEEP = re.compile(r"(?:\./)?models/([^/]*)/(?:benchmarks/sweep\.json|reports/charts/chart_sweep\.jpg)")
 TREE = re.compile(r"(?:\./)?models/([^/]*)(?:/|$)")
 
 
@@ -59,7 +60,16 @@ def named_models(arguments: Sequence[str]) -> list[str]:
 
 def reports_of(arguments: Sequence[str]) -> list[str]:
     """Return the names of the models whose report is among the command line's `arguments`, each once."""
-    return list(dict.fromkeys(found[1] for argument in arguments if (found := REPORT.fullmatch(argument))))
+    return _models_in(REPORT, arguments)
+
+
+def sweeps_of(arguments: Sequence[str]) -> list[str]:
+    """Return the names of the models whose batch sweep is among the command line's `arguments`, each once."""
+    return _models_in(SWEEP, arguments)
+
+
+def _models_in(target: re.Pattern, arguments: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(found[1] for argument in arguments if (found := target.fullmatch(argument))))
 
 
 def asked_models(arguments: Sequence[str], targets: Iterable[str], models: dict) -> list[str]:

@@ -6,15 +6,19 @@ newest that the project admits.
 """
 
 import json
+import logging
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import TextIO, TypeVar
 
 from snakemake.cli import parse_args
 from snakemake.iocontainers import Wildcards
-from snakemake.logging import logger
+from snakemake.logging import ColorizingTextHandler, logger
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -27,11 +31,16 @@ RUNS_NOTHING = (
     *("generate_unit_tests", "conda_cleanup_envs"),
 )
 LARGEST_CHECKSUM_BYTES = 10**12
+Handler = TypeVar("Handler", bound=logging.Handler)
+# The options with which a user asks for Snakemake's own lines.
+OWN_LINES = ("quiet", "verbose", "debug_dag", "printshellcmds", "logger")
 
 
 def settings_of(arguments: Sequence[str]) -> Namespace:
     """Return Snakemake's own settings for a command line, with what its profiles say."""
-    return parse_args(list(arguments))[1]
+    # Snakemake has said already which profile it takes.
+    with redirect_stderr(StringIO()):
+        return parse_args(list(arguments))[1]
 
 
 def runs_jobs(settings: Namespace) -> bool:
@@ -117,6 +126,26 @@ def name_below_table(checkpoints: Iterable) -> None:
         return True
 
     logger.addFilter(tell)
+
+
+def tell_through(settings: Namespace, make: Callable[[logging.Handler, TextIO], Handler]) -> Handler | None:
+    """Put what `make` returns, given Snakemake's handler and its stream, in that handler's place on the terminal.
+
+    Return None, and change nothing, in a call that runs no job and where the user asked for Snakemake's own lines.
+    """
+    if not runs_jobs(settings) or any(getattr(settings, name, None) for name in OWN_LINES):
+        return None
+    for own in logger.handlers:
+        if isinstance(own, ColorizingTextHandler):
+            logger.removeHandler(own)
+            logger.addHandler(handler := make(own, own.stream))
+            return handler
+    return None
+
+
+def planned_wall_times(workflow) -> list[Path | None]:
+    """Return for each job that will run the file with its wall time, None for a job that keeps none."""
+    return [Path(job.benchmark) if job.benchmark else None for job in workflow.dag.needrun_jobs()]
 
 
 def plan_left_out_jobs_anew(workflow) -> None:

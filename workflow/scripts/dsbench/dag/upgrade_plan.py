@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from dsbench.core.errors import without_controls
+from dsbench.dag.terminal import duration, step_name
 from dsbench.machine.node_facts import fact_change, fact_words
 from dsbench.machine.toolchain import read_fact
 from dsbench.report.system_facts import wall_time
@@ -123,10 +124,7 @@ def _took_s(job: dict) -> float | None:
 
 
 def _name(job: dict) -> str:
-    words = [
-        f"{name}={value}" if value.isdigit() else value for name, value in job["wildcards"].items() if value
-    ]
-    return " ".join([job["rule"], *words])
+    return step_name(job["rule"], job["wildcards"])
 
 
 def _headline(took_s: list[float | None], jobs: int) -> str:
@@ -138,10 +136,7 @@ def _headline(took_s: list[float | None], jobs: int) -> str:
 
 
 def _seconds(seconds: float | None) -> str:
-    if seconds is None:
-        return UNKNOWN
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
+    return UNKNOWN if seconds is None else duration(seconds)
 
 
 def _table(rows: list[tuple[str, str, str]]) -> list[str]:

@@ -204,12 +204,17 @@ def parse_row(line: str) -> list[float] | None:
 
 def _printed_rows(text: str) -> list[list[float]]:
     """Return the window frames/s of each stream of all PERF rows, an empty list for a torn row."""
-    rows: list[list[float]] = []
-    for line in text.splitlines():
+    return [row for _, row in _numbered_rows(text)]
+
+
+def _numbered_rows(text: str) -> list[tuple[int, list[float]]]:
+    """Return all PERF rows, each with the number of its line, the first being 1."""
+    rows: list[tuple[int, list[float]]] = []
+    for number, line in enumerate(text.splitlines(), 1):
         if ROW.match(line):
-            rows.append(parse_row(line) or [])
+            rows.append((number, parse_row(line) or []))
         elif rows and REST.match(line):
-            rows[-1] = []
+            rows[-1] = rows[-1][0], []
     return rows
 
 
@@ -300,6 +305,13 @@ def full_windows(text: str, streams: int, log: Path | str) -> list[list[float]]:
                     " measure again on an idle machine"
                 )
     return windows
+
+
+def lines_of_windows(text: str) -> list[int]:
+    """Return the numbers of the lines that have the full windows of an accepted log, in their order."""
+    numbered = _numbered_rows(text.partition(INTERRUPTED)[0])
+    after_ramp_up = _first_running([row for _, row in numbered]) + 1
+    return [number for number, row in numbered[after_ramp_up:] if row]
 
 
 def idle_stream(text: str) -> int | None:

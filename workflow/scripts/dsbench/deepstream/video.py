@@ -38,7 +38,7 @@ ENCODERS = {
     ),
 }
 STILLS = ("frame_first.jpg", "frame_middle.jpg", "frame_last.jpg")
-PROGRESS_INTERVAL_S = 1.0
+PROGRESS_INTERVAL_S = 10.0
 # 30000/1001 and its kind are the rates with the largest parts that cameras have.
 LARGEST_DENOMINATOR = 1001
 
@@ -219,11 +219,11 @@ def count_frames(video: Path) -> int:
 
 
 def _progress(frames: Iterator[av.VideoFrame], total: int) -> Iterator[av.VideoFrame]:
-    """Yield `frames`, telling stderr once a second how many are done; `total` is 0 where it is unknown."""
+    """Yield `frames`, telling stderr now and then how many are done; `total` is 0 where it is unknown."""
     due_s = time.monotonic() + PROGRESS_INTERVAL_S
     for number, frame in enumerate(frames):
         if time.monotonic() >= due_s:
-            print(f"video: frame {number} of {total or 'an unknown number'}", file=sys.stderr, flush=True)
+            print(f"  video: frame {number} of {total or 'an unknown number'}", file=sys.stderr, flush=True)
             due_s += PROGRESS_INTERVAL_S
         yield frame
 

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import NoReturn
 
+from dsbench.core.files import ForeignFileError, read_bounded
 from dsbench.intake.file_choice import IntakeError, is_safe_name, printable
 from dsbench.intake.foreign_files import what_to_do
 from dsbench.intake.model_bounds import LARGEST_SIDE_PX
@@ -93,10 +94,11 @@ def _depth(value: object) -> int:
 
 def read_json_file(path: Path, largest_bytes: int = LARGEST_JSON_BYTES) -> object:
     """Return the value of a JSON file of at most `largest_bytes`."""
-    size = path.stat().st_size
-    if size > largest_bytes:
-        raise IntakeError(f"{path.name}: {size} bytes, expected at most {largest_bytes}.")
-    return parse_json(path.read_bytes(), path.name, what_to_do(path, "fetch it again", is_text=True))
+    try:
+        content = read_bounded(path, largest_bytes, through_links=True)
+    except ForeignFileError as error:
+        raise IntakeError(f"{error}, expected at most {largest_bytes}.") from None
+    return parse_json(content, path.name, what_to_do(path, "fetch it again", is_text=True))
 
 
 def check_model_config(path: Path, is_loaded: bool = True) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.core.errors import BuildError
-from dsbench.core.files import write_whole
+from dsbench.core.files import ForeignFileError, read_bounded, write_whole
 from dsbench.intake.file_choice import IntakeError
 from dsbench.intake.json_files import parse_json
 from dsbench.intake.model_bounds import MOST_CLASSES
@@ -148,10 +148,9 @@ def read_source_labels(path: Path) -> dict[int, str]:
     Raises IntakeError for a file that is no list of names.
     """
     try:
-        size = path.stat().st_size
-        if not path.is_file() or size > LARGEST_BYTES:
-            raise IntakeError(f"{path}: {size} bytes, expected a text file of at most {LARGEST_BYTES}.")
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bounded(path, LARGEST_BYTES, through_links=True).decode("utf-8-sig")
+    except ForeignFileError as error:
+        raise IntakeError(f"{error}, expected a text file of at most {LARGEST_BYTES}.") from None
     except OSError as error:
         raise IntakeError(f"{path}: cannot be read ({error.strerror}); expected a text file.") from None
     except UnicodeDecodeError as error:

@@ -15,8 +15,8 @@ LARGEST_TENSOR_BYTES = 1 << 31
 
 
 def check_image(height: int, width: int, images: int = 1, whose: str = "its image") -> None:
-    """Raise IntakeError for an image, or a batch of them, that is too large to be a detector's."""
-    if max(height, width) > LARGEST_SIDE_PX or height * width > MOST_PIXELS:
+    """Raise IntakeError for an image, or a batch of them, that has no pixel or is too large to be a detector's."""
+    if min(height, width) < 1 or max(height, width) > LARGEST_SIDE_PX or height * width > MOST_PIXELS:
         raise IntakeError(
             f"{whose} is {width}x{height}, expected at most {LARGEST_SIDE_PX} pixels on a side and {MOST_PIXELS} in"
             " all; use the model at a smaller size."

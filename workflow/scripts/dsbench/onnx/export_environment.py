@@ -11,10 +11,11 @@ from tempfile import TemporaryDirectory
 from filelock import FileLock
 
 from dsbench.core.errors import BuildError
-from dsbench.core.files import sha256_of, write_whole
+from dsbench.core.files import read_bounded, sha256_of, write_whole
 from dsbench.core.secret_words import environment_without_tokens
 
 PACKAGES = "packages.txt"
+LARGEST_LIST_BYTES = 1 << 20
 # What a virtual environment consists of; Python finds its packages from the place of the program that it was called by.
 PARTS = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
 
@@ -46,7 +47,7 @@ def make_environment(directory: Path, lock: Path, log: Path, shared: Path | None
             link.unlink()
         if (place / part).exists():
             link.symlink_to(place / part)
-    write_whole(directory / PACKAGES, (place / PACKAGES).read_text())
+    write_whole(directory / PACKAGES, read_bounded(place / PACKAGES, LARGEST_LIST_BYTES).decode())
 
 
 def split_lock(text: str) -> tuple[str, str]:

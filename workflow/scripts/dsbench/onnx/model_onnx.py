@@ -102,6 +102,7 @@ class ModelFolder(SourceFolder):
         self, size: tuple[int, int], family: Family, frame: tuple[int, int]
     ) -> ResizeMatrices:
         """Return the resize of the model's own preprocessing; `size` and `frame` are heights and widths."""
+        check_image(*frame, whose="the frame that the ONNX is to resize")
         file = self.file(PROCESSOR)
         settings = read_processor(file) if file else None
         if settings and processor_type(settings):

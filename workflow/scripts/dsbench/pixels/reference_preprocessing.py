@@ -8,7 +8,13 @@ import numpy as np
 from PIL import Image
 
 from dsbench.families.family import NO_SHIFT, PixelRule, Shift
-from dsbench.pixels.image_processor import PIL_BILINEAR, YOLOS_MULTIPLE, Fields, processor_type
+from dsbench.pixels.image_processor import (
+    PIL_BILINEAR,
+    YOLOS_MULTIPLE,
+    Fields,
+    PreprocessingError,
+    processor_type,
+)
 
 GREY = 0.5
 
@@ -82,10 +88,18 @@ def family_pixels(rgb: np.ndarray, rule: PixelRule, size: tuple[int, int]) -> Re
 
 
 def family_picture(rule: PixelRule, size: tuple[int, int], frame: tuple[int, ...]) -> Picture:
-    """Return where a family's own pipeline shows a frame; `size` and `frame` are heights and widths."""
+    """Return where a family's own pipeline shows a frame; `size` and `frame` are heights and widths.
+
+    Raises PreprocessingError for a frame so narrow that its letterbox has no pixel left.
+    """
     height, width = size
     ratio = min(height / frame[0], width / frame[1])
     rows, columns = (height, width) if rule.padding == "none" else (int(side * ratio) for side in frame)
+    if not rows or not columns:
+        raise PreprocessingError(
+            f"a letterbox leaves {columns}x{rows} pixels of a frame of {frame[1]}x{frame[0]} in a network of"
+            f" {width}x{height}; measure with a clip whose frames are not that narrow."
+        )
     centred = rule.padding == "centre"
     return Picture((width - columns) // 2 * centred, (height - rows) // 2 * centred, columns, rows)
 

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Self
 
 from dsbench.boxes.average_precision import Scores
@@ -13,10 +14,12 @@ from dsbench.chain.measured_chain import (
     RunSummary,
     peak_gpu_streams,
     real_time_streams,
+    streams_of,
 )
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
+from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency, refusal_of
 from dsbench.deepstream.log import LOADED, StreamRun
 from dsbench.onnx.inspection import HalfPrecision, Inspection
 from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
@@ -28,6 +31,7 @@ from dsbench.trtexec.passport import Passport, passport_of
 from dsbench.trtexec.run import attempt_of
 
 SCHEMA_VERSION = 1
+PERCENTILES = {"min": 0, "p50": 50, "p95": 95, "p99": 99, "max": 100}
 # The first major compute capability with TF32.
 TF32_SINCE = 8
 LOADED_ENGINE = re.compile(r"^# command: .*--loadEngine=(\S+?)'?(?: |$)", re.M)
@@ -62,6 +66,22 @@ class Measured:
         """Return the logs of both runs, in the order they were measured."""
         return [Path(tried.log) for tried in (*self.run1.tries, *self.run2.tries)]
 
+    @property
+    def latency_log(self) -> Path:
+        """Return the log of the run that measured latency."""
+        return self.tree / "benchmarks/ds/ds_latency.log"
+
+    @property
+    def latency_config(self) -> Path:
+        """Return the configuration of the run that measured latency, as its log names it."""
+        return configuration_of(self.latency_log)
+
+    def latency(self) -> LatencyRun | None:
+        """Return the latencies of the run that measured them, None where it told none."""
+        if refusal_of(self.latency_log):
+            return None
+        return read_latency(self.latency_log, streams_of(self.latency_config))
+
     def relative(self, file: Path) -> str:
         """Return `file` as the report names it, from the model's folder."""
         return file.relative_to(self.tree).as_posix()
@@ -69,7 +89,8 @@ class Measured:
 
 def measured_utc(measured: Measured) -> str:
     """Return when the last measurement ended, in UTC, as the logs state it."""
-    return max(ended_utc(log) for log in (*measured.chain_logs, measured.b1_log, *measured.run_logs))
+    logs = (*measured.chain_logs, measured.b1_log, *measured.run_logs)
+    return max(ended_utc(log) for log in (*logs, *([measured.latency_log] if measured.latency() else [])))
 
 
 def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
@@ -138,6 +159,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
     return {
         "interval_s": settings["interval_s"],
         **runs,
+        "latency": _latency(measured),
         "rt_streams": rt_streams,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
@@ -145,6 +167,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float)
             *_notes(peak, rt_streams, measured.decision, tries, target_fps),
             *held,
             *_disturbances(**runs),
+            *_no_latency(measured.latency_log),
         ],
     }
 
@@ -164,6 +187,29 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
         "window_fps": run.window_fps,
         "real_time": run.slowest_fps >= target_fps,
         "conditions": run_conditions(log),
+        "log": measured.relative(log),
+    }
+
+
+def _no_latency(log: Path) -> list[str]:
+    refusal = refusal_of(log)
+    return [f"The latency of a frame is not known: {refusal}"] if refusal else []
+
+
+def _latency(measured: Measured) -> dict | None:
+    """Return the report's latency of a frame, in ms, from the decoder's input to the sink; None where none is told."""
+    run, log = measured.latency(), measured.latency_log
+    if run is None:
+        return None
+    return {
+        "streams": run.streams,
+        "frames": len(run.frames),
+        "left_out": run.left_out,
+        "mean_ms": fmean(frame.latency_ms for frame in run.frames),
+        **{f"{name}_ms": run.percentile(percent).latency_ms for name, percent in PERCENTILES.items()},
+        "warnings": run.warnings,
+        "conditions": run_conditions(log),
+        "configuration": measured.relative(measured.latency_config),
         "log": measured.relative(log),
     }
 

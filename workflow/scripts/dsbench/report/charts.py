@@ -24,6 +24,7 @@ INK = "#222222"
 # In a report a chart is half a page wide.
 STYLE = {**seaborn.axes_style("whitegrid"), "axes.grid.axis": "y", "text.parse_math": False, "font.size": 16}
 PERCENTILES = (("p90", "p90_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
+FRAME_PERCENTILES = ("p50", "p95", "p99")
 DEVIATION = "whiskers: one standard deviation"
 # The ends of a value's spread, in its unit; None where none was measured.
 Whisker = tuple[float, float] | None
@@ -148,7 +149,11 @@ def _throughput(axes: Axes, data: dict) -> tuple[str, str]:
 
 
 def _stream_rate(axes: Axes, data: dict) -> tuple[str, str]:
-    runs = _runs(data)
+    runs, latency = _runs(data), data["deepstream"].get("latency")
+    if latency:
+        both = axes.figure.add_gridspec(1, 2, width_ratios=(3, 2))
+        axes.set_subplotspec(both[0])
+        _frame_latencies(axes.figure.add_subplot(both[1]), latency)
     values = [run["fps_per_stream"] if run else None for run in runs]
     top = _bars(axes, _run_labels(runs), values, [BLUE, GREEN], " FPS", [_windows(run) for run in runs])
     for place, run in enumerate(runs):
@@ -162,8 +167,17 @@ def _stream_rate(axes: Axes, data: dict) -> tuple[str, str]:
     window = f"window of {data['deepstream']['interval_s']:g} s"
     return (
         "DeepStream: frames per second of each stream",
-        f"whiskers: slowest to fastest {window}; dots: the windows in their order",
+        f"whiskers: slowest to fastest {window}; dots: the windows in their order"
+        + ("; latency at full load" if latency else ""),
     )
+
+
+def _frame_latencies(axes: Axes, latency: dict) -> None:
+    """Draw the percentiles of a frame's latency."""
+    values = [latency[f"{name}_ms"] for name in FRAME_PERCENTILES]
+    top = _bars(axes, list(FRAME_PERCENTILES), values, [ORANGE] * len(values), "", [None] * len(values))
+    axes.set_ylabel(f"latency (ms), {count(latency['streams'], 'stream')}")
+    _headroom(axes, top)
 
 
 def _windows(run: dict | None) -> Whisker:

@@ -1,8 +1,9 @@
 """Convert the Markdown report to one HTML file that needs nothing else, laid out for the screen and for paper."""
 
 import base64
+import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import markdown
@@ -18,9 +19,15 @@ MOST_COLUMNS_OF_HALF = 4
 # A table with more rows is as high as its picture and leaves no room below.
 ROWS_ABOVE_TEXT = 5
 BLOCK_START = re.compile(r"\n(?=<(?:h[123]|p|table|ul|pre)\b)")
+SECTION_START = re.compile(r"\n(?=<h2>)")
 ROW = re.compile(r"<tr>.*?</tr>\n?", re.DOTALL)
 HEAD_CELL = re.compile(r"<th[ >]")
 SECTION = re.compile(r"<h2>(.*?)</h2>")
+# A number's note as Markdown has it, and the list of the notes. Characters of private use carry a note through the
+# conversion, since the text of a model has none of them then.
+NOTED = re.compile(r"(?<=\d)\[\^(\d+)\.(\d+(?:-\d+)?)\]")
+NOTE = re.compile(r"^(\d+)\. `([^`]+)`, lines? [\d to,]+; SHA-256 ", re.M)
+CARRIED = re.compile("([-+]?[\\d.,]*\\d)\ue000(\\d+)\\.([\\d-]+)\ue001")
 TAGS = {
     *("h1", "h2", "h3", "p", "ul", "ol", "li", "br", "hr", "img"),
     *("table", "thead", "tbody", "tr", "th", "td"),
@@ -49,42 +56,78 @@ PAGE = """<!DOCTYPE html>
 
 
 class ReportHtmlError(BuildError):
-    """A report whose pictures are not exactly the five charts and the frame of the clip."""
+    """A report whose pictures are not exactly the five charts, the frame of the clip and the chart of a sweep."""
 
 
 def render_html(
-    markdown_text: str, charts_dir: Path, css: str, frame: Path | None = None, is_cpu: bool = False
+    markdown_text: str,
+    charts_dir: Path,
+    css: str,
+    frame: Path | None = None,
+    sweep: Path | None = None,
+    is_cpu: bool = False,
 ) -> str:
     """Return the report as one sanitised UTF-8 page: styles inside, each chart inlined once as base64 PNG.
 
-    `css` is the style sheet's text, `frame` the JPEG of the first page, None where the report has none. A page of a
-    CPU's figures (`is_cpu`) has a colour of its own. Raises ReportHtmlError for a missing or any other picture.
+    `css` is the style sheet's text. `frame`, of the first page, and `sweep`, the batch sweep's chart, are JPEGs, None
+    where the report has none. A page of a CPU's figures (`is_cpu`) has a colour of its own. Raises ReportHtmlError for
+    a missing or any other picture.
     """
+    files_of_notes = dict(NOTE.findall(markdown_text))
+    plain_text = markdown_text.translate({0xE000: None, 0xE001: None})
+    body = sanitised(NOTED.sub("\ue000\\1.\\2\ue001", plain_text))
+    files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHART_NAMES}
+    if frame is not None:
+        files[f"../samples/{frame.name}"] = frame
+    if sweep is not None:
+        files[f"charts/{sweep.name}"] = sweep
+    pictures = [found[1] for found in IMAGE.finditer(body)]
+    if sorted(map(str, pictures)) != sorted(files):
+        raise ReportHtmlError(
+            f"report: pictures {pictures}, expected {list(files)} once each; remake the Markdown."
+        )
+    body = _lay_out(_show_notes(body, files_of_notes))
+    for source, file in files.items():
+        body = body.replace(f'src="{source}"', f'src="{data_uri(file)}"')
+    return page_of(body, css, "Benchmark report", "cpu" if is_cpu else "gpu")
+
+
+def sanitised(markdown_text: str) -> str:
+    """Return Markdown as HTML of TAGS and ATTRIBUTES alone, in which no address but a relative one is left."""
     converted = markdown.markdown(
         markdown_text,
         extensions=["tables", "fenced_code", "sane_lists"],
         extension_configs={"tables": {"use_align_attribute": True}},
         output_format="html",
     )
-    body = nh3.clean(converted, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)
-    files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHART_NAMES}
-    if frame is not None:
-        files[f"../samples/{frame.name}"] = frame
-    pictures = [found[1] for found in IMAGE.finditer(body)]
-    if sorted(map(str, pictures)) != sorted(files):
-        raise ReportHtmlError(
-            f"report: pictures {pictures}, expected {list(files)} once each; remake the Markdown."
-        )
-    body = _lay_out(body)
-    for source, file in files.items():
-        body = body.replace(f'src="{source}"', f'src="{data_uri(file)}"')
-    title = re.search(r"<h1>([^<]*)</h1>", body)
-    return PAGE.format(
-        title=title[1] if title else "Benchmark report",
-        css=css,
-        colour="cpu" if is_cpu else "gpu",
-        body=body,
-    )
+    return nh3.clean(converted, tags=TAGS, attributes=ATTRIBUTES, url_schemes=set(), link_rel=None)
+
+
+def page_of(body: str, css: str, title: str, colour: str = "") -> str:
+    """Return a page of sanitised HTML with its first heading as its title, else `title`."""
+    heading = re.search(r"<h1>([^<]*)</h1>", body)
+    return PAGE.format(title=heading[1] if heading else title, css=css, colour=colour, body=body)
+
+
+def _show_notes(body: str, files: Mapping[str, str]) -> str:
+    """Return `body` with the file and line of each noted number in its title, and the note's number behind it.
+
+    In a row of a table a note's number stands once.
+    """
+
+    def shown_once(text: str) -> str:
+        told: set[str] = set()
+
+        def show(found: re.Match[str]) -> str:
+            value, note, lines = found.groups()
+            sign = "" if note in told else f"<sup>{note}</sup>"
+            told.add(note)
+            file = html.escape(files.get(note, "?"))
+            return f'<span title="{file}:{lines}">{value}</span>{sign}'
+
+        return CARRIED.sub(show, text)
+
+    return CARRIED.sub(lambda found: shown_once(found[0]), ROW.sub(lambda row: shown_once(row[0]), body))
 
 
 def _contents(titles: Sequence[str]) -> str:
@@ -97,19 +140,19 @@ def _contents(titles: Sequence[str]) -> str:
 
 def _lay_out(body: str) -> str:
     """Return `body` as one `section` for the first page, the contents, and one for each heading with its anchor."""
-    first, *others = re.split(r"\n(?=<h2>)", body)
+    first, *others = SECTION_START.split(body)
     figures = first.replace("<table>", '<table class="figures">', 1)
     parts = [
-        f'<section class="first">\n{_keep_together(figures)}\n</section>',
+        f'<section class="first">\n{keep_together(figures)}\n</section>',
         _contents(SECTION.findall(body)),
     ]
     for place, part in enumerate(others, 1):
         anchored = part.replace("<h2>", f'<h2 id="part-{place}">', 1)
-        parts.append(f"<section>\n{_keep_together(anchored)}\n</section>")
+        parts.append(f"<section>\n{keep_together(anchored)}\n</section>")
     return "\n".join(parts)
 
 
-def _keep_together(section: str) -> str:
+def keep_together(section: str) -> str:
     """Return a section with each heading and its introduction joined to what follows, in `div.keep` blocks.
 
     Qt's unpatched WebKit, which Debian's wkhtmltopdf is built with, neither repeats a table's head on the next page

@@ -5,6 +5,7 @@ import jinja2
 from dsbench.chain.measured_chain import real_time_streams
 from dsbench.report.first_page import MOST_WARNINGS, first_page, measured_runs, run_verdict
 from dsbench.report.history import Difference
+from dsbench.report.notes import with_notes
 from dsbench.report.report_data import TEMPLATES
 from dsbench.report.text import (
     apart,
@@ -68,6 +69,13 @@ RUN_FIGURES = (
     ("Variation of the windows (%)", "cov_pct", 1),
     ("Windows", "windows", 0),
 )
+LATENCY_FIGURES = (
+    ("Half of the frames, at most (p50)", "p50_ms", 1),
+    ("95 % of the frames, at most (p95)", "p95_ms", 1),
+    ("99 % of the frames, at most (p99)", "p99_ms", 1),
+)
+# What is told of the latency run too; the rest is as in the run whose load it has.
+LATENCY_CONDITIONS = ("Bound by", "Disturbed", "Measured again")
 # What a model's boxes are compared by beside another model's; the first two are of the truth too.
 BESIDE_SCORES = (
     ("AP@[.5:.95]", "ap", 3),
@@ -97,10 +105,13 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
         each.__name__: each
         for each in (apart, change, code, count, fence, number, score_cells, shape, spread, switch)
     }
+    data, notes = with_notes(data)
     runs, kind = measured_runs(data), data["runtime"]["kind"]
     return environment.get_template(TEMPLATE).render(
         data,
         since=since,
+        notes=notes,
+        sweep=data.get("sweep"),
         runs=runs,
         clip_rate=_clip_rate(data["video"]),
         page=first_page(data, since),
@@ -112,6 +123,8 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
         versions=_versions(data["system"]),
         rate_figures=RATE_FIGURES,
         run_figures=RUN_FIGURES,
+        latency_figures=LATENCY_FIGURES,
+        latency_conditions=_latency_conditions(data["deepstream"].get("latency"), kind),
         beside_scores=BESIDE_SCORES,
         resizer=RESIZERS,
         rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]], kind),
@@ -125,6 +138,11 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
             data["deepstream"]["run1"]["total_fps"], data["max_bs"], data["target_fps"]
         ),
     )
+
+
+def _latency_conditions(latency: dict | None, kind: str) -> list[tuple[str, str]]:
+    rows = condition_rows([latency], kind) if latency else []
+    return [(title, cells[0]) for title, cells in rows if title in LATENCY_CONDITIONS]
 
 
 def _pairs_of_scores(truth: dict) -> list[tuple[dict, dict]]:

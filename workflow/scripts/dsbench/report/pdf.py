@@ -57,7 +57,7 @@ def write_pdf(html: str, destination: Path, log: Path, page_size: str = "A4") ->
             "and is beside it."
         )
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as output, contextlib.redirect_stdout(output):
+    with log.open("a", encoding="utf-8") as output, contextlib.redirect_stdout(output):
         pdf = _print_page(drawable(html), program, destination, log, page_size)
     report = _whole(pdf, destination, log)
     _number_pages(report)

@@ -8,6 +8,7 @@ import jsonschema
 
 from dsbench.chain.measured_chain import peak_gpu_streams
 from dsbench.core.errors import BuildError
+from dsbench.core.files import ForeignFileError, read_bounded
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCHEMA = TEMPLATES / "benchmark_data.schema.json"
@@ -19,6 +20,8 @@ CHART_NAMES = (
     "chart_trt_vs_ds",
     "chart_efficiency",
 )
+# With a row for each of 20,000 classes it has 5 MB.
+LARGEST_BYTES = 8 << 20
 RATE_TOLERANCE = 1e-6
 PERCENT_TOLERANCE = 0.1
 
@@ -30,12 +33,15 @@ class ReportDataError(BuildError):
 def read_data(path: Path) -> dict:
     """Return the checked contents of the benchmark_data.json at `path`.
 
-    Raises ReportDataError for broken JSON and for whatever `check_data` refuses.
+    It may be another user's. Raises ReportDataError for what is no plain file, too large or broken, and for whatever
+    `check_data` refuses.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ReportDataError(f"{path}: not JSON ({error}); remake the file.") from error
+        data = json.loads(read_bounded(path, LARGEST_BYTES))
+    except ForeignFileError as error:
+        raise ReportDataError(f"{error}, expected at most {LARGEST_BYTES}; remake the file.") from None
+    except (ValueError, RecursionError) as error:
+        raise ReportDataError(f"{path}: not JSON ({error}); remake the file.") from None
     check_data(data)
     return data
 
@@ -54,6 +60,8 @@ def check_data(data: dict) -> None:
     _refuse_wrong_rates(data["trtexec"])
     _refuse_wrong_verdict(data["deepstream"], data["peak_gpu_streams"], data["target_fps"])
     _refuse_wrong_efficiency(data)
+    if data.get("sweep"):
+        _refuse_wrong_sweep(data["sweep"])
 
 
 def _fault(sentence: str) -> ReportDataError:
@@ -138,3 +146,14 @@ def _refuse_wrong_efficiency(data: dict) -> None:
         expected = 100 * run["total_fps"] / data["efficiency"]["reference_imgs_per_sec"]
         if abs(found - expected) > PERCENT_TOLERANCE:
             raise _fault(f"efficiency.{name}_pct is {found}, expected {expected:.2f} from the total FPS")
+
+
+def _refuse_wrong_sweep(sweep: dict) -> None:
+    prediction = sweep["prediction"]
+    runs = [run for run in (*prediction["finished"], *sweep["runs"]) if run["streams"] <= prediction["most"]]
+    missed = {run["streams"] for run in runs if not run["holds"]}
+    expected = max({run["streams"] for run in runs} - missed, default=None)
+    if sweep["bs_opt"] != expected:
+        raise _fault(
+            f"sweep.bs_opt is {sweep['bs_opt']}, expected {expected} from the runs that held the rate"
+        )

@@ -4,11 +4,12 @@ The engine is built beside the build's own; the KITTI dump writes the build's ow
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.core.files import written_beside
+from dsbench.deepstream.latency import VARIABLE
 from dsbench.deepstream.run import EXTRA_ROWS
 from dsbench.tools.tool_run import ENVIRONMENT, LEFT_OUT
 from dsbench.trtexec.command import Profile, benchmark_command
@@ -20,6 +21,7 @@ TITLES = {
     "kitti_dump": "Dump one KITTI file per frame",
     "ds_run1": "DeepStream run 1",
     "ds_run2": "DeepStream run 2",
+    "ds_latency": "Latency of each frame",
 }
 # What loading the engine may take before the first window.
 LOAD_ALLOWANCE_S = 10
@@ -49,6 +51,7 @@ class ScriptValues:
     windows: int
     run1_config: str
     run2_config: str
+    latency_config: str
 
 
 def render_scripts(m: ScriptValues) -> dict[str, str]:
@@ -65,6 +68,7 @@ def render_scripts(m: ScriptValues) -> dict[str, str]:
         "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{app_run(m.deepstream_app, kitti_config)}",
         "ds_run1": stopped_run(m.deepstream_app, m.run1_config, run_s),
         "ds_run2": stopped_run(m.deepstream_app, m.run2_config, run_s),
+        "ds_latency": stopped_run(m.deepstream_app, m.latency_config, run_s, {VARIABLE: "1"}),
     }
     return {name: _script(TITLES[name], body) for name, body in bodies.items()}
 
@@ -87,18 +91,21 @@ def _benchmark(m: ScriptValues, engine: str, batch: int) -> list[str]:
 
 def app_run(program: str, config: str) -> str:
     """Return the shell lines that run the app with a standard input that stays open."""
-    return f"{OPEN_INPUT}\n{_app(program, config)}"
+    return f"{OPEN_INPUT}\n{_app(program, config, {})}"
 
 
-def stopped_run(program: str, config: str, seconds: int) -> str:
-    """Return the shell lines that end the app by SIGINT after `seconds`, which alone ends it cleanly."""
+def stopped_run(program: str, config: str, seconds: int, environment: Mapping[str, str] | None = None) -> str:
+    """Return the shell lines that end the app by SIGINT after `seconds`, which alone ends it cleanly.
+
+    It gets `environment` beside what every run gets.
+    """
     # --foreground lets Ctrl-C reach the app.
     stop = f"timeout --foreground --preserve-status --signal=INT {seconds}"
-    return f"{OPEN_INPUT}\n{stop} \\\n    {_app(program, config)}"
+    return f"{OPEN_INPUT}\n{stop} \\\n    {_app(program, config, environment or {})}"
 
 
-def _app(program: str, config: str) -> str:
-    settings = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
+def _app(program: str, config: str, environment: Mapping[str, str]) -> str:
+    settings = " ".join(f"{name}={value}" for name, value in {**ENVIRONMENT, **environment}.items())
     left_out = " ".join(f"-u {name}" for name in LEFT_OUT)
     return f"env {left_out} {settings} {shlex.quote(program)} -c {shlex.quote(config)} <&3"
 

@@ -2,7 +2,7 @@
 
 import csv
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -70,12 +70,18 @@ def runtime_facts(kind: str, banner: str, system: dict) -> dict:
 
 
 def timing(
-    logs: Path, model: str, batches: list[int], runs: list[str], has_video: bool, has_half: bool = False
+    logs: Path,
+    model: str,
+    batches: list[int],
+    runs: list[str],
+    has_video: bool,
+    has_half: bool = False,
+    sweep: Sequence[str] = (),
 ) -> dict:
     """Return the report's `timing`: each step in order, in s and MiB, and the total of those that are known.
 
     `runs` are the names of the DeepStream logs without suffix, `has_half` says that engines are built from an ONNX
-    in half precision. A step whose file was deleted is None.
+    in half precision, `sweep` are the steps of the batch sweep. A step whose file was deleted is None.
     """
     folder = logs / model / "wall_time"
     steps = [
@@ -86,6 +92,8 @@ def timing(
         *AFTER_ENGINE,
         *(VIDEO_STEPS if has_video else ()),
         *(run.replace("ds", "benchmark_streams", 1) for run in runs),
+        "measure_latency",
+        *sweep,
         "write_scripts",
     ]
     rows = [

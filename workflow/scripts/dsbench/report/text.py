@@ -4,6 +4,8 @@ import math
 import re
 import unicodedata
 
+from dsbench.report.notes import NotedFloat, NotedInt
+
 NOT_MEASURED = "not measured"
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _CODE_SAFE = re.compile(r"[\w ./:+=,@%()\[\]#{};&\"'*-]+")
@@ -61,12 +63,13 @@ def switch(value: bool | None) -> Markdown:
 
 
 def number(value: float | None, decimals: int = 0, unit: str = "") -> Markdown:
-    """Return `value` with thousands separators, `decimals` places and its unit; None as "not measured"."""
+    """Return `value` with thousands separators, `decimals` places, its note and its unit; None as "not measured"."""
     if value is None:
         return Markdown(NOT_MEASURED)
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a number that can be reported; expected a finite one or null")
-    return Markdown(f"{value:,.{decimals}f} {unit}".rstrip())
+    note = value.note if isinstance(value, NotedInt | NotedFloat) else ""
+    return Markdown(f"{value:,.{decimals}f}{note} {unit}".rstrip())
 
 
 def spread(value: float | None, uncertainty: float | None, decimals: int) -> Markdown:
@@ -192,5 +195,8 @@ def _names(processes: list[dict] | None) -> Markdown:
 def _range(values: dict | None, decimals: int) -> Markdown:
     if values is None:
         return Markdown(NOT_MEASURED)
-    low, mean, high = (number(values[key], decimals) for key in ("min", "mean", "max"))
+    # All three stand in one line, so that one note tells of them.
+    low, mean, high = (
+        number(value, decimals) for value in (float(values["min"]), values["mean"], float(values["max"]))
+    )
     return Markdown(f"{mean} ({low} to {high})")

@@ -16,6 +16,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
 from dsbench.core.errors import BuildError
+from dsbench.core.files import ForeignFileError, read_bounded
 from dsbench.core.secret_words import token
 from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
@@ -38,6 +39,8 @@ UNAUTHORISED, NOT_FOUND, LEGAL_REASONS = 401, 404, 451
 OWN_HEADERS = ("X-Error-Code", "X-Error-Message", "X-Request-Id", "X-Repo-Commit")
 ENDPOINT = "HF_ENDPOINT"
 MOST_FILES = 20_000
+# A commit's name and the end of its line.
+LONGEST_REFERENCE_BYTES = 64
 # The hub puts a thousand entries on a page.
 MOST_PAGES = 1000
 
@@ -52,7 +55,10 @@ def cached_commit(cache: Path, repository: str, revision: str | None) -> str | N
     if revision and COMMIT.fullmatch(revision):
         return revision if (storage / "snapshots" / revision).is_dir() else None
     reference = storage / "refs" / (revision or "main")
-    commit = reference.read_text().strip() if reference.is_file() else ""
+    try:
+        commit = read_bounded(reference, LONGEST_REFERENCE_BYTES).decode("ascii", "replace").strip()
+    except (OSError, ForeignFileError):
+        return None
     return commit if COMMIT.fullmatch(commit) and (storage / "snapshots" / commit).is_dir() else None
 
 

@@ -30,6 +30,8 @@ APART = (
     "--dev",
     "/dev",
 )
+# Root of the system is nobody in the box, so that programs that distrust root build their own sandbox in it.
+AS_NOBODY = ("--unshare-user", "--uid", "65534", "--gid", "65534")
 # In this order: as a user of a system with user namespaces, then as root where there are none.
 WITHOUT_NETWORK = (("unshare", "--user", "--map-current-user", "--net"), ("unshare", "--net"))
 TRIAL_S = 10
@@ -51,23 +53,34 @@ class Confined:
     protections: str
 
 
-def confined(command: Sequence[str], readable: Iterable[Path] | None, writable: Sequence[Path]) -> Confined:
+def confined(
+    command: Sequence[str],
+    readable: Iterable[Path] | None,
+    writable: Sequence[Path],
+    leaves_root: bool = False,
+) -> Confined:
     """Return `command` with what this system has to confine it.
 
     `readable` are the files and folders that it sees beside the system's, None for all that its user may read;
-    `writable` are the folders that it may write to.
+    `writable` are the folders that it may write to. `leaves_root` makes root nobody in the box, where that works.
     """
+    apart = (*APART, *AS_NOBODY) if leaves_root and os.geteuid() == 0 and can_leave_root() else APART
     written = [word for path in writable for word in ("--bind", str(path), str(path))]
     if _works("bwrap", *APART, *_system()):
         if readable is None:
-            return Confined(["bwrap", "--ro-bind", "/", "/", *APART, *written, *command], READ_ONLY)
+            return Confined(["bwrap", "--ro-bind", "/", "/", *apart, *written, *command], READ_ONLY)
         seen = [word for path in dict.fromkeys(readable) for word in ("--ro-bind", str(path), str(path))]
-        box = ["bwrap", *_system(), "--tmpfs", "/tmp", *APART, *seen, *written]
+        box = ["bwrap", *_system(), "--tmpfs", "/tmp", *apart, *seen, *written]
         return Confined([*box, *command], OWN_FILES)
     for without in WITHOUT_NETWORK:
         if _works(*without):
             return Confined([*without, *command], NO_NETWORK)
     return Confined([*command], NOTHING)
+
+
+def can_leave_root() -> bool:
+    """Return whether bubblewrap can run a program of root's as nobody: not in every container."""
+    return _works("bwrap", *APART, *AS_NOBODY, *_system())
 
 
 def _system() -> list[str]:

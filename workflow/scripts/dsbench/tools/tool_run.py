@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,8 +34,12 @@ MOST_FILES = 65536
 ENDED = "# ended: "
 # The new stream muxer ignores the size that every box refers to.
 ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
-# It would take nvinfer's lines out of the log.
-LEFT_OUT = ("GST_DEBUG_FILE",)
+# The first would take nvinfer's lines out of the log; the others would print lines for every frame that is counted.
+LEFT_OUT = (
+    "GST_DEBUG_FILE",
+    "NVDS_ENABLE_LATENCY_MEASUREMENT",
+    "NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT",
+)
 _inherited: list[int] = []
 
 
@@ -183,11 +187,12 @@ def run_tool(
     timeout_s: float = 3600,
     stop_when: Callable[[str], bool] | None = None,
     grace_s: float | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> float:
     """Run `command`, write its output below a head to `log_path`, return the wall time in seconds.
 
-    `stop_when` sees each line of standard output; once it returns True the tool gets SIGINT, and must exit 0 within
-    `grace_s`, half a minute where that is not given.
+    The tool gets `environment` beside what all tools get. `stop_when` sees each line of standard output; once it
+    returns True the tool gets SIGINT, and must exit 0 within `grace_s`, half a minute where that is not given.
     Standard input stays open: deepstream-app reads a closed one as an endless row of key presses.
     What the machine did meanwhile is in `{log}.samples.json` and, summed up, in the log's last lines.
     """
@@ -197,7 +202,7 @@ def run_tool(
     started = time.monotonic()
     with log_path.open("w", buffering=1) as log:
         write_head(log, command, facts, config)
-        process = _start(command)
+        process = _start(command, environment or {})
         sampler.start(process.pid)
         heartbeat = Heartbeat(log_path.stem, sampler)
         watchdog = Watchdog(process)
@@ -253,7 +258,7 @@ def _allow_many_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _start(command: list[str]) -> subprocess.Popen:
+def _start(command: list[str], environment: Mapping[str, str]) -> subprocess.Popen:
     _allow_many_files()
     try:
         return subprocess.Popen(
@@ -269,7 +274,8 @@ def _start(command: list[str]) -> subprocess.Popen:
             # One system call: no lock that another thread holds can stop it.
             preexec_fn=die_with_parent,  # noqa: PLW1509
             env={name: value for name, value in environment_without_tokens().items() if name not in LEFT_OUT}
-            | ENVIRONMENT,
+            | ENVIRONMENT
+            | dict(environment),
         )
     except OSError as error:
         raise ToolFailedError(

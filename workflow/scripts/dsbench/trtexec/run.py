@@ -150,7 +150,6 @@ def build_engine(
     command = build_command(
         program, version, *files, profile, precision, workspace_mib, names_layers=layer_info is not None
     )
-    report_progress(f"building {engine.name}; trtexec's output is in {log}")
     try:
         command = run_build(command, log, facts, timeout_s=BUILD_TIMEOUT_S)
         check_version(log.read_text(errors="replace"), version, log)
@@ -230,7 +229,6 @@ def benchmark_engine(
     A disturbed measurement is made once more, and its log kept beside `log`.
     """
     command = benchmark_command(program, version, str(engine), profile, batch, duration_s, warm_up_ms)
-    report_progress(f"measuring {engine.name} at batch {batch} for {duration_s:g} s")
 
     def measure(why: dict[str, str]) -> Measurement:
         run_tool(command, log, facts | why, timeout_s=START_TIMEOUT_S + duration_s)
@@ -242,6 +240,4 @@ def benchmark_engine(
         return measurement
 
     measurement = measure_again_if_disturbed(measure, log)
-    images_per_s = measurement.images_per_s(batch)
-    report_progress(f"  {images_per_s:.1f} images/s, {measurement.gpu_ms['mean']:.2f} ms mean")
-    return images_per_s
+    return measurement.images_per_s(batch)

@@ -1,0 +1,205 @@
+"""How long a frame takes from the decoder's input to its sink, as deepstream-app prints it where it is asked to."""
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsbench.deepstream.log import INTERRUPTED, PerfLogError, check_ended_well
+from dsbench.tools.disturbed_run import measure_again_if_disturbed
+from dsbench.tools.tool_run import ToolFailedError, report_progress, run_tool
+
+# Where this is set, the app prints a line for each frame that comes to a sink.
+VARIABLE = "NVDS_ENABLE_LATENCY_MEASUREMENT"
+SAYS = "Frame latency = "
+# Each line is printed by one call; another writer's text may stand before it, and after a cut its rest is not there.
+FRAME = re.compile(r"Source id = (\d+) Frame_num = \d+ Frame latency = (-?\d+\.\d{6}) \(ms\) ?$")
+CONFIGURATION = re.compile(r"^# configuration: (.+)$", re.M)
+# Ends the log of a run that tells no latency.
+REFUSED = "# refused: "
+# Fewer have no 99th percentile.
+LEAST_FRAMES = 100
+# Until the pipeline is full, frames pass queues that are still empty.
+RAMP_UP_SHARE = 0.1
+# A frame without the decoder's time of arrival has the time since 1970 as its latency.
+LONGEST_MS = 3_600_000.0
+# The app may be as much slower than in the run without these lines before it counts as stuck.
+PATIENCE = 3
+TEARDOWN_S, TEARDOWN_OF_STREAM_S = 30, 1
+
+
+@dataclass(frozen=True)
+class FrameLatency:
+    """One frame's latency in ms, its stream, and the number of the log's line that says it, the first being 1."""
+
+    latency_ms: float
+    stream: int
+    line: int
+
+
+@dataclass(frozen=True)
+class LatencyRun:
+    """The latencies of one run, ascending, without those of the ramp-up, of which there are `left_out`.
+
+    `warnings` are sentences.
+    """
+
+    streams: int
+    frames: list[FrameLatency]
+    left_out: int
+    warnings: list[str]
+
+    def percentile(self, percent: float) -> FrameLatency:
+        """Return the frame whose latency `percent` of all frames do not exceed, one that was measured."""
+        return self.frames[max(math.ceil(percent / 100 * len(self.frames)), 1) - 1]
+
+
+def measure_latency(
+    program: str,
+    config: Path,
+    streams: int,
+    frames: int,
+    total_fps: float,
+    loading_s: float,
+    log: Path,
+    facts: dict,
+) -> LatencyRun:
+    """Run `config` with a line for each frame until `frames` are through, stop by SIGINT, return their latencies.
+
+    The app may load for `loading_s`; `total_fps` is how fast all streams together were without the lines. A disturbed
+    run is done once more, and its log kept beside `log`.
+    """
+
+    def measure(why: dict[str, str]) -> LatencyRun:
+        left = frames
+
+        def is_enough(line: str) -> bool:
+            nonlocal left
+            left -= FRAME.search(line.rstrip("\n")) is not None
+            return left <= 0
+
+        run_tool(
+            [program, "-c", str(config)],
+            log,
+            facts | {"environment": f"{VARIABLE}=1"} | why,
+            config,
+            timeout_s=loading_s + PATIENCE * frames / total_fps,
+            stop_when=is_enough,
+            grace_s=TEARDOWN_S + TEARDOWN_OF_STREAM_S * streams,
+            environment={VARIABLE: "1"},
+        )
+        return read_latency(log, streams)
+
+    return measure_again_if_disturbed(measure, log)
+
+
+@contextmanager
+def noting_refusal(log: Path) -> Iterator[None]:
+    """Let a run fail, whose `log` then ends with a note of why: the rates are measured, and the report can be made."""
+    try:
+        yield
+    except (PerfLogError, ToolFailedError) as error:
+        with log.open("a") as stream:
+            stream.write(f"{REFUSED}{' '.join(str(error).split())}\n")
+        report_progress(f"  the latency of a frame stays unknown: {error}")
+
+
+def refusal_of(log: Path) -> str | None:
+    """Return why the run in `log` tells no latency, None where it does."""
+    last = log.read_text(errors="replace").rstrip().rpartition("\n")[2]
+    return last.removeprefix(REFUSED) if last.startswith(REFUSED) else None
+
+
+def frames_of(total_fps: float, seconds: float) -> int:
+    """Return how many frames are measured: those of `seconds` at `total_fps`, and at least what percentiles need."""
+    # What is left out comes on top.
+    return max(math.ceil(LEAST_FRAMES / (1 - RAMP_UP_SHARE)), round(total_fps * seconds))
+
+
+def configuration_of(log: Path) -> Path:
+    """Return the app's configuration that the head of `log` names."""
+    stated = CONFIGURATION.search(log.read_text(errors="replace"))
+    if stated is None:
+        raise PerfLogError(
+            f"{log}: its head names no configuration; delete it and run the same command again"
+        )
+    return Path(stated[1])
+
+
+def read_latency(log: Path, streams: int) -> LatencyRun:
+    """Return the latencies of the frames of `streams` streams; refuse runs that failed, ended early or lack a stream.
+
+    Of each stream the first tenth of the frames is left out, and so are frames after Ctrl-C and torn lines.
+    """
+    text = log.read_text(errors="replace")
+    check_ended_well(text, log)
+    measured, interrupted, _ = text.partition(INTERRUPTED)
+    if not interrupted:
+        raise PerfLogError(
+            f"{log}: the run ended by itself, expected '{INTERRUPTED}' after enough frames; only nvv4l2decoder plays a"
+            " clip in a loop, give one that it decodes"
+        )
+    found, torn = _printed(measured)
+    by_stream: dict[int, list[FrameLatency]] = {stream: [] for stream in range(streams)}
+    for frame in found:
+        _refuse_impossible(frame, log)
+        by_stream.setdefault(frame.stream, []).append(frame)
+    _refuse_other_streams(by_stream, streams, log)
+    kept = [
+        frame for of_one in by_stream.values() for frame in of_one[math.ceil(RAMP_UP_SHARE * len(of_one)) :]
+    ]
+    if len(kept) < LEAST_FRAMES:
+        raise PerfLogError(
+            f"{log}: {len(kept)} frames after the ramp-up, expected at least {LEAST_FRAMES}; the run ended early, its"
+            " last lines say why"
+        )
+    said = "1 line was" if torn == 1 else f"{torn} lines were"
+    return LatencyRun(
+        streams,
+        sorted(kept, key=lambda frame: frame.latency_ms),
+        len(found) - len(kept),
+        [f"{said} torn by other lines on the same output; the latencies are those of the whole ones."]
+        if torn
+        else [],
+    )
+
+
+def _printed(text: str) -> tuple[list[FrameLatency], int]:
+    """Return what the whole lines say, in their order, and the number of torn ones."""
+    frames, torn = [], 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if SAYS not in line:
+            continue
+        if whole := FRAME.search(line):
+            frames.append(FrameLatency(float(whole[2]), int(whole[1]), number))
+        else:
+            torn += 1
+    return frames, torn
+
+
+def _refuse_impossible(frame: FrameLatency, log: Path) -> None:
+    if not 0 < frame.latency_ms <= LONGEST_MS:
+        raise PerfLogError(
+            f"{log}: line {frame.line} says {frame.latency_ms:g} ms, expected more than 0 and at most"
+            f" {LONGEST_MS:g}; the decoder noted no time at which the frame came, or the clock was set: measure again"
+        )
+
+
+def _refuse_other_streams(by_stream: dict[int, list[FrameLatency]], streams: int, log: Path) -> None:
+    lacking = [stream for stream, frames in by_stream.items() if not frames]
+    if len(lacking) == streams:
+        raise PerfLogError(
+            f"{log}: no '{SAYS.strip()}', expected a line for each frame; this deepstream-app does not heed {VARIABLE}"
+        )
+    if lacking:
+        raise PerfLogError(
+            f"{log}: no frame of stream {lacking[0]} came to its sink, expected some of each of {streams} streams;"
+            " measure again"
+        )
+    if len(by_stream) > streams:
+        raise PerfLogError(
+            f"{log}: frames of stream {max(by_stream)}, the run was asked for {streams} streams; the configuration at"
+            " the log's head has the sources"
+        )
