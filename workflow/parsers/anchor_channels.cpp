@@ -60,12 +60,11 @@ void find_best(const Number* __restrict scores, std::size_t channels, std::size_
 }
 
 template <typename Number>
-void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& channels,
+void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& channels, const Number* boxes,
                 const std::vector<float>& thresholds) {
     Ordered<Number> bound;
     order_below(least_threshold(thresholds), bound);
     const std::size_t anchors = channels.columns;
-    const Number* boxes = static_cast<const Number*>(channels.data);
     const Number* scores = boxes + kBoxChannels * anchors;
     Block<Number> block = {};
     for (std::size_t first = 0; first < anchors; first += kBlock) {
@@ -96,11 +95,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
                      channels.rows);
         return false;
     }
-    if (channels.is_half) {
-        append_all<std::uint16_t>(objects, network, channels, params.perClassPreclusterThreshold);
-    } else {
-        append_all<float>(objects, network, channels, params.perClassPreclusterThreshold);
-    }
+    with_numbers(channels, [&](const auto* numbers) {
+        append_all(objects, network, channels, numbers, params.perClassPreclusterThreshold);
+    });
     return true;
 }
 

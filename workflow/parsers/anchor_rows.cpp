@@ -18,12 +18,11 @@ constexpr char kParser[] = "NvDsInferParseCustomAnchorRows";
 constexpr std::size_t kBoxColumns = 4;
 
 template <typename Number>
-void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& rows,
+void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& rows, const Number* row,
                 const std::vector<float>& thresholds) {
     Ordered<Number> bound;
     order_below(least_threshold(thresholds), bound);
     const std::size_t classes = thresholds.size();
-    const Number* row = static_cast<const Number*>(rows.data);
     for (std::size_t n = 0; n < rows.rows; ++n, row += rows.columns) {
         const Number* scores = row + kBoxColumns;
         if (!any_above(scores, classes, bound)) continue;
@@ -41,11 +40,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
         !check_anchor(kParser, kRowsTensor, rows.columns, kBoxColumns, network, params)) {
         return false;
     }
-    if (rows.is_half) {
-        append_all<std::uint16_t>(objects, network, rows, params.perClassPreclusterThreshold);
-    } else {
-        append_all<float>(objects, network, rows, params.perClassPreclusterThreshold);
-    }
+    with_numbers(rows, [&](const auto* numbers) {
+        append_all(objects, network, rows, numbers, params.perClassPreclusterThreshold);
+    });
     return true;
 }
 

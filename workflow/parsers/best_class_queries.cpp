@@ -35,11 +35,10 @@ Best best_of(const Number* row, std::size_t classes) {
 
 // A row whose best class is above its threshold has a logit above its threshold, so the scan ends most rows.
 template <typename Number>
-void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Queries& queries,
+void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Queries& queries, const Number* row,
                 const std::vector<float>& scores) {
     const Thresholds<Number> thresholds = logit_thresholds<Number>(scores, 0);
     const std::size_t classes = queries.logits.columns;
-    const Number* row = static_cast<const Number*>(queries.logits.data);
     for (std::size_t query = 0; query < queries.logits.rows; ++query, row += classes) {
         if (!may_exceed(row, thresholds)) continue;
         const Best best = best_of(row, classes);
@@ -52,11 +51,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
            Objects& objects) {
     Queries queries = {};
     if (!find_queries(layers, network, params, kParser, kLogitsTensor, kBoxesTensor, 0, queries)) return false;
-    if (queries.logits.is_half) {
-        append_all<std::uint16_t>(objects, network, queries, params.perClassPreclusterThreshold);
-    } else {
-        append_all<float>(objects, network, queries, params.perClassPreclusterThreshold);
-    }
+    with_numbers(queries.logits, [&](const auto* numbers) {
+        append_all(objects, network, queries, numbers, params.perClassPreclusterThreshold);
+    });
     return true;
 }
 

@@ -55,8 +55,8 @@ Thresholds<Number> column_thresholds(const std::vector<float>& scores, std::size
 }
 
 template <typename Number>
-void collect_by_box(const Scores& scores, const Thresholds<Number>& thresholds, std::vector<Candidate>& candidates) {
-    const Number* row = static_cast<const Number*>(scores.matrix.data);
+void collect_by_box(const Scores& scores, const Number* row, const Thresholds<Number>& thresholds,
+                    std::vector<Candidate>& candidates) {
     for (std::size_t box = 0; box < scores.boxes; ++box, row += scores.columns) {
         if (!may_exceed(row, thresholds)) continue;
         for (std::size_t column = kBackground; column < scores.columns; ++column) {
@@ -68,9 +68,10 @@ void collect_by_box(const Scores& scores, const Thresholds<Number>& thresholds, 
 
 // Classes lie one after the other, so each is walked along memory, in blocks of which most end with the scan.
 template <typename Number>
-void collect_by_class(const Scores& scores, const Thresholds<Number>& thresholds, std::vector<Candidate>& candidates) {
+void collect_by_class(const Scores& scores, const Number* numbers, const Thresholds<Number>& thresholds,
+                      std::vector<Candidate>& candidates) {
     for (std::size_t column = kBackground; column < scores.columns; ++column) {
-        const Number* plane = static_cast<const Number*>(scores.matrix.data) + column * scores.boxes;
+        const Number* plane = numbers + column * scores.boxes;
         const Ordered<Number> bound = thresholds.bound[column];
         for (std::size_t start = 0; start < scores.boxes; start += kBlock) {
             const std::size_t end = std::min(start + kBlock, scores.boxes);
@@ -87,14 +88,14 @@ void collect_by_class(const Scores& scores, const Thresholds<Number>& thresholds
 }
 
 template <typename Number>
-std::vector<Candidate> collect(const Scores& scores, const std::vector<float>& limits) {
+std::vector<Candidate> collect(const Scores& scores, const Number* numbers, const std::vector<float>& limits) {
     const Thresholds<Number> thresholds = column_thresholds<Number>(limits, scores.columns);
     std::vector<Candidate> candidates;
     candidates.reserve(kReserved);
     if (scores.by_class) {
-        collect_by_class(scores, thresholds, candidates);
+        collect_by_class(scores, numbers, thresholds, candidates);
     } else {
-        collect_by_box(scores, thresholds, candidates);
+        collect_by_box(scores, numbers, thresholds, candidates);
     }
     return candidates;
 }
@@ -132,9 +133,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
         !check_network(kParser, network)) {
         return false;
     }
-    const std::vector<float>& limits = params.perClassPreclusterThreshold;
-    std::vector<Candidate> candidates =
-        scores.matrix.is_half ? collect<std::uint16_t>(scores, limits) : collect<float>(scores, limits);
+    std::vector<Candidate> candidates = with_numbers(scores.matrix, [&](const auto* numbers) {
+        return collect(scores, numbers, params.perClassPreclusterThreshold);
+    });
     keep_best(candidates);
     objects.reserve(objects.size() + candidates.size());
     for (const Candidate& candidate : candidates) {

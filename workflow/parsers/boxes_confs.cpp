@@ -31,12 +31,11 @@ bool find_boxes(const Layers& layers, Matrix& boxes) {
 
 template <typename Number>
 void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& boxes, const Matrix& confs,
-                const std::vector<float>& thresholds) {
+                const Number* row, const std::vector<float>& thresholds) {
     Ordered<Number> bound;
     order_below(least_threshold(thresholds), bound);
     const float width = static_cast<float>(network.width);
     const float height = static_cast<float>(network.height);
-    const Number* row = static_cast<const Number*>(confs.data);
     for (std::size_t n = 0; n < confs.rows; ++n, row += confs.columns) {
         if (!any_above(row, confs.columns, bound)) continue;
         const BestClass best = best_class(row, confs.columns);
@@ -56,11 +55,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
         !check_anchor(kParser, kConfsTensor, confs.columns, 0, network, params)) {
         return false;
     }
-    if (confs.is_half) {
-        append_all<std::uint16_t>(objects, network, boxes, confs, params.perClassPreclusterThreshold);
-    } else {
-        append_all<float>(objects, network, boxes, confs, params.perClassPreclusterThreshold);
-    }
+    with_numbers(confs, [&](const auto* numbers) {
+        append_all(objects, network, boxes, confs, numbers, params.perClassPreclusterThreshold);
+    });
     return true;
 }
 

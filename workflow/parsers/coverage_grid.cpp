@@ -21,8 +21,7 @@ struct Cell {
 };
 
 float value(const Grid& grid, std::size_t index) {
-    return grid.is_half ? float_of_half(static_cast<const std::uint16_t*>(grid.data)[index])
-                        : static_cast<const float*>(grid.data)[index];
+    return with_numbers(grid, [index](const auto* numbers) { return as_float(numbers[index]); });
 }
 
 // Appends the box of the cell at `index` of its class's planes; its four distances lie a whole plane apart.
@@ -39,13 +38,13 @@ void append_cell(Objects& objects, const NvDsInferNetworkInfo& network, const Gr
 
 // Coverage is walked a row of cells at a time along memory; boxes are read only where it is above the threshold.
 template <typename Number>
-void decode(const Grid& coverage, const Grid& boxes, const NvDsInferNetworkInfo& network,
+void decode(const Grid& coverage, const Number* numbers, const Grid& boxes, const NvDsInferNetworkInfo& network,
             const std::vector<float>& thresholds, Objects& objects) {
     const std::size_t plane = coverage.rows * coverage.columns;
     const Cell cell = {static_cast<float>((network.width - 1) / coverage.columns + 1),
                        static_cast<float>((network.height - 1) / coverage.rows + 1)};
     for (std::size_t c = 0; c < coverage.planes; ++c) {
-        const Number* scores = static_cast<const Number*>(coverage.data) + c * plane;
+        const Number* scores = numbers + c * plane;
         Ordered<Number> bound;
         order_below(thresholds[c], bound);
         for (std::size_t start = 0; start < plane; start += coverage.columns) {
@@ -79,12 +78,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
         !check_network(kParser, network)) {
         return false;
     }
-    const std::vector<float>& thresholds = params.perClassPreclusterThreshold;
-    if (coverage.is_half) {
-        decode<std::uint16_t>(coverage, boxes, network, thresholds, objects);
-    } else {
-        decode<float>(coverage, boxes, network, thresholds, objects);
-    }
+    with_numbers(coverage, [&](const auto* numbers) {
+        decode(coverage, numbers, boxes, network, params.perClassPreclusterThreshold, objects);
+    });
     return true;
 }
 

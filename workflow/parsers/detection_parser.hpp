@@ -33,7 +33,7 @@ const unsigned int NvDsInferParseObjectBytes = sizeof(NvDsInferObjectDetectionIn
                                         const NvDsInferParseDetectionParams& params,                                 \
                                         detection_parser::Objects& objects) {                                        \
         try {                                                                                                        \
-            return parse(layers, detection_parser::model_network(network), params, objects);                                                          \
+            return parse(layers, detection_parser::model_network(network), params, objects);                         \
         } catch (const std::exception& error) {                                                                      \
             std::fprintf(stderr, "%s: %s\n", #symbol, error.what());                                                 \
             return false;                                                                                            \
@@ -83,10 +83,16 @@ inline float float_of_half(std::uint16_t bits) {
 inline float as_float(float value) { return value; }
 inline float as_float(std::uint16_t bits) { return float_of_half(bits); }
 
+// Returns what `use` returns for the numbers of a tensor, as a pointer to what they are: floats or the bits of halves.
+template <typename Tensor, typename Use>
+auto with_numbers(const Tensor& tensor, Use use) {
+    return tensor.is_half ? use(static_cast<const std::uint16_t*>(tensor.data))
+                          : use(static_cast<const float*>(tensor.data));
+}
+
 inline float element(const Matrix& matrix, std::size_t row, std::size_t column) {
     const std::size_t index = row * matrix.columns + column;
-    return matrix.is_half ? float_of_half(static_cast<const std::uint16_t*>(matrix.data)[index])
-                          : static_cast<const float*>(matrix.data)[index];
+    return with_numbers(matrix, [index](const auto* numbers) { return as_float(numbers[index]); });
 }
 
 // Finds the output `name` and checks that it is a readable FLOAT or HALF matrix. Says on stderr what is wrong.
@@ -158,8 +164,8 @@ constexpr float kEdgeMargin = 0x1p-20F;
 
 // Appends the box between two corners in pixels, moved back by how far nvinfer's scaling moves the picture and clipped
 // to the picture: nvinfer drops a box that reaches into the padding below, and moves one that begins in the padding
-// before. Then it is brought to nvinfer's network, which is the frame where the ONNX resizes itself. A box or score that
-// is not finite, or a box without area inside the picture, is left out.
+// before. Then it is brought to nvinfer's network, which is the frame where the ONNX resizes itself. A box or score
+// that is not finite, or a box without area inside the picture, is left out.
 inline void append_box(Objects& objects, const NvDsInferNetworkInfo& network, std::uint32_t class_id, float confidence,
                        float left, float top, float right, float bottom) {
     if (!std::isfinite(confidence)) return;

@@ -38,12 +38,11 @@ float expected_bin(const Number* bins) {
 }
 
 template <typename Number>
-void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& rows,
+void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& rows, const Number* next,
                 const std::vector<float>& thresholds) {
     Ordered<Number> bound;
     order_below(least_threshold(thresholds), bound);
     const std::size_t classes = thresholds.size();
-    const Number* next = static_cast<const Number*>(rows.data);
     visit_cells(network, kStrides, [&](float column, float line, float stride) {
         const Number* row = next;
         next += rows.columns;
@@ -67,11 +66,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
         !check_grid(kParser, kRowsTensor, rows.rows, network, kStrides)) {
         return false;
     }
-    if (rows.is_half) {
-        append_all<std::uint16_t>(objects, network, rows, params.perClassPreclusterThreshold);
-    } else {
-        append_all<float>(objects, network, rows, params.perClassPreclusterThreshold);
-    }
+    with_numbers(rows, [&](const auto* numbers) {
+        append_all(objects, network, rows, numbers, params.perClassPreclusterThreshold);
+    });
     return true;
 }
 

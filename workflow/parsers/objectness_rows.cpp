@@ -20,11 +20,10 @@ constexpr std::size_t kObjectness = 4;
 
 // Class scores are at most 1, so the objectness alone ends nearly every row.
 template <typename Number>
-void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& rows,
+void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Matrix& rows, const Number* row,
                 const std::vector<float>& thresholds) {
     Ordered<Number> bound;
     order_below(least_threshold(thresholds), bound);
-    const Number* row = static_cast<const Number*>(rows.data);
     for (std::size_t n = 0; n < rows.rows; ++n, row += rows.columns) {
         if (!(ordered(row[kObjectness]) > bound)) continue;
         const BestClass best = best_class(row + kObjectness + 1, thresholds.size());
@@ -42,11 +41,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
         !check_anchor(kParser, kRowsTensor, rows.columns, kObjectness + 1, network, params)) {
         return false;
     }
-    if (rows.is_half) {
-        append_all<std::uint16_t>(objects, network, rows, params.perClassPreclusterThreshold);
-    } else {
-        append_all<float>(objects, network, rows, params.perClassPreclusterThreshold);
-    }
+    with_numbers(rows, [&](const auto* numbers) {
+        append_all(objects, network, rows, numbers, params.perClassPreclusterThreshold);
+    });
     return true;
 }
 

@@ -30,12 +30,11 @@ bool better(const Candidate& a, const Candidate& b) {
 
 // Comparing raw logits costs no exp, and most rows end with the scan. NaN compares false and is never a candidate.
 template <typename Number>
-std::vector<Candidate> collect(const Matrix& logits, const std::vector<float>& scores) {
+std::vector<Candidate> collect(const Matrix& logits, const Number* row, const std::vector<float>& scores) {
     const Thresholds<Number> thresholds = logit_thresholds<Number>(scores, kFirstClass);
     const std::size_t classes = logits.columns;
     std::vector<Candidate> candidates;
     candidates.reserve(kReserved);
-    const Number* row = static_cast<const Number*>(logits.data);
     for (std::size_t query = 0; query < logits.rows; ++query, row += classes) {
         if (!may_exceed(row, thresholds)) continue;
         for (std::size_t c = 0; c < classes; ++c) {
@@ -60,9 +59,8 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
     Queries queries = {};
     if (!find_queries(layers, network, params, kParser, kLogitsTensor, kBoxesTensor, 0, queries)) return false;
     const Matrix& logits = queries.logits;
-    const std::vector<float>& scores = params.perClassPreclusterThreshold;
-    std::vector<Candidate> candidates =
-        logits.is_half ? collect<std::uint16_t>(logits, scores) : collect<float>(logits, scores);
+    std::vector<Candidate> candidates = with_numbers(
+        logits, [&](const auto* numbers) { return collect(logits, numbers, params.perClassPreclusterThreshold); });
     keep_best(candidates, kTopK > 0 ? static_cast<std::size_t>(kTopK) : logits.rows);
     objects.reserve(objects.size() + candidates.size());
     for (const Candidate& candidate : candidates) {

@@ -61,12 +61,11 @@ float probability(const Number* row, std::size_t columns, float greatest_logit) 
 
 // One exp for each column only of rows whose best class leads the background by enough.
 template <typename Number>
-void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Queries& queries,
+void append_all(Objects& objects, const NvDsInferNetworkInfo& network, const Queries& queries, const Number* row,
                 const std::vector<float>& scores) {
     const float lead = least_lead(scores);
     const std::size_t columns = queries.logits.columns;
     const std::size_t classes = columns - 1;
-    const Number* row = static_cast<const Number*>(queries.logits.data);
     for (std::size_t query = 0; query < queries.logits.rows; ++query, row += columns) {
         const float best = greatest(row, classes);
         if (!(best - as_float(row[classes]) > lead)) continue;
@@ -81,11 +80,9 @@ bool parse(const Layers& layers, const NvDsInferNetworkInfo& network, const NvDs
            Objects& objects) {
     Queries queries = {};
     if (!find_queries(layers, network, params, kParser, kLogitsTensor, kBoxesTensor, 1, queries)) return false;
-    if (queries.logits.is_half) {
-        append_all<std::uint16_t>(objects, network, queries, params.perClassPreclusterThreshold);
-    } else {
-        append_all<float>(objects, network, queries, params.perClassPreclusterThreshold);
-    }
+    with_numbers(queries.logits, [&](const auto* numbers) {
+        append_all(objects, network, queries, numbers, params.perClassPreclusterThreshold);
+    });
     return true;
 }
 
