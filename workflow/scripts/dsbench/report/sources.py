@@ -138,6 +138,7 @@ COPIES = (
     ("/model/export/attempts", "attempts", "/attempts"),
     ("/video", "clip", ""),
     ("/target_fps", "target_fps", "/target_fps"),
+    ("/deepstream/decoding", "decoding", ""),
 )
 
 
@@ -151,6 +152,9 @@ def sources_of(
     found = Sources(data)
     for here, name, there in COPIES:
         found.copy(here, Path(files[name]), there)
+    if decoded := data["deepstream"]["decoding"]["rates"]:
+        most = found.line(Path(files["decoding"]), f"/rates/{len(decoded) - 1}/frames_per_s")
+        found.compute(["/deepstream/decoding/allowed_streams"], most)
     if data["sweep"]:
         found.copy("/sweep", Path(files["sweep"]))
     slots = [found.line(Path(file), "/slots") for file in run_slots]
