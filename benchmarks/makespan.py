@@ -65,7 +65,8 @@ def build(folder: Path, order: str, models: int, cores: int) -> list[dict]:
         [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")),
             *("--directory", str(work), "--workflow-profile", "none", "--executor", "virtual"),
-            *("--cores", str(cores), "--resources", "gpu=1"),
+            # Without the end's lines, which read reports: those of this executor are empty.
+            *("--cores", str(cores), "--resources", "gpu=1", "--quiet", "progress"),
         ],
         env=os.environ
         | {
