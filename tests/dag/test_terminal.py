@@ -63,6 +63,16 @@ def test_a_step_is_one_line_with_its_measured_time_and_its_number(terminal):
     assert re.fullmatch(r"\[ 3/12\] judge_kitti a +2\.5 s  291 of 300 frames have a detection\n", said), said
 
 
+def test_a_list_without_entries_gives_no_number(terminal):
+    for number, (rates, said) in enumerate(
+        (([], ""), ([{"streams": 8, "frames_per_s": 911.4}], "  911 frames/s, 8 decoders at once")), 1
+    ):
+        Path("decoding.json").write_text(json.dumps({"rates": rates, "stopped_by": None}))
+        begin(terminal, "measure_decoding", ["decoding.json"], number=number)
+        last = finish(terminal, number).splitlines()[-1]
+        assert re.fullmatch(rf"\[ 1/12\] measure_decoding +0\.\d s{said}", last), last
+
+
 def test_a_step_without_a_wall_time_has_the_time_since_it_began(terminal):
     begin(terminal, "compare_models")
     assert re.fullmatch(r"\[ 1/12\] compare_models +0\.\d s\n", finish(terminal))

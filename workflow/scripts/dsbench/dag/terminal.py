@@ -157,6 +157,11 @@ def _latency(step: Step) -> str:
     return f"half of the frames took up to {p50:.1f} ms, 95 % up to {p95:.1f} ms"
 
 
+def _decoding(step: Step) -> str:
+    last = json.loads(step.outputs[0].read_text(encoding="utf-8"))["rates"][-1]
+    return f"{last['frames_per_s']:.0f} frames/s, {last['streams']} decoders at once"
+
+
 def _kept(step: Step) -> str:
     kept = json.loads(step.outputs[0].read_text(encoding="utf-8"))["stages"][-1]["accuracy"]["every"]
     shift = f"{kept['shift_x_px']:+.2f}, {kept['shift_y_px']:+.2f} px"
@@ -182,6 +187,7 @@ NUMBERS: dict[str, Callable[[Step], str]] = {
     "write_labels": _classes,
     "build_engine": _build_time,
     "keep_engine": _size,
+    "measure_decoding": _decoding,
     "read_truth": _truth,
     "benchmark_engine": _rate,
     "benchmark_engine_b1": _rate,
