@@ -57,7 +57,8 @@ def _files(folders: list[Path]) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def _is_environment(path: str) -> bool:
-    return os.path.isfile(os.path.join(os.path.dirname(path), "pyvenv.cfg"))
+    parent, name = os.path.split(path)
+    return name == "node_modules" or os.path.isfile(os.path.join(parent, "pyvenv.cfg"))
 
 
 def file_system_time(directory: Path) -> float:
