@@ -66,6 +66,8 @@ def build(folder: Path, order: str, models: int, cores: int) -> list[dict]:
             *(sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile")),
             *("--directory", str(work), "--workflow-profile", "none", "--executor", "virtual"),
             *("--cores", str(cores), "--resources", "gpu=1"),
+            # The reports of jobs that do nothing have no numbers to show at the end.
+            *("--quiet", "progress"),
         ],
         env=os.environ
         | {

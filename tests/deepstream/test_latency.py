@@ -9,10 +9,10 @@ from dsbench.core.errors import BuildError
 from dsbench.deepstream.latency import (
     FrameLatency,
     frames_of,
+    latency_refusal,
     measure_latency,
     noting_refusal,
     read_latency,
-    refusal_of,
 )
 
 HEAD = "Use deserialized engine model: /m.engine\n"
@@ -165,10 +165,10 @@ def test_a_run_that_tells_no_latency_says_why_at_the_end_of_its_log(tree, monkey
     monkeypatch.setenv("FAKE_DEEPSTREAM", "no-decoder-time")
     with noting_refusal(tree.log):
         measure(tree)
-    assert "the decoder noted no time at which the frame came" in refusal_of(tree.log)
+    assert "the decoder noted no time at which the frame came" in latency_refusal(tree.log)
 
 
 def test_a_run_that_tells_its_latencies_has_no_such_note(tree):
     with noting_refusal(tree.log):
         measure(tree)
-    assert refusal_of(tree.log) is None
+    assert latency_refusal(tree.log) is None

@@ -106,7 +106,7 @@ def noting_refusal(log: Path) -> Iterator[None]:
         report_progress(f"  the latency of a frame stays unknown: {error}")
 
 
-def refusal_of(log: Path) -> str | None:
+def latency_refusal(log: Path) -> str | None:
     """Return why the run in `log` tells no latency, None where it does."""
     last = log.read_text(errors="replace").rstrip().rpartition("\n")[2]
     return last.removeprefix(REFUSED) if last.startswith(REFUSED) else None

@@ -20,7 +20,7 @@ from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.decoding import Decoding
-from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency, refusal_of
+from dsbench.deepstream.latency import LatencyRun, configuration_of, latency_refusal, read_latency
 from dsbench.deepstream.log import LOADED, StreamRun
 from dsbench.onnx.inspection import HalfPrecision, Inspection
 from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
@@ -79,7 +79,7 @@ class Measured:
 
     def latency(self) -> LatencyRun | None:
         """Return the latencies of the run that measured them, None where it told none."""
-        if refusal_of(self.latency_log):
+        if latency_refusal(self.latency_log):
             return None
         return read_latency(self.latency_log, streams_of(self.latency_config))
 
@@ -194,7 +194,7 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
 
 
 def _no_latency(log: Path) -> list[str]:
-    refusal = refusal_of(log)
+    refusal = latency_refusal(log)
     return [f"The latency of a frame is not known: {refusal}"] if refusal else []
 
 
