@@ -91,6 +91,30 @@ rule make:
     benchmark: "make.tsv"
     shell: "echo {config[said]} > {output}"
 """
+# As an engine, which is built after the truth is read and not because of that.
+ANCIENT = """
+from dsbench.dag.snakemake_internals import heed_ancient_files
+heed_ancient_files()
+
+rule all:
+    input: "engine.txt", "report.txt"
+
+rule truth:
+    output: "truth.txt"
+    params: config["truth"]
+    shell: "date +%N > {output}"
+
+rule engine:
+    input: ancient("truth.txt")
+    output: "engine.txt"
+    params: config["tool"]
+    shell: "date +%N > {output}"
+
+rule report:
+    input: "truth.txt", "engine.txt"
+    output: "report.txt"
+    shell: "cat {input} > {output}"
+"""
 PLAN = """
 rule first:
     output: "first.txt"
@@ -190,6 +214,20 @@ def test_steps_are_told_in_place_of_snakemakes_own_lines(tmp_path):
 def test_snakemakes_own_lines_are_there_for_who_asks(tmp_path, option):
     told = ran(tmp_path, STEPS, "--config", "said=once", option)
     assert "rule make:" in told and "[1/2]" not in told
+
+
+@pytest.mark.parametrize(
+    ("changed", "made"),
+    [
+        (("truth=1", "tool=2"), {"engine", "report"}),
+        (("truth=2", "tool=1"), {"truth", "report"}),
+        (("truth=2", "tool=2"), {"truth", "engine", "report"}),
+    ],
+)
+def test_a_job_behind_an_ancient_file_runs_for_its_own_reasons_alone(tmp_path, changed, made):
+    ran(tmp_path, ANCIENT, "--config", "truth=1", "tool=1")
+    told = ran(tmp_path, ANCIENT, "-n", "--config", *changed)
+    assert set(re.findall(r"^rule (\w+):", told, re.M)) - {"all"} == made
 
 
 def test_jobs_are_planned_with_their_reasons_and_nothing_is_built(tmp_path, monkeypatch):

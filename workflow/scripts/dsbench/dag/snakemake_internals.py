@@ -8,15 +8,17 @@ newest that the project admits.
 import json
 import logging
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from functools import wraps
 from io import StringIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TextIO, TypeVar
 
 from snakemake.cli import parse_args
+from snakemake.dag import DAG
 from snakemake.iocontainers import Wildcards
 from snakemake.logging import ColorizingTextHandler, logger
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
@@ -113,6 +115,42 @@ def take_up(checkpoints: Iterable) -> None:
     """From now on let jobs be asked again for their files as soon as one of `checkpoints` is made."""
     for rule in checkpoints:
         rule.is_checkpoint = True
+
+
+def heed_ancient_files() -> None:
+    """Let Snakemake look for a job's own reasons to run where one before it runs, and makes what is ancient to it.
+
+    Snakemake looks for none behind a job that runs, since what comes behind runs anyway, and forgets there that an
+    ancient file makes nothing run. An engine would stay although its tools changed, where the truth is read anew too.
+    """
+    own = DAG.update_needrun
+    if hasattr(own, "__wrapped__"):
+        return
+
+    @wraps(own)
+    async def update_needrun(dag, *arguments, **settings):
+        # Here alone: --omit-from leaves out what comes behind an ancient file too.
+        dag.bfs = _made_to_run
+        try:
+            return await own(dag, *arguments, **settings)
+        finally:
+            del dag.bfs
+
+    DAG.update_needrun = update_needrun
+
+
+def _made_to_run(depending: Mapping, job) -> Iterator:
+    """Yield `job` and all jobs that run because it runs; `depending` has the files between a job and each after it."""
+    queue, seen = [job], {job}
+    for each in queue:
+        yield each
+        found = [
+            later
+            for later, files in depending[each].items()
+            if later not in seen and not all(file.is_ancient for file in files)
+        ]
+        seen.update(found)
+        queue += found
 
 
 def name_below_table(checkpoints: Iterable) -> None:
