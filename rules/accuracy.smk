@@ -52,11 +52,13 @@ rule run_engine:
     benchmark:
         "logs/{model}/wall_time/run_engine.tsv"
     priority: MEASURING_PRIORITY
+    retries: MEMORY_RETRIES
     conda:
         "../envs/workflow.yaml"
     threads: MEASURING_THREADS
     resources:
         gpu=1,
+        mem_mb=memory_mb(8192),
     params:
         code=code_version("run_engine"),
         arithmetic=REFERENCE_ARITHMETIC,

@@ -135,7 +135,11 @@ def decisions_before(wildcards):
     files = ["models/{model}/benchmarks/max_bs.json"]
     if wildcards.run == "2":
         files.append("models/{model}/benchmarks/ds/run1.json")
-    return expand(files, model=wildcards.model)
+    known = expand(files, model=wildcards.model)
+    if wildcards.run == "3":
+        # A new prediction asks for other runs; it does not make those anew that stay.
+        known.append(ancient(f"models/{wildcards.model}/benchmarks/sweep/prediction.json"))
+    return known
 
 
 def streams_of_engine(wildcards):
@@ -245,7 +249,8 @@ def confirmation_logs(wildcards):
     """Return the logs of the runs that confirm the prediction, as far as known; runs 1 and 2 are taken as they are."""
     model = wildcards.model
     prediction = read_if_whole(Path(f"models/{model}/benchmarks/sweep/prediction.json"), Prediction)
-    if prediction is None:
+    decision = doubling(model).decision()
+    if prediction is None or decision is None or not prediction.is_of(decision, run_logs(wildcards)):
         return []
     finished = {run.streams: run.log for run in prediction.finished}
 

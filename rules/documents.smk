@@ -28,6 +28,7 @@ rule install_diagram_tools:
 rule print_document:
     input:
         document=PROJECT / "docs/{name}.md",
+        pictures=sorted((PROJECT / "docs").glob("*.[jp]*g")),
         style=DRAWING / "document.css",
         settings=[DRAWING / f"{part}.json" for part in ("mermaid", "puppeteer", "puppeteer_root")],
         tools=lambda wildcards: DIAGRAM_TOOLS if has_diagrams(PROJECT / f"docs/{wildcards.name}.md") else [],

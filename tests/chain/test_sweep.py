@@ -94,7 +94,7 @@ def test_a_batch_that_the_engine_does_not_take_is_not_predicted_and_the_reason_i
     found = predicted(tmp_path, max_bs=16, batches=(1, 4, 8, 10, 16), stopped_by="largest_batch is 16")
     assert (found.batch, found.most) == (16, 16)
     assert found.limited_by == (
-        "the engine takes a batch of 16, where the doubling stopped: largest_batch is 16"
+        "the engine takes at most 16 images at once, where the doubling stopped: largest_batch is 16"
     )
 
 
@@ -132,7 +132,7 @@ def test_what_the_runs_held_is_where_confirming_begins(tmp_path):
 
 def test_a_probe_of_a_smaller_batch_that_took_longer_is_refused_with_both_logs(tmp_path):
     with pytest.raises(
-        BuildError, match=r"b4/trtexec_b4\.log has .* batches/s of 4, and .*b8\.log .* delete both"
+        BuildError, match=r"b4/trtexec_b4\.log: .* batches/s at batch 4; .*b8\.log: .* delete both logs"
     ):
         predicted(tmp_path, slower=(4,))
 
@@ -246,3 +246,11 @@ def test_the_record_is_read_as_it_was_written(tmp_path):
     sweep, _ = confirmed(tmp_path, predicted(tmp_path, max_latency_ms=100), lambda streams: 10)
     write_record(tmp_path / "sweep.json", sweep)
     assert read_record(tmp_path / "sweep.json", type(sweep)) == sweep
+
+
+def test_a_prediction_of_another_engine_or_of_other_runs_asks_for_no_run(tmp_path):
+    prediction = predicted(tmp_path)
+    (log,) = {run.log for run in prediction.finished}
+    assert prediction.is_of(decided(64), [log, "another.log"])
+    assert not prediction.is_of(decided(32), [log])
+    assert not prediction.is_of(decided(64), ["another.log"])

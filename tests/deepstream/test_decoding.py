@@ -74,7 +74,7 @@ def test_at_least_one_stream_is_run_and_not_more_than_a_process_holds(rate, stre
 
 def test_a_run_that_is_never_longer_ends_the_measurement_in_a_sentence():
     found = decoding._rates(lambda *_: 1.0, 300, 16, 30, 2.0)
-    assert found.rates == [] and "too little to tell" in found.stopped_by
+    assert found.rates == [] and "the clip is too short" in found.stopped_by
     assert found.allowed_streams(30) is None
 
 

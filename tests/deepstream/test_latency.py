@@ -110,8 +110,8 @@ def test_text_of_another_writer_before_a_line_loses_none(read):
             END,
             "frames of stream 2, the run was asked for 2",
         ),
-        (said(0, 0, 1.79e12), END, "line 4 says 1.79e+12 ms, expected more than 0"),
-        (said(0, 0, -3), END, "line 4 says -3 ms, expected more than 0"),
+        ((said(0, 0, 40) + said(1, 0, 1.79e12)) * 150, END, "line 97 says 1.79e+12 ms, expected more than 0"),
+        ((said(0, 0, 40) + said(1, 0, -3)) * 150, END, "line 97 says -3 ms, expected more than 0"),
         (said(0, 0, 40) * 200, "Quitting\nApp run successful\n", "the run ended by itself"),
         (said(0, 0, 40) * 200, "", "no 'App run successful'"),
     ],
@@ -172,3 +172,8 @@ def test_a_run_that_tells_its_latencies_has_no_such_note(tree):
     with noting_refusal(tree.log):
         measure(tree)
     assert why_no_latency(tree.log) is None
+
+
+def test_what_the_ramp_up_says_is_not_judged(read):
+    first = said(0, 0, 1.79e12)
+    assert len(read(first + "".join(said(0, number, 40) for number in range(1, 200))).frames) == 180

@@ -68,7 +68,7 @@ CONFIGS = [
     (raw_config(b'{"a": %s}' % deep(100)), "nested deeper than 40"),
     (raw_config(b'{"a": %s}' % deep(200_000)), "nested deeper than 40"),
     (raw_config(b'{"model_type": "rt_detr", "model_type": "vit"}'), "a key occurs twice"),
-    (raw_config(b'{"a": "%s"}' % (b"x" * (11 << 20))), "expected at most 10485760"),
+    (raw_config(b'{"a": "%s"}' % (b"x" * (11 << 20))), "expected a plain file of at most 10 MiB"),
     (config(auto_map={"AutoModel": "modeling.Evil"}), "its own Python code"),
     (
         config(backbone_config={"auto_map": {"AutoModel": "m.E"}}),

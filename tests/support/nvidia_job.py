@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,8 +63,8 @@ class NvidiaJob:
 
     @property
     def text(self):
-        """Return the report as Markdown."""
-        return (self.directory / MARKDOWN).read_text()
+        """Return the report as Markdown, without the notes that say where its numbers stand."""
+        return re.sub(r"\[\^\d+\.[\d-]+\]", "", (self.directory / MARKDOWN).read_text())
 
     def numbers(self):
         """Make the report's text, check that nothing is left to do, and return MAX_BS, PEAK and both runs' streams."""

@@ -146,7 +146,8 @@ def side_by_side(model: str, files, other: str | None, target_fps: float) -> lis
 
 def sweep_steps(sweep: Sweep) -> list[str]:
     """Return the steps that a sweep took beyond the main job's, in their order."""
-    tried = [run.streams for run in sweep.runs if run.log.endswith("_run3.log")]
+    held = [run.streams for run in sweep.runs if run.log.endswith("_run3.log")]
+    tried = [*held, *(limit.size for limit in sweep.unheld)]
     return [
         *(
             f"benchmark_engine_probe_b{probe.batch}"

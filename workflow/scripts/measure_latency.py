@@ -22,7 +22,7 @@ with explained(snakemake.log[0]):
     with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(snakemake.input.facts))
         with noting_refusal(Path(snakemake.log[0])):
-            run = measure_latency(
+            measure_latency(
                 snakemake.params.program,
                 app_config,
                 streams,
@@ -32,6 +32,4 @@ with explained(snakemake.log[0]):
                 Path(snakemake.log[0]),
                 facts_of(snakemake.input.facts) | device,
             )
-            p50, p95 = (run.percentile(percent).latency_ms for percent in (50, 95))
-            report_progress(f"  half of the frames took up to {p50:.1f} ms, 95 % up to {p95:.1f} ms")
     copy_whole(snakemake.log[0], snakemake.output.log)

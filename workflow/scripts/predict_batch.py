@@ -19,5 +19,8 @@ with explained(snakemake.log[0]):
         SweepBounds(target_fps, snakemake.params.max_latency_ms),
     )
     share_pct = 100 * prediction.share.share
-    report_progress(f"batch {prediction.batch} predicted, {share_pct:.0f} % of trtexec's images/s being left")
+    predicted = prediction.batch or "no number of"
+    report_progress(
+        f"{predicted} streams predicted: deepstream-app reaches {share_pct:.0f} % of trtexec's images/s"
+    )
     write_record(snakemake.output[0], prediction)

@@ -16,7 +16,8 @@ from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.measuring_device import measuring_device
 from dsbench.trtexec.passport import check_passport, machine_facts
 
-with explained(snakemake.log[0]):
+# A graph of the embedded runtime runs in this process; trtexec's has the GPU's memory.
+with explained(snakemake.log[0], snakemake.resources.mem_mb if snakemake.params.is_embedded else None):
     files = snakemake.input
     inspect = read_proven(files.inspect, files.preprocess)
     engine = Path(files.engine[0])

@@ -93,7 +93,9 @@ def _read(path: Path, clip: ClipFacts, labels: Sequence[str]) -> dict[int, list[
     try:
         text = read_bounded(path, LARGEST_BYTES, through_links=True).decode("utf-8-sig")
     except ForeignFileError as error:
-        raise TruthError(f"{error}, no file of true boxes; name {FORMS}") from None
+        raise TruthError(
+            f"{error}; expected a file of true boxes of at most {LARGEST_BYTES >> 20} MiB: name {FORMS}"
+        ) from None
     except OSError as error:
         raise TruthError(f"{path}: cannot be read ({error.strerror}); name {FORMS}") from None
     except UnicodeDecodeError:

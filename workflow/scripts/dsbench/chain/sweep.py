@@ -84,6 +84,10 @@ class Prediction:
     finished: list[SweepRun]
     first: int
 
+    def is_of(self, decision: EngineDecision, run_logs: Sequence[str]) -> bool:
+        """Return whether it was made from this engine and from runs that are among `run_logs`."""
+        return self.most <= decision.max_bs and {run.log for run in self.finished} <= set(run_logs)
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -161,9 +165,10 @@ def _refuse_falling(probes: list[Probe]) -> None:
     for smaller, larger in pairwise(probes):
         if smaller.queries_per_s < (1 - FALL_TOLERANCE) * larger.queries_per_s:
             raise BuildError(
-                f"{smaller.log} has {smaller.queries_per_s:.2f} batches/s of {smaller.batch}, and {larger.log}"
-                f" {larger.queries_per_s:.2f} of {larger.batch}; expected fewer of the larger batch. Something else"
-                " used this machine meanwhile: delete both and run the same command again"
+                f"{smaller.log}: {smaller.queries_per_s:.2f} batches/s at batch {smaller.batch}; {larger.log}:"
+                f" {larger.queries_per_s:.2f} batches/s at batch {larger.batch}. A larger batch cannot be faster."
+                " Something else used this machine: delete both logs and run the same command again."
+                " Without sweep.json the report is made without the sweep"
             )
 
 
@@ -173,7 +178,8 @@ def _fitted(probes: list[Probe], times_ms: dict[int, float]) -> list[BatchTime]:
     except BatchTimeError as error:
         logs = " ".join(probe.log for probe in probes)
         raise BuildError(
-            f"{error}. Delete what was measured ({logs}) and run the same command again on an idle machine"
+            f"{error}. Delete what was measured ({logs}) and run the same command again on an idle machine. Without"
+            " sweep.json the report is made without the sweep"
         ) from None
 
 
@@ -205,7 +211,7 @@ def _limits(
 ) -> Iterator[tuple[int, str]]:
     """Yield the most streams that something allows, with the reason; the rate is not among them."""
     stopped = f", where the doubling stopped: {decision.stopped_by}" if decision.stopped_by else ""
-    yield decision.max_bs, f"the engine takes a batch of {decision.max_bs}{stopped}"
+    yield decision.max_bs, f"the engine takes at most {decision.max_bs} images at once{stopped}"
     for limit in (limit for run in runs for limit in run.limits):
         yield limit.size - 1, f"this machine does not hold {limit.size} streams: {limit.reason}"
     if latency is not None and bounds.max_latency_ms is not None:
@@ -298,8 +304,9 @@ def _verdict(
         between = missed_from - bs_opt - 1
         untried = f" The {between} between were not tried." if between else ""
         return f"{found}, and {missed_from} streams did not.{untried}"
-    if prediction.limited_by is not None and bs_opt == prediction.most:
-        return f"{found}. It ends there because {prediction.limited_by}."
+    if bs_opt == prediction.most:
+        limit = prediction.limited_by
+        return f"{found}. It ends there because {limit}." if limit else f"{found}. More were not tried."
     room = max(_room(prediction, run.streams, run.slowest_fps) for run in runs if run.streams == bs_opt)
     if room == bs_opt:
         return f"{found}. This load leaves no room for another one."

@@ -12,7 +12,7 @@ from dsbench.core.files import scratch_beside
 from dsbench.machine.clip import ClipFacts
 from dsbench.machine.video import films_of, open_container
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
-from dsbench.tools.tool_run import ToolFailedError, report_progress, run_tool
+from dsbench.tools.tool_run import ToolFailedError, run_tool
 
 # nvv4l2decoder takes what a camera sends: the parser that finds its pictures, and FFmpeg's name for that form.
 FORMS = {"h264": ("h264parse", "h264_mp4toannexb"), "hevc": ("h265parse", "hevc_mp4toannexb")}
@@ -126,7 +126,6 @@ def _rates(run: Run, frames: int, first: int, target_fps: float, seconds: float)
     try:
         while streams not in [rate.streams for rate in rates] and len(rates) < 2:
             rates.append(DecodingRate(streams, _frames_per_s(run, frames, streams, seconds)))
-            report_progress(f"  decoding alone: {rates[-1].frames_per_s:.0f} frames/s in {streams} streams")
             streams = min(max(1, math.floor(rates[-1].frames_per_s / target_fps)), MOST_STREAMS)
     except ToolFailedError as error:
         return Decoding(rates, str(error))
@@ -145,7 +144,8 @@ def _frames_per_s(run: Run, frames: int, streams: int, seconds: float) -> float:
             return frames * passes * streams / took_s
         if passes >= MOST_PASSES:
             raise ToolFailedError(
-                f"{passes} passes in {streams} streams took {took_s:.2f} s, too little to tell"
+                f"{passes} passes in {streams} streams took {took_s:.2f} s, expected at least {seconds:g} s; the clip"
+                " is too short to measure decoding with"
             )
         # A run that is hardly longer says little of how long the next has to be.
         passes *= 2 if took_s < seconds / 8 else math.ceil(1.2 * seconds / took_s)

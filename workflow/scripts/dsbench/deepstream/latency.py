@@ -103,7 +103,7 @@ def noting_refusal(log: Path) -> Iterator[None]:
     except (PerfLogError, ToolFailedError) as error:
         with log.open("a") as stream:
             stream.write(f"{REFUSED}{' '.join(str(error).split())}\n")
-        report_progress(f"  the latency of a frame stays unknown: {error}")
+        report_progress(f"  the latency of a frame stays unknown, and the report says so: {error}")
 
 
 def why_no_latency(log: Path) -> str | None:
@@ -144,12 +144,13 @@ def read_latency(log: Path, streams: int) -> LatencyRun:
     found, torn = _printed(measured)
     by_stream: dict[int, list[FrameLatency]] = {stream: [] for stream in range(streams)}
     for frame in found:
-        _refuse_impossible(frame, log)
         by_stream.setdefault(frame.stream, []).append(frame)
     _refuse_other_streams(by_stream, streams, log)
     kept = [
         frame for of_one in by_stream.values() for frame in of_one[math.ceil(RAMP_UP_SHARE * len(of_one)) :]
     ]
+    for frame in kept:
+        _refuse_impossible(frame, log)
     if len(kept) < LEAST_FRAMES:
         raise PerfLogError(
             f"{log}: {len(kept)} frames after the ramp-up, expected at least {LEAST_FRAMES}; the run ended early, its"
@@ -183,7 +184,7 @@ def _refuse_impossible(frame: FrameLatency, log: Path) -> None:
     if not 0 < frame.latency_ms <= LONGEST_MS:
         raise PerfLogError(
             f"{log}: line {frame.line} says {frame.latency_ms:g} ms, expected more than 0 and at most"
-            f" {LONGEST_MS:g}; the decoder noted no time at which the frame came, or the clock was set: measure again"
+            f" {LONGEST_MS:g}; the decoder noted no time at which the frame came, or the clock was set"
         )
 
 
@@ -195,8 +196,7 @@ def _refuse_other_streams(by_stream: dict[int, list[FrameLatency]], streams: int
         )
     if lacking:
         raise PerfLogError(
-            f"{log}: no frame of stream {lacking[0]} came to its sink, expected some of each of {streams} streams;"
-            " measure again"
+            f"{log}: no frame of stream {lacking[0]} came to its sink, expected some of each of {streams} streams"
         )
     if len(by_stream) > streams:
         raise PerfLogError(

@@ -97,7 +97,8 @@ def read_json_file(path: Path, largest_bytes: int = LARGEST_JSON_BYTES) -> objec
     try:
         content = read_bounded(path, largest_bytes, through_links=True)
     except ForeignFileError as error:
-        raise IntakeError(f"{error}, expected at most {largest_bytes}.") from None
+        most = f"{largest_bytes >> 20} MiB"
+        raise IntakeError(f"{error}; expected a plain file of at most {most}; fetch it again.") from None
     return parse_json(content, path.name, what_to_do(path, "fetch it again", is_text=True))
 
 

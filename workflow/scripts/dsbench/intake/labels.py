@@ -150,7 +150,9 @@ def read_source_labels(path: Path) -> dict[int, str]:
     try:
         text = read_bounded(path, LARGEST_BYTES, through_links=True).decode("utf-8-sig")
     except ForeignFileError as error:
-        raise IntakeError(f"{error}, expected a text file of at most {LARGEST_BYTES}.") from None
+        raise IntakeError(
+            f"{error}; expected a text file of at most {LARGEST_BYTES >> 20} MiB, one class name per line."
+        ) from None
     except OSError as error:
         raise IntakeError(f"{path}: cannot be read ({error.strerror}); expected a text file.") from None
     except UnicodeDecodeError as error:

@@ -18,8 +18,8 @@ def check_image(height: int, width: int, images: int = 1, whose: str = "its imag
     """Raise IntakeError for an image, or a batch of them, that has no pixel or is too large to be a detector's."""
     if min(height, width) < 1 or max(height, width) > LARGEST_SIDE_PX or height * width > MOST_PIXELS:
         raise IntakeError(
-            f"{whose} is {width}x{height}, expected at most {LARGEST_SIDE_PX} pixels on a side and {MOST_PIXELS} in"
-            " all; use the model at a smaller size."
+            f"{whose} is {width}x{height}, expected 1 to {LARGEST_SIDE_PX} pixels on a side and {MOST_PIXELS} in"
+            " all; use a smaller one."
         )
     if images > MOST_IMAGES or images * height * width > MOST_PIXELS_OF_BATCH:
         raise IntakeError(

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from filelock import FileLock
 
 from dsbench.core.errors import BuildError
-from dsbench.core.files import read_bounded, sha256_of, write_whole
+from dsbench.core.files import ForeignFileError, read_bounded, sha256_of, write_whole
 from dsbench.core.secret_words import environment_without_tokens
 
 PACKAGES = "packages.txt"
@@ -47,7 +47,14 @@ def make_environment(directory: Path, lock: Path, log: Path, shared: Path | None
             link.unlink()
         if (place / part).exists():
             link.symlink_to(place / part)
-    write_whole(directory / PACKAGES, read_bounded(place / PACKAGES, LARGEST_LIST_BYTES).decode())
+    try:
+        packages = read_bounded(place / PACKAGES, LARGEST_LIST_BYTES).decode()
+    except ForeignFileError as error:
+        raise BuildError(
+            f"{error}; expected the list of the environment's packages as a plain file of at most"
+            f" {LARGEST_LIST_BYTES >> 20} MiB: delete {place} and run the same command again"
+        ) from None
+    write_whole(directory / PACKAGES, packages)
 
 
 def split_lock(text: str) -> tuple[str, str]:

@@ -195,7 +195,11 @@ def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> di
 
 def _no_latency(log: Path) -> list[str]:
     refusal = why_no_latency(log)
-    return [f"The latency of a frame is not known: {refusal}"] if refusal else []
+    if refusal is None:
+        return []
+    return [
+        f"The latency of a frame is not known: {refusal}. To measure it again, delete {log} and run the same command."
+    ]
 
 
 def _latency(measured: Measured) -> dict | None:

@@ -14,8 +14,8 @@ from dsbench.tools.tool_run import die_with_parent, end_group
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
 INSTALL = (
-    "on Debian and Ubuntu with `apt-get install nodejs npm`, and Chromium with `apt-get install chromium`, which is"
-    " Google's package google-chrome-stable on Ubuntu"
+    "Node.js and npm with `apt-get install nodejs npm`, and Chromium with `apt-get install chromium` on Debian; on"
+    " Ubuntu google-chrome-stable from Google's own package"
 )
 INSTALL_S = 900
 FENCE = re.compile(r"^(`{3,}|~{3,})[ ]*([\w-]*)[^\n]*\n(.*?)^\1[`~]*[ ]*$", re.MULTILINE | re.DOTALL)

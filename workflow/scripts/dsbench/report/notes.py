@@ -42,6 +42,7 @@ def with_notes(data: dict) -> tuple[dict, list[Note]]:
         file, _, line = place.rpartition(":")
         if file in lines:
             lines[file].append(line)
+    lines = {file: found for file, found in lines.items() if found}
     numbers = {file: number for number, file in enumerate(lines, 1)}
     notes = [Note(file, sources["files"][file], _in_words(found)) for file, found in lines.items()]
     return _noted(data, "", places, numbers), notes

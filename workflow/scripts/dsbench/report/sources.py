@@ -157,8 +157,9 @@ def sources_of(
         found.compute(["/deepstream/decoding/allowed_streams"], most)
     if data["sweep"]:
         found.copy("/sweep", Path(files["sweep"]))
-    slots = [found.line(Path(file), "/slots") for file in run_slots]
-    found.compute(found.below("/validation/batch_slots/of_runs"), *slots)
+    by_slots = sorted(map(Path, run_slots), key=lambda file: read_json(file)["slots"])
+    for here, file in zip(found.below("/validation/batch_slots/of_runs"), by_slots, strict=True):
+        found.compute([here], found.line(file, "/slots"))
     _engines(found, data["engines"], measured)
     rates = _rates(found, measured)
     run1, run2 = _runs(found, data["deepstream"], measured)

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-SHARED_STEPS = ("check_toolchain", "inspect_video", "make_environment_export")
+SHARED_STEPS = ("check_toolchain", "inspect_video", "measure_decoding", "make_environment_export")
 BEFORE_ENGINE = (
     "list_source",
     "fetch_source",

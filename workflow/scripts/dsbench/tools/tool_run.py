@@ -19,7 +19,7 @@ import psutil
 
 from dsbench.core.errors import BuildError, without_controls
 from dsbench.core.process_identity import ProcessIdentity, session_of
-from dsbench.core.secret_words import environment_without_tokens
+from dsbench.core.secret_words import environment_without_tokens, without_tokens
 from dsbench.tools.run_samples import HEAD, Sampler
 
 VARIABLE = "DSBENCH_CALLER"
@@ -364,4 +364,5 @@ def _last_words(log_path: Path) -> str:
 
 def report_progress(text: str) -> None:
     """Print one progress line for the person at the terminal."""
-    print(text, file=sys.stderr, flush=True)
+    shown = "\n".join(map(without_controls, without_tokens(text).split("\n")))
+    print(shown, file=sys.stderr, flush=True)
