@@ -22,7 +22,7 @@ HITS = ("snakemake", "everything", "one of its processes")
 # Measured, timed or dated; or written file by file by a tool, below a directory that Snakemake has marked.
 VARIES = (
     *("benchmarks/", "reports/", "scripts/", "samples/", "validation/", "toolchain/"),
-    *("batch_slots/rtdetr/", "batch_slots_of_streams/", "export_attempts.json"),
+    *("batch_slots/rtdetr/", "batch_slots_of_streams/", "decoding/", "export_attempts.json"),
 )
 BEFORE_EXPORT = [
     *(f"models/rtdetr/model/{name}.json" for name in ("source", "provenance", "export_attempts", "variants")),
