@@ -59,8 +59,12 @@ def end_with_caller() -> None:
 
 
 def die_with_parent() -> None:
-    """Between fork and exec: the kernel ends this process when the one that forked it ends."""
+    """Between fork and exec: the kernel ends this process when the one that forked it ends.
+
+    What a script runs in its background ignores SIGINT, with which a tool is asked to stop: here it counts again.
+    """
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def descendants(pid: int) -> set[int]:
