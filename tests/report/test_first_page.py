@@ -173,7 +173,7 @@ DECODING = {
 @pytest.mark.parametrize(
     ("bound_by", "says"),
     [
-        ("decode", "NVDEC limits it (busy: as sampled; decoding alone allows 129 streams)"),
+        ("decode", "NVDEC limits it (busy: as sampled; decoding alone allows at least 129 streams)"),
         ("compute", "the GPU's SMs limit it (busy: as sampled)"),
     ],
 )

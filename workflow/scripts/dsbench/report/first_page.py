@@ -342,7 +342,7 @@ def _bound(load: Load) -> str | None:
     if conditions["because"] is None:
         return None
     allowed = load.decoders_allow if conditions["bound_by"] == "decode" else None
-    alone = "" if allowed is None else f"; decoding alone allows {count(allowed, 'stream')}"
+    alone = "" if allowed is None else f"; decoding alone allows at least {count(allowed, 'stream')}"
     return f"{load.title}: {LIMITS.get(conditions['bound_by'], 'nothing found')} ({conditions['because']}{alone})"
 
 
