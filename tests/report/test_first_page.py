@@ -77,8 +77,8 @@ def test_each_number_has_its_spread_and_says_of_what_it_is(data):
 def test_latency_stands_with_its_percentiles_and_the_load_it_was_measured_at(data):
     data["deepstream"]["latency"] = latency(warnings=["3 lines were torn."])
     found = numbers(data)["Latency per frame"]
-    assert (found.value, found.spread) == ("61.2 ms", "p95 88.5, p99 120 ms")
-    assert found.of == "5 streams at full load, 3,240 frames"
+    assert (found.value, found.spread) == ("61.2 ms", "median; p95 88.5, p99 120 ms")
+    assert found.of == "decoder to sink, 5 streams at full load, 3,240 frames"
     assert first_page(data, None).warnings[-1] == "Latency: 3 lines were torn."
 
 

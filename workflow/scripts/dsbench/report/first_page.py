@@ -327,8 +327,8 @@ def _latency(latency: dict | None) -> KeyNumber | None:
     return KeyNumber(
         "Latency per frame",
         Markdown(f"{p50} ms"),
-        f"p95 {p95}, p99 {p99} ms",
-        f"{count(latency['streams'], 'stream')} at full load, {count(latency['frames'], 'frame')}",
+        f"median; p95 {p95}, p99 {p99} ms",
+        f"decoder to sink, {count(latency['streams'], 'stream')} at full load, {count(latency['frames'], 'frame')}",
     )
 
 

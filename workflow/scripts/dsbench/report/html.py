@@ -120,7 +120,7 @@ def _show_notes(body: str, files: Mapping[str, str]) -> str:
 
         def show(found: re.Match[str]) -> str:
             value, note, lines = found.groups()
-            sign = "" if note in told else f"<sup>{note}</sup>"
+            sign = "" if note in told else f"<sup>[{note}]</sup>"
             told.add(note)
             file = html.escape(files.get(note, "?"))
             return f'<span title="{file}:{lines}">{value}</span>{sign}'
