@@ -438,8 +438,8 @@ def test_section_8_says_what_decoding_alone_allows_or_why_that_is_not_known(data
     rates = [{"streams": 16, "frames_per_s": 5493.2}, {"streams": 183, "frames_per_s": 3898.0}]
     data["deepstream"]["decoding"] = {"rates": rates, "stopped_by": None, "allowed_streams": 129}
     assert (
-        "Decoding alone allows at least 129 streams of this clip at 30 FPS: 5,493 frames/s in 16 streams, 3,898 frames/s"
-        " in 183 streams, with nothing behind the decoders.\n"
+        "Decoding alone allows at least 129 streams of this clip at 30 FPS: 5,493 frames/s in 16 streams, 3,898"
+        " frames/s in 183 streams, with nothing behind the decoders.\n"
     ) in section_8(data)
     stopped = {"rates": rates[:1], "stopped_by": "no memory for more", "allowed_streams": 183}
     data["deepstream"]["decoding"] = stopped
