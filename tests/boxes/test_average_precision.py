@@ -84,3 +84,18 @@ def test_nothing_found_scores_zero():
 def test_boxes_of_other_frames_are_refused():
     with pytest.raises(ValueError, match="of 1 frames and the truth of 2"):
         accuracy({0: []}, {0: [], 1: []}, (1, 1))
+
+
+@pytest.mark.parametrize("order", [("van", "car", "bus"), ("car", "bus", "van"), ("bus", "car", "van")])
+def test_each_class_has_its_own_precision_in_whichever_order_they_come(order):
+    truth = {0: [box(100 * place, 0, label=label) for place, label in enumerate(order)]}
+    # A car's box lies 6 px aside, an IoU of 0.739; a van is not found.
+    found = {
+        0: [
+            replace(each, left=each.left + aside, right=each.right + aside)
+            for each in truth[0]
+            for aside in {"bus": (0,), "car": (6,), "van": ()}[each.label]
+        ]
+    }
+    scores = {each.name: each.ap for each in accuracy(found, truth, (1, 1)).classes}
+    assert scores == {"bus": pytest.approx(1), "car": pytest.approx(0.5), "van": 0}

@@ -72,12 +72,14 @@ def accuracy(found: Frames, truth: Frames, network_px: tuple[float, float]) -> A
         (as_rows(best_first(found[number]), ids), as_rows(objects, ids)) for number, objects in truth.items()
     ]
     labels = sorted(set(ids) & {box.label for boxes in truth.values() for box in boxes})
-    precisions = _precisions(rows, [ids[label] for label in labels])
+    # faster-coco-eval has the classes in the order of their numbers, whatever order it is given.
+    classes = sorted(ids[label] for label in labels)
+    precisions = _precisions(rows, classes)
     pairs = np.concatenate([np.empty((0, 5)), *(_pairs(*frame, network_px) for frame in rows)])
     objects = np.concatenate([np.empty((0, 2)), *(_class_and_area(true) for _, true in rows)])
 
     def scores(name: str, of_class: int | None, bounds: tuple[float, float], size: int) -> Scores:
-        column = slice(None) if of_class is None else labels.index(name)
+        column = slice(None) if of_class is None else classes.index(of_class)
         return _scores(
             name,
             _chosen(objects, of_class, bounds),
