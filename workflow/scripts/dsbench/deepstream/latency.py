@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dsbench.deepstream.log import INTERRUPTED, PerfLogError, check_ended_well
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
+from dsbench.tools.doctor import note_at_end, noted_at_end
 from dsbench.tools.tool_run import ToolFailedError, report_progress, run_tool
 
 # Where this is set, the app prints a line for each frame that comes to a sink.
@@ -101,15 +102,13 @@ def noting_refusal(log: Path) -> Iterator[None]:
     try:
         yield
     except (PerfLogError, ToolFailedError) as error:
-        with log.open("a") as stream:
-            stream.write(f"{REFUSED}{' '.join(str(error).split())}\n")
+        note_at_end(log, REFUSED, " ".join(str(error).split()))
         report_progress(f"  the latency of a frame stays unknown, and the report says so: {error}")
 
 
 def why_no_latency(log: Path) -> str | None:
     """Return why the run in `log` tells no latency, None where it does."""
-    last = log.read_text(errors="replace").rstrip().rpartition("\n")[2]
-    return last.removeprefix(REFUSED) if last.startswith(REFUSED) else None
+    return noted_at_end(log.read_text(errors="replace"), REFUSED)
 
 
 def frames_of(total_fps: float, seconds: float) -> int:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import fmean
 from typing import Self
@@ -77,6 +78,7 @@ class Measured:
         """Return the configuration of the run that measured latency, as its log names it."""
         return configuration_of(self.latency_log)
 
+    @cached_property
     def latency(self) -> LatencyRun | None:
         """Return the latencies of the run that measured them, None where it told none."""
         if why_no_latency(self.latency_log):
@@ -91,7 +93,9 @@ class Measured:
 def measured_utc(measured: Measured) -> str:
     """Return when the last measurement ended, in UTC, as the logs state it."""
     logs = (*measured.chain_logs, measured.b1_log, *measured.run_logs)
-    return max(ended_utc(log) for log in (*logs, *([measured.latency_log] if measured.latency() else [])))
+    if measured.latency:
+        logs = (*logs, measured.latency_log)
+    return max(ended_utc(log) for log in logs)
 
 
 def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
@@ -204,7 +208,7 @@ def _no_latency(log: Path) -> list[str]:
 
 def _latency(measured: Measured) -> dict | None:
     """Return the report's latency of a frame, in ms, from the decoder's input to the sink; None where none is told."""
-    run, log = measured.latency(), measured.latency_log
+    run, log = measured.latency, measured.latency_log
     if run is None:
         return None
     return {

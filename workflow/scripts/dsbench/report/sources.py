@@ -210,7 +210,7 @@ def _runs(found: Sources, runs: dict, measured: Measured) -> list[str]:
 
 
 def _latency(found: Sources, measured: Measured) -> None:
-    here, log, run = "/deepstream/latency", measured.latency_log, measured.latency()
+    here, log, run = "/deepstream/latency", measured.latency_log, measured.latency
     if run is None:
         return
     for name, percent in PERCENTILES.items():

@@ -115,17 +115,27 @@ def noting_limit(log: Path, size: str, is_least: bool) -> Iterator[None]:
         note_limit(log, size, reason)
 
 
+def note_at_end(log: Path, mark: str, reason: str) -> None:
+    """Write the reason, of one line, behind `mark` as the last line of `log`."""
+    with log.open("a") as stream:
+        stream.write(f"{mark}{reason}\n")
+
+
+def noted_at_end(text: str, mark: str) -> str | None:
+    """Return what stands behind `mark` in the last line of a log, None where that line has no such mark."""
+    last = text.rstrip().rpartition("\n")[2]
+    return last.removeprefix(mark) if last.startswith(mark) else None
+
+
 def note_limit(log: Path, size: str, reason: str) -> None:
     """Write at the end of `log` why its size was too much."""
-    with log.open("a") as stream:
-        stream.write(f"{TOO_MUCH}{reason}\n")
+    note_at_end(log, TOO_MUCH, reason)
     report_progress(f"{size}: {reason}; trying less")
 
 
 def limit_of(text: str) -> str | None:
     """Return the reason that ends a log of a size that was too much, None where there is none."""
-    last = text.rstrip().rpartition("\n")[2]
-    return last.removeprefix(TOO_MUCH) if last.startswith(TOO_MUCH) else None
+    return noted_at_end(text, TOO_MUCH)
 
 
 def _level(line: str) -> str | None:
