@@ -75,10 +75,13 @@ def measure_decoding(
                 return run_tool(command, log, facts | why, timeout_s=TIMEOUT_S)
 
             if program is not None:
-                frames = min(clip.frames, LONGEST_PASS)
+                # It decodes any number of frames: a pass has as many in all streams together, however many these are.
+                frames = min(clip.frames, LONGEST_PASS) * first
                 return _rates(
-                    lambda streams, passes: run([program, clip.path, str(streams), str(frames * passes)]),
-                    *(frames, first, target_fps, seconds),
+                    lambda streams, passes: run(
+                        [program, clip.path, str(streams), str(passes * _share(frames, streams))]
+                    ),
+                    *(lambda streams: _share(frames, streams), first, target_fps, seconds),
                 )
             try:
                 content, frames = elementary_stream(Path(clip.path), clip.codec)
@@ -92,7 +95,7 @@ def measure_decoding(
                     stream.writelines([content] * passes)
                 return run(decoders(folder / "passes", clip.codec, streams))
 
-            return _rates(wall_s, frames, first, target_fps, seconds)
+            return _rates(wall_s, lambda _: frames, first, target_fps, seconds)
 
     return measure_again_if_disturbed(measure, log)
 
@@ -120,12 +123,17 @@ def elementary_stream(clip: Path, codec: str) -> tuple[bytes, int]:
     return bytes(content), frames
 
 
-def _rates(run: Run, frames: int, first: int, target_fps: float, seconds: float) -> Decoding:
+def _share(frames: int, streams: int) -> int:
+    return max(1, frames // streams)
+
+
+def _rates(run: Run, frames: Callable[[int], int], first: int, target_fps: float, seconds: float) -> Decoding:
+    """Return the rates of `first` streams and of as many as these promise; `frames` tells a stream's in a pass."""
     rates: list[DecodingRate] = []
     streams = first
     try:
         while streams not in [rate.streams for rate in rates] and len(rates) < 2:
-            rates.append(DecodingRate(streams, _frames_per_s(run, frames, streams, seconds)))
+            rates.append(DecodingRate(streams, _frames_per_s(run, frames(streams), streams, seconds)))
             streams = min(max(1, math.floor(rates[-1].frames_per_s / target_fps)), MOST_STREAMS)
     except ToolFailedError as error:
         return Decoding(rates, str(error))
