@@ -8,8 +8,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from dsbench.report.software_bill import EXPORT, WORKFLOW, installed_packages, listed_packages, software_bill
-from dsbench.sources.fetch import Provenance
-from dsbench.sources.source import FetchedFile
+from dsbench.sources.source import FetchedFile, Provenance
 
 DATA = {
     "model_name": "detector",

@@ -27,7 +27,7 @@ from dsbench.report.report_data import check_data
 from dsbench.report.scripts import TITLES, pasted
 from dsbench.report.sources import sources_of
 from dsbench.report.system_facts import runtime_facts, system_facts, timing
-from dsbench.sources.fetch import Provenance
+from dsbench.sources.source import Provenance
 from dsbench.trtexec.log import banner_facts
 
 

@@ -7,7 +7,7 @@ from dsbench.core.files import read_json, write_whole
 from dsbench.core.records import read_record
 from dsbench.dag.rule_script import explained
 from dsbench.report.software_bill import EXPORT, WORKFLOW, installed_packages, listed_packages, software_bill
-from dsbench.sources.fetch import Provenance
+from dsbench.sources.source import Provenance
 
 with explained(snakemake.log[0]):
     packages = {WORKFLOW: installed_packages()}

@@ -32,6 +32,10 @@ OPTIONS = {
     "disable-plugins": "",
 }
 HEADING = re.compile(r"<h[12][^>]*>(.*?)</h[12]>", re.DOTALL)
+# Text as Qt prints it, with the size of its type. The style sheets set the first two levels of headings in this size or
+# a larger one, and nearly all else in a smaller one.
+PRINTED = re.compile(rb"^BT\n/\S+ ([\d.]+) Tf .*?^ET$", re.DOTALL | re.MULTILINE)
+HEADING_PX = 18
 # A font that every PDF reader has.
 FOOTER_FONT = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
 FOOTER_PT = 8
@@ -131,28 +135,51 @@ def _number_pages(report: pypdf.PdfWriter) -> None:
     for number, page in enumerate(report.pages, 1):
         said = f"{number} / {len(report.pages)}"
         middle = float(page.mediabox.width) / 2 - len(said) * HALF_DIGIT * FOOTER_PT
-        footer = pypdf.PageObject.create_blank_page(report, page.mediabox.width, page.mediabox.height)
-        content = DecodedStreamObject()
-        content.set_data(f"BT /F {FOOTER_PT} Tf 0.4 g {middle:.1f} 18 Td ({said}) Tj ET".encode())
+        text = f"BT /F {FOOTER_PT} Tf 0.4 g {middle:.1f} 18 Td ({said}) Tj ET"
         font = DictionaryObject({NameObject(key): NameObject(value) for key, value in FOOTER_FONT.items()})
         fonts = DictionaryObject({NameObject("/F"): font})
-        footer[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
-        footer[NameObject("/Contents")] = content
-        page.merge_page(footer)
+        page.merge_page(_page_like(page, text.encode(), DictionaryObject({NameObject("/Font"): fonts})))
         page.compress_content_streams()
+
+
+def _page_like(
+    page: pypdf.PageObject, content: bytes, resources: pypdf.generic.PdfObject
+) -> pypdf.PageObject:
+    """Return a new page of the size of `page`, with `content` in its place."""
+    made = pypdf.PageObject.create_blank_page(None, page.mediabox.width, page.mediabox.height)
+    made[NameObject("/Resources")] = resources
+    stream = DecodedStreamObject()
+    stream.set_data(content)
+    made[NameObject("/Contents")] = stream
+    return made
 
 
 def _bookmark(report: pypdf.PdfWriter, headings: list[str]) -> None:
     """Mark the page of each heading; one that a font of this machine does not draw is left out."""
     # Printed text has its spaces elsewhere.
-    pages = ["".join(page.extract_text().split()) for page in report.pages]
+    wanted = ["".join(heading.split()) for heading in headings]
+    # To read all text of a page takes thirty times as long.
+    pages = [_letters(_large_print(page)) for page in report.pages]
+    if not all(any(heading in page for page in pages) for heading in wanted):
+        pages = list(map(_letters, report.pages))
     first = 0
-    for heading in headings:
-        wanted = "".join(heading.split())
-        place = next((page for page in range(first, len(pages)) if wanted in pages[page]), None)
+    for title, heading in zip(headings, wanted, strict=True):
+        place = next((page for page in range(first, len(pages)) if heading in pages[page]), None)
         if place is not None:
-            report.add_outline_item(title=heading, page_number=place)
+            report.add_outline_item(title=title, page_number=place)
             first = place
+
+
+def _letters(page: pypdf.PageObject) -> str:
+    return "".join(page.extract_text().split())
+
+
+def _large_print(page: pypdf.PageObject) -> pypdf.PageObject:
+    """Return a page that has of `page` the text in a size of HEADING_PX and above alone."""
+    contents = page.get_contents()
+    printed = [] if contents is None else PRINTED.finditer(contents.get_data())
+    large = b"\n".join(text[0] for text in printed if float(text[1]) >= HEADING_PX)
+    return _page_like(page, large, page.get("/Resources", DictionaryObject()))
 
 
 def _text(heading: str) -> str:

@@ -4,8 +4,6 @@ import json
 import math
 from pathlib import Path
 
-import jsonschema
-
 from dsbench.chain.measured_chain import peak_gpu_streams
 from dsbench.core.errors import BuildError
 from dsbench.core.files import ForeignFileError, read_bounded
@@ -50,10 +48,14 @@ def read_data(path: Path) -> dict:
 
 def check_data(data: dict) -> None:
     """Raise ReportDataError, naming the place, unless `data`, as JSON holds them, fit the schema and each other."""
+    # It loads slowly, and most that import this module check nothing.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
     # The schema knows JSON's types: to it a tuple is no array, and in the file it is one.
     data = json.loads(json.dumps(data, default=_refuse_without_json))
-    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
-    error = jsonschema.exceptions.best_match(validator.iter_errors(data))
+    validator = Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    error = best_match(validator.iter_errors(data))
     if error is not None:
         place = ".".join(str(part) for part in error.absolute_path) or "top level"
         raise _fault(f"{place}: {error.message[:200]}")

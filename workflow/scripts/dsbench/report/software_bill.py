@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from dsbench.sources.fetch import Provenance
+from dsbench.sources.source import Provenance
 
 SPECIFICATION = "1.6"
 # What of a report's `system` is a program or library that no Python package has.

@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec import UNSET
@@ -17,20 +16,12 @@ from dsbench.sources.archive import is_archive
 from dsbench.sources.listing import external_files
 from dsbench.sources.local_source import local_folder
 from dsbench.sources.ngc_fetch import file_fetcher, unpack_archive
-from dsbench.sources.source import FetchedFile, RemoteFile, Source, SourceIdentity, SourceListing
+from dsbench.sources.source import FetchedFile, Provenance, RemoteFile, Source, SourceListing
 from dsbench.sources.source_files import CONFIG, check_regular, check_source_files, refuse_non_detector
 
 # Their path has the commit, so their age says nothing: fetched again, they make no later step run.
 FETCHED_TIME_S = 946_684_800
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.S)
-
-
-@dataclass(frozen=True)
-class Provenance(SourceIdentity):
-    """What provenance.json says: where a source's files come from, and what each of them is."""
-
-    bytes: int
-    files: list[FetchedFile]
 
 
 def fetch_source(source: Source, listing: SourceListing, downloads: Path) -> tuple[Path, Provenance]:

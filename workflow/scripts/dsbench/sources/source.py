@@ -329,6 +329,14 @@ class FetchedFile:
 
 
 @dataclass(frozen=True)
+class Provenance(SourceIdentity):
+    """What provenance.json says: where a source's files come from, and what each of them is."""
+
+    bytes: int
+    files: list[FetchedFile]
+
+
+@dataclass(frozen=True)
 class FetchedRecord:
     """What the record of a fetched source says: where its files are."""
 
