@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.chain.measured_chain import Decision, RunSummary
+from dsbench.chain.measured_chain import Decision, Limit, RunSummary
 from dsbench.core.records import write_record
+from dsbench.deepstream.log import StreamRun
 from dsbench.onnx.inspection import HalfPrecision
-from dsbench.report.benchmark_data import Measured, engines
+from dsbench.report.benchmark_data import Measured, engines, unusual_numbers
 from dsbench.trtexec.build_log import read_build
 from dsbench.trtexec.passport import make_passport, write_passport
 
@@ -85,3 +86,26 @@ def test_conversion_to_half_precision_comes_with_its_accuracy(tree):
         "images": 3,
         "refused": [],
     }
+
+
+MEANINGS = {
+    "PEAK_GPU_STREAMS": "the streams that inference alone could serve",
+    "MAX_BS": "the engine's largest batch",
+    "RT_STREAMS": "the streams that run 1's total is enough for",
+}
+
+
+@pytest.mark.parametrize(
+    ("peak", "rt_streams", "decision", "names"),
+    [
+        (0, 0, Decision(4, 0, [4], [0], None), ["PEAK_GPU_STREAMS", "RT_STREAMS"]),
+        (40, 16, Decision(16, 40, [16], [40], "largest_batch is 16"), ["PEAK_GPU_STREAMS", "MAX_BS"]),
+        (9, 4, Decision(4, 9, [4], [3], "no room", [Limit(8, "no room")]), ["PEAK_GPU_STREAMS", "MAX_BS"]),
+        (3, 3, Decision(4, 3, [4], [3], "no room", [Limit(8, "no room")]), ["MAX_BS"]),
+        (3, 3, Decision(4, 3, [4], [3], None), []),
+    ],
+)
+def test_a_name_stands_with_its_meaning_where_it_is_unusual(peak, rt_streams, decision, names):
+    said = " ".join(unusual_numbers(peak, rt_streams, decision, [StreamRun(1, [30.0], [30.0], [])], 30))
+    assert [name for name in MEANINGS if name in said] == names
+    assert all(MEANINGS[name] in said for name in names)

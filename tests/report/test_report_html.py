@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsbench.report.charts import CHARTS
-from dsbench.report.html import ReportHtmlError, render_html
+from dsbench.report.html import ReportHtmlError, keep_together, render_html
 from dsbench.report.markdown import render_markdown
 from dsbench.report.report_data import TEMPLATES
 
@@ -192,6 +192,50 @@ def test_a_chart_stands_beside_its_table(data, charts_dir):
     for block in beside:
         left, _, right = block.partition("</div>")
         assert left.count("<table>") == 1 and "<img" in right.partition("</section>")[0]
+
+
+def table(rows, columns=2):
+    cells = "<td>a</td>" * columns
+    head = f"<thead>\n<tr>\n{'<th>a</th>' * columns}</tr>\n</thead>"
+    return f"<table>\n{head}\n<tbody>\n{f'<tr>{cells}</tr>' * rows}</tbody>\n</table>"
+
+
+LONG = f"<p>{'text ' * 80}</p>"
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "below"),
+    [
+        pytest.param([table(9)], [table(3)], [LONG], id="two small tables"),
+        pytest.param(["<p>a:</p>", table(3)], ["<p>b:</p>", table(9)], [], id="each with its introduction"),
+        pytest.param([table(9)], [table(3), table(3)], [table(5)], id="as many as are no longer"),
+        pytest.param(
+            [table(9)], [LONG, "<ul><li>b</li></ul>"], ["<h3>next</h3>"], id="the text that ends the part"
+        ),
+    ],
+)
+def test_small_tables_and_text_share_the_width(left, right, below):
+    laid = keep_together("\n".join(["<h2>1. A</h2>", *left, *right, *below]))
+    columns = "\n".join(["<div>", *left, "</div>", "<div>", *right, "</div>"])
+    assert laid.count('<div class="beside">') == 1
+    assert f'<div class="beside">\n{columns}\n</div>' in laid
+    assert all(block in laid.partition(columns)[2] for block in below)
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        pytest.param([table(9), "<p>short</p>"], id="little text"),
+        pytest.param([table(9), LONG, table(9, 5)], id="text that leads to another table"),
+        pytest.param([table(9, 5), table(9)], id="many columns"),
+        pytest.param([table(25), LONG], id="a long table"),
+        pytest.param(["<p>a.</p>", LONG], id="text alone"),
+    ],
+)
+def test_what_would_be_cramped_keeps_the_whole_width(blocks):
+    laid = keep_together("\n".join(["<h2>1. A</h2>", *blocks]))
+    assert "beside" not in laid
+    assert all(block in laid for block in blocks)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

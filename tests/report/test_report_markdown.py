@@ -62,6 +62,17 @@ def test_a_reader_sees_verdict_runtime_machine_and_versions_before_the_first_sec
         assert fact in summary
 
 
+def test_a_newcomer_reads_what_the_runs_and_the_picture_are_where_they_first_stand(data):
+    summary = render_markdown(data).split("## 1.")[0]
+    figures, _, others = summary.partition(
+        "run 1 with the streams that inference alone could serve, run 2 with"
+    )
+    assert "Run 1" not in figures and figures.count("run 2") == 2
+    assert "![The clip's middle frame" in others
+    assert "*The clip's middle frame: each box that the model found, with its class" in others
+    assert "MAX_BS" not in summary
+
+
 def test_figures_of_a_gpu_are_not_called_figures_of_the_cpu(data):
     data["runtime"]["kind"] = "nvidia"
     assert "CPU figures" not in render_markdown(data)
@@ -252,7 +263,7 @@ def test_source_files_stand_with_size_and_hash_beside_revision_and_licence(data)
     text = render_markdown(data)
     assert "| Licence | apache-2.0 |" in text
     assert "| Revision | c0ffee |" in text
-    assert "| Source file | `model.safetensors`, 10,013,896 bytes, SHA-256 `b88455fa` |" in text
+    assert "| Source file `model.safetensors` | 10,013,896 bytes, SHA-256 `b88455fa` |" in text
 
 
 def test_warnings_of_a_run_are_shown_with_its_name(data):

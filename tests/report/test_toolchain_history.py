@@ -170,7 +170,7 @@ def test_report_has_the_table_only_with_an_earlier_toolchain_and_its_own_numbers
     head, _, table = compared.partition("### Since the last toolchain\n")
     assert "| driver | 595.58.03 | 600.10 |" in table
     assert "| trtexec, latency in ms at batch 1 | 8.871 ± 0.534 | 5.544 ± 0.334 | -37.5 % | better |" in table
-    told = "| Since the last toolchain | 6 better of 12 figures; section 2 has them |\n"
+    told = "| Since the last toolchain (driver, libraries, programs) | 6 better of 12 figures; section 2 has them |\n"
     assert head.replace(told, "") + "## 3." + table.partition("## 3.")[2] == alone
     assert head.count(told) == 1
 

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -170,7 +171,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
         "notes": [
-            *_notes(peak, rt_streams, measured.decision, tries, target_fps),
+            *unusual_numbers(peak, rt_streams, measured.decision, tries, target_fps),
             *held,
             *_disturbances(**runs),
             *_no_latency(measured.latency_log),
@@ -224,18 +225,30 @@ def _latency(measured: Measured) -> dict | None:
     }
 
 
-def _notes(peak: int, rt_streams: int, decision: Decision, tries: list[StreamRun], target_fps: float):
+def unusual_numbers(
+    peak: int, rt_streams: int, decision: Decision, tries: list[StreamRun], target_fps: float
+) -> Iterator[str]:
+    """Yield what is unusual about the numbers of streams, to a reader who does not know their names.
+
+    `tries` are those of run 2.
+    """
     if peak == 0:
-        yield f"PEAK_GPU_STREAMS is 0: inference alone is slower than {target_fps:g} images/s; run 1 had 1 stream."
+        yield (
+            "PEAK_GPU_STREAMS, the streams that inference alone could serve, is 0: inference is slower than"
+            f" {target_fps:g} images/s; run 1 had 1 stream."
+        )
     if peak > decision.max_bs:
         yield (
-            f"PEAK_GPU_STREAMS {peak} is above MAX_BS {decision.max_bs}, where the doubling stopped:"
-            f" {decision.stopped_by}."
+            f"PEAK_GPU_STREAMS, the streams that inference alone could serve, is {peak}. It is above MAX_BS"
+            f" {decision.max_bs}, the engine's largest batch, where the doubling stopped: {decision.stopped_by}."
         )
     elif decision.limits:
-        yield f"MAX_BS is {decision.max_bs}: {decision.stopped_by}."
+        yield f"MAX_BS is {decision.max_bs}: {decision.stopped_by}. MAX_BS is the engine's largest batch."
     if rt_streams == 0:
-        yield f"RT_STREAMS is 0: run 1 gave less than {target_fps:g} frames/s in all; run 2 had 1 stream."
+        yield (
+            "RT_STREAMS, the streams that run 1's total is enough for, is 0: run 1 gave less than"
+            f" {target_fps:g} frames/s in all; run 2 had 1 stream."
+        )
     if len(tries) == 2:
         yield (
             f"Run 2 at {tries[0].streams} streams gave its slowest stream {tries[0].slowest_fps:.1f} frames/s, under"

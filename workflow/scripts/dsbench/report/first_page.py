@@ -374,8 +374,8 @@ def _warnings(data: dict, load: Load) -> Iterator[str]:
     if not data["validation"]["accuracy"]["is_told"]:
         yield "The model finds too few objects in this clip to hold the runtime to it."
     yield from (data["preprocessing"].get("proof") or {}).get("warnings", [])
-    for title, run in (("batch 1", data["trtexec"]["bs1"]), ("MAX_BS", data["trtexec"]["bsmax"])):
-        yield from (f"trtexec at {title}: {warning}" for warning in run["warnings"])
+    for rate in (data["trtexec"]["bs1"], data["trtexec"]["bsmax"]):
+        yield from (f"trtexec at batch {rate['batch']}: {warning}" for warning in rate["warnings"])
     for engine in data["engines"]:
         yield from (f"trtexec passed, but said: {error}" for error in engine.get("errors", []))
     for title, run in [*measured_runs(data), *_latency_run(data)]:

@@ -17,7 +17,9 @@ ROWS_PER_TABLE = 30
 ROWS_PER_COLUMN = 20
 MOST_COLUMNS_OF_HALF = 4
 # A table with more rows is as high as its picture and leaves no room below.
-ROWS_ABOVE_TEXT = 5
+ROWS_ABOVE_TEXT = 7
+# Text of so many letters fills the place beside a table.
+LETTERS_BESIDE_TABLE = 300
 BLOCK_START = re.compile(r"\n(?=<(?:h[123]|p|table|ul|pre)\b)")
 SECTION_START = re.compile(r"\n(?=<h2>)")
 ROW = re.compile(r"<tr>.*?</tr>\n?", re.DOTALL)
@@ -26,7 +28,7 @@ SECTION = re.compile(r"<h2>(.*?)</h2>")
 # A number's note as Markdown has it, and the list of the notes. Characters of private use carry a note through the
 # conversion, since the text of a model has none of them then.
 NOTED = re.compile(r"(?<=\d)\[\^(\d+)\.(\d+(?:-\d+)?)\]")
-NOTE = re.compile(r"^(\d+)\. `([^`]+)`, lines? [\d to,]+; SHA-256 ", re.M)
+NOTE = re.compile(r"^(\d+)\. `([^`]+)`, lines? [\d to,]+: ", re.M)
 CARRIED = re.compile("([-+]?[\\d.,]*\\d)\ue000(\\d+)\\.([\\d-]+)\ue001")
 TAGS = {
     *("h1", "h2", "h3", "p", "ul", "ol", "li", "br", "hr", "img"),
@@ -172,38 +174,81 @@ def keep_together(section: str) -> str:
 def _joined(blocks: Sequence[str]) -> Iterator[str]:
     """Yield the blocks, in two columns what belongs side by side.
 
-    That is a table with the pictures that follow it, and the text between, and two small tables in a row.
+    That is a table with the pictures that follow it, and the text between; and a small table with what `_end_of_right`
+    finds for its right.
     """
     place = 0
     while place < len(blocks):
-        end = _end_of_pictures(blocks, place) if blocks[place].startswith("<table>") else place
-        pair = blocks[place : place + 2]
+        end = _end_of_pictures(blocks, place)
+        left = _end_of_small_table(blocks, place)
         if end > place:
-            yield _beside_pictures(blocks[place], blocks[place + 1 : end + 1])
-        elif len(pair) == 2 and all(map(_is_small_table, pair)):
-            yield _columns(pair[:1], pair[1:])
-            end += 1
+            yield _beside_pictures(blocks[place], blocks[place + 1 : end])
+        elif left > place and (end := _end_of_right(blocks, place, left)) > left:
+            yield _columns(blocks[place:left], blocks[left:end])
         else:
             yield blocks[place]
-        place = end + 1
+            end = place + 1
+        place = end
 
 
-def _is_small_table(block: str) -> bool:
-    return (
-        block.startswith("<table>")
-        and len(HEAD_CELL.findall(block)) <= 3
-        and len(ROW.findall(block)) <= ROWS_PER_COLUMN
+def _end_of_right(blocks: Sequence[str], start: int, end: int) -> int:
+    """Return the place behind what stands right of the small table from `start` to `end`; `end` where nothing does.
+
+    It is the next small table, and more of them while they are no longer than the left one, else the text that ends
+    this part of the report.
+    """
+    right = _end_of_small_table(blocks, end)
+    if right == end:
+        return _end_of_last_text(blocks, end)
+    while (more := _end_of_small_table(blocks, right)) > right and (
+        _rows(blocks[end:more]) <= _rows(blocks[start:end])
+    ):
+        right = more
+    return right
+
+
+def _rows(blocks: Sequence[str]) -> int:
+    return sum(len(ROW.findall(block)) for block in blocks)
+
+
+def _end_of_small_table(blocks: Sequence[str], start: int) -> int:
+    """Return the place behind the small table, perhaps with its introduction, at `start`; `start` where none is."""
+    place = start + (
+        start < len(blocks) and blocks[start].startswith("<p>") and blocks[start].endswith(":</p>")
     )
+    if (
+        place < len(blocks)
+        and blocks[place].startswith("<table>")
+        and len(HEAD_CELL.findall(blocks[place])) <= MOST_COLUMNS_OF_HALF
+        and len(ROW.findall(blocks[place])) <= ROWS_PER_COLUMN
+        and _end_of_pictures(blocks, place) == place
+    ):
+        return place + 1
+    return start
+
+
+def _end_of_last_text(blocks: Sequence[str], start: int) -> int:
+    """Return the place behind the text from `start` to the next heading or the end; `start` where it is short."""
+    heading = (place for place in range(start, len(blocks)) if blocks[place].startswith("<h"))
+    end = next(heading, len(blocks))
+    text = blocks[start:end]
+    is_text = all(block.startswith(("<p>", "<ul>")) for block in text)
+    return end if is_text and len("".join(text)) >= LETTERS_BESIDE_TABLE else start
 
 
 def _end_of_pictures(blocks: Sequence[str], table: int) -> int:
-    """Return the place of the last picture before the next heading, table or listing; `table` where there is none."""
+    """Return the place behind the last picture that belongs to the table at `table`; `table` where there is none.
+
+    They stand before the next heading, table or listing.
+    """
     last = table
+    if not blocks[table].startswith("<table>"):
+        return last
     for place in range(table + 1, len(blocks)):
         if blocks[place].startswith(("<h", "<table", "<pre")):
             break
         if "<img" in blocks[place]:
-            last = place
+            last = place + 1
     return last
 
 

@@ -20,8 +20,8 @@ from dsbench.core.secret_words import environment_without_tokens
 from dsbench.tools.confined import confined
 
 OPTIONS = {
-    "margin-top": "12mm",
-    "margin-bottom": "14mm",
+    "margin-top": "10mm",
+    "margin-bottom": "12mm",
     "margin-left": "15mm",
     "margin-right": "15mm",
     "encoding": "UTF-8",
