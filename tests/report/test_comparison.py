@@ -14,6 +14,7 @@ from dsbench.core.errors import BuildError
 from dsbench.core.records import read_record, write_record
 from dsbench.report.comparison import (
     ModelComparison,
+    class_table,
     compare_models,
     comparison_csv,
     need,
@@ -22,6 +23,7 @@ from dsbench.report.comparison import (
 )
 from dsbench.report.comparison_chart import draw_comparison
 from dsbench.report.comparison_page import render_comparison
+from sampled_run import latency
 
 EXAMPLE = json.loads((Path(__file__).parents[1] / "data/benchmark_data.json").read_text())
 HOSTILE = "=cmd|'/C calc'!A0<script>alert(1)</script>"
@@ -247,3 +249,18 @@ def test_no_accuracy_at_all_and_a_name_of_any_length_still_make_a_page(tmp_path,
     assert {len(each.model) for each in comparison.groups[0].contenders} == {80}
     draw_comparison(comparison, tmp_path / "chart.png")
     assert "<td>1-3</td>" in render_comparison(comparison, tmp_path / "chart.png")
+
+
+def test_table_of_classes_has_the_latency_of_a_frame_where_it_was_measured(tmp_path):
+    files = []
+    for name, measured in (("a100", latency()), ("l4", None)):
+        data = copy.deepcopy(EXAMPLE)
+        data["deepstream"]["latency"] = measured
+        file = tmp_path / "classes" / name / "models/m/reports/benchmark_data.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(data))
+        files.append(str(file))
+    head, _, *rows = class_table(files, tmp_path / "classes").splitlines()
+    cells = [dict(zip(head.split(" | "), row.split(" | "), strict=True)) for row in rows]
+    assert [row["frame p50 ms"] for row in cells] == ["61.2", "not measured"]
+    assert [row["frame p99 ms"] for row in cells] == ["120.1", "not measured"]

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from dsbench.core.errors import BuildError
+from dsbench.core.records import as_json
 from dsbench.machine.node_facts import fact_change
 from dsbench.report.history import (
     AnyEntry,
     ChangedFact,
     append_entry,
+    frame_spread_ms,
     history_entry,
     is_noise,
     last_other,
@@ -24,6 +26,7 @@ from dsbench.report.history import (
     toolchain_difference,
 )
 from dsbench.report.markdown import render_markdown
+from sampled_run import latency
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 OLD = {"driver": "595.58.03", "gpu": ["NVIDIA L40S, 8.9, 46068 MiB"]}
@@ -151,6 +154,41 @@ def test_what_cannot_be_compared_says_why(data):
     assert verdicts(found)["DeepStream, total FPS of run 1"] == "not compared: disturbed now"
     assert verdicts(found)["DeepStream, total FPS of run 2"] == "not compared: no spread was measured"
     assert "DeepStream, total FPS of run 2 (streams 5, now 9)" in [row.title for row in found.rows]
+
+
+def with_latency(data, **percentiles):
+    other = later(data)
+    other["deepstream"]["latency"] = latency(**percentiles)
+    return other
+
+
+def test_latency_of_a_frame_is_compared_where_both_measured_it_at_the_same_load(data):
+    before = with_latency(data)
+    assert frame_spread_ms(before["deepstream"]["latency"]) == pytest.approx((88.5 - 61.25) / 1.645)
+    faster = difference(before, with_latency(data, p50_ms=8.5, p95_ms=9.0, p99_ms=64.0))
+    row = next(
+        row for row in faster.rows if row.title == "DeepStream, latency of a frame in ms, p50 (streams 5)"
+    )
+    assert (row.before, row.now, row.verdict) == (61.25, 8.5, "better")
+    near, fuller = (
+        difference(before, with_latency(data, **now)) for now in ({"p99_ms": 125.0}, {"streams": 9})
+    )
+    title = "DeepStream, latency of a frame in ms, p99"
+    assert (verdicts(near)[title], verdicts(fuller)[title]) == (
+        "inside the noise",
+        "not compared: another streams",
+    )
+
+
+def test_an_entry_from_before_latency_was_measured_is_read_and_compared_without_it(data, tmp_path):
+    file = tmp_path / "history.jsonl"
+    old = json.loads(json.dumps(as_json(history_entry(data, OLD))))
+    del old["figures"]["latency"]
+    file.write_text(json.dumps(old) + "\n")
+    now = history_entry(with_latency(data), NEW)
+    found = toolchain_difference(last_other(append_entry(file, now), now), now)
+    assert verdicts(found) == verdicts(difference(data, later(data)))
+    assert read_history(file)[-1].figures["latency"]["p95_ms"] == 88.5
 
 
 def test_another_model_file_or_video_is_said_beside_the_toolchain(data):

@@ -160,6 +160,19 @@ def sweep_steps(sweep: Sweep) -> list[str]:
     ]
 
 
+def timing_facts(measured: numbers.Measured, logs: list[str], params, sweep: Sweep | None) -> dict:
+    """Return the report's `timing`: the wall time of each step that the model took."""
+    return timing(
+        Path("logs"),
+        measured.tree.name,
+        [*measured.batches, *(limit.size for limit in measured.decision.limits)],
+        [Path(log).stem for log in logs if "/ds/" in log],
+        params.has_video,
+        params.has_half,
+        sweep_steps(sweep) if sweep else (),
+    )
+
+
 def collect(files, params, model: str) -> dict:
     """Return the whole benchmark_data.json."""
     tree = Path("models", model)
@@ -201,15 +214,7 @@ def collect(files, params, model: str) -> dict:
         "efficiency": numbers.efficiency(trt, runs),
         "side_by_side": side_by_side(model, files, params.beside, target.target_fps),
         "sweep": as_json(sweep),
-        "timing": timing(
-            Path("logs"),
-            model,
-            [*measured.batches, *(limit.size for limit in measured.decision.limits)],
-            [Path(log).stem for log in files.measured if "/ds/" in log],
-            params.has_video,
-            params.has_half,
-            sweep_steps(sweep) if sweep else (),
-        ),
+        "timing": timing_facts(measured, files.measured, params, sweep),
         "commands": commands(tree, files.scripts),
     }
     return data | {"sources": sources_of(data, measured, files, files.get("run_slots", []))}

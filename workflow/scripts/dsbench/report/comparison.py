@@ -18,7 +18,7 @@ CLASSES = Path("classes")
 REPORTS = "models/*/reports/benchmark_data.json"
 HEAD = (
     *("model", "{place}", "runtime", "MAX_BS", "images/s", "p99 ms", "PEAK streams"),
-    *("real-time streams", "FPS/stream", "agreement", "measured"),
+    *("real-time streams", "FPS/stream", "agreement", "frame p50 ms", "frame p99 ms", "measured"),
 )
 # What the folders of a directory are called, and how one comes to be.
 PLACES = {
@@ -340,7 +340,8 @@ def _cell(value: object) -> object:
 
 
 def class_table(files: list[str], directory: Path = CLASSES) -> str:
-    """Return the table of `files`, a line for each model and folder; latency at MAX_BS in ms, rates per s.
+    """Return the table of `files`, a line for each model and folder; rates per s, latencies in ms: of a batch of
+    MAX_BS, then of a frame.
 
     `directory`, classes or shards, has the folders.
     """
@@ -356,6 +357,7 @@ def class_table(files: list[str], directory: Path = CLASSES) -> str:
 def _row(file: Path, directory: Path) -> tuple[str, ...]:
     data = read_data(file)
     best, run2 = data["trtexec"]["bsmax"], data["deepstream"]["run2"] or {}
+    latency = data["deepstream"].get("latency") or {}
     return (
         data["model_name"],
         "/".join(part for part in file.relative_to(directory).parts[:-4] if part != "classes"),
@@ -367,6 +369,8 @@ def _row(file: Path, directory: Path) -> tuple[str, ...]:
         _number(data["deepstream"]["rt_streams"], 0),
         _number(run2.get("fps_per_stream"), 1),
         _number(data["validation"]["agreement"]["recall"], 3),
+        _number(latency.get("p50_ms"), 1),
+        _number(latency.get("p99_ms"), 1),
         data["measured_utc"],
     )
 

@@ -17,13 +17,13 @@ from dsbench.core.records import as_json
 from dsbench.machine.node_facts import fact_change
 
 COVERAGE_FACTOR = 2
-# Of a normal distribution: what lies between the median and the percentile, in standard deviations.
+# Of a normal distribution: what lies between the median and a percentile, in standard deviations.
 FACTORS = {"p95_ms": 1.645, "p99_ms": 2.326}
 # Of an entry's shape: entries of another one stay in the file and are not compared.
 SCHEMA = 1
 KEY_DIGITS = 12
 # Said in words or repeated elsewhere; what disturbed a run is kept.
-LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file", "window_fps")
+LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file", "window_fps", "configuration")
 NO_DIFFERENCE = "no difference"
 NOISE = "inside the noise"
 
@@ -44,6 +44,11 @@ def rate_spread(rate: dict) -> float | None:
     """Return the standard uncertainty of trtexec's images/s: in percent it is that of the latency."""
     spread_ms = latency_spread_ms(rate)
     return None if spread_ms is None else rate["imgs_per_sec"] * spread_ms / rate["gpu_mean_ms"]
+
+
+def frame_spread_ms(latency: dict) -> float:
+    """Return the standard uncertainty of the latency of a frame in ms; it is that of a single frame, as of a batch."""
+    return max(latency["p95_ms"] - latency["p50_ms"], 0.0) / FACTORS["p95_ms"]
 
 
 def run_spread(run: dict) -> float | None:
@@ -137,7 +142,7 @@ def history_entry(data: dict, facts: Mapping) -> Entry:
             "peak_gpu_streams": data["peak_gpu_streams"],
             "rt_streams": runs["rt_streams"],
             **{name: _kept(trt[name]) for name in ("bs1", "bsmax")},
-            **{name: _kept(runs[name]) for name in ("run1", "run2")},
+            **{name: _kept(runs.get(name)) for name in ("run1", "run2", "latency")},
             **{name: _kept(checks[name]) for name in ("agreement", "ground_truth")},
         },
     )
@@ -247,6 +252,19 @@ def _run(part: str, title: str) -> Figure:
     )
 
 
+def _latency(percentile: str) -> Figure:
+    return Figure(
+        f"DeepStream, latency of a frame in ms, {percentile}",
+        "latency",
+        1,
+        lambda latency, _: latency[f"{percentile}_ms"],
+        lambda latency, _: frame_spread_ms(latency),
+        higher_is_better=False,
+        size="streams",
+        is_of_size=True,
+    )
+
+
 def _streams(title: str, part: str, name: str, rate: str, spread: Callable) -> Figure:
     def of_target(value: float | None, entry: Entry) -> float | None:
         return None if value is None else value / entry.same["target FPS"]
@@ -267,6 +285,8 @@ FIGURES = (
     _streams("PEAK_GPU_STREAMS", "bsmax", "peak_gpu_streams", "imgs_per_sec", rate_spread),
     _run("run1", "run 1"),
     _run("run2", "run 2"),
+    _latency("p50"),
+    _latency("p99"),
     _streams("RT_STREAMS", "run1", "rt_streams", "total_fps", run_spread),
     Figure("Agreement with the reference, precision", "agreement", **_share("precision", "false_positives")),
     Figure("Agreement with the reference, recall", "agreement", **_share("recall", "false_negatives")),
@@ -294,10 +314,10 @@ def toolchain_difference(before: Entry | None, now: Entry) -> Difference | None:
 
 
 def _row(figure: Figure, before: Entry, now: Entry) -> FigureRow | None:
-    parts = [entry.figures[figure.part] for entry in (before, now)]
-    if None in parts:
+    # Entries from before a figure was measured lack its part.
+    old, new = (entry.figures.get(figure.part) for entry in (before, now))
+    if old is None or new is None:
         return None
-    old, new = parts
     sizes = "" if figure.size is None else f" ({_sizes(figure, old, new)})"
     values = [figure.value(part, entry) for part, entry in ((old, before), (new, now))]
     spreads = [figure.spread(part, entry) for part, entry in ((old, before), (new, now))]

@@ -93,6 +93,47 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
     `since`, what changed since the last toolchain, becomes a table of its own; without it nothing is said of that.
     Text from the model is escaped.
     """
+    data, notes = with_notes(data)
+    runs, kind = measured_runs(data), data["runtime"]["kind"]
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            data,
+            since=since,
+            notes=notes,
+            sweep=data.get("sweep"),
+            runs=runs,
+            clip_rate=_clip_rate(data["video"]),
+            page=first_page(data, since),
+            most_warnings=MOST_WARNINGS,
+            picture=next(iter(data["validation"]["video"]["frames"][1:2]), None),
+            components=[
+                (title, data["system"][key]) for title, key in COMPONENTS if key not in NEVER_MEASURED[kind]
+            ],
+            versions=_versions(data["system"]),
+            rate_figures=RATE_FIGURES,
+            run_figures=RUN_FIGURES,
+            latency_figures=LATENCY_FIGURES,
+            latency_conditions=_latency_conditions(data["deepstream"].get("latency"), kind),
+            beside_scores=BESIDE_SCORES,
+            resizer=RESIZERS,
+            rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]], kind),
+            run_conditions=condition_rows([run for _, run in runs], kind),
+            bound=bound,
+            pairs_of_scores=_pairs_of_scores,
+            is_disturbed=is_disturbed,
+            verdict=run_verdict(data),
+            decision=[_decision(step, data) for step in data["trtexec"]["doubling"]],
+            run1_serves_streams=real_time_streams(
+                data["deepstream"]["run1"]["total_fps"], data["max_bs"], data["target_fps"]
+            ),
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    """Return what fills the template: it prints text escaped, and has the filters that the template names."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
@@ -105,39 +146,7 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
         each.__name__: each
         for each in (apart, change, code, count, fence, number, score_cells, shape, spread, switch)
     }
-    data, notes = with_notes(data)
-    runs, kind = measured_runs(data), data["runtime"]["kind"]
-    return environment.get_template(TEMPLATE).render(
-        data,
-        since=since,
-        notes=notes,
-        sweep=data.get("sweep"),
-        runs=runs,
-        clip_rate=_clip_rate(data["video"]),
-        page=first_page(data, since),
-        most_warnings=MOST_WARNINGS,
-        picture=next(iter(data["validation"]["video"]["frames"][1:2]), None),
-        components=[
-            (title, data["system"][key]) for title, key in COMPONENTS if key not in NEVER_MEASURED[kind]
-        ],
-        versions=_versions(data["system"]),
-        rate_figures=RATE_FIGURES,
-        run_figures=RUN_FIGURES,
-        latency_figures=LATENCY_FIGURES,
-        latency_conditions=_latency_conditions(data["deepstream"].get("latency"), kind),
-        beside_scores=BESIDE_SCORES,
-        resizer=RESIZERS,
-        rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]], kind),
-        run_conditions=condition_rows([run for _, run in runs], kind),
-        bound=bound,
-        pairs_of_scores=_pairs_of_scores,
-        is_disturbed=is_disturbed,
-        verdict=run_verdict(data),
-        decision=[_decision(step, data) for step in data["trtexec"]["doubling"]],
-        run1_serves_streams=real_time_streams(
-            data["deepstream"]["run1"]["total_fps"], data["max_bs"], data["target_fps"]
-        ),
-    )
+    return environment
 
 
 def _latency_conditions(latency: dict | None, kind: str) -> list[tuple[str, str]]:

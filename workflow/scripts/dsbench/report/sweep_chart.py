@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from dsbench.chain.sweep import Sweep
+from dsbench.chain.sweep import Prediction, Sweep, SweepRun
 from dsbench.core.files import written_beside
 from dsbench.report.charts import BLUE, DPI, GREEN, GREY, ORANGE, RED, SIZE_IN, STYLE
 from dsbench.report.text import plain
@@ -42,11 +42,30 @@ def draw_sweep(data: dict, path: Path) -> None:
 def plot_sweep(axes: Axes, data: dict) -> None:
     """Draw everything as batches/s by batch: with batch = streams, they are the frames/s of each stream."""
     sweep = msgspec.convert(data, Sweep)
-    prediction, fit = sweep.prediction, sweep.prediction.fits[0]
-    share, target_fps = prediction.share.share, prediction.bounds.target_fps
+    prediction, target_fps = sweep.prediction, sweep.prediction.bounds.target_fps
     # A run of the main job may be one of those that confirm.
     runs = list({run.log: run for run in (*prediction.finished, *sweep.runs)}.values())
     batches = sorted({probe.batch for probe in prediction.probes} | {run.streams for run in runs})
+    _plot_fit(axes, prediction, batches)
+    _plot_runs(axes, runs)
+    axes.axhline(target_fps, color=RED, linestyle=":", linewidth=1.8, label=f"{target_fps:g} FPS")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="batch = streams",
+        ylabel="batches per second\n= FPS of each stream",
+    )
+    ticks = _apart(batches)
+    axes.set_xticks(ticks, list(map(str, ticks)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(ScalarFormatter())
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False, fontsize=12)
+
+
+def _plot_fit(axes: Axes, prediction: Prediction, batches: list[int]) -> None:
+    """Draw the probes, the curve that was fitted to them, and DeepStream's share of it."""
+    fit, share = prediction.fits[0], prediction.share.share
     curve = np.geomspace(batches[0], batches[-1], POINTS_OF_CURVE)
     rates = np.array([1000 / fit.ms(batch) for batch in curve])
     axes.plot(curve, rates, color=BLUE, linewidth=1.8, label=f"trtexec, {fit.kind}")
@@ -65,6 +84,10 @@ def plot_sweep(axes: Axes, data: dict) -> None:
         linestyle="--",
         label=f"{100 * share:.0f} % of it, DeepStream's share",
     )
+
+
+def _plot_runs(axes: Axes, runs: list[SweepRun]) -> None:
+    """Draw the slowest stream of each run, those that held the frame rate apart from those that missed it."""
     for holds, color, marker, said in ((True, GREEN, "D", "held"), (False, RED, "X", "missed")):
         shown = [run for run in runs if run.holds is holds]
         if shown:
@@ -77,19 +100,6 @@ def plot_sweep(axes: Axes, data: dict) -> None:
                 zorder=4,
                 label=f"slowest stream, {said}",
             )
-    axes.axhline(target_fps, color=RED, linestyle=":", linewidth=1.8, label=f"{target_fps:g} FPS")
-    axes.set(
-        xscale="log",
-        yscale="log",
-        xlabel="batch = streams",
-        ylabel="batches per second\n= FPS of each stream",
-    )
-    ticks = _apart(batches)
-    axes.set_xticks(ticks, list(map(str, ticks)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(ScalarFormatter())
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False, fontsize=12)
 
 
 def _apart(batches: list[int]) -> list[int]:
