@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 
 from dsbench.boxes.kitti import Frames
 from dsbench.boxes.matching import (
@@ -96,6 +95,9 @@ def accuracy(found: Frames, truth: Frames, network_px: tuple[float, float]) -> A
 
 def _precisions(rows: Sequence[tuple[np.ndarray, np.ndarray]], classes: Sequence[int]) -> np.ndarray:
     """Return COCO's precision [IoU, recall, class, size] with every size first, -1 where there is no object."""
+    # It loads OpenCV, and who only reads scores needs neither.
+    from faster_coco_eval import COCO, COCOeval_faster
+
     annotations = [
         _annotation(number, row) | {"iscrowd": 0} for number, (_, true) in enumerate(rows) for row in true
     ]

@@ -21,9 +21,8 @@ PROPERTY = "deepstream-import:environment"
 
 def installed_packages() -> dict[str, str]:
     """Return the versions of the Python packages that this process can import, by name."""
-    found = {
-        each.metadata["Name"]: each.version for each in metadata.distributions() if each.metadata["Name"]
-    }
+    stated = (each.metadata for each in metadata.distributions())
+    found = {package["Name"]: package["Version"] for package in stated if package["Name"]}
     return dict(sorted(found.items(), key=lambda entry: entry[0].lower()))
 
 
