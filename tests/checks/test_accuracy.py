@@ -12,18 +12,9 @@ from av.video.reformatter import ColorRange, Colorspace
 from centroid_detector import COLOURS, centroid_detector
 from dsbench.boxes.clustering import on_frame
 from dsbench.boxes.detection_scores import Decoder
-from dsbench.checks.accuracy import (
-    PIXELS,
-    PRECISION,
-    RUNTIME,
-    Bounds,
-    EdgeLoss,
-    Runs,
-    check_accuracy,
-    edge_loss,
-    kept_accuracy,
-)
+from dsbench.checks.accuracy import PIXELS, PRECISION, RUNTIME, Runs, check_accuracy, edge_loss, kept_accuracy
 from dsbench.checks.agreement import Deployment
+from dsbench.checks.findings import Bounds, EdgeLoss
 from dsbench.checks.preprocess_proof import Model, reference_of
 from dsbench.checks.reference_run import EngineRun, detections, own_boxes, reference_boxes, reference_model
 from dsbench.checks.verdict import CheckError, Verdict

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from dsbench.boxes.kitti import ClassCount, Detection
-from dsbench.checks.gate import Gate, check_dump, check_truth
-from dsbench.checks.preprocess_verdict import OwnObjects
+from dsbench.checks.findings import Gate, OwnObjects
+from dsbench.checks.gate import check_dump, check_truth
 from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError
 from dsbench.core.records import read_record, write_record

@@ -10,6 +10,7 @@ import pytest
 from onnx import helper
 
 from dsbench.boxes.detection_scores import Decoder
+from dsbench.checks.findings import FilterChoice, FilterRow, OwnObjects, PreprocessProof, Way
 from dsbench.checks.preprocess_proof import (
     AS_DERIVED,
     Model,
@@ -18,8 +19,7 @@ from dsbench.checks.preprocess_proof import (
     prove_preprocessing,
     reference_of,
 )
-from dsbench.checks.preprocess_verdict import OwnObjects, PreprocessProof, Way, check_ways
-from dsbench.checks.scaling_choice import FilterChoice, FilterRow
+from dsbench.checks.preprocess_verdict import check_ways
 from dsbench.checks.verdict import CheckError
 from dsbench.core.errors import BuildError
 from dsbench.core.records import read_record, write_record

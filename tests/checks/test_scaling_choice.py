@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from dsbench.checks.scaling_choice import FilterRow, ScalingError, choose_filter, usable_filter, why_refused
+from dsbench.checks.findings import FilterRow
+from dsbench.checks.scaling_choice import ScalingError, choose_filter, usable_filter, why_refused
 from dsbench.core.errors import BuildError
 from dsbench.pixels.preprocessing import derive_preprocessing
 

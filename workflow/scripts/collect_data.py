@@ -6,11 +6,7 @@ from pathlib import Path
 import dsbench.report.benchmark_data as numbers
 from dsbench.chain.measured_chain import EngineDecision, RunSummary
 from dsbench.chain.sweep import Sweep
-from dsbench.checks.accuracy import KeptAccuracy
-from dsbench.checks.agreement import Agreement
-from dsbench.checks.batch_slots import BatchSlots
-from dsbench.checks.gate import Gate
-from dsbench.checks.preprocess_verdict import PreprocessProof
+from dsbench.checks.findings import Agreement, BatchSlots, Gate, KeptAccuracy, PreprocessProof
 from dsbench.core.files import read_json, sha256_of, write_whole
 from dsbench.core.records import as_json, read_record
 from dsbench.dag.rule_script import explained
@@ -20,7 +16,7 @@ from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts, TargetRate
 from dsbench.machine.toolchain import read_facts
 from dsbench.onnx.class_names import LabelsOrigin
-from dsbench.onnx.export import ExportAttempts
+from dsbench.onnx.export_recipes import ExportAttempts
 from dsbench.onnx.inspection import Inspection
 from dsbench.report.benchmark_data import engines as engine_rows
 from dsbench.report.report_data import check_data

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
 from dsbench.boxes.truth import Truth
+from dsbench.checks.findings import OwnObjects
 from dsbench.checks.gate import check_dump, check_truth
-from dsbench.checks.preprocess_verdict import OwnObjects
 from dsbench.checks.scene_limits import View, network_pixels
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained

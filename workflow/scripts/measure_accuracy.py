@@ -4,8 +4,9 @@ from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
 from dsbench.boxes.truth import Truth
-from dsbench.checks.accuracy import Bounds, Runs, check_accuracy, kept_accuracy
+from dsbench.checks.accuracy import Runs, check_accuracy, kept_accuracy
 from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames
+from dsbench.checks.findings import Bounds
 from dsbench.checks.reference_run import EngineRun, ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained

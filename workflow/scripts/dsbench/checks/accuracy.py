@@ -10,7 +10,8 @@ from dsbench.boxes.kitti import Frames
 from dsbench.boxes.matching import SAME_OBJECT_IOU, as_rows, best_first, ious_in_class, matches
 from dsbench.boxes.truth import Truth
 from dsbench.checks.agreement import Deployment, check_export
-from dsbench.checks.runtime_pixels import Suspect, suspects
+from dsbench.checks.findings import AgainstTruth, Bounds, EdgeLoss, KeptAccuracy, Stage
+from dsbench.checks.runtime_pixels import suspects
 from dsbench.checks.scene_limits import network_pixels
 from dsbench.checks.verdict import Verdict
 
@@ -20,76 +21,6 @@ PIXELS, PRECISION, RUNTIME = "pixels", "precision", "runtime"
 ENOUGH_OBJECTS = 20
 # A shift this many of its standard errors beyond a bound is beyond it.
 SURE_ERRORS = 2.0
-# The parser is blamed where of the boxes at the lower edge of the frame so many are lost, and a share that is larger by
-# so much than twice what is lost elsewhere: rounding drops up to 11 % of them, other scores drop boxes anywhere.
-FEWEST_EDGE_LOSSES, EDGE_LOSS_MARGIN = 3, 0.02
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What must be kept: `least_ap` of AP@[.5:.95], and a shift of at most `largest_shift_px`, in network pixels."""
-
-    least_ap: float
-    largest_shift_px: float
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The accuracy that is left when this stage too is the runtime's, with the model's own boxes as truth."""
-
-    stage: str
-    accuracy: Accuracy
-
-
-@dataclass(frozen=True)
-class EdgeLoss:
-    """How many boxes end within a network pixel of the frame's lower edge and elsewhere, and how many are lost.
-
-    They are those of the model on equal pixels, and what is lost of them is not in the dump.
-    """
-
-    boxes: int
-    lost: int
-    elsewhere: int
-    lost_elsewhere: int
-
-    @property
-    def is_the_parsers(self) -> bool:
-        """Whether so many more are lost at the edge that it is the edge that loses them."""
-        usual = self.lost_elsewhere / max(1, self.elsewhere)
-        return self.lost >= max(FEWEST_EDGE_LOSSES, (2 * usual + EDGE_LOSS_MARGIN) * self.boxes)
-
-
-@dataclass(frozen=True)
-class AgainstTruth:
-    """The model alone and the runtime on the clip's true boxes in `file`."""
-
-    file: str
-    model: Accuracy
-    runtime: Accuracy
-
-
-@dataclass(frozen=True)
-class KeptAccuracy:
-    """What accuracy.json says.
-
-    `frames` are one in `every` of the clip. `reference` says who describes the model's own preprocessing; `threshold`
-    is the lowest score of a box on both sides. `is_told` is false where the model finds too few objects to measure.
-    `stages` ends with the runtime's own boxes. `suspects` are there where the runtime's boxes are not those of the
-    model on the derived pixels; `truth` where the clip has one.
-    """
-
-    passed: bool
-    frames: int
-    every: int
-    reference: str
-    threshold: float
-    bounds: Bounds
-    is_told: bool
-    stages: list[Stage]
-    edge: EdgeLoss
-    suspects: list[Suspect]
-    truth: AgainstTruth | None
 
 
 @dataclass(frozen=True)

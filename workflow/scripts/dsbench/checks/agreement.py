@@ -11,6 +11,7 @@ import onnx
 from dsbench.boxes.clustering import on_frame
 from dsbench.boxes.kitti import Detection, Frames
 from dsbench.boxes.matching import ClipRates, as_rows, ious_in_class, precision_recall
+from dsbench.checks.findings import Agreement
 from dsbench.checks.reference_run import (
     EngineRun,
     ParserFaultError,
@@ -54,20 +55,6 @@ class Bound:
 
     iou: float
     required: float
-
-
-@dataclass(frozen=True)
-class Agreement(ClipRates):
-    """What agreement.json says: the rates of the dump with the reference run as truth, in one of `every` frames.
-
-    A box on the frame's last row without a counterpart is `undecided` and counts for neither side.
-    """
-
-    frames: int
-    required: float
-    passed: bool
-    undecided: int
-    every: int = 1
 
 
 def read_keys(path: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 from dsbench.boxes.kitti import Detection, Frames, read_directory
 from dsbench.boxes.matching import as_rows, best_first, ious_in_class, matches
 from dsbench.checks.agreement import RIM_PX
+from dsbench.checks.findings import BatchSlots, SlotDifferences
 from dsbench.checks.verdict import Verdict
 from dsbench.core.errors import BuildError
 from dsbench.core.files import written_beside
@@ -103,35 +104,6 @@ class Comparison:
             largest_corner_difference_px=max(self.corner_px),
             largest_score_difference=max(self.score),
         )
-
-
-@dataclass(frozen=True)
-class SlotDifferences:
-    """How many boxes were compared, how many rounding may add or drop, and the largest differences."""
-
-    boxes: int
-    undecided: int
-    largest_corner_difference_px: float
-    largest_score_difference: float
-
-
-@dataclass(frozen=True)
-class BatchSlots:
-    """What batch_slots.json says: the tolerances `iou` and `score`, and the boxes of the slots that they were held to.
-
-    `frames_that_differ` are those whose boxes the mirrored clip has elsewhere: in them a leak between slots shows.
-    `limit` is why this machine played fewer slots than asked for, None where it played all.
-    """
-
-    slots: int
-    frames: int
-    frames_that_differ: int
-    iou: float
-    score: float
-    passed: bool
-    same_video: SlotDifferences
-    different_videos: SlotDifferences
-    limit: str | None = None
 
 
 def check_batch_slots(dumps: SlotDumps, frame_height: int, tolerance: Tolerance) -> Verdict[BatchSlots]:

@@ -3,14 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from msgspec import UNSET, UnsetType
-
-from dsbench.boxes.kitti import ClassCount, Detection, Frames, count_per_class
-from dsbench.boxes.matching import CORNERS, ClipRates, as_rows, ious, matches, precision_recall
-from dsbench.checks.preprocess_verdict import FAMILY, OwnObjects
-from dsbench.checks.scene_limits import SceneCheck, View, scene_checks
+from dsbench.boxes.kitti import Detection, Frames, count_per_class
+from dsbench.boxes.matching import CORNERS, as_rows, ious, matches, precision_recall
+from dsbench.checks.findings import Gate, OwnObjects, TruthRates
+from dsbench.checks.preprocess_verdict import FAMILY
+from dsbench.checks.scene_limits import View, scene_checks
 from dsbench.checks.verdict import Verdict
 
 # Fewer boxes than these, in the reference's frames or in the truth, tell nothing.
@@ -20,38 +19,6 @@ LEAST_OWN_SHARE = 0.1
 # From this recall on under any name it is the names that are wrong, not the boxes.
 MISNAMED_RECALL = 0.3
 SHOWN_NAMES = 3
-
-
-@dataclass(frozen=True)
-class TruthRates(ClipRates):
-    """A dump against the clip's truth in `file`; what is known is of the model's own classes.
-
-    `known_recall` is None for too little truth.
-    """
-
-    file: str
-    required_recall: float
-    known_objects: int
-    known_recall: float | None
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What gate.json says: the counts of the dump, its checks against the scene, and the truth where the clip has one.
-
-    `ratio` is the share of frames with a detection, None of no frame. `checks` is missing where the counts alone stop
-    the dump.
-    """
-
-    frames: int
-    frames_with_detection: int
-    ratio: float | None
-    required_ratio: float
-    passed: bool
-    detections: int
-    per_class: list[ClassCount]
-    checks: list[SceneCheck] | UnsetType = UNSET
-    ground_truth: TruthRates | None = None
 
 
 def check_dump(

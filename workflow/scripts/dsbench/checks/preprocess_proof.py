@@ -10,15 +10,9 @@ import onnx
 import onnxruntime
 
 from dsbench.boxes.detection_scores import Decoder, above, closeness, decoder_of, mean_agreement
-from dsbench.checks.preprocess_verdict import FAMILY, OwnObjects, PreprocessProof, Way, check_ways
-from dsbench.checks.scaling_choice import (
-    FILTERS,
-    FilterRow,
-    choose_filter,
-    filter_order,
-    usable_filter,
-    why_refused,
-)
+from dsbench.checks.findings import FilterRow, OwnObjects, PreprocessProof, Way
+from dsbench.checks.preprocess_verdict import FAMILY, check_ways
+from dsbench.checks.scaling_choice import FILTERS, choose_filter, filter_order, usable_filter, why_refused
 from dsbench.checks.verdict import Verdict
 from dsbench.deepstream.nvinfer_config import image_keys
 from dsbench.families.declared import family_of

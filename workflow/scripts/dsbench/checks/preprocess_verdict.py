@@ -1,9 +1,10 @@
 """Which of several ways of preprocessing is the right one, and one sentence where it is not the derived one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from dsbench.checks.scaling_choice import ENOUGH_OBJECTS, FilterChoice
+from dsbench.checks.findings import FilterChoice, OwnObjects, PreprocessProof, Way
+from dsbench.checks.scaling_choice import ENOUGH_OBJECTS
 from dsbench.checks.verdict import Verdict
 from dsbench.pixels.image_processor import PROCESSOR
 from dsbench.pixels.own_pixels import STATED
@@ -27,57 +28,6 @@ MANY_PER_FRAME = 1
 
 # The origin of a reference that no image processor's settings describe.
 FAMILY = "family"
-
-
-@dataclass(frozen=True)
-class Way:
-    """What one way of preprocessing gives: its pixels beside the model's own, and what the model then detects.
-
-    `keys` are the nvinfer keys in which it is another than the derived way. Differences are in levels, of which an
-    8-bit channel has 256. `agreement` is the mean agreement, None where neither side has an object; `confidence` is the
-    sum of the scores.
-    """
-
-    keys: str
-    same_as_derived: bool
-    mean_difference: float
-    max_difference: float
-    agreement: float | None
-    detections: int
-    confidence: float
-
-
-@dataclass(frozen=True)
-class OwnObjects:
-    """What the model alone finds in these frames of the clip, by their numbers.
-
-    `reference` is where its own preprocessing is from: preprocessor_config.json, preprocessing: in the config, or
-    family. `reference_counts` are the objects of each frame, `reference_detections` those of all.
-    `reference_best_score` is None where no score reaches half the threshold.
-    """
-
-    reference: str
-    frames: list[int]
-    reference_counts: list[int]
-    reference_detections: int
-    reference_best_score: float | None
-
-
-@dataclass(frozen=True)
-class PreprocessProof(OwnObjects, FilterChoice):
-    """What preprocess.json says: the model alone, the filters, and the derived way first of all that were tried.
-
-    `told_by_detections` is whether the model alone finds enough objects to compare them. Another way's agreement is
-    better where it is higher by `agreement_margin`, None where the derived way has none.
-    """
-
-    passed: bool
-    told_by_detections: bool
-    largest_mean_difference: float
-    agreement_margin: float | None
-    alternatives: list[Way]
-    warnings: list[str]
-    notes: list[str]
 
 
 def check_ways(

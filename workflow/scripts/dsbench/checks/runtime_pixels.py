@@ -12,6 +12,7 @@ from dsbench.boxes.detection_scores import mean_agreement
 from dsbench.boxes.kitti import Detection, Frames
 from dsbench.boxes.matching import as_rows, best_first
 from dsbench.checks.agreement import Deployment
+from dsbench.checks.findings import Suspect
 from dsbench.checks.preprocess_proof import alternatives, changed_keys
 from dsbench.checks.reference_run import reference_boxes
 from dsbench.checks.scaling_choice import FILTERS, usable_filter, why_refused
@@ -29,29 +30,6 @@ DISAGREEMENT_SHARE, AGREEMENT_MARGIN = 0.5, 0.02
 # Frames on which each suspect is run, and the fewest objects in them that tell.
 FRAMES, ENOUGH_OBJECTS = 8, 8
 MATRICES = {BT709: "BT.709", BT601[1]: "BT.601"}
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A fault of the runtime's pixels, or of the boxes that are moved back from them.
-
-    `agreement` (0 to 1) is how far the dump agrees with the model under this fault, `agreement_as_derived` without;
-    `is_named` where the fault explains the dump so much better that it is the cause.
-    """
-
-    stage: str
-    fault: str
-    remedy: str
-    agreement: float
-    agreement_as_derived: float
-    is_named: bool
-
-    def sentence(self) -> str:
-        """Return what was found, what was expected and what to do."""
-        return (
-            f"the runtime's boxes are those of the model with {self.fault} (agreement {self.agreement:.3f}), and not"
-            f" with the derived pixels (agreement {self.agreement_as_derived:.3f}); {self.remedy}."
-        )
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """Which of nvinfer's scaling filters keeps a model's boxes closest to where its own preprocessing puts them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from dsbench.checks.findings import FilterChoice, FilterRow
 from dsbench.core.errors import BuildError
-from dsbench.onnx.inspection import ChosenFilter
 from dsbench.pixels.nvinfer_pixels import placement
 from dsbench.pixels.preprocessing import Preprocessing
 
@@ -19,33 +19,6 @@ ENOUGH_OBJECTS = 8
 
 class ScalingError(BuildError):
     """A filter that the config states and that NVIDIA's library refuses for these sizes."""
-
-
-@dataclass(frozen=True)
-class FilterRow:
-    """What one filter gives; all None where `refused` says why NVIDIA's library does not take it for these sizes.
-
-    `moved_x` and `moved_y` are what the parser takes off the boxes, `shift_x` and `shift_y` how far they still lie too
-    far right and down, all in network pixels. `mean_difference` is in levels of 256.
-    """
-
-    scaling_filter: int
-    name: str
-    refused: str | None = None
-    moved_x: float | None = None
-    moved_y: float | None = None
-    mean_difference: float | None = None
-    mean_overlap: float | None = None
-    shift_x: float | None = None
-    shift_y: float | None = None
-
-
-@dataclass(frozen=True)
-class FilterChoice(ChosenFilter):
-    """The filter that is taken, whether the model's entry in the config states it, and what each one gives."""
-
-    filter_is_stated: bool
-    scaling_filters: list[FilterRow]
 
 
 def filter_order(preprocessing: Preprocessing, size: tuple[int, int]) -> list[int]:

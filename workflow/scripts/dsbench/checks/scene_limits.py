@@ -12,6 +12,7 @@ import numpy as np
 from dsbench.boxes.clustering import without_overlaps
 from dsbench.boxes.kitti import Detection, Frames
 from dsbench.boxes.matching import CORNERS, as_rows, best_first, ious
+from dsbench.checks.findings import SceneCheck
 from dsbench.checks.verdict import Verdict
 from dsbench.pixels.preprocessing import Preprocessing
 
@@ -64,16 +65,6 @@ class View:
     network_px: tuple[float, float]
     classes: int
     grey: Grey
-
-
-@dataclass(frozen=True)
-class SceneCheck:
-    """One check as gate.json holds it; `found` and `passed` are None where there is too little to tell."""
-
-    check: str
-    found: float | None
-    required: str
-    passed: bool | None
 
 
 def network_pixels(preprocessing: Preprocessing, width: int, height: int) -> tuple[float, float]:

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import onnx
-from msgspec import UNSET, UnsetType
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import scratch_beside
 from dsbench.core.secret_words import environment_without_tokens
 from dsbench.onnx.compare import GraphError, compare_with_reference
-from dsbench.onnx.export_recipes import Attempt, Recipe, prompt_phrases, recipe_of
+from dsbench.onnx.export_recipes import Attempt, ExportAttempts, Outcome, Recipe, prompt_phrases, recipe_of
 from dsbench.onnx.graph import attempts_of, fix_spatial_dims
 from dsbench.tools.confined import confined, environment_files
 from dsbench.tools.tool_run import die_with_parent, report_progress, status_name
@@ -54,30 +53,6 @@ class Job:
     def reference(self) -> Path:
         """The untouched model's answers, written by the first attempt that gets that far."""
         return self.scratch / "reference.npz"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """One attempt in export_attempts.json: verdict is accepted, failed, wrong or not tried; UNSET what it lacks."""
-
-    method: str
-    opset: int | UnsetType = UNSET
-    verdict: str
-    reason: str
-    seconds: float | UnsetType = UNSET
-    log: str | UnsetType = UNSET
-    exported_nodes: int | UnsetType = UNSET
-    nodes: int | UnsetType = UNSET
-
-
-@dataclass(frozen=True)
-class ExportAttempts:
-    """What export_attempts.json says: the accepted method, every attempt, the repairs, and a prompt's phrases."""
-
-    method: str
-    attempts: list[Outcome]
-    repairs: list[str]
-    prompt_phrases: list[str]
 
 
 def loading_folder(source: Path, recipe: Recipe, destination: Path) -> Path:

@@ -1,7 +1,9 @@
-"""How each family gets from safetensors to ONNX: the attempts in their order, and why that order."""
+"""How each family gets from safetensors to ONNX: the attempts in order, why that order, and what became of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from msgspec import UNSET, UnsetType
 
 from dsbench.core.errors import BuildError
 
@@ -19,6 +21,30 @@ class Attempt:
 
     method: str
     opset: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One attempt in export_attempts.json: verdict is accepted, failed, wrong or not tried; UNSET what it lacks."""
+
+    method: str
+    opset: int | UnsetType = UNSET
+    verdict: str
+    reason: str
+    seconds: float | UnsetType = UNSET
+    log: str | UnsetType = UNSET
+    exported_nodes: int | UnsetType = UNSET
+    nodes: int | UnsetType = UNSET
+
+
+@dataclass(frozen=True)
+class ExportAttempts:
+    """What export_attempts.json says: the accepted method, every attempt, the repairs, and a prompt's phrases."""
+
+    method: str
+    attempts: list[Outcome]
+    repairs: list[str]
+    prompt_phrases: list[str]
 
 
 @dataclass(frozen=True)

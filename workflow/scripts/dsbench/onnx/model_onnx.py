@@ -16,7 +16,8 @@ from dsbench.intake.labels import names_by_key
 from dsbench.intake.model_bounds import check_image
 from dsbench.onnx.class_names import Columns, NameSources, choose_names
 from dsbench.onnx.compare import GraphError
-from dsbench.onnx.export import ExportAttempts, export_onnx
+from dsbench.onnx.export import export_onnx
+from dsbench.onnx.export_recipes import ExportAttempts
 from dsbench.onnx.graph import refuse_dynamo_without_weights
 from dsbench.onnx.head_joining import completed
 from dsbench.onnx.importing import graph_size, import_onnx, write_import_reference

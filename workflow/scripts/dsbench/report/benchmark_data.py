@@ -18,7 +18,7 @@ from dsbench.chain.measured_chain import (
     real_time_streams,
     streams_of,
 )
-from dsbench.checks.accuracy import KeptAccuracy
+from dsbench.checks.findings import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import as_json, read_record
 from dsbench.deepstream.decoding import Decoding
