@@ -18,7 +18,11 @@ BT709, UNSPECIFIED, BT601 = 1, 2, (4, 5, 6)
 FULL_RANGE = 2
 # Pictures without a flag: high definition is BT.709, as players take it.
 TALLEST_BT601 = 576
-
+# NVDEC decodes no larger picture (NVDEC Application Note of the Video Codec SDK 13.0): HEVC and VP9 since Pascal, H.264
+# on Blackwell alone. FFmpeg reserves memory for what a header claims.
+LARGEST_SIDE_PX = 8192
+# FFmpeg reserves some for each track too.
+MOST_TRACKS = 64
 
 # What clips come in, and sound and pictures so that they can be told; none of them plays another file.
 CONTAINERS = (
@@ -99,11 +103,20 @@ def _opened(path: Path) -> av.container.InputContainer:
 def open_container(path: Path) -> av.container.InputContainer:
     """Return the open file, one of CONTAINERS; FFmpeg opens no other file, whatever this one names.
 
+    Of more than MOST_TRACKS tracks it opens none, and it decodes no picture of more than LARGEST_SIDE_PX ** 2 pixels.
     Raises what PyAV raises.
     """
-    only = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
+    only = {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(CONTAINERS),
+        "max_streams": str(MOST_TRACKS),
+    }
+    pixels = {"max_pixels": str(LARGEST_SIDE_PX**2)}
     # With the protocol before it, a name such as concat:a.mp4 is a name.
-    return av.open(f"file:{path}", container_options=only)
+    container = av.open(f"file:{path}", options=pixels, container_options=only)
+    for stream in container.streams.video:
+        stream.codec_context.options = pixels
+    return container
 
 
 def films_of(container: av.container.InputContainer) -> list[av.VideoStream]:
