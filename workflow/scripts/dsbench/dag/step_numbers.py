@@ -27,7 +27,7 @@ def number_of(rule: str, wildcards: Mapping[str, str], outputs: Sequence[Path]) 
     """Return the number that the job gave, "" where it gave none or its file does not tell."""
     try:
         said = NUMBERS[rule](Finished(wildcards, outputs)) if rule in NUMBERS else ""
-    except (BuildError, OSError, LookupError, TypeError, ValueError, StopIteration):
+    except (AttributeError, BuildError, LookupError, OSError, StopIteration, TypeError, ValueError):
         return ""
     return without_controls(said)
 

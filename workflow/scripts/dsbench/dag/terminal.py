@@ -5,6 +5,7 @@ It stands in the place of Snakemake's own lines, a dozen for each job. Those are
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from dsbench.report.text import count, plain
 # A step that takes longer is told of when it begins, with the time that it took when it last ran.
 LONG_S = 10.0
 HEARTBEAT_S = 30.0
-TITLE_WIDTH = 46
+TAIL_BYTES = 4096
+LONGEST_SAID = 100
+TITLE_WIDTH = 48
 MOST_NAMED = 3
 MOST_REPORTS = 3
 LINE_WIDTH = 100
@@ -171,13 +174,17 @@ class StepLines(logging.Handler):
             self._print("\n".join(_report(model, len(models) <= MOST_REPORTS, self._bold)))
 
     def tell_running(self) -> None:
-        """Print which long steps still run, and how long they took when they last ran; it is said every half minute."""
+        """Print which long steps still run, with the time of their last run, and of a single one its log's last line.
+
+        It is said every half minute: the builder of TensorRT may run for hours.
+        """
         # Jobs begin and end meanwhile.
         long = [step for step in list(self._running.values()) if step.so_far_s() >= LONG_S]
         if long:
             named = ", ".join(_progress(step) for step in long[:MOST_NAMED])
             more = f" and {len(long) - MOST_NAMED} more" if len(long) > MOST_NAMED else ""
-            self._print(f"        running: {named}{more}")
+            said = _last_line(long[0].logs) if len(long) == 1 else ""
+            self._print(f"        running: {named}{more}{said}")
 
     def _begin(self, record: logging.LogRecord) -> None:
         step = Step.of(record)
@@ -238,6 +245,19 @@ def _sentence(logs: list[str]) -> list[str]:
         return []
     begins = [place for place, line in enumerate(lines) if line.startswith("ERROR ")]
     return [without_controls(line) for line in lines[begins[-1] :][:LONGEST_SENTENCE]] if begins else []
+
+
+def _last_line(logs: list[str]) -> str:
+    """Return what a log says last, to be put behind a sentence, and "" where it says nothing yet."""
+    try:
+        with Path(logs[0]).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+    except (IndexError, OSError):
+        return ""
+    # A log's head says how the tool was called.
+    said = next((line.strip() for line in reversed(lines) if line.strip() and not line.startswith("#")), "")
+    return f"; {without_controls(said)[:LONGEST_SAID]}" if said else ""
 
 
 def _log_words(step: Step) -> str:
