@@ -10,6 +10,8 @@ rule run_reference:
         inspect="models/{model}/model/inspect.json",
         preprocess="models/{model}/validation/preprocess.json",
         labels="models/{model}/config/labels.txt",
+        fetched=fetch_record,
+        processor=file_of_source("preprocessor_config.json"),
         clip="build/toolchain/video.json",
         video=VIDEO,
         facts=PIXEL_FACTS,
@@ -28,6 +30,7 @@ rule run_reference:
     params:
         code=code_version("run_reference"),
         arithmetic=REFERENCE_ARITHMETIC,
+        preprocessing=preprocessing_block,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         frames=config["agreement"]["frames"],
     script:
@@ -125,8 +128,6 @@ rule measure_accuracy:
         onnx="models/{model}/model/{model}.onnx",
         inspect="models/{model}/model/inspect.json",
         labels="models/{model}/config/labels.txt",
-        fetched=fetch_record,
-        processor=file_of_source("preprocessor_config.json"),
         clip="build/toolchain/video.json",
         video=VIDEO,
     output:
@@ -149,7 +150,6 @@ rule measure_accuracy:
     params:
         code=code_version("measure_accuracy"),
         arithmetic=REFERENCE_ARITHMETIC,
-        preprocessing=preprocessing_block,
         threshold=lambda wildcards: entry_of(wildcards).get("threshold"),
         bounds=config["accuracy"],
         agreement={

@@ -22,11 +22,10 @@ from dsbench.checks.accuracy import (
     check_accuracy,
     edge_loss,
     kept_accuracy,
-    own_boxes,
 )
 from dsbench.checks.agreement import Deployment
 from dsbench.checks.preprocess_proof import Model, reference_of
-from dsbench.checks.reference_run import EngineRun, detections, reference_boxes, reference_model
+from dsbench.checks.reference_run import EngineRun, detections, own_boxes, reference_boxes, reference_model
 from dsbench.checks.verdict import CheckError, Verdict
 from dsbench.core.records import as_json
 from dsbench.families.declared import family_named

@@ -150,9 +150,9 @@ class Tree:
         kitti = self.root / "kitti"
         dump_kitti(str(APP), self.root / "app.txt", kitti, 60, self.root / "app.log", {})
         deployed = replace(self.deployment(), **changes)
-        reference = run_reference(
-            self.root / "tiny.onnx", deployed.model, video, (SIDE, SIDE), deployed.numbers
-        )
+        numbers = deployed.numbers
+        frames = run_reference(self.root / "tiny.onnx", deployed.model, video, (SIDE, SIDE), numbers)
+        reference = ReferenceRun(numbers.step, frames, own={}, origin="a test")
         return check_deployment(kitti, read_directory(kitti), reference, deployed, BOUND).required()
 
     def deployment(self):
@@ -286,7 +286,9 @@ def test_boxes_of_other_frames_leave_the_runtimes_own_decoding(tree):
     tree.check()
     dumped = read_directory(tree.root / "kitti")
     shifted = {number: dumped[(number + 1) % FRAMES] for number in dumped}
-    reference = ReferenceRun(1, {number: dumped[number] for number in tree.deployment().numbers})
+    reference = ReferenceRun(
+        1, {number: dumped[number] for number in tree.deployment().numbers}, {}, "a test"
+    )
     with pytest.raises(CheckError, match="diverges, which leaves how the runtime decodes and scales frames;"):
         check_deployment(tree.root / "kitti", shifted, reference, tree.deployment(), BOUND).required()
 
@@ -346,7 +348,7 @@ def test_a_box_on_the_last_row_counts_only_with_its_counterpart():
 def test_a_dump_without_a_frame_of_the_reference_is_refused(tree):
     with pytest.raises(BuildError, match="has no frame 3, which the reference run has"):
         check_deployment(
-            tree.root, {0: []}, ReferenceRun(3, {0: [], 3: []}), tree.deployment(), BOUND
+            tree.root, {0: []}, ReferenceRun(3, {0: [], 3: []}, {}, "a test"), tree.deployment(), BOUND
         ).required()
 
 

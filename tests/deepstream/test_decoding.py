@@ -96,7 +96,7 @@ def _nvidia(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", f"{TESTS / 'fakes/gstreamer'}:{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     return lambda clip=CLIP: measure_decoding(
-        None, clip, 30, 0.1, tmp_path / "decoding.json", tmp_path / "logs/decoding.log", {"gpu": "one"}
+        None, clip, 30, 0.01, tmp_path / "decoding.json", tmp_path / "logs/decoding.log", {"gpu": "one"}
     )
 
 

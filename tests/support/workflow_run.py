@@ -18,7 +18,7 @@ REPORT = "models/rtdetr/reports/benchmark_report.pdf"
 SHORT = f"""
 environments: {PROJECT}/build/environments
 trtexec: {{duration_s: 1, warm_up_ms: 200}}
-deepstream: {{interval_s: 1, windows: 3, timeout_s: 120, decoding_s: 0.02}}
+deepstream: {{interval_s: 1, windows: 3, timeout_s: 120, decoding_s: 0.01}}
 agreement: {{frames: 10}}
 batch_slots: {{frames: 5}}
 """

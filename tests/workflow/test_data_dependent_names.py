@@ -13,9 +13,7 @@ from workflow_run import PROJECT, REPORT
 def test_peak_moves_up_over_doublings_and_down_again_to_less_than_a_stream(nvidia):
     nvidia.upgrade("600.1", images_per_s=400, total_fps=335)
     assert nvidia.numbers() == (16, 13, 13, 11)
-    nvidia.upgrade("600.2", images_per_s=200, total_fps=95)
-    assert nvidia.numbers() == (8, 6, 6, 3)
-    nvidia.upgrade("600.3", images_per_s=20, total_fps=18)
+    nvidia.upgrade("600.2", images_per_s=20, total_fps=18)
     assert nvidia.numbers() == (4, 0, 1, 1)
     assert "NOT REAL-TIME: 1 stream at 18.00 FPS per stream" in nvidia.text
 

@@ -4,15 +4,8 @@ from pathlib import Path
 
 from dsbench.boxes.kitti import read_directory
 from dsbench.boxes.truth import Truth
-from dsbench.checks.accuracy import (
-    Bounds,
-    Runs,
-    check_accuracy,
-    kept_accuracy,
-    own_boxes,
-)
+from dsbench.checks.accuracy import Bounds, Runs, check_accuracy, kept_accuracy
 from dsbench.checks.agreement import Bound, Deployment, first_divergence, measured_frames
-from dsbench.checks.preprocess_proof import model_alone
 from dsbench.checks.reference_run import EngineRun, ReferenceRun, reference_model
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
@@ -37,17 +30,8 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
         numbers=list(equal_pixels),
         engine=read_record(files.engine, EngineRun),
     )
-    model, reference = model_alone(
-        Path(files.onnx),
-        inspect,
-        Path(files.labels),
-        params.threshold,
-        Path(files.processor) if files.get("processor") else None,
-        params.preprocessing,
-        (clip.height, clip.width),
-    )
     runs = Runs(
-        own=own_boxes(model, reference, labels, deployed.video, deployed.numbers),
+        own=run.own,
         equal_pixels=equal_pixels,
         engine=deployed.engine.frames,
         dumped=measured_frames(read_directory(Path(files.kitti)), equal_pixels, Path(files.kitti)),
@@ -55,7 +39,7 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb):
     measured = kept_accuracy(
         runs,
         deployed,
-        reference.origin,
+        run.origin,
         run.every,
         Bounds(**params.bounds),
         read_record(files.truth, Truth),

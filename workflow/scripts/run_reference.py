@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from dsbench.checks.reference_run import reference_model, run_reference
+from dsbench.checks.preprocess_proof import model_alone
+from dsbench.checks.reference_run import ReferenceRun, own_boxes, reference_model, run_reference
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.intake.labels import read_labels
@@ -11,17 +12,22 @@ from dsbench.onnx.inspection import read_proven
 from dsbench.pixels.nvinfer_pixels import evenly_spread
 
 with explained(snakemake.log[0], snakemake.resources.mem_mb):
-    clip = read_record(snakemake.input.clip, ClipFacts)
-    numbers = evenly_spread(clip.frames, snakemake.params.frames)
-    run = run_reference(
-        Path(snakemake.input.onnx),
-        reference_model(
-            read_proven(snakemake.input.inspect, snakemake.input.preprocess),
-            read_labels(Path(snakemake.input.labels)),
-            snakemake.params.threshold,
-        ),
-        Path(snakemake.input.video),
-        clip.size,
-        numbers,
+    files, params = snakemake.input, snakemake.params
+    clip = read_record(files.clip, ClipFacts)
+    inspect = read_proven(files.inspect, files.preprocess)
+    onnx, video, labels = Path(files.onnx), Path(files.video), read_labels(Path(files.labels))
+    numbers = evenly_spread(clip.frames, params.frames)
+    frames = run_reference(
+        onnx, reference_model(inspect, labels, params.threshold), video, clip.size, numbers
     )
-    write_record(snakemake.output[0], run)
+    model, reference = model_alone(
+        onnx,
+        inspect,
+        Path(files.labels),
+        params.threshold,
+        Path(files.processor) if files.get("processor") else None,
+        params.preprocessing,
+        (clip.height, clip.width),
+    )
+    own = own_boxes(model, reference, labels, video, numbers)
+    write_record(snakemake.output[0], ReferenceRun(numbers.step, frames, own, reference.origin))

@@ -1,21 +1,18 @@
 """How much of the model's own accuracy is left in the runtime, after each stage, and which stage loses it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from dsbench.boxes.average_precision import Accuracy, accuracy
-from dsbench.boxes.kitti import Detection, Frames
+from dsbench.boxes.kitti import Frames
 from dsbench.boxes.matching import SAME_OBJECT_IOU, as_rows, best_first, ious_in_class, matches
 from dsbench.boxes.truth import Truth
 from dsbench.checks.agreement import Deployment, check_export
-from dsbench.checks.preprocess_proof import Model, Reference
 from dsbench.checks.runtime_pixels import Suspect, suspects
 from dsbench.checks.scene_limits import network_pixels
 from dsbench.checks.verdict import Verdict
-from dsbench.pixels.nvinfer_pixels import decoded_frames, rgb_of
 
 # What each row of the table has changed beside the row before; the first row is the model alone.
 PIXELS, PRECISION, RUNTIME = "pixels", "precision", "runtime"
@@ -111,21 +108,6 @@ class Runs:
         """Return the stages that were run, in their order."""
         every = {PIXELS: self.equal_pixels, PRECISION: self.engine, RUNTIME: self.dumped}
         return {name: frames for name, frames in every.items() if frames is not None}
-
-
-def own_boxes(
-    model: Model, reference: Reference, labels: Sequence[str], video: Path, numbers: Sequence[int]
-) -> dict[int, list[Detection]]:
-    """Return the boxes that the model finds with its own preprocessing: FFmpeg's RGB and ONNX Runtime in float32."""
-    found = {}
-    for number, frame in decoded_frames(video, numbers):
-        own = reference.pixels(rgb_of(frame))
-        found[number] = [
-            Detection(labels[int(row[0])], *row[1:].tolist())
-            for row in model.rows(own.tensor * model.std, own.picture, frame)
-            if row[5] >= model.decoder.threshold
-        ]
-    return found
 
 
 def measured_stages(runs: Runs, network_px: tuple[float, float]) -> list[Stage]:

@@ -11,13 +11,14 @@ import onnx
 
 from dsbench.boxes.clustering import CLASS, HEIGHT, LEFT, SCORE, TOP, WIDTH, Placement, cluster, on_frame
 from dsbench.boxes.kitti import Detection
+from dsbench.checks.preprocess_proof import Model, Reference
 from dsbench.core.errors import BuildError
 from dsbench.deepstream.parser_build import Resized
 from dsbench.families.declared import family_of
 from dsbench.families.family import Family, FrameTensors, Setting
 from dsbench.onnx.compare import answers, session
 from dsbench.onnx.inspection import Inspection
-from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, decoded_frames
+from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, decoded_frames, rgb_of
 from dsbench.pixels.preprocessing import Preprocessing
 from dsbench.tools.tool_run import ToolFailedError
 from dsbench.trtexec.answers import AnswersError, AskedEngine, EmbeddedEngine
@@ -119,22 +120,41 @@ def detections(rows: np.ndarray, labels: Sequence[str]) -> list[Detection]:
 
 @dataclass(frozen=True)
 class ReferenceRun:
-    """What reference_run.json says: the boxes of one in `every` frames of the clip, by the frame's number."""
+    """What reference_run.json says: the model's boxes in one of `every` frames of the clip, by the frame's number.
+
+    `frames` are its boxes on nvinfer's pixels, `own` those with its own preprocessing, which `origin` describes.
+    """
 
     every: int
     frames: dict[int, list[Detection]]
+    own: dict[int, list[Detection]]
+    origin: str
 
 
 def run_reference(
-    onnx_file: Path, model: ReferenceModel, video: Path, size: tuple[int, int], numbers: range
-) -> ReferenceRun:
+    onnx_file: Path, model: ReferenceModel, video: Path, size: tuple[int, int], numbers: Sequence[int]
+) -> dict[int, list[Detection]]:
     """Return the reference boxes of the frames of these numbers."""
     runner = session(onnx.load(onnx_file))
-    found = {
+    return {
         number: reference_boxes(model, answers(runner, pixels), place)
         for number, pixels, place in pictures(model, video, size, numbers)
     }
-    return ReferenceRun(numbers.step, found)
+
+
+def own_boxes(
+    model: Model, reference: Reference, labels: Sequence[str], video: Path, numbers: Sequence[int]
+) -> dict[int, list[Detection]]:
+    """Return the boxes that the model finds with its own preprocessing: FFmpeg's RGB and ONNX Runtime in float32."""
+    found = {}
+    for number, frame in decoded_frames(video, numbers):
+        own = reference.pixels(rgb_of(frame))
+        found[number] = [
+            Detection(labels[int(row[0])], *row[1:].tolist())
+            for row in model.rows(own.tensor * model.std, own.picture, frame)
+            if row[5] >= model.decoder.threshold
+        ]
+    return found
 
 
 @dataclass(frozen=True)
