@@ -74,11 +74,13 @@ def test_a_prediction_of_no_stream_and_a_proof_without_boxes_have_no_zero(tmp_pa
 
 
 def test_what_stays_unknown_is_told_with_its_reason(tmp_path):
-    write_record(tmp_path / "engine_run.json", EngineRun("a.engine", {}, "its outputs are cut"))
-    assert number_of("run_engine", {}, [tmp_path / "engine_run.json"]) == "unknown: its outputs are cut"
+    write_record(tmp_path / "engine_run.json", EngineRun("a.engine", None, "run.log: its outputs\nare cut"))
+    said = number_of("run_engine", {}, [tmp_path / "engine_run.json"])
+    assert said == "the engine's own boxes stay unknown: run.log: its outputs are cut"
     (tmp_path / "ds_latency.log").write_text("App run successful\n")
     note_at_end(tmp_path / "ds_latency.log", REFUSED, "no line of a frame")
-    assert number_of("measure_latency", {}, [tmp_path / "ds_latency.log"]) == "unknown: no line of a frame"
+    said = number_of("measure_latency", {}, [tmp_path / "ds_latency.log"])
+    assert said == "the latency of a frame stays unknown: no line of a frame"
 
 
 def test_a_name_from_outside_cannot_write_to_the_terminal(tmp_path):

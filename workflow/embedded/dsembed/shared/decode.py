@@ -74,7 +74,7 @@ def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
             stream.codec_context.thread_count = 1
             while True:
                 count = 0
-                for frame in shown_frames(container.demux(stream)):
+                for frame in shown_frames(packets_of(container, stream)):
                     count += 1
                     yield with_8_bits(frame, stream.codec_context.name)
                 if count == 0:
@@ -94,9 +94,10 @@ def _opened(path: Path) -> av.container.InputContainer:
         container = open_container(path)
     except (FFmpegError, OSError) as error:
         raise OpenError(f"{path}: {error.strerror}, expected a video file that FFmpeg can decode") from error
-    if film_of(container) is None:
+    film = film_of(container)
+    if film is None or not is_decodable(film):
         container.close()
-        raise OpenError(f"{path}: no video stream, expected one")
+        raise OpenError(f"{path}: no video stream that FFmpeg can decode, expected one")
     return container
 
 
@@ -113,10 +114,15 @@ def open_container(path: Path) -> av.container.InputContainer:
     }
     pixels = {"max_pixels": str(LARGEST_SIDE_PX**2)}
     # With the protocol before it, a name such as concat:a.mp4 is a name.
-    container = av.open(f"file:{path}", options=pixels, container_options=only)
-    for stream in container.streams.video:
+    container = av.open(f"file:{path}", options=pixels, container_options=only, metadata_errors="replace")
+    for stream in filter(is_decodable, container.streams.video):
         stream.codec_context.options = pixels
     return container
+
+
+def is_decodable(stream: av.VideoStream) -> bool:
+    """Return whether FFmpeg has a decoder for the stream."""
+    return stream.codec_context is not None
 
 
 def films_of(container: av.container.InputContainer) -> list[av.VideoStream]:
@@ -127,6 +133,15 @@ def films_of(container: av.container.InputContainer) -> list[av.VideoStream]:
 def film_of(container: av.container.InputContainer) -> av.VideoStream | None:
     """Return the video stream that is played."""
     return next(iter(films_of(container)), None)
+
+
+def packets_of(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """Yield the stream's packets, behind them an empty one, at which its decoder gives what it has kept."""
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        # PyAV 18.1 raises it behind the last packet where a stream began in the middle of the file.
+        return
 
 
 def shown_frames(packets: Iterable[av.Packet]) -> Iterator[av.VideoFrame]:

@@ -29,7 +29,8 @@ def number_of(rule: str, wildcards: Mapping[str, str], outputs: Sequence[Path]) 
         said = NUMBERS[rule](Finished(wildcards, outputs)) if rule in NUMBERS else ""
     except (AttributeError, BuildError, LookupError, OSError, StopIteration, TypeError, ValueError):
         return ""
-    return without_controls(said)
+    # A sentence of an error may have several lines.
+    return without_controls(" ".join(said.split()))
 
 
 def _of_json(words: str, step: Finished) -> str:
@@ -70,11 +71,15 @@ def _proof(step: Finished) -> str:
 
 
 def _boxes(what: str, step: Finished) -> str:
-    record = step.json()
-    if problem := record.get("problem"):
-        return f"unknown: {problem}"
-    frames = record["frames"]
+    frames = step.json()["frames"]
     return f"{sum(map(len, frames.values()))} {what} in {len(frames)} frames" if frames else ""
+
+
+def _engine_boxes(step: Finished) -> str:
+    problem = step.json()["problem"]
+    return (
+        f"the engine's own boxes stay unknown: {problem}" if problem else _boxes("boxes of the engine", step)
+    )
 
 
 def _build_time(step: Finished) -> str:
@@ -104,7 +109,7 @@ def _latency(step: Finished) -> str:
 
     log = step.outputs[0]
     if why := why_no_latency(log):
-        return f"unknown: {why}"
+        return f"the latency of a frame stays unknown: {why}"
     run = read_latency(log, streams_of(configuration_of(log)))
     p50, p95 = (run.percentile(percent).latency_ms for percent in (50, 95))
     return f"half of the frames took up to {p50:.1f} ms, 95 % up to {p95:.1f} ms"
@@ -146,7 +151,7 @@ NUMBERS: dict[str, Callable[[Finished], str]] = {
     "read_truth": partial(_boxes, "true boxes"),
     "prove_preprocessing": _proof,
     "run_reference": partial(_boxes, "boxes of the model"),
-    "run_engine": partial(_boxes, "boxes of the engine"),
+    "run_engine": _engine_boxes,
     "benchmark_engine": _rate,
     "benchmark_engine_b1": _rate,
     "benchmark_engine_probe": _rate,

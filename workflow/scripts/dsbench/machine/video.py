@@ -33,7 +33,9 @@ from dsembed.shared.decode import (
     decode_frames,
     films_of,
     frame_view,
+    is_decodable,
     open_container,
+    packets_of,
     shown_frames,
     with_8_bits,
 )
@@ -248,7 +250,7 @@ def _decoded(
     shown: Shown, container: av.container.InputContainer, stream: av.VideoStream
 ) -> Iterator[av.VideoFrame]:
     def counted() -> Iterator[av.Packet]:
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             shown.take_packet(packet)
             yield packet
 
@@ -343,6 +345,8 @@ def _film(video: Path, container: av.container.InputContainer) -> av.VideoStream
         found = " and a cover picture" if container.streams.video else ""
         found = f"only sound{found}" if container.streams.audio else f"nothing to play{found}"
         raise ClipError(f"{video}: no video stream in it, {found}; name another")
+    if not all(map(is_decodable, films)):
+        raise ClipError(f"{video}: its film is in a codec that FFmpeg does not know; name another video")
     if len(films) > 1:
         kept = next(
             (number for number, film in enumerate(films) if film.codec_context.name not in PICTURE_CODECS), 0
