@@ -28,6 +28,7 @@ if config["gpu_class"] is not None:
 include: "rules/common.smk"
 include: "rules/calls.smk"
 include: "rules/chain.smk"
+include: "rules/deliverables.smk"
 include: "rules/toolchain.smk"
 include: "rules/source_inputs.smk"
 include: "rules/sources.smk"

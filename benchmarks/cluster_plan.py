@@ -23,11 +23,14 @@ CHECKPOINT_SHARE = 0.1
 JOB_S = 0.1
 # The Slurm plugin's first and shortest interval.
 POLL_S = 40
-# Load, warm up and measure: 11 s; ten windows of 2 s after the ramp-up; four short runs; the clip once, twice.
+# Load, warm up and measure: 11 s; ten windows of 2 s after the ramp-up, for the latency too; four short runs of each
+# batch that is checked; 50 images; the clip once, twice.
 ASSUMED_S = {
     "benchmark": 18,
     "run": 40,
+    "measure_latency": 40,
     "check_batch_slots": 60,
+    "run_engine": 15,
     "dump_kitti": 25,
     "record_video": 25,
 }
@@ -35,10 +38,13 @@ BEFORE_GPU = (
     *("list_source", "fetch_source", "copy_config", "export_onnx", "prepare_onnx", "note_graph_kind"),
     *("prove_preprocessing", "run_reference", "write_labels", "write_parser", "compile_parser"),
 )
-AFTER_GPU = ("extract_frames", "write_scripts", "judge_kitti")
+ON_SINGLE_ENGINE = ("benchmark", "dump_kitti", "run_engine", "check_batch_slots", "record_video")
+# The slots are checked at the batches of both runs too.
+WITH_STREAMS = (*["check_batch_slots", "run"] * 2, "measure_latency")
+AFTER_GPU = ("extract_frames", "write_scripts", "judge_kitti", "judge_agreement", "measure_accuracy")
 # Of a source on disk; a remote one has fetch_source too.
 CHECKPOINTS = {"note_graph_kind", "benchmark", "choose_max_batch", "run"}
-JOBS_OF_A_MODEL = 41
+JOBS_OF_A_MODEL = 45
 
 
 @dataclass(frozen=True)
@@ -79,13 +85,11 @@ def chain(finished: Path, engine_s: float, doublings: int) -> list[Step]:
         return Step(rule, True, ASSUMED_S[rule])
 
     engine = [Step("build_engine", True, engine_s), assumed("benchmark")]
-    single = [assumed(rule) for rule in ("benchmark", "dump_kitti", "check_batch_slots", "record_video")]
     return [
         *map(measured, BEFORE_GPU),
         *engine * (1 + doublings),
         measured("choose_max_batch"),
-        *single,
-        *[assumed("run")] * 2,
+        *map(assumed, (*ON_SINGLE_ENGINE, *WITH_STREAMS)),
         *map(measured, AFTER_GPU),
     ]
 
