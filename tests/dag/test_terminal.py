@@ -108,6 +108,26 @@ def test_steps_that_still_run_are_named_with_what_they_took_before(terminal, mon
     ), said
 
 
+def test_a_single_step_that_still_runs_has_the_last_line_of_its_log(terminal, monkeypatch):
+    monkeypatch.setattr("dsbench.dag.terminal.LONG_S", 0.0)
+    begin(terminal, "build_engine", model="a")
+
+    def said(log):
+        before = terminal[1].getvalue()
+        if log is not None:
+            Path("logs/a").mkdir(parents=True, exist_ok=True)
+            Path("logs/a/build_engine.log").write_text(log)
+        terminal[0].tell_running()
+        return terminal[1].getvalue().removeprefix(before).rstrip("\n")
+
+    assert re.fullmatch(r" +running: build_engine a for 0\.\d s", said(None))
+    assert re.fullmatch(r" +running: build_engine a for 0\.\d s", said("# trtexec --onnx=a.onnx\n\n"))
+    assert said(f"{'x' * 5000}\n[I] Local timing\x1b[2J cache\n\n").endswith(" s; [I] Local timing?[2J cache")
+    assert said("y" * 5000).endswith("y" * 100) and len(said("y" * 5000)) < 150
+    begin(terminal, "dump_kitti", number=2, model="a")
+    assert said("[I] done").endswith("dump_kitti a for 0.0 s")
+
+
 def test_a_failed_step_has_its_log_and_what_the_cluster_said(terminal):
     begin(terminal, "dump_kitti", model="a")
     failed = {"jobid": 1, "rule_name": "dump_kitti", "log": ["logs/a/dump_kitti.log", "slurm/7.log"]}

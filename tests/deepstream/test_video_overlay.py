@@ -1,3 +1,5 @@
+import io
+
 import av
 import cv2
 import numpy as np
@@ -102,12 +104,12 @@ def test_one_frame_gives_three_stills(tmp_path):
     assert all(path.stat().st_size > 0 for path in paths)
 
 
-def test_progress_is_told_every_ten_seconds(monkeypatch, capsys):
-    clock = iter(np.arange(0.0, 1000.0, 4.0))
+def test_the_log_has_the_progress_every_ten_seconds(monkeypatch):
+    clock, log = iter(np.arange(0.0, 1000.0, 4.0)), io.BytesIO()
     monkeypatch.setattr(video.time, "monotonic", lambda: next(clock))
-    assert len(list(video._progress(iter(range(10)), 10))) == 10
-    said = capsys.readouterr().err.splitlines()
-    assert 2 <= len(said) <= 4 and said[0] == "  video: frame 2 of 10"
+    assert len(list(video._progress(iter(range(10)), 10, log))) == 10
+    said = log.getvalue().decode().splitlines()
+    assert 2 <= len(said) <= 4 and said[0] == "video: frame 2 of 10"
 
 
 def test_label_tag_stays_in_the_picture_and_colours_belong_to_labels():

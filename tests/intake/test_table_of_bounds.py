@@ -8,11 +8,16 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 LIBRARY = PROJECT / "workflow/scripts"
+EMBEDDED = PROJECT / "workflow/embedded"
 # Where files, graphs and answers from outside are first met.
 PLACES = (
     *("intake/*", "sources/*", "boxes/truth", "core/locks", "core/errors", "report/report_data"),
     *("onnx/compare", "onnx/graph", "onnx/export_environment", "onnx/head_outputs", "tools/bounded_job"),
-    *("trtexec/run", "checks/tensorrt_parse"),
+    *("trtexec/run", "checks/tensorrt_parse", "machine/video"),
+)
+FILES = (
+    *((LIBRARY, file) for place in PLACES for file in sorted((LIBRARY / "dsbench").glob(f"{place}.py"))),
+    (EMBEDDED, EMBEDDED / "dsembed/shared/decode.py"),
 )
 BOUND = re.compile(
     r"^((?:[A-Z_]+, )*(?:LARGEST|MOST|LONGEST|DEEPEST|SLOW|RUN|LOADING|FOLDING|[A-Z_]*TIMEOUT)[A-Z_]*(?:, [A-Z_]+)*) ="
@@ -31,14 +36,13 @@ def section():
 
 
 def bounds():
-    for place in PLACES:
-        for file in sorted((LIBRARY / "dsbench").glob(f"{place}.py")):
-            module = ".".join(file.relative_to(LIBRARY).with_suffix("").parts)
-            for line in file.read_text(encoding="utf-8").splitlines():
-                found = BOUND.match(line)
-                for name in found[1].split(", ") if found else ():
-                    if not NO_BOUNDS.search(name):
-                        yield module, name
+    for root, file in FILES:
+        module = ".".join(file.relative_to(root).with_suffix("").parts)
+        for line in file.read_text(encoding="utf-8").splitlines():
+            found = BOUND.match(line)
+            for name in found[1].split(", ") if found else ():
+                if not NO_BOUNDS.search(name):
+                    yield module, name
 
 
 def forms(name, value):

@@ -19,7 +19,14 @@ from dsbench.machine import video
 from dsbench.machine.clip import ClipError, choose_video, remade, was_decoded
 from dsbench.machine.video import frame_rates, inspect_video, look_at
 from dsbench.pixels.nvinfer_pixels import decoded_frames, middle_frames
-from dsembed.shared.decode import DecodeError, decode_frames, frame_view
+from dsembed.shared.decode import (
+    DecodeError,
+    decode_frames,
+    frame_view,
+    open_container,
+    packets_of,
+    shown_frames,
+)
 
 PLAYED = {
     "plain": (lambda folder: kinds.write(folder / "a.mp4"), 40, 40),
@@ -188,6 +195,41 @@ def test_what_would_be_shown_wrong_is_refused_by_name(tmp_path, make, said, at_s
             look_at(clip)
     else:
         look_at(clip)
+
+
+def test_a_title_in_another_encoding_than_utf8_is_no_reason_to_refuse_a_clip(tmp_path):
+    clip = kinds.write(tmp_path / "a.mkv")
+    data = clip.read_bytes()
+    clip.write_bytes(data.replace(b"Lavf", b"L\xe4vf"))
+    assert clip.read_bytes() != data
+    look_at(clip)
+    assert inspect_video(clip, "clip").frames == len(list(decode_frames(clip, loop=False))) == kinds.FRAMES
+
+
+def test_a_stream_that_begins_in_the_middle_of_the_file_does_not_end_the_film(tmp_path):
+    class Late:
+        """What PyAV's demuxer does where a second stream came."""
+
+        def __init__(self, container):
+            self._container = container
+
+        def demux(self, stream):
+            yield from self._container.demux(stream)
+            raise IndexError("list index out of range")
+
+    with open_container(kinds.write(tmp_path / "a.ts")) as container:
+        packets = packets_of(Late(container), container.streams.video[0])
+        assert len(list(shown_frames(packets))) == kinds.FRAMES
+
+
+def test_a_film_in_an_unknown_codec_is_told(tmp_path):
+    clip = kinds.write(tmp_path / "a.mkv")
+    clip.write_bytes(clip.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG9/ISO/AVC"))
+    for look in (look_at, lambda file: inspect_video(file, "clip")):
+        with pytest.raises(ClipError, match=r"a\.mkv: its film is in a codec that FFmpeg does not know"):
+            look(clip)
+    with pytest.raises(DecodeError, match="no video stream that FFmpeg can decode"):
+        list(decode_frames(clip, loop=False))
 
 
 def test_a_damaged_frame_is_named_with_what_can_be_kept(tmp_path):

@@ -9,11 +9,13 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
+from dsbench.core.records import as_json
 from dsbench.report.charts import CHARTS
 from dsbench.report.html import ReportHtmlError, render_html
 from dsbench.report.markdown import render_markdown
 from dsbench.report.report_data import ReportDataError, check_data
 from dsbench.report.sweep_chart import draw_sweep, plot_sweep
+from dsbench.trtexec.batch_time import fit_batch_times
 from swept import swept
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
@@ -64,6 +66,15 @@ def test_the_fit_is_told_with_its_residuals_and_those_of_the_other_model(data):
         "Batches of b images make 113.53 x b^-0.707 batches/s (power law); the affine is"
         in render_markdown(data)
     )
+
+
+def test_a_time_that_is_the_same_for_each_batch_is_told_as_such(data, tmp_path):
+    prediction = data["sweep"]["prediction"]
+    prediction["probes"] = prediction["probes"][:1]
+    prediction["fits"] = as_json(fit_batch_times({1: 9.0}))
+    check_data(data)
+    assert "Each batch takes 9.000 ms, however many images it has (constant).\n" in render_markdown(data)
+    draw_sweep(data, tmp_path / "chart_sweep.jpg")
 
 
 @pytest.mark.parametrize("sweep", [None, "left out"])

@@ -124,15 +124,6 @@ def test_debug_file_of_the_user_does_not_take_lines_out_of_the_log(tmp_path, mon
     assert printed(log)[-1] == "False"
 
 
-def test_a_tool_that_takes_long_is_told_of_with_its_last_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("dsbench.tools.tool_run.HEARTBEAT_S", 0.2)
-    body = "print('[I] Local timing cache in use.', flush=True); time.sleep(1); print('done')"
-    run_tool([tool(tmp_path, body)], tmp_path / "build_b64.log", {})
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) >= 2
-    assert all(re.fullmatch(r"  build_b64: \d s; \[I\] Local timing cache in use\.", line) for line in said)
-
-
 def test_a_tool_may_open_as_many_files_as_the_hard_limit_allows(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))

@@ -1,6 +1,6 @@
 import pytest
 
-from dsbench.trtexec.batch_time import AFFINE, POWER_LAW, BatchTimeError, fit_batch_times
+from dsbench.trtexec.batch_time import AFFINE, CONSTANT, POWER_LAW, BatchTimeError, fit_batch_times
 
 BATCHES = (1, 4, 8, 64)
 
@@ -64,14 +64,27 @@ def test_a_model_that_does_not_rise_with_the_batch_is_left_out(times_ms, kind):
 
 
 @pytest.mark.parametrize(
-    ("times_ms", "says"),
+    ("times_ms", "ms"),
     [
-        ({1: 10.0}, "1 batches were measured, expected at least 2"),
-        ({}, "0 batches were measured, expected at least 2"),
-        ({1: 10.0, 4: 10.0, 8: 10.0}, "expected a larger batch to take longer"),
-        ({1: 10.0, 4: 8.0, 8: 6.0}, "batch 1 in 10.00 ms, batch 4 in 8.00 ms, batch 8 in 6.00 ms"),
+        ({1: 10.0}, 10),
+        ({1: 10.0, 2: 10.0}, 10),
+        ({1: 10.0, 4: 10.5, 8: 9.9}, 10.12),
+        ({1: 10.0, 2: 9.2}, 9.57),
     ],
 )
-def test_times_that_tell_nothing_of_larger_batches_are_refused(times_ms, says):
-    with pytest.raises(BatchTimeError, match=says):
-        fit_batch_times(times_ms)
+def test_times_that_do_not_rise_are_constant_with_the_residual_of_each(times_ms, ms):
+    (fit,) = fit_batch_times(times_ms)
+    assert (fit.kind, fit.scaled_ms) == (CONSTANT, 0)
+    assert [fit.ms(batch) for batch in (1, 8)] == pytest.approx([ms, ms], abs=0.01)
+    assert fit.residuals_pct == pytest.approx([100 * (each / fit.ms(1) - 1) for each in times_ms.values()])
+
+
+def test_times_that_rise_a_little_are_not_constant():
+    assert CONSTANT not in [fit.kind for fit in fit_batch_times({1: 10.0, 2: 10.2})]
+
+
+def test_times_that_neither_rise_nor_are_the_same_are_refused():
+    with pytest.raises(
+        BatchTimeError, match=r"batch 1 in 10\.00 ms, batch 4 in 8\.00 ms.*all to take the same"
+    ):
+        fit_batch_times({1: 10.0, 4: 8.0, 8: 6.0})

@@ -189,6 +189,19 @@ def test_without_a_known_gpu_the_lock_is_the_runtime_s_one(host, monkeypatch, ru
     assert DeviceLock(lock).take("third.log")
 
 
+@pytest.mark.parametrize(("count", "said"), [(1, ""), (2, "on NVIDIA L40S, index 0, GPU-0\n")])
+def test_which_gpu_a_job_has_is_told_where_there_is_a_choice(host, monkeypatch, capsys, count, said):
+    monkeypatch.setenv("FAKE_GPUS", "\n".join(f"{n}, GPU-{n}, {L40S}" for n in range(count)))
+    fact = host / "runtime.json"
+    fact.write_text('"nvidia"')
+    # The context sets the variable; the test takes it back.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    with measuring_device.measuring_device([str(fact)], "x.log") as device:
+        assert device == {"device": "NVIDIA L40S, index 0, GPU-0"}
+    assert capsys.readouterr().err == said
+
+
 def test_gpu_of_a_killed_job_is_free_since_its_tool_ends_with_it(host):
     (host / "timed").write_text("#!/bin/sh\nexec sleep 300\n")
     process = start(host, "m0_b4.engine", gpus=1)

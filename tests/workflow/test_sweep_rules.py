@@ -85,3 +85,16 @@ def test_a_latency_bound_is_another_sweep_and_measures_no_probe_again(swept):
     sweep = json.loads((swept.directory / SWEEP).read_text())
     assert (sweep["prediction"]["most"], sweep["bs_opt"]) == (2, 2)
     assert "a batch of 3 takes" in sweep["prediction"]["limited_by"]
+
+
+def test_two_batches_that_take_the_same_time_have_an_answer_too(measured, finished, beside):
+    same_time = {"FAKE_MOST_BATCH": "2", "FAKE_QPS": "40"}
+    job = NvidiaJob(copied(measured, beside("same_time")), fake_tools(finished) | same_time)
+    job.settings["first_batch"] = {"nvidia": 2}
+    said = job.run(SWEEP)
+    sweep = json.loads((job.directory / SWEEP).read_text())
+    assert [fit["kind"] for fit in sweep["prediction"]["fits"]] == ["constant"]
+    assert [probe["batch"] for probe in sweep["prediction"]["probes"]] == [1, 2]
+    assert (sweep["prediction"]["batch"], sweep["bs_opt"]) == (2, 2)
+    lines = [line for line in said.splitlines() if sweep["verdict"] in line]
+    assert len(lines) == 1 and "] confirm_batch rtdetr " in lines[0]

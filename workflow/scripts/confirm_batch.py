@@ -5,10 +5,8 @@ from pathlib import Path
 from dsbench.chain.sweep import Prediction, conclude
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
-from dsbench.tools.tool_run import report_progress
 
 with explained(snakemake.log[0]):
     prediction, *logs = snakemake.input
     sweep = conclude(read_record(prediction, Prediction), list(map(Path, logs)), snakemake.params.windows)
-    report_progress(sweep.verdict)
     write_record(snakemake.output[0], sweep)

@@ -8,7 +8,6 @@ from dsbench.dag.rule_script import explained
 from dsbench.deepstream.latency import frames_of, measure_latency, noting_refusal
 from dsbench.deepstream.log import read_run
 from dsbench.machine.toolchain import facts_of
-from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.measuring_device import measuring_device
 from dsbench.trtexec.passport import check_passport, machine_facts
 
@@ -18,7 +17,6 @@ with explained(snakemake.log[0]):
     streams = streams_of(app_config)
     rates = read_run(app_config.with_suffix(".log"), streams, snakemake.params.windows)
     frames = frames_of(rates.total_fps, snakemake.params.windows * snakemake.params.interval_s)
-    report_progress(f"latency: {frames} frames of {streams} streams, about {frames / rates.total_fps:.0f} s")
     with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(snakemake.input.facts))
         with noting_refusal(Path(snakemake.log[0])):

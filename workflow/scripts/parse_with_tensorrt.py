@@ -6,7 +6,6 @@ from dsbench.checks.tensorrt_parse import parse_with_tensorrt
 from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.onnx.inspection import Inspection
-from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.command import profile_of
 
 with explained(snakemake.log[0]):
@@ -17,5 +16,4 @@ with explained(snakemake.log[0]):
         profile_of(inspect, snakemake.params.batch),
         Path(snakemake.log[0]),
     )
-    report_progress(verdict.numbers.verdict)
     write_record(snakemake.output[0], verdict.numbers)

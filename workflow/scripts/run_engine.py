@@ -10,7 +10,6 @@ from dsbench.intake.labels import read_labels
 from dsbench.machine.clip import ClipFacts
 from dsbench.machine.toolchain import facts_of
 from dsbench.onnx.inspection import read_proven
-from dsbench.tools.tool_run import report_progress
 from dsbench.trtexec.answers import AskedEngine, EmbeddedEngine, images_at_once
 from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.measuring_device import measuring_device
@@ -24,7 +23,6 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb if snakemake.params.
     largest = 1 if inspect.batch == "static" else read_record(files.max_bs, EngineDecision).max_bs
     profile = profile_of(inspect, largest)
     reference = read_record(files.reference, ReferenceRun)
-    report_progress(f"asking {engine.name} for its answers to {len(reference.frames)} frames")
     with measuring_device(files.facts, snakemake.log[0], engine) as device:
         check_passport(engine, machine_facts(files.facts))
         run = run_engine(
@@ -43,6 +41,4 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb if snakemake.params.
             list(reference.frames),
             images_at_once([output.shape for output in inspect.outputs], largest),
         )
-    if run.problem:
-        report_progress(f"  the engine's own boxes stay unknown: {run.problem}")
     write_record(snakemake.output[0], run)

@@ -1,4 +1,4 @@
-"""Bounds on a process that runs somebody else's graph: its memory, and its processor time until the graph answers."""
+"""Bounds on a process that takes somebody else's graph or clip: its memory, and its processor time until it answers."""
 
 from __future__ import annotations
 
@@ -28,6 +28,17 @@ def bound_memory() -> None:
     most = int(stated) * MIB_BYTES if stated.isdecimal() else int(_memory_bytes() * SHARE_OF_MEMORY)
     _set_soft(resource.RLIMIT_DATA, most)
     _set_soft(resource.RLIMIT_CORE, 0)
+
+
+@contextmanager
+def memory_growth(most_bytes: int) -> Iterator[None]:
+    """Let the block take so much memory beside what this process has; what goes beyond fails as on a full machine."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    _set_soft(resource.RLIMIT_DATA, psutil.Process().memory_info().data + most_bytes)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 @contextmanager

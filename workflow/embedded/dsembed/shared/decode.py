@@ -18,7 +18,11 @@ BT709, UNSPECIFIED, BT601 = 1, 2, (4, 5, 6)
 FULL_RANGE = 2
 # Pictures without a flag: high definition is BT.709, as players take it.
 TALLEST_BT601 = 576
-
+# NVDEC decodes no larger picture (NVDEC Application Note of the Video Codec SDK 13.0): HEVC and VP9 since Pascal, H.264
+# on Blackwell alone. FFmpeg reserves memory for what a header claims.
+LARGEST_SIDE_PX = 8192
+# FFmpeg reserves some for each track too.
+MOST_TRACKS = 64
 
 # What clips come in, and sound and pictures so that they can be told; none of them plays another file.
 CONTAINERS = (
@@ -70,7 +74,7 @@ def decode_frames(path: Path, loop: bool) -> Iterator[av.VideoFrame]:
             stream.codec_context.thread_count = 1
             while True:
                 count = 0
-                for frame in shown_frames(container.demux(stream)):
+                for frame in shown_frames(packets_of(container, stream)):
                     count += 1
                     yield with_8_bits(frame, stream.codec_context.name)
                 if count == 0:
@@ -90,20 +94,35 @@ def _opened(path: Path) -> av.container.InputContainer:
         container = open_container(path)
     except (FFmpegError, OSError) as error:
         raise OpenError(f"{path}: {error.strerror}, expected a video file that FFmpeg can decode") from error
-    if film_of(container) is None:
+    film = film_of(container)
+    if film is None or not is_decodable(film):
         container.close()
-        raise OpenError(f"{path}: no video stream, expected one")
+        raise OpenError(f"{path}: no video stream that FFmpeg can decode, expected one")
     return container
 
 
 def open_container(path: Path) -> av.container.InputContainer:
     """Return the open file, one of CONTAINERS; FFmpeg opens no other file, whatever this one names.
 
+    Of more than MOST_TRACKS tracks it opens none, and it decodes no picture of more than LARGEST_SIDE_PX ** 2 pixels.
     Raises what PyAV raises.
     """
-    only = {"protocol_whitelist": "file", "format_whitelist": ",".join(CONTAINERS)}
+    only = {
+        "protocol_whitelist": "file",
+        "format_whitelist": ",".join(CONTAINERS),
+        "max_streams": str(MOST_TRACKS),
+    }
+    pixels = {"max_pixels": str(LARGEST_SIDE_PX**2)}
     # With the protocol before it, a name such as concat:a.mp4 is a name.
-    return av.open(f"file:{path}", container_options=only)
+    container = av.open(f"file:{path}", options=pixels, container_options=only, metadata_errors="replace")
+    for stream in filter(is_decodable, container.streams.video):
+        stream.codec_context.options = pixels
+    return container
+
+
+def is_decodable(stream: av.VideoStream) -> bool:
+    """Return whether FFmpeg has a decoder for the stream."""
+    return stream.codec_context is not None
 
 
 def films_of(container: av.container.InputContainer) -> list[av.VideoStream]:
@@ -114,6 +133,15 @@ def films_of(container: av.container.InputContainer) -> list[av.VideoStream]:
 def film_of(container: av.container.InputContainer) -> av.VideoStream | None:
     """Return the video stream that is played."""
     return next(iter(films_of(container)), None)
+
+
+def packets_of(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """Yield the stream's packets, behind them an empty one, at which its decoder gives what it has kept."""
+    try:
+        yield from container.demux(stream)
+    except IndexError:
+        # PyAV 18.1 raises it behind the last packet where a stream began in the middle of the file.
+        return
 
 
 def shown_frames(packets: Iterable[av.Packet]) -> Iterator[av.VideoFrame]:

@@ -15,7 +15,7 @@ from dsbench.chain.measured_chain import (
     summarise_run,
 )
 from dsbench.core.errors import BuildError
-from dsbench.trtexec.batch_time import BatchTime, BatchTimeError, fit_batch_times
+from dsbench.trtexec.batch_time import CONSTANT, BatchTime, BatchTimeError, fit_batch_times
 from dsbench.trtexec.log import read_measurement
 
 # A smaller batch of one engine takes no longer than a larger one; clocks and other load differ a little.
@@ -131,9 +131,11 @@ def predict_batch(
         latency = _fitted(probes, {probe.batch: probe.p99_ms for probe in probes})[0]
     finished = [_run(tried, bounds.target_fps) for run in runs for tried in run.tries]
     share = _share(finished[-1], probes)
-    most, reason = min(_limits(decision, runs, latency, bounds), key=lambda limit: limit[0])
-    limit_ms = 1000 * share.share / bounds.target_fps
-    batch = fits[0].largest_batch(limit_ms, most)
+    limits = [*_limits(decision, runs, latency, bounds), *_limits_of_fit(fits[0], probes)]
+    most, reason = min(limits, key=lambda limit: limit[0])
+    part = share.images_per_s / share.streams / bounds.target_fps
+    allowed = _streams_within(fits[0], 1000 * share.share / bounds.target_fps, share.streams, part, most + 1)
+    batch = min(allowed, most)
     held = [streams for streams in _held_and_missed(finished)[0] if streams <= most]
     return Prediction(
         bounds=bounds,
@@ -142,7 +144,7 @@ def predict_batch(
         latency=latency,
         share=share,
         most=most,
-        limited_by=reason if most == 0 or fits[0].ms(most + 1) <= limit_ms else None,
+        limited_by=reason if most == 0 or allowed > most else None,
         batch=batch,
         finished=finished,
         first=max(1, batch, *held) if most else 0,
@@ -223,6 +225,23 @@ def _limits(
         )
 
 
+def _limits_of_fit(fit: BatchTime, probes: list[Probe]) -> Iterator[tuple[int, str]]:
+    if fit.kind == CONSTANT:
+        largest = probes[-1].batch
+        yield largest, f"all measured batches take the same time, and {largest} is the largest of them"
+
+
+def _streams_within(fit: BatchTime, limit_ms: float, streams: int, part: float, most: int) -> int:
+    """Return the streams, up to `most`, that a run of `streams` allows which got `part` of the target rate.
+
+    A batch may take `limit_ms`. Where every batch takes the same time, that excludes all of them or none: then a run
+    that missed the rate allows as many streams as its images/s are enough for.
+    """
+    if fit.kind == CONSTANT:
+        return most if part >= 1 else min(int(streams * part), streams - 1, most)
+    return fit.largest_batch(limit_ms, most)
+
+
 def confirmation_streams(
     prediction: Prediction, log_of: Callable[[int], Path], windows: int, most_runs: int
 ) -> list[int]:
@@ -268,7 +287,7 @@ def _room(prediction: Prediction, streams: int, slowest_fps: float) -> int:
     part, fit = slowest_fps / prediction.bounds.target_fps, prediction.fits[0]
     # A time of the fit, multiplied and divided again, may come out a little larger.
     least, most = (streams, prediction.most) if part >= 1 else (0, streams - 1)
-    return max(least, fit.largest_batch(fit.ms(streams) * part, most))
+    return max(least, _streams_within(fit, fit.ms(streams) * part, streams, part, most))
 
 
 def conclude(prediction: Prediction, logs: list[Path], windows: int) -> Sweep:

@@ -5,10 +5,10 @@ It stands in the place of Snakemake's own lines, a dozen for each job. Those are
 
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from textwrap import wrap
 from threading import Event, Thread
@@ -16,7 +16,8 @@ from typing import TextIO
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from dsbench.core.errors import BuildError, without_controls
+from dsbench.core.errors import without_controls
+from dsbench.dag.step_numbers import number_of
 from dsbench.machine.preflight import wants_colour
 from dsbench.report.system_facts import wall_time
 from dsbench.report.text import count, plain
@@ -24,7 +25,9 @@ from dsbench.report.text import count, plain
 # A step that takes longer is told of when it begins, with the time that it took when it last ran.
 LONG_S = 10.0
 HEARTBEAT_S = 30.0
-TITLE_WIDTH = 46
+TAIL_BYTES = 4096
+LONGEST_SAID = 100
+TITLE_WIDTH = 48
 MOST_NAMED = 3
 MOST_REPORTS = 3
 LINE_WIDTH = 100
@@ -110,97 +113,7 @@ class Step:
 
     def number(self) -> str:
         """Return the number that the finished job gave, "" where it gave none or its file does not tell."""
-        try:
-            return NUMBERS[self.rule](self) if self.rule in NUMBERS else ""
-        except (BuildError, OSError, LookupError, TypeError, ValueError):
-            return ""
-
-
-def _of_json(words: str, step: Step) -> str:
-    """Return `words` with the values of the step's JSON file; of a list the first entry."""
-    file = next(path for path in step.outputs if path.suffix == ".json")
-    return words.format(**json.loads(file.read_text(encoding="utf-8")))
-
-
-def _size(step: Step) -> str:
-    return f"{step.outputs[0].stat().st_size / 2**20:.1f} MiB"
-
-
-def _build_time(step: Step) -> str:
-    from dsbench.trtexec.build_log import read_build
-
-    return f"trtexec built it in {read_build(step.outputs[-1]).build_s:.1f} s"
-
-
-def _rate(step: Step) -> str:
-    from dsbench.trtexec.log import read_measurement
-
-    measured = read_measurement(step.outputs[0])
-    images_per_s = measured.images_per_s(int(step.wildcards.get("batch", 1)))
-    return f"{images_per_s:.1f} images/s, {measured.gpu_ms['mean']:.2f} ms"
-
-
-def _stream_rate(step: Step) -> str:
-    from dsbench.deepstream.log import read_run
-
-    run = read_run(step.outputs[0], int(step.wildcards["streams"]), min_windows=1)
-    return f"{run.total_fps:.1f} images/s, {run.fps_per_stream:.1f} FPS for each stream"
-
-
-def _latency(step: Step) -> str:
-    from dsbench.chain.measured_chain import streams_of
-    from dsbench.deepstream.latency import configuration_of, read_latency
-
-    log = step.outputs[0]
-    run = read_latency(log, streams_of(configuration_of(log)))
-    p50, p95 = (run.percentile(percent).latency_ms for percent in (50, 95))
-    return f"half of the frames took up to {p50:.1f} ms, 95 % up to {p95:.1f} ms"
-
-
-def _decoding(step: Step) -> str:
-    last = json.loads(step.outputs[0].read_text(encoding="utf-8"))["rates"][-1]
-    return f"{last['frames_per_s']:.0f} frames/s, {last['streams']} decoders at once"
-
-
-def _kept(step: Step) -> str:
-    kept = json.loads(step.outputs[0].read_text(encoding="utf-8"))["stages"][-1]["accuracy"]["every"]
-    shift = f"{kept['shift_x_px']:+.2f}, {kept['shift_y_px']:+.2f} px"
-    return f"AP {kept['ap']:.3f} of the model's own boxes, shifted by {shift}"
-
-
-def _classes(step: Step) -> str:
-    names = step.outputs[0].read_text(encoding="utf-8").splitlines()
-    return (
-        f"{len(names)} classes, named by {json.loads(step.outputs[1].read_text(encoding='utf-8'))['origin']}"
-    )
-
-
-def _truth(step: Step) -> str:
-    frames = json.loads(step.outputs[0].read_text(encoding="utf-8"))["frames"]
-    return f"{sum(map(len, frames.values()))} true boxes in {len(frames)} frames" if frames else ""
-
-
-NUMBERS: dict[str, Callable[[Step], str]] = {
-    "inspect_video": partial(_of_json, "{frames} frames, {width}x{height}, {average_fps:g} FPS"),
-    "note_target_fps": partial(_of_json, "{target_fps:g} FPS for each stream"),
-    "prepare_onnx": _size,
-    "write_labels": _classes,
-    "build_engine": _build_time,
-    "keep_engine": _size,
-    "measure_decoding": _decoding,
-    "read_truth": _truth,
-    "benchmark_engine": _rate,
-    "benchmark_engine_b1": _rate,
-    "benchmark_engine_probe": _rate,
-    "choose_max_batch": partial(_of_json, "MAX_BS {max_bs}, PEAK_GPU_STREAMS {peak_gpu_streams}"),
-    "dump_kitti": partial(_of_json, "{detections} detections in {frames} frames"),
-    "judge_kitti": partial(_of_json, "{frames_with_detection} of {frames} frames have a detection"),
-    "judge_agreement": partial(_of_json, "precision {precision:.3f}, recall {recall:.3f} at IoU {iou:g}"),
-    "measure_accuracy": _kept,
-    "check_batch_slots": partial(_of_json, "the same boxes in all {slots} batch slots"),
-    "benchmark_streams": _stream_rate,
-    "measure_latency": _latency,
-}
+        return number_of(self.rule, self.wildcards, self.outputs)
 
 
 class StepLines(logging.Handler):
@@ -261,13 +174,17 @@ class StepLines(logging.Handler):
             self._print("\n".join(_report(model, len(models) <= MOST_REPORTS, self._bold)))
 
     def tell_running(self) -> None:
-        """Print which long steps still run, and how long they took when they last ran; it is said every half minute."""
+        """Print which long steps still run, with the time of their last run, and of a single one its log's last line.
+
+        It is said every half minute: the builder of TensorRT may run for hours.
+        """
         # Jobs begin and end meanwhile.
         long = [step for step in list(self._running.values()) if step.so_far_s() >= LONG_S]
         if long:
             named = ", ".join(_progress(step) for step in long[:MOST_NAMED])
             more = f" and {len(long) - MOST_NAMED} more" if len(long) > MOST_NAMED else ""
-            self._print(f"        running: {named}{more}")
+            said = _last_line(long[0].logs) if len(long) == 1 else ""
+            self._print(f"        running: {named}{more}{said}")
 
     def _begin(self, record: logging.LogRecord) -> None:
         step = Step.of(record)
@@ -328,6 +245,19 @@ def _sentence(logs: list[str]) -> list[str]:
         return []
     begins = [place for place, line in enumerate(lines) if line.startswith("ERROR ")]
     return [without_controls(line) for line in lines[begins[-1] :][:LONGEST_SENTENCE]] if begins else []
+
+
+def _last_line(logs: list[str]) -> str:
+    """Return what a log says last, to be put behind a sentence, and "" where it says nothing yet."""
+    try:
+        with Path(logs[0]).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+    except (IndexError, OSError):
+        return ""
+    # A log's head says how the tool was called.
+    said = next((line.strip() for line in reversed(lines) if line.strip() and not line.startswith("#")), "")
+    return f"; {without_controls(said)[:LONGEST_SAID]}" if said else ""
 
 
 def _log_words(step: Step) -> str:

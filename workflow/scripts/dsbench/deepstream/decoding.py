@@ -10,7 +10,7 @@ import av
 
 from dsbench.core.files import scratch_beside
 from dsbench.machine.clip import ClipFacts
-from dsbench.machine.video import films_of, open_container
+from dsbench.machine.video import films_of, open_container, packets_of
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.tool_run import ToolFailedError, run_tool
 
@@ -113,7 +113,7 @@ def elementary_stream(clip: Path, codec: str) -> tuple[bytes, int]:
     with open_container(clip) as container:
         film = films_of(container)[0]
         form = av.bitstream.BitStreamFilterContext(FORMS[codec][1], film)
-        for packet in container.demux(film):
+        for packet in packets_of(container, film):
             # What a recording has before its first key frame is not decoded; the last packet is empty.
             if (frames or packet.is_keyframe) and packet.size:
                 content += b"".join(map(bytes, form.filter(packet)))

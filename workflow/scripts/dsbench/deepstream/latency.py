@@ -10,7 +10,7 @@ from pathlib import Path
 from dsbench.deepstream.log import INTERRUPTED, PerfLogError, check_ended_well
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.doctor import note_at_end, noted_at_end
-from dsbench.tools.tool_run import ToolFailedError, report_progress, run_tool
+from dsbench.tools.tool_run import ToolFailedError, run_tool
 
 # Where this is set, the app prints a line for each frame that comes to a sink.
 VARIABLE = "NVDS_ENABLE_LATENCY_MEASUREMENT"
@@ -103,7 +103,6 @@ def noting_refusal(log: Path) -> Iterator[None]:
         yield
     except (PerfLogError, ToolFailedError) as error:
         note_at_end(log, REFUSED, " ".join(str(error).split()))
-        report_progress(f"  the latency of a frame stays unknown, and the report says so: {error}")
 
 
 def why_no_latency(log: Path) -> str | None:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 from typing import IO, cast
@@ -162,7 +163,8 @@ def _encode(
     written = 0
     # A broken pipe means that GStreamer gave up; its exit status and log say why.
     with (
-        log.open("wb") as output,
+        # Unbuffered: the encoder writes behind what stands there.
+        log.open("wb", buffering=0) as output,
         contextlib.suppress(BrokenPipeError),
         subprocess.Popen(
             _launch_command(width, height, rate, destination.name),
@@ -174,7 +176,7 @@ def _encode(
         ) as encoder,
     ):
         pipe = cast(IO[bytes], encoder.stdin)
-        for number, frame in enumerate(_progress(chain([first], frames), len(kitti_by_frame))):
+        for number, frame in enumerate(_progress(chain([first], frames), len(kitti_by_frame), output)):
             image = frame.to_ndarray(format="bgr24")
             box_space = muxer_size or (image.shape[1], image.shape[0])
             draw_detections(image, kitti_by_frame.get(number, []), box_space, colours)
@@ -218,12 +220,14 @@ def count_frames(video: Path) -> int:
         return sum(1 for _ in container.decode(video=0))
 
 
-def _progress(frames: Iterator[av.VideoFrame], total: int) -> Iterator[av.VideoFrame]:
-    """Yield `frames`, telling stderr now and then how many are done; `total` is 0 where it is unknown."""
+def _progress(
+    frames: Iterator[av.VideoFrame], total: int, log: IO[bytes] | FileIO
+) -> Iterator[av.VideoFrame]:
+    """Yield `frames`, telling `log` now and then how many are done; `total` is 0 where it is unknown."""
     due_s = time.monotonic() + PROGRESS_INTERVAL_S
     for number, frame in enumerate(frames):
         if time.monotonic() >= due_s:
-            print(f"  video: frame {number} of {total or 'an unknown number'}", file=sys.stderr, flush=True)
+            log.write(f"video: frame {number} of {total or 'an unknown number'}\n".encode())
             due_s += PROGRESS_INTERVAL_S
         yield frame
 

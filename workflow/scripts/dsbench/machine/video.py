@@ -4,33 +4,38 @@ import re
 import shlex
 import struct
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
-from statistics import median_low
 
 import av
 from av.error import ArgumentError, FFmpegError
 from av.sidedata.sidedata import Type
 
 from dsbench.core.files import sha256_of, written_beside
-from dsbench.machine.clip import COPIED, ENCODED, NAME_IT, ClipError, ClipFacts, remade
+from dsbench.machine.clip import COPIED, ENCODED, NAME_IT, RECORDED_S, ClipError, ClipFacts, remade
+from dsbench.machine.frame_rates import frame_rates
 
 # Modules that import dsembed themselves import this one before.
 sys.path.append(str(Path(__file__).parents[3] / "embedded"))
 
+from dsembed.shared.bounds import memory_growth
 from dsembed.shared.decode import (
     DEEP_FORMATS,
     INTERLEAVED_FORMAT,
+    LARGEST_SIDE_PX,
+    MOST_TRACKS,
     PLANAR_FORMATS,
     DecodeError,
     decode_frames,
     films_of,
     frame_view,
+    is_decodable,
     open_container,
+    packets_of,
     shown_frames,
     with_8_bits,
 )
@@ -42,11 +47,16 @@ PICTURE_CODECS = ("mjpeg", "png")
 HEAD_BYTES = 4096
 PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "[Reference]", "<?xml", "<MPD", "<smil", "v=0")
 LONGEST_SHOWN = 60
-# ffmpeg's options before its input: show it as coded, take this rate where the file has none.
-UNTURNED, AT_30 = "-display_rotation 0 ", "-framerate 30 "
-# An interval that differs from the usual one by a larger share is of a clip of variable rate.
-JITTER = Fraction(1, 10)
-BUSIEST_S = Fraction(1, 2)
+# ffmpeg's option before its input: show it as coded.
+UNTURNED = "-display_rotation 0 "
+# Taken by opening and decoding a clip, whose index claims any length; 16 threads take 2 GiB for 8192x4320 with 10 bits.
+LARGEST_MEMORY_BYTES = 4 << 30
+MEMORY_WORDS = f"{LARGEST_MEMORY_BYTES >> 30} GiB of memory"
+# Nine hours of 30 frames/s; a file of a few MB can name that many.
+MOST_PACKETS = 1_000_000
+LONGEST_DECODING_S = 3600
+# What every NVDEC decodes.
+SMALLER = "-vf scale=3840:3840:force_original_aspect_ratio=decrease:force_divisible_by=2"
 # A file that states its length may be this much shorter: of the last frame some do not say how long it stays.
 UNSTATED_S = 1
 
@@ -62,6 +72,7 @@ class Shown:
     size: tuple[int, int] = (0, 0)
     pixel_format: str = ""
     times: list[int | None] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
 
     def encoded(self, mark: str, *filters: str, more: str = "") -> str:
         """Return the command that encodes the clip again, through these of ffmpeg's filters."""
@@ -99,6 +110,26 @@ class Shown:
             raise ClipError(self.broken("is damaged"))
         self.times.append(frame.pts)
 
+    def take_packet(self, packet: av.Packet) -> None:
+        """Count the packet; raise ClipError where more came, or took longer, than a clip may have."""
+        self.packets += bool(packet.size)
+        took_s = time.monotonic() - self.began
+        if self.packets > MOST_PACKETS or took_s > LONGEST_DECODING_S:
+            command = remade(self.video, f"-t {RECORDED_S} {COPIED}", "begin")
+            raise ClipError(
+                f"{self.video}: {self.packets} coded pictures in {took_s:.0f} s and not at its end, expected at most"
+                f" {MOST_PACKETS} that are decoded within {LONGEST_DECODING_S} s; keep its beginning with {command}"
+                f" {NAME_IT}"
+            )
+
+    def undecodable(self, error: FFmpegError) -> str:
+        """Return the sentence on the next frame, at which the decoder gave up."""
+        if isinstance(error, MemoryError):
+            return f"{self.video}: frame {len(self.times)} needs more than {MEMORY_WORDS}; {_smaller(self.video)}"
+        if isinstance(error, ArgumentError):
+            return self.broken(f"is damaged, or larger than {LARGEST_SIDE_PX}x{LARGEST_SIDE_PX} pixels")
+        return self.broken(f"cannot be decoded ({error.strerror})")
+
     def broken(self, what: str) -> str:
         """Return the sentence on the next frame, of which there is no picture that can be relied on."""
         number = len(self.times)
@@ -119,6 +150,7 @@ class Shown:
     def _refuse_first(self, frame: av.VideoFrame) -> None:
         """Refuse what holds for the whole clip: samples and colours that runtimes differ in, pictures to be turned."""
         video, codec = self.video, self.codec
+        _refuse_large(video, *self.size)
         if frame.format.name not in {*PLANAR_FORMATS, INTERLEAVED_FORMAT, *DEEP_FORMATS.get(codec, ())}:
             raise ClipError(
                 f"{video}: its pixels are {frame.format.name} in {codec}, and DeepStream is sure to play only 4:2:0"
@@ -144,7 +176,7 @@ def look_at(video: Path) -> None:
         for frame in frames:
             shown.add(frame)
             return
-    raise ClipError(f"{video}: no picture in it can be decoded; name another video")
+    raise ClipError(_no_picture(video))
 
 
 def inspect_video(video: Path, shown_as: str) -> ClipFacts:
@@ -156,6 +188,8 @@ def inspect_video(video: Path, shown_as: str) -> ClipFacts:
     with _begun(video) as (container, frames, shown):
         for frame in frames:
             shown.add(frame)
+        if not shown.times:
+            raise ClipError(_no_picture(video))
         stream = films_of(container)[0]
         _refuse_cut_index(shown, stream)
         if len(shown.times) < MIN_FRAMES:
@@ -179,73 +213,6 @@ def inspect_video(video: Path, shown_as: str) -> ClipFacts:
     )
 
 
-@dataclass(frozen=True)
-class FrameRates:
-    """How fast frames are shown: `fps` and the rest as in ClipFacts."""
-
-    fps: float
-    average_fps: float
-    is_variable: bool
-    duration_s: float
-
-
-def frame_rates(
-    video: Path, times: Sequence[int | None], time_base: Fraction, stated: Fraction | None = None
-) -> FrameRates:
-    """Return the rates of frames shown at `times`, in units of `time_base`.
-
-    `stated` is the container's rate in frames/s: it is taken where the times, rounded to `time_base`, are its own.
-    """
-    runs: list[list[int]] = []
-    for time in times:
-        if time is None:
-            raise ClipError(
-                f"{video}: its frames have no times, so nothing says how fast they are to be shown; write the camera's"
-                f" rate into a file with {remade(video, COPIED, 'timed', AT_30)} {NAME_IT}"
-            )
-        if runs and time > runs[-1][-1]:
-            runs[-1].append(time)
-        else:
-            # Where recordings were joined the times start again.
-            runs.append([time])
-    intervals = [after - before for run in runs for before, after in pairwise(run)]
-    if 2 * len(intervals) < len(times):
-        command = remade(video, ENCODED, "timed")
-        raise ClipError(
-            f"{video}: most frames have the time of the frame before; make it again with {command}"
-        )
-    usual, span = median_low(intervals), sum(intervals)
-    jitter = max(JITTER * usual, Fraction(1))
-    is_variable = any(abs(interval - usual) > jitter for interval in intervals)
-    if is_variable:
-        average = len(times) / ((span + usual * len(runs)) * time_base)
-        needed = _busiest(runs, time_base)
-    else:
-        average = len(intervals) / (span * time_base)
-        if stated and abs(len(intervals) / stated - span * time_base) <= len(runs) * time_base:
-            average = stated
-        needed = average
-    return FrameRates(
-        fps=round(float(needed), 3),
-        average_fps=float(average),
-        is_variable=is_variable,
-        duration_s=len(times) / float(average),
-    )
-
-
-def _busiest(runs: Sequence[Sequence[int]], time_base: Fraction) -> Fraction:
-    """Return the frames/s of the half second, of the whole run where that is shorter, with most frames."""
-    window, most = BUSIEST_S / time_base, Fraction(0)
-    for run in runs:
-        last = 0
-        for first, start in enumerate(run):
-            while last < len(run) - 1 and run[last] - start < window:
-                last += 1
-            if last > first and (first == 0 or run[last] - start >= window):
-                most = max(most, Fraction(last - first, run[last] - start))
-    return most / time_base
-
-
 def save_frame(file: Path, index: int, destination: Path) -> None:
     """Write frame `index` of `file` as an image."""
     for number, frame in enumerate(decode_frames(file, loop=False)):
@@ -260,11 +227,7 @@ def save_frame(file: Path, index: int, destination: Path) -> None:
 def _begun(video: Path) -> Iterator[tuple[av.container.InputContainer, Iterator[av.VideoFrame], Shown]]:
     """Yield the open file, its frames still to be decoded and what has been seen of them; refuse what is no film."""
     _refuse_text(video)
-    try:
-        container = open_container(video)
-    except (FFmpegError, OSError) as error:
-        raise ClipError(_unreadable(video, error)) from None
-    with container:
+    with memory_growth(LARGEST_MEMORY_BYTES), _opened(video) as container:
         stream = _film(video, container)
         if stream.time_base is None:
             raise ClipError(
@@ -276,19 +239,26 @@ def _begun(video: Path) -> Iterator[tuple[av.container.InputContainer, Iterator[
         yield container, _decoded(shown, container, stream), shown
 
 
+def _opened(video: Path) -> av.container.InputContainer:
+    try:
+        return open_container(video)
+    except (FFmpegError, OSError) as error:
+        raise ClipError(_unreadable(video, error)) from None
+
+
 def _decoded(
     shown: Shown, container: av.container.InputContainer, stream: av.VideoStream
 ) -> Iterator[av.VideoFrame]:
     def counted() -> Iterator[av.Packet]:
-        for packet in container.demux(stream):
-            shown.packets += bool(packet.size)
+        for packet in packets_of(container, stream):
+            shown.take_packet(packet)
             yield packet
 
     try:
         yield from shown_frames(counted())
     except FFmpegError as error:
         _refuse_cut_index(shown, stream)
-        raise ClipError(shown.broken(f"cannot be decoded ({error.strerror})")) from None
+        raise ClipError(shown.undecodable(error)) from None
 
 
 def _refuse_text(video: Path) -> None:
@@ -310,7 +280,31 @@ def _refuse_text(video: Path) -> None:
         )
 
 
-def _unreadable(video: Path, error: FFmpegError | OSError) -> str:
+def _refuse_large(video: Path, width: int, height: int) -> None:
+    if max(width, height) > LARGEST_SIDE_PX:
+        raise ClipError(
+            f"{video}: its pictures are {width}x{height}, expected at most {LARGEST_SIDE_PX} pixels on a side, since"
+            f" NVDEC decodes no larger ones; {_smaller(video)}"
+        )
+
+
+def _no_picture(video: Path) -> str:
+    return (
+        f"{video}: no picture in it can be decoded, expected pictures of at most {LARGEST_SIDE_PX}x{LARGEST_SIDE_PX}"
+        f" pixels and an index, which take less than {MEMORY_WORDS}; name another video"
+    )
+
+
+def _smaller(video: Path) -> str:
+    return f"make the pictures smaller with {remade(video, f'{SMALLER} {ENCODED}', 'smaller')} {NAME_IT}"
+
+
+def _unreadable(video: Path, error: FFmpegError | OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return (
+            f"{video}: more than {MOST_TRACKS} tracks, or an index that takes more than {MEMORY_WORDS}; keep its film"
+            f" alone with {remade(video, '-map 0:v:0 -c copy', 'film')} {NAME_IT}"
+        )
     if isinstance(error, ArgumentError):
         return (
             f"{video}: not a video that can be read, or in a container that is not opened because files of its kind"
@@ -351,6 +345,8 @@ def _film(video: Path, container: av.container.InputContainer) -> av.VideoStream
         found = " and a cover picture" if container.streams.video else ""
         found = f"only sound{found}" if container.streams.audio else f"nothing to play{found}"
         raise ClipError(f"{video}: no video stream in it, {found}; name another")
+    if not all(map(is_decodable, films)):
+        raise ClipError(f"{video}: its film is in a codec that FFmpeg does not know; name another video")
     if len(films) > 1:
         kept = next(
             (number for number, film in enumerate(films) if film.codec_context.name not in PICTURE_CODECS), 0
@@ -364,6 +360,7 @@ def _film(video: Path, container: av.container.InputContainer) -> av.VideoStream
             f"{video}: {len(films)} video streams ({listed}), and nothing says which of them deepstream-app plays;"
             f" keep one with {remade(video, f'-map 0:v:{place} -c copy', 'one_stream')} {NAME_IT}"
         )
+    _refuse_large(video, films[0].codec_context.width, films[0].codec_context.height)
     return films[0]
 
 

@@ -262,12 +262,13 @@ def export_onnx(
         folder = loading_folder(source, recipe, job.scratch / model_type)
         for attempt in attempts:
             attempt_log = log.with_name(f"{log.stem}_{attempt.method}.log")
-            report_progress(f"{model_type}: {attempt.method}, opset {attempt.opset}; output in {attempt_log}")
             outcome, model = run_attempt(job, folder, recipe, attempt, attempt_log)
             outcomes.append(outcome)
-            report_progress(f"{model_type}: {attempt.method} {outcome.verdict}, {outcome.reason}")
             if model is not None:
                 os.replace(job.reference, reference)
                 return Export(model, outcomes, phrases, recipe.repairs)
+            report_progress(
+                f"{model_type}: {attempt.method} {outcome.verdict}, {outcome.reason}; its output is in {attempt_log}"
+            )
     tried = "; ".join(f"{o.method}: {o.verdict}, {o.reason}" for o in outcomes if o.log)
     raise ExportError(f"{source}: no export of {model_type} is right ({tried}); the logs lie beside {log}")

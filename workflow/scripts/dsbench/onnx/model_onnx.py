@@ -38,7 +38,6 @@ from dsbench.pixels.image_processor import (
 from dsbench.pixels.own_pixels import own_pixels, stated_size
 from dsbench.pixels.preprocessing import Preprocessing, as_levels, derive_preprocessing, source_pixels
 from dsbench.sources.source import SourceFolder
-from dsbench.tools.tool_run import report_progress
 
 
 @dataclass(frozen=True)
@@ -181,7 +180,6 @@ def _exported(folder, python, prompt, repair, image, reference, log) -> CleanOnn
 def _imported(folder: ModelFolder, named: str | None, image: Path, reference: Path) -> CleanOnnx:
     detector = folder.detector()
     file, variants = choose_variant(folder.path, folder.names)
-    report_progress(f"{variants.choice} is taken from {len(variants.candidates)} ONNX files")
     with _named(file):
         source, made_sound = load_checked(file)
         if named is None:

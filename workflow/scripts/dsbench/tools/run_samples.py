@@ -184,12 +184,6 @@ class Sampler:
         self._thread = Thread(target=self._follow, args=(session,), daemon=True)
         self._thread.start()
 
-    @property
-    def memory_used_mib(self) -> float | None:
-        """The GPU's used memory in the last sample, None where nobody says."""
-        last = self._samples[-1]["gpu"] if self._samples else None
-        return last and last["memory_used_mib"]
-
     def see(self, line: str) -> None:
         """Take one line of the tool's output: samples of its measuring are told from those of its start and its end."""
         if ENDING.search(line):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event, Lock, Thread, Timer
+from threading import Lock, Thread, Timer
 
 import psutil
 
@@ -27,8 +27,6 @@ INTERVAL_S = 0.2
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 INTERRUPT_GRACE_S = 30
-HEARTBEAT_S = 30
-LONGEST_SHOWN = 160
 # Some programs close every number up to the limit when they start a child, which takes long where there is no limit.
 MOST_FILES = 65536
 ENDED = "# ended: "
@@ -124,35 +122,6 @@ def end_group(process: subprocess.Popen) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-class Heartbeat:
-    """Says every half minute how long a tool has run, how full the GPU's memory is, and what the tool said last.
-
-    The builder of TensorRT may be silent for hours.
-    """
-
-    def __init__(self, name: str, sampler: Sampler):
-        self.line = ""
-        self._name = name
-        self._sampler = sampler
-        self._ended = Event()
-        self._thread = Thread(target=self._beat, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Say no more."""
-        self._ended.set()
-
-    def _beat(self) -> None:
-        began = time.monotonic()
-        while not self._ended.wait(HEARTBEAT_S):
-            used = self._sampler.memory_used_mib
-            memory = "" if used is None else f", {used:.0f} MiB of GPU memory in use"
-            said = without_controls(self.line.strip())[:LONGEST_SHOWN]
-            report_progress(
-                f"  {self._name}: {time.monotonic() - began:.0f} s{memory}; {said or 'no line so far'}"
-            )
-
-
 class ToolFailedError(BuildError):
     """A tool that could not be started, did not exit 0, or did not end in time."""
 
@@ -208,16 +177,13 @@ def run_tool(
         write_head(log, command, facts, config)
         process = _start(command, environment or {})
         sampler.start(process.pid)
-        heartbeat = Heartbeat(log_path.stem, sampler)
         watchdog = Watchdog(process)
         watchdog.allow(
             timeout_s,
             f"was stopped after {timeout_s:g} s without finishing; its last lines say how far it came",
         )
         try:
-            _follow(
-                process, log, sampler, heartbeat, _stopper(process, sampler, watchdog, stop_when, grace_s)
-            )
+            _follow(process, log, sampler, _stopper(process, sampler, watchdog, stop_when, grace_s))
             status = process.wait(grace_s)
         except subprocess.TimeoutExpired:
             raise ToolFailedError(
@@ -225,7 +191,6 @@ def run_tool(
                 " run the same command again"
             ) from None
         finally:
-            heartbeat.stop()
             watchdog.cancel()
             end_group(process)
             _write_samples(log, sampler.stop())
@@ -318,16 +283,13 @@ def _stopper(
     return see
 
 
-def _follow(
-    process: subprocess.Popen, log, sampler: Sampler, heartbeat: Heartbeat, stop: Callable[[str], None]
-) -> None:
+def _follow(process: subprocess.Popen, log, sampler: Sampler, stop: Callable[[str], None]) -> None:
     """Copy both outputs to `log`, line by line, until they are closed."""
     turn = Lock()
 
     def write(line: str) -> None:
         with turn:
             log.write(line)
-        heartbeat.line = line.strip() or heartbeat.line
 
     def copy_errors() -> None:
         for line in process.stderr or ():

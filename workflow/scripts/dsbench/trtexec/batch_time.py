@@ -1,4 +1,4 @@
-"""How long a batch takes, by its size: two models, fitted to what trtexec measured at a few batches."""
+"""How long a batch takes, by its size: models fitted to what trtexec measured at a few batches."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,9 @@ from dsbench.core.errors import BuildError
 
 # Between the smallest and the largest batch; less is noise.
 LEAST_RISE = 0.01
-POWER_LAW, AFFINE = "power law", "affine"
+# Between the quickest and the slowest batch of times that are called the same; more is a disturbed measurement.
+MOST_SPREAD = 0.1
+POWER_LAW, AFFINE, CONSTANT = "power law", "affine", "constant"
 
 
 class BatchTimeError(BuildError):
@@ -20,8 +22,9 @@ class BatchTimeError(BuildError):
 class BatchTime:
     """The time of a batch in ms: `fixed_ms + scaled_ms * batch ** exponent`.
 
-    A power law of the queries/s has no fixed part, an affine time has the exponent 1. `residuals_pct` say for each
-    measured batch, in rising order, how far the fitted queries/s lie above the measured ones.
+    A power law of the queries/s has no fixed part, an affine time has the exponent 1, a constant time has a fixed part
+    alone. `residuals_pct` say for each measured batch, in rising order, how far the fitted queries/s lie above the
+    measured ones.
     """
 
     kind: str
@@ -47,21 +50,21 @@ class BatchTime:
 def fit_batch_times(times_ms: Mapping[int, float]) -> list[BatchTime]:
     """Return the models of `times_ms`, batch to ms, that rise with the batch, the closest first.
 
-    Two points fit both models; then the power law is first. Raises BatchTimeError where fewer than two batches were
-    measured, or where no model rises.
+    Two points fit both models; then the power law is first. Where neither rises, for one batch too, the time is
+    constant, and says nothing of batches above the measured ones. Raises BatchTimeError for times that neither rise nor
+    are the same within a tenth.
     """
-    if len(times_ms) < 2:
-        raise BatchTimeError(
-            f"{len(times_ms)} batches were measured, expected at least 2 to tell how the time of a batch grows"
-        )
     points = sorted(times_ms.items())
-    fits = [_fitted(kind, points, parameters(points)) for kind, parameters in _MODELS.items()]
-    rising = [fit for fit in fits if _rises(fit, points[0][0], points[-1][0])]
-    if not rising:
+    rising = [fit for kind in _RISING if len(points) > 1 and _rises(fit := _fitted(kind, points), points)]
+    if rising:
+        # Rounding tells nothing of which is closer.
+        return sorted(rising, key=lambda fit: round(fit.error_pct, 6))
+    if max(times_ms.values()) > (1 + MOST_SPREAD) * min(times_ms.values()):
         told = ", ".join(f"batch {batch} in {ms:.2f} ms" for batch, ms in points)
-        raise BatchTimeError(f"trtexec measured {told}; expected a larger batch to take longer")
-    # Rounding tells nothing of which is closer.
-    return sorted(rising, key=lambda fit: round(fit.error_pct, 6))
+        raise BatchTimeError(
+            f"trtexec measured {told}; expected a larger batch to take longer, or all to take the same"
+        )
+    return [_fitted(CONSTANT, points)]
 
 
 def _ms(batch: float, fixed_ms: float, scaled_ms: float, exponent: float) -> float:
@@ -84,13 +87,20 @@ def _affine(points: list[tuple[int, float]]) -> tuple[float, float, float]:
     return (u * vv - v * uv) / determinant, (uu * v - uv * u) / determinant, 1.0
 
 
-_MODELS = {POWER_LAW: _power_law, AFFINE: _affine}
+def _constant(points: list[tuple[int, float]]) -> tuple[float, float, float]:
+    """Return the time with the least squares of relative errors."""
+    return math.fsum(1 / ms for _, ms in points) / math.fsum(1 / ms**2 for _, ms in points), 0.0, 1.0
 
 
-def _fitted(kind: str, points: list[tuple[int, float]], parameters: tuple[float, float, float]) -> BatchTime:
+_RISING = {POWER_LAW: _power_law, AFFINE: _affine}
+_MODELS = _RISING | {CONSTANT: _constant}
+
+
+def _fitted(kind: str, points: list[tuple[int, float]]) -> BatchTime:
+    parameters = _MODELS[kind](points)
     residuals = [100 * (ms / _ms(batch, *parameters) - 1) for batch, ms in points]
     return BatchTime(kind, *parameters, residuals_pct=residuals)
 
 
-def _rises(fit: BatchTime, smallest: int, largest: int) -> bool:
-    return 0 < (1 + LEAST_RISE) * fit.ms(smallest) < fit.ms(largest)
+def _rises(fit: BatchTime, points: list[tuple[int, float]]) -> bool:
+    return 0 < (1 + LEAST_RISE) * fit.ms(points[0][0]) < fit.ms(points[-1][0])

@@ -42,7 +42,8 @@ def measuring_device(
         with inherit(locks[taken].descriptor):
             if gpu := next((each for each in gpus if each.uuid == taken), None):
                 os.environ["CUDA_VISIBLE_DEVICES"] = gpu.visible
-                report_progress(f"on {gpu.told()}")
+                if len(gpus) > 1:
+                    report_progress(f"on {gpu.told()}")
                 facts["device"] = gpu.told()
             yield facts
     finally:
