@@ -14,6 +14,9 @@ from killed_job import KilledJob, fresh
 from nvidia_job import FAKE_CONFIG, NvidiaJob, fake_tools
 from workflow_run import PROJECT, REPORT, copied, environment, snakemake, traced
 
+# Where Python is told to keep no compiled code, each of the hundreds that the tests start would compile the library.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that run whole builds, so that no worker is left with one of them at the end.
