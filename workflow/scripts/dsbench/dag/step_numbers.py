@@ -24,9 +24,9 @@ class Finished:
 
 
 def number_of(rule: str, wildcards: Mapping[str, str], outputs: Sequence[Path]) -> str:
-    """Return the number that the job gave, "" where it gave none or its file does not tell."""
+    """Return the number that a job of one of NUMBERS gave, "" where it gave none or its file does not tell."""
     try:
-        said = NUMBERS[rule](Finished(wildcards, outputs)) if rule in NUMBERS else ""
+        said = NUMBERS[rule](Finished(wildcards, outputs))
     except (AttributeError, BuildError, LookupError, OSError, StopIteration, TypeError, ValueError):
         return ""
     # A sentence of an error may have several lines.

@@ -17,7 +17,7 @@ from typing import TextIO
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from dsbench.core.errors import without_controls
-from dsbench.dag.step_numbers import number_of
+from dsbench.dag.step_numbers import NUMBERS, number_of
 from dsbench.machine.preflight import wants_colour
 from dsbench.report.system_facts import wall_time
 from dsbench.report.text import count, plain
@@ -113,7 +113,7 @@ class Step:
 
     def number(self) -> str:
         """Return the number that the finished job gave, "" where it gave none or its file does not tell."""
-        return number_of(self.rule, self.wildcards, self.outputs)
+        return number_of(self.rule, self.wildcards, self.outputs) if self.rule in NUMBERS else ""
 
 
 class StepLines(logging.Handler):
