@@ -141,19 +141,19 @@ def _rates(run: Run, frames: Callable[[int], int], first: int, target_fps: float
 
 
 def _frames_per_s(run: Run, frames: int, streams: int, seconds: float) -> float:
-    """Return the rate of all streams; a run of some passes is subtracted from one of twice as many.
+    """Return the rate of all streams; a run of one pass is subtracted from one of more passes.
 
     What is left, `seconds` at least, has neither start nor teardown in it.
     """
-    passes = 1
+    one_s, more = run(streams, 1), 1
     while True:
-        took_s = run(streams, 2 * passes) - run(streams, passes)
+        took_s = run(streams, 1 + more) - one_s
         if took_s >= seconds:
-            return frames * passes * streams / took_s
-        if passes >= MOST_PASSES:
+            return frames * more * streams / took_s
+        if more >= MOST_PASSES:
             raise ToolFailedError(
-                f"{passes} passes in {streams} streams took {took_s:.2f} s, expected at least {seconds:g} s; the clip"
+                f"{more} passes in {streams} streams took {took_s:.2f} s, expected at least {seconds:g} s; the clip"
                 " is too short to measure decoding with"
             )
         # A run that is hardly longer says little of how long the next has to be.
-        passes *= 2 if took_s < seconds / 8 else math.ceil(1.2 * seconds / took_s)
+        more *= 2 if took_s < seconds / 8 else math.ceil(1.2 * seconds / took_s)
