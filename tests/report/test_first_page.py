@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from dsbench.report.conditions import contradiction
-from dsbench.report.first_page import LEVERS, first_page
+from dsbench.report.first_page import first_page
 from dsbench.report.history import Difference, FigureRow
+from dsbench.report.levers import LEVERS
 from dsbench.report.markdown import render_markdown
 from dsbench.report.served import run_verdict
 from sampled_run import latency, level, sampled

@@ -283,7 +283,10 @@ def _report(model: str, with_numbers: bool, bold: Callable[[str], str]) -> list[
 
     folder = Path(f"models/{model}/reports")
     page = first_page(json.loads((folder / "benchmark_data.json").read_text(encoding="utf-8")), None)
-    lines = ["", *(bold(line) for line in wrap(f"{model}: {plain(page.verdict)}", LINE_WIDTH))]
+    lines = [
+        "",
+        *(bold(line) for line in wrap(f"{model}: {plain(page.verdict)}", LINE_WIDTH, break_on_hyphens=False)),
+    ]
     if with_numbers:
         rows = [
             (
