@@ -4,13 +4,13 @@ import json
 
 import pytest
 
+from declared_rules import declared_rules
 from dsbench.checks.reference_run import EngineRun
 from dsbench.core.records import write_record
 from dsbench.dag.step_numbers import NUMBERS, number_of
 from dsbench.deepstream.latency import REFUSED
 from dsbench.tools.doctor import note_at_end
 from swept import swept
-from workflow_run import PROJECT
 
 SWEEP = swept()
 FRAMES = {"0": [{}, {}], "6": [{}]}
@@ -109,10 +109,4 @@ def test_a_file_that_does_not_tell_gives_no_number(tmp_path, rule, content):
 
 
 def test_each_number_is_of_a_rule():
-    rules = "\n".join(file.read_text() for file in (PROJECT / "rules").glob("*.smk"))
-    named = {
-        rule
-        for rule in NUMBERS
-        if f"rule {rule}:" in rules or f"as {rule} with:" in rules or f"checkpoint {rule}:" in rules
-    }
-    assert set(NUMBERS) - named == set()
+    assert NUMBERS.keys() - {rule.name for rule in declared_rules()} == set()
