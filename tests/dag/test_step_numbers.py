@@ -11,6 +11,7 @@ from dsbench.dag.step_numbers import NUMBERS, number_of
 from dsbench.deepstream.latency import REFUSED
 from dsbench.tools.doctor import note_at_end
 from swept import swept
+from workflow_run import PROJECT
 
 SWEEP = swept()
 FRAMES = {"0": [{}, {}], "6": [{}]}
