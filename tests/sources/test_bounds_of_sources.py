@@ -195,7 +195,8 @@ def test_a_hub_that_answers_without_an_end_is_left(tmp_path, kind):
     assert done.seconds < MOST_S and done.peak_mb < MOST_MB
 
 
-REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n"
+WARNING = b"X-HF-Warning: topic; \x9b31m of the hub\r\n"
+REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n" + WARNING
 BROKEN = b"HTTP/1.1 500 Error\r\nContent-Type: application/json\r\n"
 NO_ACCESS, STATUS = "there is no access|not open to guests", "answers with status 500"
 REFUSALS = {
@@ -221,4 +222,5 @@ def test_a_hub_that_answers_for_a_file_without_an_end_is_left(tmp_path, kind, ho
         done = run_child(FETCH, server.url, home, folder=tmp_path)
         server.shutdown()
     assert done.status == 0 and re.search(says, done.text), done.text[-800:]
+    assert "of the hub\n" not in done.text, "the hub's own warnings are not printed"
     assert done.seconds < MOST_S and done.peak_mb < MOST_MB

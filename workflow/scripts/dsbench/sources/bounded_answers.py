@@ -16,7 +16,7 @@ from dsbench.intake.file_choice import printable
 from dsbench.sources.network_faults import AnswerError, place_of
 
 # What does not hold for a body that has been decoded.
-OF_THE_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
+OF_THE_TRANSFER = (b"content-encoding", b"content-length", b"transfer-encoding")
 # Listings are far smaller; a body may grow a thousandfold when it is decoded.
 LARGEST_ANSWER_BYTES = 32 << 20
 # What a refusal says of its cause stands in its first words.
@@ -155,7 +155,8 @@ def _host(response: httpx.Response) -> str:
 
 
 def _finished(response: httpx.Response, body: bytearray) -> httpx.Response:
-    kept = [(name, value) for name, value in response.headers.multi_items() if name not in OF_THE_TRANSFER]
+    # As bytes, since a header may have any.
+    kept = [(name, value) for name, value in response.headers.raw if name.lower() not in OF_THE_TRANSFER]
     finished = httpx.Response(
         response.status_code, headers=kept, content=bytes(body), request=response.request
     )
