@@ -169,7 +169,6 @@ def test_a_mot_file_that_does_not_fit_is_refused(tmp_path, text, names, sentence
 def test_another_file_is_refused(tmp_path):
     picture = tmp_path / "truth.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\xff")
-    with pytest.raises(
-        TruthError, match="no text, so no file of true boxes; name a folder of KITTI files, a COCO"
-    ):
+    said = r"no UTF-8 text .*; expected a file of true boxes of .*: name a folder of KITTI files, a COCO"
+    with pytest.raises(TruthError, match=said):
         read_truth(picture, CLIP, LABELS)

@@ -12,7 +12,7 @@ import msgspec
 
 from dsbench.boxes.kitti import Detection, KittiError, parse_label
 from dsbench.core.errors import BuildError
-from dsbench.core.files import ForeignFileError, read_bounded
+from dsbench.core.files import ForeignFileError, read_foreign_text
 from dsbench.machine.clip import MOT_NAMES, ClipFacts
 
 FORMS = "a folder of KITTI files, a COCO JSON or a MOT file"
@@ -91,15 +91,11 @@ def _read(path: Path, clip: ClipFacts, labels: Sequence[str]) -> dict[int, list[
     if path.is_dir():
         return _kitti(path, clip)
     try:
-        text = read_bounded(path, LARGEST_BYTES, through_links=True).decode("utf-8-sig")
+        text = read_foreign_text(path, LARGEST_BYTES)
     except ForeignFileError as error:
         raise TruthError(
             f"{error}; expected a file of true boxes of at most {LARGEST_BYTES >> 20} MiB: name {FORMS}"
         ) from None
-    except OSError as error:
-        raise TruthError(f"{path}: cannot be read ({error.strerror}); name {FORMS}") from None
-    except UnicodeDecodeError:
-        raise TruthError(f"{path}: no text, so no file of true boxes; name {FORMS}") from None
     if text.lstrip().startswith("{"):
         return _coco(path, text, clip)
     return _mot(path, text, clip, labels)

@@ -26,7 +26,7 @@ NOT_PLAIN = {
 
 
 class ForeignFileError(BuildError):
-    """What lies where others can write is no plain file, or too large; the text is the file and what it is."""
+    """What others have written is no plain file, too large, or no text; the message is the file and what it is."""
 
 
 @contextmanager
@@ -108,6 +108,16 @@ def read_bounded(path: Path, most_bytes: int, through_links: bool = False) -> by
         return read_open(descriptor, path, most_bytes)
     finally:
         os.close(descriptor)
+
+
+def read_foreign_text(path: Path, most_bytes: int) -> str:
+    """Return the UTF-8 text of a plain file from outside; raise ForeignFileError for whatever else `path` is."""
+    try:
+        return read_bounded(path, most_bytes, through_links=True).decode("utf-8-sig")
+    except OSError as error:
+        raise ForeignFileError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ForeignFileError(f"{path}: no UTF-8 text (from byte {error.start} on)") from None
 
 
 @contextmanager
