@@ -5,7 +5,8 @@
 # make lock     compiles envs/*.in into envs/*.lock, with the hash of every file that may be installed
 # make audit    looks the packages of the locks up among known vulnerabilities
 # make rebuilds writes docs/rebuilds.md, what runs again after which change
-# make diagrams writes the Mermaid diagrams of docs/: files, packages, and which rule follows which
+# make diagrams writes the Mermaid diagrams of docs/ (files, packages, which rule follows which) and the tables from a
+#               file to its code
 
 PYTHON ?= python3
 BIN := .venv/bin

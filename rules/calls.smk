@@ -57,7 +57,7 @@ def refuse_facts_of_this_host():
 def begin_alone():
     """Keep other calls out of this directory, and end what a killed one left running.
 
-    The lock stands for Snakemake's own, which the profiles switch off: that one stays for ever after a kill.
+    The profiles switch Snakemake's own lock off, because it stays for ever after a kill. This lock takes its place.
     """
     refuse_facts_of_this_host()
     try:

@@ -123,7 +123,7 @@ def test_a_single_step_that_still_runs_has_the_last_line_of_its_log(terminal, mo
     assert re.fullmatch(r" +running: build_engine a for 0\.\d s", said(None))
     assert re.fullmatch(r" +running: build_engine a for 0\.\d s", said("# trtexec --onnx=a.onnx\n\n"))
     assert said(f"{'x' * 5000}\n[I] Local timing\x1b[2J cache\n\n").endswith(" s; [I] Local timing?[2J cache")
-    assert said("y" * 5000).endswith("y" * 100) and len(said("y" * 5000)) < 150
+    assert said("y" * 5000).endswith("; " + "y" * 99 + "…") and len(said("y" * 5000)) < 150
     assert said("no way to https://me:p@ss@host/a\n").endswith("; no way to https://host/a")
     # The tail begins within a login.
     assert said(f"https://me:{'x' * 4090}@host/a\n").endswith("; host/a")
@@ -177,7 +177,13 @@ def test_the_plan_says_how_many_steps_there_are_and_what_they_took(terminal):
     wall_time("b", 20.4)
     files = [Path(f"logs/a/wall_time/{name}.tsv") for name in "abc"]
     terminal[0].tell_plan([*files, None])
-    assert terminal[1].getvalue() == "4 steps; when they last ran 2 of them took 2 min 00 s in all\n"
+    terminal[0].tell_plan([*files[:2], None])
+    terminal[0].tell_plan([files[2], None])
+    assert terminal[1].getvalue().splitlines() == [
+        "4 steps, 2 of which took 2 min 00 s last time",
+        "3 steps, about 2 min 00 s as last time",
+        "2 steps",
+    ]
 
 
 def test_the_end_has_the_verdict_the_numbers_and_the_files_of_each_report(terminal):
@@ -193,7 +199,9 @@ def test_the_end_has_the_verdict_the_numbers_and_the_files_of_each_report(termin
         "\na: CPU figures, not a GPU's. REAL-TIME: this machine serves 5 cameras at 30 FPS"
     )
     assert re.search(r"^  Images/s +[\d.,]+  ", said, re.M) and "\x1b" not in said
+    assert re.search(r"^  \d+ warnings?; next: [A-Z]", said, re.M), said
     assert said.endswith("  models/a/reports/benchmark_report.html\n") and ".pdf" not in said
+    assert said.count("models/a/reports/") == 1
 
 
 def test_an_end_without_a_report_says_nothing_more(terminal):

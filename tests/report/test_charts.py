@@ -159,6 +159,7 @@ def test_latency_of_a_frame_stands_beside_the_streams_where_it_was_measured(data
     assert [bar.get_height() for bar in latencies.patches] == [61.25, 88.5, 120.125]
     assert [tick.get_text() for tick in latencies.get_xticklabels()] == ["p50", "p95", "p99"]
     assert latencies.get_ylabel() == "latency (ms), 5 streams"
+    assert latencies.get_title() == "Latency of a frame"
 
 
 def test_latency_percentiles_stand_beside_the_rates(data):

@@ -24,6 +24,7 @@ from dsbench.report.comparison import (
 from dsbench.report.comparison_chart import draw_comparison
 from dsbench.report.comparison_page import render_comparison
 from sampled_run import latency
+from swept import swept
 
 EXAMPLE = json.loads((Path(__file__).parents[1] / "data/benchmark_data.json").read_text())
 HOSTILE = "=cmd|'/C calc'!A0<script>alert(1)</script>"
@@ -124,8 +125,8 @@ def test_disturbed_run_has_no_rank_and_takes_none_from_others(tree):
         ("fast", 11, 30.0, 5, 3, 26.7, False),
         # 390 images/s in the slowest window.
         ("fast", 40, 15.0, 26, 2, 23.1, True),
-        # Not real-time at 30 FPS; 110 images/s in the slowest window.
-        ("slow", 1, 30.0, 0, None, None, False),
+        # 5 streams missed 30 FPS, and fewer were not tried; 110 images/s in the slowest window.
+        ("slow", 1, 30.0, None, None, None, False),
         ("slow", 1, 200.0, 0, None, None, True),
     ],
 )
@@ -146,7 +147,8 @@ def test_record_comes_back_from_its_file(comparison, tmp_path):
 def test_spreadsheet_gets_no_formula_and_no_zero_for_what_was_not_measured(comparison):
     rows = list(csv.DictReader(io.StringIO(comparison_csv(comparison))))
     assert [row["model"] for row in rows] == ["fast", "middle", f"'{HOSTILE}", "slow", "on_cpu"]
-    assert rows[3]["accuracy"] == "" and rows[3]["streams"] == "0" and rows[3]["latency_p50_ms"] == ""
+    assert (rows[3]["missed_from"], rows[0]["missed_from"]) == ("5", "6")
+    assert rows[3]["accuracy"] == "" and rows[3]["streams"] == "" and rows[3]["latency_p50_ms"] == ""
     assert (rows[1]["rank_first"], rows[1]["rank_last"]) == ("2", "3")
 
 
@@ -161,7 +163,37 @@ def test_page_is_whole_without_its_script_and_runs_no_text_of_a_model(comparison
     assert "<td>2-3</td>" in first and "on_cpu" not in first.split("<tbody>")[1]
     assert "These are not the figures of a GPU" in second
     assert "Not in the plot of NVIDIA&#39;s runtime, sample_720p.mp4, 30 FPS" in page and ": slow." in page
-    assert "none serves a camera" in page
+    assert page.count("not known<small>below 5</small>") == 2
+    assert "none serves a camera" not in page
+
+
+def test_a_single_stream_that_missed_serves_no_camera(tree):
+    file = tree / "models/slow/reports/benchmark_data.json"
+    data = json.loads(file.read_text())
+    data["deepstream"]["run2"] |= {
+        "streams": 1,
+        "total_fps": 20.0,
+        "fps_per_stream": 20.0,
+        "min_stream_fps": 20.0,
+    }
+    data["efficiency"]["run2_pct"] = 100 * 20.0 / data["efficiency"]["reference_imgs_per_sec"]
+    file.write_text(json.dumps(data))
+    comparison = compare_models(reports_of_trees(), [3], None)
+    slow = next(each for each in comparison.groups[0].needs if each.model == "slow")
+    assert (slow.streams, slow.devices) == (0, None)
+    draw_comparison(comparison, tree / "chart.png")
+    assert "none serves a camera" in render_comparison(comparison, tree / "chart.png")
+
+
+def test_streams_are_those_of_the_batch_sweep_where_it_was_made(tree):
+    file = tree / "models/fast/reports/benchmark_data.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"sweep": swept()}))
+    comparison = compare_models(reports_of_trees(), [8], None)
+    fast, found = comparison.groups[0].contenders[0], comparison.groups[0].needs[0]
+    assert (fast.model, fast.streams, fast.missed_from, fast.is_of_sweep) == ("fast", 4, 5, True)
+    assert (found.streams, found.devices, found.headroom_pct) == (4, 2, 0.0)
+    draw_comparison(comparison, tree / "chart.png")
+    assert "4<small>batch sweep</small>" in render_comparison(comparison, tree / "chart.png")
 
 
 # Asked of the page by a script of the test, once the page's own has run.

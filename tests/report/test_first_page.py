@@ -3,9 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.report.conditions import contradict
-from dsbench.report.first_page import LEVERS, first_page, run_verdict
+from dsbench.report.conditions import contradiction
+from dsbench.report.first_page import first_page
+from dsbench.report.history import Difference, FigureRow
+from dsbench.report.levers import LEVERS
+from dsbench.report.markdown import render_markdown
+from dsbench.report.served import run_verdict
 from sampled_run import latency, level, sampled
+from swept import swept
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 
@@ -55,13 +60,55 @@ def test_a_machine_that_serves_no_camera_says_what_one_stream_got(data):
     assert numbers(data)["Cameras at 30 FPS"].value == "0"
 
 
+def missed_by_both(data, streams):
+    """Return the data of two runs that missed 30 FPS with these streams."""
+    data["deepstream"]["real_time"] = False
+    for name, number in zip(("run1", "run2"), streams, strict=True):
+        rates = {"total_fps": 28.0 * number, "fps_per_stream": 28.0, "min_stream_fps": 28.0}
+        data["deepstream"][name] |= {"streams": number, "real_time": False, **rates}
+    return data
+
+
 def test_loads_that_did_not_hold_are_not_called_no_camera(data):
-    data["deepstream"]["real_time"] = data["deepstream"]["run2"]["real_time"] = False
-    data["deepstream"]["run2"] |= {"total_fps": 140.0, "fps_per_stream": 28.0}
+    verdict = first_page(missed_by_both(data, (8, 6)), None).verdict
+    assert "no load that was tried held 30 FPS, as 6 streams got 28.00 FPS each" in verdict
+
+
+@pytest.mark.parametrize(
+    ("streams", "value", "spread"),
+    [((8, 6), "not known", "below 6"), ((6, 8), "not known", "below 6"), ((2, 1), "0", "windows ")],
+)
+def test_cameras_are_no_zero_unless_a_single_stream_missed(data, streams, value, spread):
+    figure = numbers(missed_by_both(data, streams))["Cameras at 30 FPS"]
+    assert figure.value == value and figure.spread.startswith(spread)
+
+
+def test_cameras_are_those_of_the_batch_sweep_where_it_was_made(data):
+    data["sweep"] = swept()
+    figure = numbers(data)["Cameras at 30 FPS"]
+    assert (figure.value, figure.spread, figure.of) == ("4", "5 streams missed it", "batch sweep")
     assert (
-        "no load that was tried held 30 FPS, as 5 streams got 28.00 FPS each"
+        "REAL-TIME: this machine serves 4 cameras at 30 FPS in the batch sweep, "
         in first_page(data, None).verdict
     )
+    data["sources"] = {
+        "files": {"sweep.json": "0" * 64},
+        "said": {"/sweep/bs_opt": "sweep.json:9"},
+        "computed": {},
+    }
+    assert "| **4[^1.9]** |" in render_markdown(data)
+
+
+@pytest.mark.parametrize(("missed_from", "value"), [(6, "not known"), (1, "0")])
+def test_a_sweep_that_no_run_held_says_below_which_load_the_cameras_lie(data, missed_from, value):
+    data["sweep"] = swept() | {"bs_opt": None, "missed_from": missed_from}
+    page = first_page(data, None)
+    assert page.figures[0].value == value and "NOT REAL-TIME: " in page.verdict
+
+
+def test_a_sweep_without_any_run_leaves_the_cameras_to_the_runs(data):
+    data["sweep"] = swept() | {"bs_opt": None, "missed_from": None}
+    assert numbers(data)["Cameras at 30 FPS"].of == "run 2, 5 streams"
 
 
 def test_each_number_has_its_spread_and_says_of_what_it_is(data):
@@ -78,7 +125,7 @@ def test_latency_stands_with_its_percentiles_and_the_load_it_was_measured_at(dat
     data["deepstream"]["latency"] = latency(warnings=["3 lines were torn."])
     found = numbers(data)["Latency per frame"]
     assert (found.value, found.spread) == ("61.2 ms", "median; p95 88.5, p99 120 ms")
-    assert found.of == "decoder to sink, 5 streams at full load, 3,240 frames"
+    assert found.of == "decoding to detections, 5 streams at full load, 3,240 frames"
     assert first_page(data, None).warnings[-1] == "Latency: 3 lines were torn."
 
 
@@ -126,19 +173,55 @@ def test_disturbed_figures_lead_to_no_advice_but_to_measure_again(data):
     on_gpu(data, sm=97)["deepstream"]["run2"]["conditions"]["disturbances"] = ["others used the GPU: x (7)"]
     page = first_page(data, None)
     assert page.advice.lever.startswith("Measure again")
-    assert page.verdict.endswith("while something else used this machine.")
-    assert "limit" not in page.verdict
+    assert page.verdict.startswith(
+        "MEASURED BESIDE OTHER WORK, so that this machine may do more. REAL-TIME: "
+    )
+    assert "limit" not in page.verdict and "limits it" not in page.bound
+    assert page.bound == "not known, since something else used this machine"
     assert page.warnings[0] == "Run 2 was disturbed: others used the GPU: x (7)."
+
+
+def test_changes_are_not_judged_where_the_figures_were_disturbed(data):
+    row = FigureRow("Images/s", 1, 200.0, 2.0, 100.0, 2.0, -50.0, "worse")
+    since = Difference("2026-11-01T00:00:00Z", [], [], [row])
+    assert first_page(on_gpu(data), since).since == "1 worse of 1 figure; section 2 has them"
+    data["deepstream"]["run2"]["conditions"]["disturbances"] = ["others used the GPU: x (7)"]
+    assert first_page(data, since).since.startswith("not judged, since something else used this machine")
+
+
+def test_accuracy_names_the_class_that_lost_most_and_what_the_classes_kept(data):
+    truth = data["validation"]["accuracy"]["truth"]
+    for side, scores in (("model", (0.984, 0.9, None)), ("runtime", (0.830, 0.9, 0.5))):
+        truth[side]["classes"] = [
+            truth[side]["classes"][0] | {"name": name, "ap": ap}
+            for name, ap in zip(("road_sign", "car", "cat"), scores, strict=True)
+        ]
+    assert numbers(data)["Accuracy kept"].spread == "road_sign 0.984 to 0.830; classes 84 to 100 %"
+    truth["runtime"]["classes"][0]["ap"] = 0.99
+    assert numbers(data)["Accuracy kept"].spread == ""
+    data["validation"]["accuracy"]["truth"] = None
+    classes = data["validation"]["accuracy"]["stages"][-1]["accuracy"]["classes"]
+    classes[:] = [classes[0] | {"name": "x" * 30, "ap": 0.5}, classes[0] | {"name": "car", "ap": 0.9}]
+    assert numbers(data)["Accuracy kept"].spread == f"{'x' * 19}… 0.500 to car 0.900"
 
 
 def test_two_runs_of_the_same_streams_that_contradict_each_other_are_disturbed(data):
     run1, run2 = data["deepstream"]["run1"], data["deepstream"]["run2"]
-    assert not contradict(run1, run2) and not contradict(run1, None)
+    assert contradiction(run1, run2) is None and contradiction(run1, None) is None
     run2["streams"] = run1["streams"]
-    assert not contradict(run1, run2)
+    assert contradiction(run1, run2) is None
     run1["total_fps"] = run2["total_fps"] / 1.3
-    assert contradict(run1, run2)
-    assert first_page(data, None).advice.lever.startswith("Measure again")
+    said = contradiction(run1, run2)
+    assert "run 2's total was 1.30 times run 1's" in said
+    data["deepstream"]["notes"] = ["a note.", said]
+    page = first_page(data, None)
+    assert page.advice.lever.startswith("Measure again")
+    assert page.warnings[:2] == [said, "a note."]
+
+
+def test_what_trtexec_warned_of_is_quoted(data):
+    data["trtexec"]["bs1"]["warnings"] = ["GPU compute time is unstable."]
+    assert 'trtexec said at batch 1: "GPU compute time is unstable."' in first_page(data, None).warnings
 
 
 def test_every_lever_has_its_reason():

@@ -282,3 +282,12 @@ def test_a_long_table_of_many_columns_keeps_its_width(data, charts_dir):
     page = rendered(render_markdown(data), charts_dir)
     kept = page.partition("The runtime's boxes, by size and class")[2].partition("The gate requires an AP")[0]
     assert "beside" not in kept and kept.count("<td>class ") == 80
+
+
+def test_no_narrow_column_breaks_the_name_of_a_file_or_a_score(data, charts_dir):
+    page = rendered(render_markdown(data), charts_dir)
+    assert '<code>benchmarks/b1/<span class="whole">trtexec_b1.log</span></code>' in page
+    assert 'Shift <span class="whole">right, px</span></th>' in page
+    heads = re.findall(r"<th[^>]*>(.*?)</th>", page)
+    scores = [head for head in heads if "AP@" in head]
+    assert scores and all(head.startswith('<span class="whole">AP@[.5:.95]</span>') for head in scores)

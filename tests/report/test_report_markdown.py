@@ -56,7 +56,7 @@ def test_a_reader_sees_verdict_runtime_machine_and_versions_before_the_first_sec
         "2 cores, 23.5 GiB; GPU: none found",
         "OpenVINO 2026.4.1, GStreamer 1.22.0",
         "passed: 300 of 300 frames",
-        "| Output video | theoraenc-fallback |",
+        "| Output video | Theora (no H.264 encoder here) |",
         "measured by the embedded runtime: OpenVINO 2026.4.1 on",
     ):
         assert fact in summary
@@ -287,7 +287,7 @@ def test_a_disturbed_run_is_never_printed_as_clean(data):
     data["deepstream"]["run2"]["conditions"]["disturbances"] = ["other processes used the GPU: python3 (77)"]
     report = render_markdown(data)
     assert report.count("target 30 (Run 2); the run was DISTURBED**") == 1
-    assert ", while something else used this machine.**" in report
+    assert "**MEASURED BESIDE OTHER WORK, so that this machine may do more. " in report
     assert "FPS per stream; DISTURBED, see section 8 |" in report
     assert "| Disturbed | not measured | other processes used the GPU: python3 (77) |" in report
 

@@ -107,6 +107,13 @@ def test_an_answer_that_its_runs_do_not_show_is_refused(data, bs_opt):
         check_data(data)
 
 
+@pytest.mark.parametrize("missed_from", [6, 1, None])
+def test_a_load_that_no_run_missed_is_refused(data, missed_from):
+    data["sweep"]["missed_from"] = missed_from
+    with pytest.raises(ReportDataError, match=f"sweep.missed_from is {missed_from}, expected 5"):
+        check_data(data)
+
+
 def test_a_sweep_that_found_none_has_no_zero(data):
     data["sweep"]["bs_opt"] = 0
     with pytest.raises(ReportDataError, match=r"sweep\.bs_opt"):

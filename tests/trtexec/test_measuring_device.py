@@ -16,6 +16,7 @@ from dsbench.core.records import write_record
 from dsbench.pixels.preprocessing import Preprocessing
 from dsbench.tools.tool_run import run_tool
 from dsbench.trtexec import measuring_device
+from dsbench.trtexec.passport import PassportError
 from inspected import inspection_of
 from tiny_graphs import queries
 
@@ -187,6 +188,18 @@ def test_without_a_known_gpu_the_lock_is_the_runtime_s_one(host, monkeypatch, ru
         assert "CUDA_VISIBLE_DEVICES" not in os.environ
         assert not DeviceLock(lock).take("second.log")
     assert DeviceLock(lock).take("third.log")
+
+
+def test_an_engine_without_a_passport_gets_no_device_and_leaves_it_free(host):
+    fact, engine = host / "runtime.json", host / "m.engine"
+    fact.write_text('"embedded"')
+    engine.write_bytes(b"engine")
+    with (
+        pytest.raises(PassportError, match="no passport of"),
+        measuring_device.measuring_device([str(fact)], "x.log", engine),
+    ):
+        pytest.fail("the job may not run")
+    assert not engine.exists() and DeviceLock("processor").take("second.log")
 
 
 @pytest.mark.parametrize(("count", "said"), [(1, ""), (2, "on NVIDIA L40S, index 0, GPU-0\n")])

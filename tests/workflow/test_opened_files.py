@@ -88,6 +88,7 @@ def undeclared(jobs, opened, tree):
 
 
 def is_data(file):
+    """Tell whether a rule has to name a file: those in logs/ are read for wall times, and none is made for them."""
     return file.startswith(("models/", "build/")) and not file.startswith(PROGRAMS)
 
 

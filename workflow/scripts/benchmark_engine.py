@@ -11,7 +11,6 @@ from dsbench.onnx.inspection import Inspection
 from dsbench.tools.doctor import noting_limit
 from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.measuring_device import measuring_device
-from dsbench.trtexec.passport import check_passport, machine_facts
 from dsbench.trtexec.run import benchmark_engine, trtexec_version
 
 with explained(snakemake.log[0]):
@@ -20,10 +19,9 @@ with explained(snakemake.log[0]):
     log = Path(snakemake.log[0])
     engine = Path(snakemake.input.engine[0])
     with (
-        measuring_device(snakemake.input.facts, str(log), engine) as device,
+        measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device,
         noting_limit(log, f"batch {batch}", is_least=batch <= LEAST_BATCH),
     ):
-        check_passport(engine, machine_facts(snakemake.input.facts))
         benchmark_engine(
             program=snakemake.params.program,
             version=trtexec_version(read_fact(snakemake.input.trtexec)),

@@ -11,7 +11,6 @@ from dsbench.machine.clip import ClipFacts
 from dsbench.machine.toolchain import facts_of
 from dsbench.onnx.inspection import Inspection
 from dsbench.trtexec.measuring_device import measuring_device
-from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     files, params = snakemake.input, snakemake.params
@@ -22,7 +21,6 @@ with explained(snakemake.log[0]):
     inspect = read_record(files.inspect, Inspection)
     family = family_named(inspect.family)
     with measuring_device(files.facts, snakemake.log[0], engine) as device:
-        check_passport(engine, machine_facts(files.facts))
         runs = SlotRuns(
             program=params.program,
             clip=Path(files.clip),

@@ -10,7 +10,6 @@ from dsbench.deepstream.video import record_detections, record_overlay
 from dsbench.machine.clip import ClipFacts
 from dsbench.machine.toolchain import facts_of
 from dsbench.trtexec.measuring_device import measuring_device
-from dsbench.trtexec.passport import check_passport, machine_facts
 
 with explained(snakemake.log[0]):
     clip, log = read_record(snakemake.input.clip, ClipFacts), Path(snakemake.log[0])
@@ -26,7 +25,6 @@ with explained(snakemake.log[0]):
     else:
         engine = Path(snakemake.input.engine[0])
         with measuring_device(snakemake.input.facts, snakemake.log[0], engine) as device:
-            check_passport(engine, machine_facts(snakemake.input.facts))
             record_detections(
                 Clip(Path(clip.path).absolute().as_uri(), *clip.size),
                 clip.frames,

@@ -13,7 +13,6 @@ from dsbench.onnx.inspection import read_proven
 from dsbench.trtexec.answers import AskedEngine, EmbeddedEngine, images_at_once
 from dsbench.trtexec.command import profile_of
 from dsbench.trtexec.measuring_device import measuring_device
-from dsbench.trtexec.passport import check_passport, machine_facts
 
 # A graph of the embedded runtime runs in this process; trtexec's has the GPU's memory.
 with explained(snakemake.log[0], snakemake.resources.mem_mb if snakemake.params.is_embedded else None):
@@ -24,7 +23,6 @@ with explained(snakemake.log[0], snakemake.resources.mem_mb if snakemake.params.
     profile = profile_of(inspect, largest)
     reference = read_record(files.reference, ReferenceRun)
     with measuring_device(files.facts, snakemake.log[0], engine) as device:
-        check_passport(engine, machine_facts(files.facts))
         run = run_engine(
             EmbeddedEngine(engine)
             if snakemake.params.is_embedded

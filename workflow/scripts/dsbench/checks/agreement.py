@@ -23,12 +23,16 @@ from dsbench.checks.reference_run import (
     detections,
     pictures,
     reference_boxes,
+    reference_model,
 )
 from dsbench.checks.verdict import Verdict
 from dsbench.core.errors import BuildError
+from dsbench.core.records import read_record
 from dsbench.deepstream.nvinfer_config import class_keys, image_keys
+from dsbench.intake.labels import read_labels
+from dsbench.machine.clip import ClipFacts
 from dsbench.onnx.compare import answers, session
-from dsbench.onnx.inspection import Inspection
+from dsbench.onnx.inspection import Inspection, read_proven
 
 # What nvinfer takes where a key is absent.
 IMAGE_DEFAULTS = {
@@ -178,6 +182,21 @@ class Deployment:
     size: tuple[int, int]
     numbers: Sequence[int]
     engine: EngineRun
+
+    @classmethod
+    def of(cls, files, reference: ReferenceRun, threshold: float | None) -> "Deployment":
+        """Return what the inputs `files` of a rule say was deployed; the frames are those of the reference run."""
+        inspect = read_proven(files.inspect, files.preprocess)
+        return cls(
+            model=reference_model(inspect, read_labels(Path(files.labels)), threshold),
+            inspect=inspect,
+            nvinfer_config=Path(files.nvinfer),
+            onnx_file=Path(files.onnx),
+            video=Path(files.video),
+            size=read_record(files.clip, ClipFacts).size,
+            numbers=list(reference.frames),
+            engine=read_record(files.engine, EngineRun),
+        )
 
 
 def first_divergence(deployed: Deployment, bound: Bound) -> tuple[tuple[str, Verdict] | None, list[str]]:

@@ -1,4 +1,4 @@
-"""The Mermaid diagrams of `docs/`: files and rules as the DAG has them, packages as they import each other.
+"""What `docs/` shows of the code: diagrams of files, rules and packages, and the tables from a file to its code.
 
 Run as a program it writes them; `make diagrams` does that.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dsbench.dag.artefact_table import artefact_tables
 from dsbench.dag.rebuild_table import MODEL, PROJECT, Tree
 
 LIBRARY = PROJECT / "workflow/scripts/dsbench"
@@ -45,22 +46,44 @@ NVIDIA's tools that served three streams. The table of the [architecture](archit
 which file in `rules/` has them.
 
 """
+PACKAGES_HEAD = """# The packages and how they import each other
+
+`make diagrams` makes this page from the imports of the library, and a test makes it again and compares. An arrow leads
+from a package to one that it imports; arrows that follow from others are left out. Data flow against the arrows. What
+each package does is in the [architecture](architecture.md#the-library-workflowscriptsdsbench).
+
+"""
 Edges = set[tuple[str, str]]
 
 
 def documents(programs: list[Path]) -> dict[Path, str]:
-    """Return the texts of the documents with diagrams, made anew; `programs` stand for NVIDIA's tools."""
+    """Return the texts of the documents with what is made from the code, anew; `programs` stand for NVIDIA's tools."""
     with TemporaryDirectory() as folder:
-        jobs = Tree(PROJECT, Path(folder), "nvidia", programs).jobs()
-    architecture = PROJECT / "docs/architecture.md"
-    text = architecture.read_text(encoding="utf-8")
-    for name, direction, edges in (("files", "TD", file_edges(jobs)), ("packages", "LR", package_edges())):
-        block = f"<!-- {name}: made by `make diagrams` -->\n{diagram(direction, edges)}"
-        place = re.search(rf"<!-- {name}: [^\n]*\n```mermaid\n.*?```\n", text, re.DOTALL)
+        tree = Tree(PROJECT, Path(folder), "nvidia", programs)
+        jobs, rules = tree.jobs(), tree.rules()
+    of_model, others = artefact_tables(rules)
+    docs = PROJECT / "docs"
+    return {
+        docs / "architecture.md": _with(
+            docs / "architecture.md",
+            {"files": diagram("TD", file_edges(jobs)), "artefacts": of_model, "other artefacts": others},
+        ),
+        docs / "packages.md": PACKAGES_HEAD + diagram("LR", package_edges()),
+        docs / "rules.md": HEAD + diagram("TD", rule_edges(jobs)),
+    }
+
+
+def _with(document: Path, blocks: dict[str, str]) -> str:
+    """Return a document's text with `blocks`, each in its place: the diagram or table below the line that names it."""
+    text = document.read_text(encoding="utf-8")
+    for name, block in blocks.items():
+        place = re.search(
+            rf"(<!-- {name}: [^\n]*\n)(?:```mermaid\n.*?```\n|(?:\|[^\n]*\n)+)", text, re.DOTALL
+        )
         if place is None:
-            raise LookupError(f"{architecture}: no place for the diagram of {name}")
-        text = text[: place.start()] + block + text[place.end() :]
-    return {architecture: text, PROJECT / "docs/rules.md": HEAD + diagram("TD", rule_edges(jobs))}
+            raise LookupError(f"{document}: no place for {name}")
+        text = text[: place.start()] + place[1] + block + text[place.end() :]
+    return text
 
 
 def diagram(direction: str, edges: Edges) -> str:

@@ -1,7 +1,7 @@
-"""Every job of a DAG with its files, its parameters and why it would run; nothing is built by asking.
+"""Every job of a DAG with its files, its parameters and why it would run, and every rule; nothing is built by asking.
 
 Run as a program, so that the rules are read as a dry run reads them: `python -m dsbench.dag.jobs SNAKEFILE TARGET...`
-takes the configuration as JSON on stdin and prints the jobs as JSON.
+takes the configuration as JSON on stdin and prints the jobs as JSON. Without a target it prints the rules.
 """
 
 import json
@@ -36,6 +36,21 @@ def dag_jobs(
     jobs that make it run), `runs` and `reason`. Raises BuildError with Snakemake's own words where the DAG cannot be
     made.
     """
+    return _asked(snakefile, directory, config, targets, env)
+
+
+def dag_rules(snakefile: Path, directory: Path, config: Mapping, env: Mapping | None = None) -> list[dict]:
+    """Return every rule that `snakefile` declares, in its order, whether a target needs it or not.
+
+    Each has name, file, script, and the patterns of its output and log. Raises BuildError as `dag_jobs` does.
+    """
+    return _asked(snakefile, directory, config, (), env)
+
+
+def _asked(
+    snakefile: Path, directory: Path, config: Mapping, targets: Iterable[str], env: Mapping | None
+) -> list[dict]:
+    """Return what this program prints."""
     env = dict(env or os.environ)
     # First the library of that Snakefile, since its rules hash the modules they find beside them.
     libraries = (snakefile.resolve().parent / "workflow/scripts", LIBRARY, env.get("PYTHONPATH"))
@@ -56,17 +71,23 @@ def dag_jobs(
 
 
 def _main(snakefile: str, *targets: str) -> None:
-    """Print the jobs; end with Snakemake's own words where it refuses."""
+    """Print the jobs, or the rules without a target; end with Snakemake's own words where it refuses."""
     from snakemake.exceptions import WorkflowError
 
-    from dsbench.dag.snakemake_internals import planned_jobs
+    from dsbench.dag.snakemake_internals import declared_rules, planned_jobs
 
     # Rules read the words of the call; this one is a dry run.
     sys.argv = ["snakemake", "--dry-run", *targets]
+    config = json.load(sys.stdin)
     try:
-        print(json.dumps(planned_jobs(Path(snakefile), targets, json.load(sys.stdin))))
+        asked = (
+            planned_jobs(Path(snakefile), targets, config)
+            if targets
+            else declared_rules(Path(snakefile), config)
+        )
     except WorkflowError as error:
         sys.exit(str(error))
+    print(json.dumps(asked))
 
 
 if __name__ == "__main__":

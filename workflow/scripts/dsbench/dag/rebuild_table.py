@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import yaml
 
-from dsbench.dag.jobs import PROJECT, dag_jobs, link_project
+from dsbench.dag.jobs import PROJECT, dag_jobs, dag_rules, link_project
 
 MODEL = "rtdetr"
 PARSER = "softmax_queries.cpp"
@@ -122,6 +122,10 @@ class Tree:
     def jobs(self, config: dict | None = None) -> list[dict]:
         """Return every job of the tree."""
         return dag_jobs(self.project / "Snakefile", self.folder, config or self.config, ["all"], env=self.env)
+
+    def rules(self) -> list[dict]:
+        """Return every rule that the project declares for the tree."""
+        return dag_rules(self.project / "Snakefile", self.folder, self.config, env=self.env)
 
     def jobs_with_threshold(self) -> list[dict]:
         """Return every job where the model's entry names another threshold."""

@@ -118,10 +118,10 @@ def take_up(checkpoints: Iterable) -> None:
 
 
 def heed_ancient_files() -> None:
-    """Let Snakemake look for a job's own reasons to run where one before it runs, and makes what is ancient to it.
+    """Let Snakemake look for a job's own reasons to run, also where a job runs that makes an ancient file of it.
 
-    Snakemake looks for none behind a job that runs, since what comes behind runs anyway, and forgets there that an
-    ancient file makes nothing run. An engine would stay although its tools changed, where the truth is read anew too.
+    Snakemake takes every job behind one that runs for a job that runs too, and looks for no reason of its own. But an
+    ancient file makes no job run. An engine would stay although its tools changed, where the truth is read anew.
     """
     own = DAG.update_needrun
     if hasattr(own, "__wrapped__"):
@@ -198,15 +198,29 @@ def plan_left_out_jobs_anew(workflow) -> None:
 
 
 def planned_jobs(snakefile: Path, targets: Sequence[str], config: Mapping) -> list[dict]:
-    """Return the rows of `dag_jobs.dag_jobs` for the working directory; raise what Snakemake raises."""
+    """Return the rows of `dag.jobs.dag_jobs` for the working directory; raise what Snakemake raises."""
     dag = _dag(snakefile, targets, config)
     jobs = [job for level in dag.toposorted() for job in sorted(level, key=_sort_key)]
     numbers = {job: number for number, job in enumerate(jobs)}
     return [_row(job, dag, sorted(numbers[other] for other in _makers(dag, job))) for job in jobs]
 
 
+def declared_rules(snakefile: Path, config: Mapping) -> list[dict]:
+    """Return the rows of `dag.jobs.dag_rules`; raise what Snakemake raises."""
+    return [
+        {
+            "name": rule.name,
+            "file": str(rule.snakefile),
+            "script": Path(rule.script).stem if rule.script else None,
+            "output": [str(file) for file in rule.output],
+            "log": [str(file) for file in rule.log],
+        }
+        for rule in _dag(snakefile, (), config).workflow.rules
+    ]
+
+
 def _dag(snakefile: Path, targets: Sequence[str], config: Mapping):
-    """Return Snakemake's own DAG of `targets`, with every job's reason."""
+    """Return Snakemake's own DAG of `targets`, of its default target without any, with every job's reason."""
     from snakemake.api import SnakemakeApi
     from snakemake.settings.types import (
         ConfigSettings,

@@ -66,8 +66,10 @@ def _classes(step: Finished) -> str:
 
 def _proof(step: Finished) -> str:
     record = step.json()
-    said = "" if (share := record["alternatives"][0]["agreement"]) is None else f", agreement {share:.3f}"
-    return f"{record['reference_detections']} boxes of the model, scaling-filter={record['scaling_filter']}{said}"
+    boxes, scaling = f"{record['reference_detections']} boxes of the model", record["scaling_filter"]
+    share = record["alternatives"][0]["agreement"]
+    agrees = "" if share is None else f" and finds the same to {share:.3f} of 1"
+    return f"{boxes}; nvinfer resizes by scaling-filter {scaling}{agrees}"
 
 
 def _boxes(what: str, step: Finished) -> str:
@@ -92,8 +94,8 @@ def _rate(step: Finished) -> str:
     from dsbench.trtexec.log import read_measurement
 
     measured = read_measurement(step.outputs[0])
-    images_per_s = measured.images_per_s(int(step.wildcards.get("batch", 1)))
-    return f"{images_per_s:.1f} images/s, {measured.gpu_ms['mean']:.2f} ms"
+    batch = int(step.wildcards.get("batch", 1))
+    return f"{measured.images_per_s(batch):.1f} images/s, {measured.gpu_ms['mean']:.2f} ms for a batch of {batch}"
 
 
 def _stream_rate(step: Finished) -> str:
@@ -122,8 +124,8 @@ def _decoding(step: Finished) -> str:
 
 def _kept(step: Finished) -> str:
     kept = step.json()["stages"][-1]["accuracy"]["every"]
-    shift = f"{kept['shift_x_px']:+.2f}, {kept['shift_y_px']:+.2f} px"
-    return f"AP {kept['ap']:.3f} of the model's own boxes, shifted by {shift}"
+    shift = f"{kept['shift_x_px']:+.2f} px right, {kept['shift_y_px']:+.2f} px down"
+    return f"the runtime's boxes against the model's own: AP {kept['ap']:.3f} of 1, {shift}"
 
 
 def _prediction(step: Finished) -> str:

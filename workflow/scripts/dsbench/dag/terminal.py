@@ -164,10 +164,13 @@ class StepLines(logging.Handler):
     def tell_plan(self, wall_times: Iterable[Path | None]) -> None:
         """Print how many steps there are, and what they took when they last ran, from their files of wall times."""
         files = list(wall_times)
-        known = [seconds for file in files if file and (seconds := wall_time(file)["wall_s"]) is not None]
-        last = (
-            f"; when they last ran {len(known)} of them took {duration(sum(known))} in all" if known else ""
-        )
+        timed = [file for file in files if file]
+        known = [seconds for file in timed if (seconds := wall_time(file)["wall_s"]) is not None]
+        last = ""
+        if known and len(known) == len(timed):
+            last = f", about {duration(sum(known))} as last time"
+        elif known:
+            last = f", {len(known)} of which took {duration(sum(known))} last time"
         self._print(f"{count(len(files), 'step')}{last}")
 
     def tell_reports(self) -> None:
@@ -266,7 +269,12 @@ def _last_line(logs: list[str]) -> str:
     lines = (CUT_LOGIN.sub("", text) if begin else text).splitlines()
     # A log's head says how the tool was called.
     said = next((line.strip() for line in reversed(lines) if line.strip() and not line.startswith("#")), "")
-    return f"; {_harmless(said)[:LONGEST_SAID]}" if said else ""
+    return f"; {_cut(_harmless(said))}" if said else ""
+
+
+def _cut(line: str) -> str:
+    """Return `line`, with an ellipsis at its end where it is too long to be shown whole."""
+    return line if len(line) <= LONGEST_SAID else f"{line[: LONGEST_SAID - 1]}…"
 
 
 def _log_words(step: Step) -> str:
@@ -279,12 +287,15 @@ def _progress(step: Step) -> str:
 
 
 def _report(model: str, with_numbers: bool, bold: Callable[[str], str]) -> list[str]:
-    """Return the end's lines for a finished report: verdict, numbers and the files there are."""
+    """Return the end's lines for a finished report: verdict, numbers, warnings, next lever and the files there are."""
     from dsbench.report.first_page import first_page
 
     folder = Path(f"models/{model}/reports")
     page = first_page(json.loads((folder / "benchmark_data.json").read_text(encoding="utf-8")), None)
-    lines = ["", *(bold(line) for line in wrap(f"{model}: {plain(page.verdict)}", LINE_WIDTH))]
+    lines = [
+        "",
+        *(bold(line) for line in wrap(f"{model}: {plain(page.verdict)}", LINE_WIDTH, break_on_hyphens=False)),
+    ]
     if with_numbers:
         rows = [
             (
@@ -296,5 +307,8 @@ def _report(model: str, with_numbers: bool, bold: Callable[[str], str]) -> list[
         ]
         title, value = (max(len(row[column]) for row in rows) for column in (0, 1))
         lines += [f"  {row[0]:<{title}}  {row[1]:>{value}}  {row[2]}" for row in rows]
+    warned = count(len(page.warnings), "warning") if page.warnings else "no warnings"
+    following = f"; next: {page.advice.lever}" if page.advice else ""
+    lines += wrap(f"{warned}{following}", LINE_WIDTH, initial_indent="  ", subsequent_indent="  ")
     files = (folder / f"benchmark_report.{suffix}" for suffix in ("pdf", "html"))
     return [*lines, *(f"  {file}" for file in files if file.is_file())]

@@ -24,30 +24,12 @@ def with_resize(
     """
     graph = gs.import_onnx(model)
     image = graph.inputs[0]
-    batch, channels, height, width = image.shape
     frame_height, frame_width = matrices.rows.shape[1], matrices.columns.shape[0]
-    resized = gs.Variable(RESIZED, image.dtype, [batch, channels, height, width])
+    resized = gs.Variable(RESIZED, image.dtype, list(image.shape))
     for node in list(image.outputs):
         node.inputs = [resized if tensor is image else tensor for tensor in node.inputs]
-    image.shape = [batch, channels, frame_height, frame_width]
-    columns = gs.Variable("deepstream_import_columns", image.dtype, [batch, channels, frame_height, width])
-    rows = gs.Variable("deepstream_import_rows", image.dtype, [batch, channels, height, width])
-    nodes = [
-        # Columns first: the frame is wider than high, and what is left for the second product is smaller.
-        gs.Node(
-            "MatMul",
-            "resize_columns",
-            inputs=[image, _constant("columns", matrices.columns)],
-            outputs=[columns],
-        ),
-        gs.Node("MatMul", "resize_rows", inputs=[_constant("rows", matrices.rows), columns], outputs=[rows]),
-    ]
-    for op, values in matrices.corrections(preprocessing):
-        corrected = gs.Variable(f"{nodes[-1].outputs[0].name}_{op.lower()}", image.dtype, list(resized.shape))
-        inputs = [nodes[-1].outputs[0], _constant(op.lower(), values)]
-        nodes.append(gs.Node(op, f"resize_{op.lower()}", inputs=inputs, outputs=[corrected]))
-    nodes[-1].outputs = [resized]
-    graph.nodes.extend(nodes)
+    image.shape = [*image.shape[:2], frame_height, frame_width]
+    graph.nodes.extend(_resize_nodes(image, resized, matrices, preprocessing))
     made = gs.export_onnx(graph.cleanup().toposort())
     made.metadata_props.extend(model.metadata_props)
     check(made)
@@ -66,6 +48,31 @@ def with_resize(
         notes=(*(each for each in preprocessing.notes if each not in preprocessing.resize_notes), note),
         resize_notes=(),
     )
+
+
+def _resize_nodes(
+    image: gs.Variable, resized: gs.Variable, matrices: ResizeMatrices, preprocessing: Preprocessing
+) -> list[gs.Node]:
+    """Return the nodes that make `resized` of `image`."""
+    *parts, height, width = resized.shape
+    columns = gs.Variable("deepstream_import_columns", image.dtype, [*parts, image.shape[2], width])
+    rows = gs.Variable("deepstream_import_rows", image.dtype, [*parts, height, width])
+    nodes = [
+        # Columns first: the frame is wider than high, and what is left for the second product is smaller.
+        gs.Node(
+            "MatMul",
+            "resize_columns",
+            inputs=[image, _constant("columns", matrices.columns)],
+            outputs=[columns],
+        ),
+        gs.Node("MatMul", "resize_rows", inputs=[_constant("rows", matrices.rows), columns], outputs=[rows]),
+    ]
+    for op, values in matrices.corrections(preprocessing):
+        corrected = gs.Variable(f"{nodes[-1].outputs[0].name}_{op.lower()}", image.dtype, list(resized.shape))
+        inputs = [nodes[-1].outputs[0], _constant(op.lower(), values)]
+        nodes.append(gs.Node(op, f"resize_{op.lower()}", inputs=inputs, outputs=[corrected]))
+    nodes[-1].outputs = [resized]
+    return nodes
 
 
 def _constant(name: str, values: np.ndarray) -> gs.Constant:

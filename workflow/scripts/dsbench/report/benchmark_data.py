@@ -25,8 +25,7 @@ from dsbench.deepstream.decoding import Decoding
 from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency, why_no_latency
 from dsbench.deepstream.log import LOADED, StreamRun
 from dsbench.onnx.inspection import HalfPrecision, Inspection
-from dsbench.report.conditions import contradict, run_conditions, trtexec_conditions
-from dsbench.report.text import count
+from dsbench.report.conditions import contradiction, run_conditions, trtexec_conditions
 from dsbench.tools.tool_run import ended_utc
 from dsbench.trtexec.command import NO_TF32
 from dsbench.trtexec.log import Measurement, common_conditions, read_measurement
@@ -173,7 +172,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float,
         "notes": [
             *unusual_numbers(peak, rt_streams, measured.decision, tries, target_fps),
             *held,
-            *_disturbances(**runs),
+            *filter(None, [contradiction(**runs)]),
             *_no_latency(measured.latency_log),
         ],
     }
@@ -234,20 +233,24 @@ def unusual_numbers(
     """
     if peak == 0:
         yield (
-            "PEAK_GPU_STREAMS, the streams that inference alone could serve, is 0: inference is slower than"
-            f" {target_fps:g} images/s; run 1 had 1 stream."
+            f"Inference alone is slower than one camera: it gives less than {target_fps:g} images/s"
+            " (PEAK_GPU_STREAMS, the streams that inference alone could serve, is 0). Run 1 had 1 stream."
         )
     if peak > decision.max_bs:
         yield (
-            f"PEAK_GPU_STREAMS, the streams that inference alone could serve, is {peak}. It is above MAX_BS"
-            f" {decision.max_bs}, the engine's largest batch, where the doubling stopped: {decision.stopped_by}."
+            f"Inference could serve more than was tried: the engine takes {decision.max_bs} images at once (MAX_BS, the"
+            f" engine's largest batch), as {decision.stopped_by}. PEAK_GPU_STREAMS, the streams that inference alone"
+            f" could serve, is {peak}."
         )
     elif decision.limits:
-        yield f"MAX_BS is {decision.max_bs}: {decision.stopped_by}. MAX_BS is the engine's largest batch."
+        yield (
+            f"The engine takes {decision.max_bs} images at once and no more: {decision.stopped_by} (MAX_BS, the"
+            " engine's largest batch)."
+        )
     if rt_streams == 0:
         yield (
-            "RT_STREAMS, the streams that run 1's total is enough for, is 0: run 1 gave less than"
-            f" {target_fps:g} frames/s in all; run 2 had 1 stream."
+            f"Run 1 was slower than one camera: it gave less than {target_fps:g} frames/s in all (RT_STREAMS, the"
+            " streams that run 1's total is enough for, is 0). Run 2 had 1 stream."
         )
     if len(tries) == 2:
         yield (
@@ -262,16 +265,6 @@ def _unheld(title: str, run: RunSummary) -> list[str]:
     return [
         f"{title} was to have {limit.size} streams, which this machine does not hold: {limit.reason}. It had {made}."
         for limit in run.limits
-    ]
-
-
-def _disturbances(run1: dict, run2: dict) -> list[str]:
-    """Return a sentence where two runs of the same streams contradict each other."""
-    if not contradict(run1, run2):
-        return []
-    return [
-        f"Both runs had {count(run1['streams'], 'stream')}, but run 2's total was"
-        f" {run2['total_fps'] / run1['total_fps']:.2f} times run 1's: something else used this machine; measure again."
     ]
 
 

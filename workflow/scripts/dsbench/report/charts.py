@@ -152,6 +152,7 @@ def _stream_rate(axes: Axes, data: dict) -> tuple[str, str]:
     if latency:
         both = axes.figure.add_gridspec(1, 2, width_ratios=(3, 2))
         axes.set_subplotspec(both[0])
+        axes.set_title("FPS of each stream", fontsize=16)
         _frame_latencies(axes.figure.add_subplot(both[1]), latency)
     values = [run["fps_per_stream"] if run else None for run in runs]
     top = _bars(axes, _run_labels(runs), values, [BLUE, GREEN], " FPS", [_windows(run) for run in runs])
@@ -165,7 +166,7 @@ def _stream_rate(axes: Axes, data: dict) -> tuple[str, str]:
     _headroom(axes, data["target_fps"], top)
     window = f"window of {data['deepstream']['interval_s']:g} s"
     return (
-        "DeepStream: frames per second of each stream",
+        "DeepStream: frame rate and latency" if latency else "DeepStream: frames per second of each stream",
         f"whiskers: slowest to fastest {window}; dots: the windows in their order"
         + ("; latency at full load" if latency else ""),
     )
@@ -175,6 +176,7 @@ def _frame_latencies(axes: Axes, latency: dict) -> None:
     """Draw the percentiles of a frame's latency."""
     values = [latency[f"{name}_ms"] for name in FRAME_PERCENTILES]
     top = _bars(axes, list(FRAME_PERCENTILES), values, [ORANGE] * len(values), "", [None] * len(values))
+    axes.set_title("Latency of a frame", fontsize=16)
     axes.set_ylabel(f"latency (ms), {count(latency['streams'], 'stream')}")
     _headroom(axes, top)
 

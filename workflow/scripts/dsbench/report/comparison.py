@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from dsbench.core.errors import BuildError, without_controls
-from dsbench.report.conditions import contradict
-from dsbench.report.first_page import deciding_run
+from dsbench.report.conditions import contradiction
 from dsbench.report.report_data import ReportDataError, read_data
+from dsbench.report.served import deciding_run, served
 from dsbench.report.text import NOT_MEASURED, is_disturbed, plain
 
 CLASSES = Path("classes")
@@ -41,10 +41,12 @@ class Contender:
     """What one finished report says of a model in a tree; None is what was not measured.
 
     `images_per_s` are those of the run that decides, from its slowest window to its fastest. `streams` is how many
-    cameras that run held at the target rate, 0 where it held none. `accuracy` is the runtime's AP@[.5:.95] on the
-    clip's true boxes, `own_accuracy` that of the model alone, `ap_kept` the runtime's with the model's own boxes as
-    truth. Of several ranks the model has one; without an interval, or of a disturbed run, it has none, and `unranked`
-    says why. `is_on_front` says that no other model is as fast and as accurate and better in one of both.
+    cameras were held at the target rate, by the batch sweep where `is_of_sweep`: 0 where a single one missed it, None
+    where every load that was tried did. `missed_from` is the smallest load above it that missed. `accuracy` is the
+    runtime's AP@[.5:.95] on the clip's true boxes, `own_accuracy` that of the model alone, `ap_kept` the runtime's with
+    the model's own boxes as truth. Of several ranks the model has one; without an interval, or of a disturbed run, it
+    has none, and `unranked` says why. `is_on_front` says that no other model is as fast and as accurate and better in
+    one of both.
     """
 
     model: str
@@ -57,7 +59,9 @@ class Contender:
     images_per_s: float
     images_per_s_low: float | None
     images_per_s_high: float | None
-    streams: int
+    streams: int | None
+    missed_from: int | None
+    is_of_sweep: bool
     trtexec_images_per_s: float
     batch: int
     batch_p99_ms: float
@@ -87,9 +91,10 @@ class Contender:
 class Need:
     """How many devices, each with its share of a machine as measured, `cameras` at `fps` take of a model.
 
-    `devices` and `headroom_pct`, what those devices have left, are None where one serves no camera. `streams` is what
-    one device serves. `is_extrapolated` says that no run held that rate: it follows from the images/s of the slowest
-    window. `unranked` is why the model's figures have no rank.
+    `devices` and `headroom_pct`, what those devices have left, are None where one serves no camera, or nobody knows
+    how many. `streams` is what one device serves, None where only `missed_from`, which it lies below, is known.
+    `is_extrapolated` says that no run held that rate: it follows from the images/s of the slowest window. `unranked` is
+    why the model's figures have no rank.
     """
 
     model: str
@@ -97,7 +102,8 @@ class Need:
     machine: str
     cameras: int
     fps: float
-    streams: int
+    streams: int | None
+    missed_from: int | None
     devices: int | None
     headroom_pct: float | None
     is_extrapolated: bool
@@ -201,7 +207,7 @@ def _contender(data: dict, file: Path) -> Contender:
         images_per_s=run["total_fps"],
         images_per_s_low=run["total_fps_min"],
         images_per_s_high=run["total_fps_max"],
-        streams=run["streams"] if data["deepstream"]["real_time"] else 0,
+        **vars(served(data)),
         trtexec_images_per_s=trt["imgs_per_sec"],
         batch=trt["batch"],
         batch_p99_ms=trt["p99_ms"],
@@ -233,7 +239,7 @@ def _name(value: object) -> str:
 
 
 def _why_unranked(deepstream: dict, run: dict) -> str | None:
-    if is_disturbed(run) or contradict(deepstream["run1"], deepstream["run2"]):
+    if is_disturbed(run) or contradiction(deepstream["run1"], deepstream["run2"]):
         return "the run was disturbed"
     return "its windows are not known" if None in (run["total_fps_min"], run["total_fps_max"]) else None
 
@@ -281,12 +287,12 @@ def is_on_front(one: Contender, found: Sequence[Contender]) -> bool:
 
 
 def need(one: Contender, cameras: int, fps: float, target_fps: float) -> Need:
-    """Return what `cameras` at `fps` need: from the streams that a run held at that rate, else from its images/s."""
+    """Return what `cameras` at `fps` need: from the streams that were held at that rate, else from its images/s."""
     is_extrapolated = fps != target_fps
     slowest = one.images_per_s if one.images_per_s_low is None else one.images_per_s_low
     streams = math.floor(slowest / fps) if is_extrapolated else one.streams
     devices = math.ceil(cameras / streams) if streams else None
-    headroom_pct = 100 * (1 - cameras / (devices * streams)) if devices else None
+    headroom_pct = 100 * (1 - cameras / (devices * streams)) if devices and streams else None
     return Need(
         model=one.model,
         tree=one.tree,
@@ -294,6 +300,7 @@ def need(one: Contender, cameras: int, fps: float, target_fps: float) -> Need:
         cameras=cameras,
         fps=fps,
         streams=streams,
+        missed_from=None if is_extrapolated else one.missed_from,
         devices=devices,
         headroom_pct=headroom_pct,
         is_extrapolated=is_extrapolated,

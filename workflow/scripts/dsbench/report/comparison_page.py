@@ -9,6 +9,7 @@ import jinja2
 from dsbench.report.comparison import ModelComparison, has_other_trees, rank_words, title_of
 from dsbench.report.html import ROWS_PER_TABLE, data_uri
 from dsbench.report.report_data import TEMPLATES
+from dsbench.report.served import NOT_KNOWN, below_words
 from dsbench.report.text import NOT_MEASURED, count
 
 TEMPLATE = "comparison.html.j2"
@@ -42,6 +43,8 @@ def render_comparison(comparison: ModelComparison, chart: Path) -> str:
         has_other_trees=has_other_trees,
         rank_words=rank_words,
         title_of=title_of,
+        not_known=NOT_KNOWN,
+        below_words=below_words,
     )
 
 

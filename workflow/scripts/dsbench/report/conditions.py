@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dsbench.report.text import count
 from dsbench.tools.disturbed_run import REPEATED, disturbances
 from dsbench.tools.run_samples import POWER_CAP, read_summary
 from dsbench.trtexec.log import Measurement
@@ -34,11 +35,17 @@ def run_conditions(log: Path) -> dict:
     return _conditions(*_sampled_bound(samples), samples, log)
 
 
-def contradict(run1: dict, run2: dict | None) -> bool:
-    """Return whether two runs of the same streams differ by more than a machine differs from itself."""
+def contradiction(run1: dict, run2: dict | None) -> str | None:
+    """Return in a sentence how two runs of the same streams differ by more than a machine does from itself, or None."""
     if run2 is None or run1["streams"] != run2["streams"]:
-        return False
-    return not 1 / SAME_RUN_RATIO <= run2["total_fps"] / run1["total_fps"] <= SAME_RUN_RATIO
+        return None
+    ratio = run2["total_fps"] / run1["total_fps"]
+    if 1 / SAME_RUN_RATIO <= ratio <= SAME_RUN_RATIO:
+        return None
+    return (
+        f"Both runs had {count(run1['streams'], 'stream')}, but run 2's total was {ratio:.2f} times run 1's: something"
+        " else used this machine; measure again."
+    )
 
 
 def _conditions(bound_by: str | None, because: str | None, samples: dict | None, log: Path) -> dict:

@@ -1,24 +1,20 @@
 """The first page: the verdict in one sentence, the numbers that decide, what bound them and what to do about it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from dsbench.report.conditions import LIMIT_PCT, contradict
+from dsbench.report.conditions import contradiction
 from dsbench.report.history import Difference, run_spread
-from dsbench.report.text import Markdown, count, is_disturbed, number
-from dsbench.tools.run_samples import POWER_CAP
+from dsbench.report.levers import LEVERS, LIMITS, Advice, Load, bound_of, deciding_load
+from dsbench.report.served import NOT_KNOWN, Served, below_words, measured_runs, served
+from dsbench.report.text import Markdown, count, number, plain
 
 CPU_FIRST = "CPU figures, not a GPU's."
-# What a run's `bound_by` is in a sentence.
-LIMITS = {
-    "compute": "the GPU's SMs limit it",
-    "decode": "NVDEC limits it",
-    "memory": "the GPU's memory limits it",
-    "cpu": "the processors limit it",
-}
+DISTURBED_FIRST = "MEASURED BESIDE OTHER WORK, so that this machine may do more."
 TENTHS_BELOW_MS = 100
 # So many are on the page; the sections have them all.
 MOST_WARNINGS = 4
+LONGEST_CLASS = 20
 
 
 @dataclass(frozen=True)
@@ -29,14 +25,6 @@ class KeyNumber:
     value: Markdown
     spread: str
     of: str
-
-
-@dataclass(frozen=True)
-class Advice:
-    """What to do next, and why that is next."""
-
-    lever: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -51,194 +39,48 @@ class FirstPage:
     since: str | None
 
 
-@dataclass(frozen=True)
-class Load:
-    """The run that decides, with what the levers look at: the samples' means in percent, None where not sampled."""
-
-    title: str
-    run: dict
-    is_embedded: bool
-    is_contradicted: bool
-    decoders_allow: int | None
-    share_of_inference_pct: float
-
-    def percent(self, key: str) -> float | None:
-        """Return the mean of one series of the run's samples."""
-        samples = self.run["conditions"]["samples"]
-        series = samples and (samples["cpu_pct"] if key == "cpu_pct" else (samples["gpu"] or {}).get(key))
-        return series["mean"] if series else None
-
-    def is_full(self, key: str) -> bool:
-        """Return whether a sampled unit was at its limit."""
-        percent = self.percent(key)
-        return percent is not None and percent >= LIMIT_PCT
-
-    def power_capped_pct(self) -> float:
-        """Return in how many percent of the samples the power limit held the clock down; 0 where that is unknown."""
-        samples = self.run["conditions"]["samples"]
-        gpu = samples and samples["gpu"]
-        return (gpu["throttled_pct"] or {}).get(POWER_CAP, 0.0) if gpu else 0.0
-
-
-@dataclass(frozen=True)
-class Lever:
-    """One rule: where `applies` holds, `advice` is what to do next."""
-
-    applies: Callable[[Load], bool]
-    advice: Advice
-
-
-# The first that applies is shown. They stand in the order in which one hides the next: a disturbed figure says nothing
-# of a limit, a clock that is held down makes all else slower, and a unit before the network starves it.
-LEVERS = (
-    Lever(
-        lambda load: load.is_contradicted or is_disturbed(load.run),
-        Advice(
-            "Measure again while nothing else uses this machine.",
-            "Something else took part of it, so that no figure of this page tells the machine's limit.",
-        ),
-    ),
-    Lever(
-        lambda load: load.is_full("sm_pct") and load.power_capped_pct() >= LIMIT_PCT,
-        Advice(
-            "Raise the GPU's power limit (nvidia-smi -pl), or take a card with a higher one.",
-            "The SMs are busy at a clock that the power limit holds down, so that more power is more images/s.",
-        ),
-    ),
-    Lever(
-        lambda load: load.is_full("nvdec_pct"),
-        Advice(
-            "Decode less: fewer pixels or frames per second from each camera, or a GPU with more NVDEC units.",
-            "NVDEC has nothing left, so that a faster model would not add a camera.",
-        ),
-    ),
-    Lever(
-        lambda load: load.is_full("memory_pct"),
-        Advice(
-            "Move fewer bytes per image: a lower precision or a smaller network input.",
-            "The GPU's memory is read and written all the time, so that more SMs would wait for it too.",
-        ),
-    ),
-    Lever(
-        lambda load: load.is_full("sm_pct"),
-        Advice(
-            "Compute less per camera: a smaller network input, a lower precision, inference on every second frame"
-            " (nvinfer's interval), or a larger GPU.",
-            "The SMs have nothing left, and decoding has.",
-        ),
-    ),
-    Lever(
-        lambda load: not load.is_embedded and load.is_full("cpu_pct"),
-        Advice(
-            "Give the run more processor cores.",
-            "The GPU waits for the processors, which feed and empty its queues.",
-        ),
-    ),
-    Lever(
-        lambda load: load.is_full("cpu_pct") and load.share_of_inference_pct >= LIMIT_PCT,
-        Advice(
-            "Compute less per frame: a smaller network input or model, or more cores; for a camera load, a GPU.",
-            "The processors have nothing left, and inference alone takes nearly all their time.",
-        ),
-    ),
-    Lever(
-        lambda load: load.is_full("cpu_pct"),
-        Advice(
-            "Give each camera fewer pixels or frames per second, or take more cores.",
-            "The processors have nothing left, and part of their time goes to decoding, scaling and parsing.",
-        ),
-    ),
-    Lever(
-        lambda load: load.percent("cpu_pct") is not None,
-        Advice(
-            "Run more streams.",
-            "No unit that was sampled was at its limit, so that the load is what ends here.",
-        ),
-    ),
-)
-
-
 def first_page(data: dict, since: Difference | None) -> FirstPage:
     """Return the first page of checked benchmark data; `since` is what changed since the last toolchain."""
-    load = _load(data)
+    load = deciding_load(data)
     return FirstPage(
         verdict=_verdict(data, load),
         figures=[figure for figure in _figures(data, load) if figure],
-        bound=_bound(load),
+        bound=bound_of(load),
         advice=next((lever.advice for lever in LEVERS if lever.applies(load)), None),
         warnings=list(dict.fromkeys(_warnings(data, load))),
-        since=_since(since) if since else None,
-    )
-
-
-def measured_runs(data: dict) -> list[tuple[str, dict]]:
-    """Return the DeepStream runs that were measured, each with its title."""
-    runs = (("Run 1", data["deepstream"]["run1"]), ("Run 2", data["deepstream"]["run2"]))
-    return [(title, run) for title, run in runs if run is not None]
-
-
-def deciding_run(data: dict) -> tuple[str, dict]:
-    """Return the run that shows the verdict: of several that held the rate the one with the most streams.
-
-    Where the model is not real-time it is the last run that did not hold the rate.
-    """
-    runs = measured_runs(data)
-    fast, slow = ([entry for entry in runs if entry[1]["real_time"] is held] for held in (True, False))
-    if data["deepstream"]["real_time"]:
-        return max(fast, key=lambda entry: entry[1]["streams"])
-    return (slow or fast)[-1]
-
-
-def run_verdict(data: dict) -> str:
-    """Return in one line whether the target frame rate was held, by which run, with how many streams."""
-    is_real_time = data["deepstream"]["real_time"]
-    title, run = deciding_run(data)
-    streams = count(run["streams"], "stream")
-    rate = f"{run['fps_per_stream']:.2f} FPS per stream, target {data['target_fps']:g} ({title})"
-    verdict = f"{'REAL-TIME' if is_real_time else 'NOT REAL-TIME'}: {streams} at {rate}"
-    if not is_real_time and run["real_time"]:
-        verdict += ", but trtexec alone is slower than one stream"
-    return f"{verdict}; the run was DISTURBED" if is_disturbed(run) else verdict
-
-
-def _load(data: dict) -> Load:
-    title, run = deciding_run(data)
-    return Load(
-        title,
-        run,
-        is_embedded=data["runtime"]["kind"] == "embedded",
-        is_contradicted=contradict(data["deepstream"]["run1"], data["deepstream"]["run2"]),
-        decoders_allow=(data["deepstream"].get("decoding") or {}).get("allowed_streams"),
-        # What inference alone takes of an image's time.
-        share_of_inference_pct=100 * run["total_fps"] / data["trtexec"]["bsmax"]["imgs_per_sec"],
+        since=_since(since, load) if since else None,
     )
 
 
 def _verdict(data: dict, load: Load) -> str:
     """Return in one sentence how many cameras, what limits them, how much accuracy is kept and who measured."""
-    run, rate = load.run, f"{data['target_fps']:g} FPS"
-    if data["deepstream"]["real_time"]:
-        cameras = f"REAL-TIME: this machine serves {count(run['streams'], 'camera')} at {rate}"
-    else:
-        each = "" if run["streams"] == 1 else " each"
-        cameras = (
-            f"NOT REAL-TIME: this machine serves no camera at {rate}"
-            if not data["deepstream"]["rt_streams"]
-            else f"NOT REAL-TIME: no load that was tried held {rate}"
-        )
-        cameras += f", as {count(run['streams'], 'stream')} got {run['fps_per_stream']:.2f} FPS{each}"
-        if run["real_time"]:
-            cameras += " only while trtexec alone was slower"
-    limit, disturbed = LIMITS.get(run["conditions"]["bound_by"]), load.is_contradicted or is_disturbed(run)
+    limit = None if load.is_disturbed else LIMITS.get(load.run["conditions"]["bound_by"])
     kept = _kept(data["validation"]["accuracy"])
     parts = [
-        cameras,
-        *([limit] if limit and not disturbed else []),
+        _cameras(data, load.run, served(data)),
+        *([limit] if limit else []),
         kept.words if kept else "too few objects tell how much accuracy is kept",
     ]
-    sentence = f"{', '.join(parts[:-1])}, and {parts[-1]}; measured by {_measured_by(data)}"
-    sentence += ", while something else used this machine" if disturbed else ""
-    return f"{CPU_FIRST} {sentence}." if load.is_embedded else f"{sentence}."
+    sentence = f"{', '.join(parts[:-1])}, and {parts[-1]}; measured by {_measured_by(data)}."
+    before = [DISTURBED_FIRST] if load.is_disturbed else []
+    return " ".join([*before, *([CPU_FIRST] if load.is_embedded else []), sentence])
+
+
+def _cameras(data: dict, run: dict, found: Served) -> str:
+    rate = f"{data['target_fps']:g} FPS"
+    measured = " in the batch sweep" if found.is_of_sweep else ""
+    if found.streams:
+        return f"REAL-TIME: this machine serves {count(found.streams, 'camera')} at {rate}{measured}"
+    cameras = (
+        f"NOT REAL-TIME: no load that was tried held {rate}{measured}"
+        if found.streams is None
+        else f"NOT REAL-TIME: this machine serves no camera at {rate}{measured}"
+    )
+    if found.is_of_sweep:
+        return cameras
+    each = "" if run["streams"] == 1 else " each"
+    cameras += f", as {count(run['streams'], 'stream')} got {run['fps_per_stream']:.2f} FPS{each}"
+    return f"{cameras} only while trtexec alone was slower" if run["real_time"] else cameras
 
 
 def _measured_by(data: dict) -> str:
@@ -260,16 +102,20 @@ def _kept(accuracy: dict) -> Kept | None:
     if truth and truth["model"]["every"]["ap"] and truth["runtime"]["every"]["ap"] is not None:
         own, found = (truth[side]["every"]["ap"] for side in ("model", "runtime"))
         share = number(100 * found / own, 1, "%")
-        spread = f"mAP@[.5:.95] {found:.3f} of {own:.3f}"
+        of = f"mAP@[.5:.95] {found:.3f} of {own:.3f}, on the clip's true boxes"
         return Kept(
             f"{share} of the model's mAP on true boxes is kept",
-            KeyNumber("Accuracy kept", share, spread, "on the clip's true boxes"),
+            KeyNumber("Accuracy kept", share, _most_lost(truth), of),
         )
     every, classes = (accuracy["stages"][-1]["accuracy"][part] for part in ("every", "classes"))
     if not accuracy["is_told"] or every["ap"] is None:
         return None
-    found = [row["ap"] for row in classes if row["ap"] is not None]
-    spread = f"{min(found):.3f} to {max(found):.3f} by class" if len(found) > 1 else ""
+    told = sorted((row for row in classes if row["ap"] is not None), key=lambda row: row["ap"])
+    spread = (
+        f"{_class(told[0])} {told[0]['ap']:.3f} to {_class(told[-1])} {told[-1]['ap']:.3f}"
+        if told[1:]
+        else ""
+    )
     return Kept(
         f"an AP of {every['ap']:.3f} against the model's own boxes is kept",
         KeyNumber(
@@ -281,15 +127,34 @@ def _kept(accuracy: dict) -> Kept | None:
     )
 
 
+def _most_lost(truth: dict) -> str:
+    """Return the AP of the class that lost the greatest part of it, before and now; "" where none lost any.
+
+    With it stand the shares that the classes kept, the least and the greatest.
+    """
+    found = {row["name"]: row["ap"] for row in truth["runtime"]["classes"]}
+    kept = [
+        (found[own["name"]] / own["ap"], own)
+        for own in truth["model"]["classes"]
+        if own["ap"] and found.get(own["name"]) is not None
+    ]
+    if not kept:
+        return ""
+    (least, own), (most, _) = (pick(kept, key=lambda entry: entry[0]) for pick in (min, max))
+    if least >= 1:
+        return ""
+    lost = f"{_class(own)} {own['ap']:.3f} to {found[own['name']]:.3f}"
+    return f"{lost}; classes {100 * least:.0f} to {100 * most:.0f} %" if len(kept) > 1 else lost
+
+
+def _class(row: dict) -> str:
+    name = plain(row["name"])
+    return name if len(name) <= LONGEST_CLASS else f"{name[: LONGEST_CLASS - 1]}…"
+
+
 def _figures(data: dict, load: Load) -> Iterator[KeyNumber | None]:
-    run, where = load.run, f"{load.title.lower()}, {count(load.run['streams'], 'stream')}"
-    held = run["streams"] if data["deepstream"]["real_time"] else 0
-    yield KeyNumber(
-        f"Cameras at {data['target_fps']:g} FPS",
-        number(held),
-        _windows(run, "FPS per stream", run["streams"]),
-        where,
-    )
+    run = load.run
+    yield _cameras_figure(data, load, served(data))
     deviation = run_spread(run)
     yield KeyNumber(
         "Images/s",
@@ -311,11 +176,25 @@ def _figures(data: dict, load: Load) -> Iterator[KeyNumber | None]:
         )
 
 
-def _windows(run: dict, unit: str, streams: int) -> str:
+def _cameras_figure(data: dict, load: Load, found: Served) -> KeyNumber:
+    """Return the cameras: their number, or below which load it lies where no run that was tried held the rate."""
+    run = load.run
+    if found.streams is None:
+        spread = below_words(found.missed_from)
+    elif found.is_of_sweep:
+        spread = "" if found.missed_from is None else f"{count(found.missed_from, 'stream')} missed it"
+    else:
+        spread = _windows(run)
+    where = "batch sweep" if found.is_of_sweep else f"{load.title.lower()}, {count(run['streams'], 'stream')}"
+    value = Markdown(NOT_KNOWN) if found.streams is None else number(found.streams)
+    return KeyNumber(f"Cameras at {data['target_fps']:g} FPS", value, spread, where)
+
+
+def _windows(run: dict) -> str:
     low, high = run["total_fps_min"], run["total_fps_max"]
     if low is None or high is None:
         return ""
-    return f"windows {low / streams:.1f} to {high / streams:.1f} {unit}"
+    return f"windows {low / run['streams']:.1f} to {high / run['streams']:.1f} FPS per stream"
 
 
 def _latency(latency: dict | None) -> KeyNumber | None:
@@ -324,11 +203,12 @@ def _latency(latency: dict | None) -> KeyNumber | None:
     # The spread is text, which carries no note.
     values = latency["p50_ms"], float(latency["p95_ms"]), float(latency["p99_ms"])
     p50, p95, p99 = (number(value, 1 if value < TENTHS_BELOW_MS else 0) for value in values)
+    load = f"{count(latency['streams'], 'stream')} at full load, {count(latency['frames'], 'frame')}"
     return KeyNumber(
         "Latency per frame",
         Markdown(f"{p50} ms"),
         f"median; p95 {p95}, p99 {p99} ms",
-        f"decoder to sink, {count(latency['streams'], 'stream')} at full load, {count(latency['frames'], 'frame')}",
+        f"decoding to detections, {load}",
     )
 
 
@@ -337,16 +217,9 @@ def _latency_run(data: dict) -> list[tuple[str, dict]]:
     return [("Latency", latency)] if latency else []
 
 
-def _bound(load: Load) -> str | None:
-    conditions = load.run["conditions"]
-    if conditions["because"] is None:
-        return None
-    allowed = load.decoders_allow if conditions["bound_by"] == "decode" else None
-    alone = "" if allowed is None else f"; decoding alone allows at least {count(allowed, 'stream')}"
-    return f"{load.title}: {LIMITS.get(conditions['bound_by'], 'nothing found')} ({conditions['because']}{alone})"
-
-
-def _since(since: Difference) -> str:
+def _since(since: Difference, load: Load) -> str:
+    if load.is_disturbed:
+        return "not judged, since something else used this machine; section 2 has the figures"
     verdicts = [row.verdict for row in since.rows]
     counts = [
         f"{verdicts.count(verdict)} {verdict}" for verdict in ("better", "worse") if verdict in verdicts
@@ -359,24 +232,22 @@ def _warnings(data: dict, load: Load) -> Iterator[str]:
     """Yield what the reader must know before believing a number, the gravest first."""
     if not data["validation"]["passed"]:
         yield "The validation gate FAILED."
-    measured = [
-        ("trtexec", data["trtexec"]["bs1"]),
-        ("trtexec", data["trtexec"]["bsmax"]),
-        *measured_runs(data),
-        *_latency_run(data),
-    ]
-    for title, run in measured:
+    runs = [*measured_runs(data), *_latency_run(data)]
+    rates = [data["trtexec"]["bs1"], data["trtexec"]["bsmax"]]
+    for title, run in [*(("trtexec", rate) for rate in rates), *runs]:
         for found in run["conditions"]["disturbances"] or []:
             yield f"{title} was disturbed: {found}."
+    if apart := contradiction(data["deepstream"]["run1"], data["deepstream"]["run2"]):
+        yield apart
     yield from data["deepstream"]["notes"]
     if load.is_embedded and data["system"]["driver"]:
         yield f"This machine has a GPU (driver {data['system']['driver']}), which was not used."
     if not data["validation"]["accuracy"]["is_told"]:
         yield "The model finds too few objects in this clip to hold the runtime to it."
     yield from (data["preprocessing"].get("proof") or {}).get("warnings", [])
-    for rate in (data["trtexec"]["bs1"], data["trtexec"]["bsmax"]):
-        yield from (f"trtexec at batch {rate['batch']}: {warning}" for warning in rate["warnings"])
+    for rate in rates:
+        yield from (f'trtexec said at batch {rate["batch"]}: "{warning}"' for warning in rate["warnings"])
     for engine in data["engines"]:
-        yield from (f"trtexec passed, but said: {error}" for error in engine.get("errors", []))
-    for title, run in [*measured_runs(data), *_latency_run(data)]:
+        yield from (f'trtexec passed, but said: "{error}"' for error in engine.get("errors", []))
+    for title, run in runs:
         yield from (f"{title}: {warning}" for warning in run["warnings"])

@@ -24,6 +24,10 @@ BLOCK_START = re.compile(r"\n(?=<(?:h[123]|p|table|ul|pre)\b)")
 SECTION_START = re.compile(r"\n(?=<h2>)")
 ROW = re.compile(r"<tr>.*?</tr>\n?", re.DOTALL)
 HEAD_CELL = re.compile(r"<th[ >]")
+# A path's last name, and what no narrow column may break in a head: a score's name, or the last word with its unit.
+LAST_NAME = re.compile(r"(?<=/)([^<>\s/]+)(?=</code>)")
+HEAD = re.compile(r"<th\b[^>]*>[^<]*</th>")
+WHOLE_IN_HEAD = re.compile(r"AP@\[\.5:\.95\]|\w+, px(?=</th>)")
 SECTION = re.compile(r"<h2>(.*?)</h2>")
 # A number's note as Markdown has it, and the list of the notes. Characters of private use carry a note through the
 # conversion, since the text of a model has none of them then.
@@ -88,7 +92,7 @@ def render_html(
         raise ReportHtmlError(
             f"report: pictures {pictures}, expected {list(files)} once each; remake the Markdown."
         )
-    body = _lay_out(_show_notes(body, files_of_notes))
+    body = _lay_out(_with_whole_names(_show_notes(body, files_of_notes)))
     for source, file in files.items():
         body = body.replace(f'src="{source}"', f'src="{data_uri(file)}"')
     return page_of(body, css, "Benchmark report", "cpu" if is_cpu else "gpu")
@@ -130,6 +134,16 @@ def _show_notes(body: str, files: Mapping[str, str]) -> str:
         return CARRIED.sub(show, text)
 
     return CARRIED.sub(lambda found: shown_once(found[0]), ROW.sub(lambda row: shown_once(row[0]), body))
+
+
+def _with_whole_names(body: str) -> str:
+    """Return `body` with the names that Qt's WebKit would break in the middle, where a column ends, kept whole."""
+    body = LAST_NAME.sub(_whole, body)
+    return HEAD.sub(lambda head: WHOLE_IN_HEAD.sub(_whole, head[0]), body)
+
+
+def _whole(found: re.Match[str]) -> str:
+    return f'<span class="whole">{found[0]}</span>'
 
 
 def _contents(titles: Sequence[str]) -> str:

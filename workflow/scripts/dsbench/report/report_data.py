@@ -161,3 +161,7 @@ def _refuse_wrong_sweep(sweep: dict) -> None:
         raise _fault(
             f"sweep.bs_opt is {sweep['bs_opt']}, expected {expected} from the runs that held the rate"
         )
+    missed |= {limit["size"] for limit in sweep["unheld"]}
+    expected = min((streams for streams in missed if streams > (expected or 0)), default=None)
+    if sweep["missed_from"] != expected:
+        raise _fault(f"sweep.missed_from is {sweep['missed_from']}, expected {expected} from its runs")

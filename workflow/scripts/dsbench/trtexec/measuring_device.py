@@ -11,7 +11,7 @@ from dsbench.machine.gpu_devices import usable_gpus
 from dsbench.machine.toolchain import read_fact
 from dsbench.tools.core_share import keep_to_share
 from dsbench.tools.tool_run import inherit, report_progress
-from dsbench.trtexec.passport import built_with
+from dsbench.trtexec.passport import built_with, check_passport, machine_facts
 
 POLL_S = 0.2
 REMIND_S = 60
@@ -25,7 +25,8 @@ def measuring_device(
     """Hold one device for the job whose log is `log`; yield the facts about it that the log's head states.
 
     With NVIDIA's tools that is the first free GPU of those CUDA may see, of the model `engine` was built with, and
-    from here on the only one that CUDA sees; with the embedded ones it is the processor.
+    from here on the only one that CUDA sees; with the embedded ones it is the processor. Raises PassportError where
+    `engine` is not one of this device and its tools.
     """
     runtime = next(read_fact(file) for file in fact_files if Path(file).stem == "runtime")
     gpus = usable_gpus(built_with(engine), str(engine)) if runtime == "nvidia" else []
@@ -45,6 +46,8 @@ def measuring_device(
                 if len(gpus) > 1:
                     report_progress(f"on {gpu.told()}")
                 facts["device"] = gpu.told()
+            if engine is not None:
+                check_passport(engine, machine_facts(fact_files))
             yield facts
     finally:
         keep_to_share(measures=False)

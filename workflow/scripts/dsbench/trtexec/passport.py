@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ def built_with(engine: Path | None) -> str | None:
     return (read_record(passport_of(engine), Passport).machine.get("gpu") or [None])[0]
 
 
-def machine_facts(files: list[str]) -> dict:
+def machine_facts(files: Sequence[str]) -> dict:
     """Return the recorded facts by name, those of the GPU as they are on the machine that runs this.
 
     On a cluster it must be of the kind that was recorded, since nobody has chosen it.
