@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -138,10 +138,10 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def tree_sha256_of(folder: Path) -> str:
-    """Return one SHA-256 over the names and contents of the files in a folder, as hexadecimal text."""
+def sha256_over(files: Iterable[Path]) -> str:
+    """Return one SHA-256 over the names and contents of the files, in their order, as hexadecimal text."""
     digest = hashlib.sha256()
-    for file in sorted(filter(Path.is_file, folder.iterdir())):
+    for file in files:
         digest.update(f"{file.name}\0{sha256_of(file)}\n".encode())
     return digest.hexdigest()
 
