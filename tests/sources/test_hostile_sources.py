@@ -330,6 +330,29 @@ def test_tar_header_of_any_size_is_not_read_whole(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("size", [1 << 30, -1024])
+def test_tar_that_leads_elsewhere_than_its_sizes_say_is_refused(tmp_path, size):
+    record = b"25 GNU.sparse.realsize=0\n"
+    pax, entry = tarfile.TarInfo("pax"), tarfile.TarInfo("a.onnx")
+    pax.type, pax.size, entry.size = tarfile.XHDTYPE, len(record), size
+    head = pax.tobuf(tarfile.GNU_FORMAT) + record.ljust(512, b"\0") + entry.tobuf(tarfile.GNU_FORMAT)
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(head + bytes(100_000)))
+    with pytest.raises(ArchiveError, match=r"a\.tar\.gz: leads to its byte \d+, expected at most"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_tar_with_usual_pax_records_is_unpacked(tmp_path):
+    long = "/".join(["folder" * 10] * 3) + "/model.onnx"
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as opened:
+        for name in (long, "labels_é.txt"):
+            entry, content = tar_entry(name, bytes(5000))
+            entry.mtime = 1_700_000_000.123456
+            entry.pax_headers = {"SCHILY.xattr.user.note": "a=b 12 c=d\n1 2 3"}
+            opened.addfile(entry, io.BytesIO(content))
+    assert unpack(tmp_path / "a.tar.gz", tmp_path / "out") == [long, "labels_é.txt"]
+
+
 def test_tar_bomb_is_refused_without_unpacking_it(tmp_path):
     entry = tarfile.TarInfo("a.onnx")
     entry.size = 1 << 40

@@ -2,13 +2,15 @@
 
 import gzip
 import hashlib
+import json
 import resource
 import socket
 import ssl
+from base64 import b64encode
 from contextlib import suppress
 from email.utils import formatdate
 from time import monotonic, sleep, time
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import certifi
 import httpx
@@ -20,11 +22,12 @@ from huggingface_hub.utils import close_session
 
 from dsbench.core.errors import BuildError
 from dsbench.core.secret_words import token
-from dsbench.sources import download, network_faults
+from dsbench.sources import bounded_answers, download
 from dsbench.sources.fetch import fetch_source
-from dsbench.sources.hub import UnreachableError
+from dsbench.sources.hub import UnreachableError, fetch_repository_file
 from dsbench.sources.listing import list_source
 from dsbench.sources.network_faults import check_network_settings, unreachable, wait_words
+from dsbench.sources.ngc import fetch_model_file
 from dsbench.sources.source import RemoteFile, parse_source
 from small_files import layout
 
@@ -178,7 +181,7 @@ class EndlessHandler(Handler):
     [(1 << 20, "answers with more than 33554432 bytes"), (1, "takes more than 0.5 s")],
 )
 def test_body_that_never_ends_is_left(between, monkeypatch, source, chunk_bytes, says):
-    monkeypatch.setattr(network_faults, "LONGEST_ANSWER_S", 0.5 if chunk_bytes == 1 else 60)
+    monkeypatch.setattr(bounded_answers, "LONGEST_ANSWER_S", 0.5 if chunk_bytes == 1 else 60)
     with FileServer(EndlessHandler) as server:
         server.said = chunk_bytes
         point_at(monkeypatch, server.url)
@@ -357,6 +360,65 @@ def test_page_that_repeats_the_token_is_quoted_without_it(between, monkeypatch, 
     assert "is blocked" in (said := listed(source)) and "sEcRe7" not in said
 
 
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+@pytest.mark.parametrize("charset", ["bz2", "idna", "no-charset"])
+def test_page_in_a_charset_that_is_none_is_a_sentence(between, monkeypatch, source, charset):
+    between.said = (403, b"blocked", {"Content_Type": f"text/html; charset={charset}"})
+    point_at(monkeypatch, between.url)
+    assert "status 403 with a web page ('blocked')" in listed(source)
+
+
+TOKEN, PASSWORD = "nvapi-CanaryOfAFile0123456789", "pA55-of/the@proxy"
+
+
+def fetched_refusal(source, folder):
+    """Return the sentence about a file that a hub refuses after it was listed."""
+    fetch = fetch_model_file if source == NGC else fetch_repository_file
+    with pytest.raises(BuildError) as error:
+        fetch(
+            "acme/detector", "c0ffee" + "0" * 34, RemoteFile("m.onnx", 9), folder / "m.onnx", folder / "parts"
+        )
+    return str(error.value)
+
+
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+@pytest.mark.parametrize("login", ["", f"me:{quote(PASSWORD, safe='')}@"])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(403, "text/html"), (403, "application/json"), (407, "text/html")]
+)
+def test_refusal_of_a_file_that_repeats_the_secrets_tells_and_keeps_none(
+    between, monkeypatch, tmp_path, capfd, source, login, status, kind
+):
+    for name in ("HF_TOKEN", "NGC_API_KEY"):
+        monkeypatch.setenv(name, TOKEN)
+    basic = b64encode(f"me:{PASSWORD}".encode()).decode()
+    echo = f"{PASSWORD} {basic} {TOKEN}"
+    said = {"X_Error_Message": echo, "X_HF_Warning": f"topic; {echo}", "Content_Type": kind}
+    body = json.dumps({"error": echo}) if "json" in kind else f"<p>{echo}</p>"
+    between.said = (status, body.encode(), said)
+    point_at(monkeypatch, HUB if login else between.url)
+    if login:
+        monkeypatch.setenv("HTTP_PROXY", between.url.replace("://", f"://{login}"))
+    printed = fetched_refusal(source, tmp_path) + "".join(capfd.readouterr())
+    secrets = (TOKEN, PASSWORD, basic) if login else (TOKEN,)
+    assert [secret for secret in secrets if secret in printed] == []
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert [file for file in files if any(secret.encode() in file.read_bytes() for secret in secrets)] == []
+    assert all(TOKEN in str(headers) for _, _, headers in between.requests) and between.requests
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b'"x"', b'{"errors": [1]}', b'{"errors": 1}', b"[" * 50_000, b"\xff", b"9" * 5000]
+)
+@pytest.mark.parametrize("source", ["hf:org/model", NGC])
+def test_refusal_of_a_file_in_json_that_none_expects_is_a_sentence(
+    between, monkeypatch, tmp_path, source, body
+):
+    between.said = (500, body, {"Content_Type": "application/json"})
+    point_at(monkeypatch, between.url)
+    assert "answers with status 500" in fetched_refusal(source, tmp_path)
+
+
 def test_time_to_wait_is_read_from_each_header():
     def answer(**headers):
         return wait_words(httpx.Response(429, headers=headers))
@@ -459,13 +521,13 @@ class Trickle(Handler):
 
 
 def test_a_header_that_comes_byte_after_byte_has_a_total_time(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(network_faults, "LONGEST_ANSWER_S", 0.5)
+    monkeypatch.setattr(bounded_answers, "LONGEST_ANSWER_S", 0.5)
     monkeypatch.setattr(download, "SLOW_S", 0.5)
     server, started = FileServer(Trickle), monotonic()
     wanted, check = RemoteFile("f", 200, "0" * 64), httpx.Response.raise_for_status
     with httpx.Client() as client:
         with pytest.raises(BuildError, match=r"127\.0\.0\.1:\d+ takes more than 0\.5 s for one answer"):
-            network_faults.read_answer(client, f"{server.url}/list", {})
+            bounded_answers.read_answer(client, f"{server.url}/list", {})
         with pytest.raises(BuildError, match=r"f: the hub is too slow \(no answer has begun after 0\.5 s\)"):
             download.fetch_file(
                 client, f"{server.url}/f", {}, wanted, tmp_path / "f", tmp_path / "parts", check
@@ -483,7 +545,7 @@ def test_the_body_of_a_redirect_is_not_read(tmp_path, monkeypatch, capsys):
     )
     started = monotonic()
     with httpx.Client() as client:
-        assert network_faults.read_answer(client, f"{server.url}/redirect", {}).content == b"there"
+        assert bounded_answers.read_answer(client, f"{server.url}/redirect", {}).content == b"there"
         place = tmp_path / "f"
         download.fetch_file(client, f"{server.url}/redirect/f", {}, wanted, place, tmp_path / "parts", check)
     assert place.read_bytes() == b"there"

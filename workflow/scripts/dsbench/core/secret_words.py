@@ -5,7 +5,8 @@ import os
 import re
 import unicodedata
 from base64 import b64encode
-from urllib.parse import quote
+from collections.abc import Iterator
+from urllib.parse import quote, unquote
 
 from dsbench.core.errors import BuildError
 
@@ -16,6 +17,11 @@ NO_SIGN_OF_A_TOKEN = re.compile(r"[^!-~]|[\"'`<>]")
 LOGIN = re.compile(
     r"(:(?:\\?/){2})(?!USER:PASSWORD@)(?:[^\s/:@]*:(?!\d+(?:/|\s|$))[^\s@]*|[^\s/@]*)@(?:[^\s/@]*@)*"
 )
+# What may hold a password, which a page between this machine and a hub may repeat.
+ADDRESS_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "HF_ENDPOINT", "NGC_API_URL", "NGC_AUTHN_URL")
+PASSWORD = re.compile(r"^(?:[^/]*://)?[^:@/]*:(.+)@")
+# A shorter password stands in any text.
+SHORTEST_PASSWORD = 4
 # Of a token that was cut short or broken over lines, as many signs in a row give it away.
 PIECE = 8
 
@@ -47,14 +53,22 @@ def _value(name: str) -> str:
 
 
 def without_tokens(text: str) -> str:
-    """Return `text` with the value of every token variable replaced by its name, and without logins in addresses.
+    """Return `text` with every token, and the password of every address in the environment, replaced by its variable.
 
-    A value is found in the forms in which JSON, Python, addresses and HTTP's logins have it, and in pieces.
+    Logins in addresses are left out. A secret is found in the forms in which JSON, Python, addresses and HTTP's logins
+    have it, and in pieces.
     """
-    for name in TOKEN_VARIABLES:
-        for form in _forms(_value(name)):
+    for name, secret in _secrets():
+        for form in _forms(secret):
             text = _without(text, form, f"<{name}>")
     return without_logins(text)
+
+
+def _secrets() -> Iterator[tuple[str, str]]:
+    yield from ((name, _value(name)) for name in TOKEN_VARIABLES)
+    for name in (*ADDRESS_VARIABLES, *map(str.lower, ADDRESS_VARIABLES)):
+        if (found := PASSWORD.match(_value(name))) and len(found[1]) >= SHORTEST_PASSWORD:
+            yield from ((name, secret) for secret in {found[1], unquote(found[1])})
 
 
 def without_logins(text: str, instead: str = "") -> str:

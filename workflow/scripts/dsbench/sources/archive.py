@@ -1,15 +1,16 @@
 """Unpack zip and tar archives without leaving their folder, and only what a model is made of."""
 
 import gzip
+import re
 import shutil
 import stat
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader, FileIO
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -30,6 +31,14 @@ LARGEST_TOTAL_BYTES = 20 << 30
 LARGEST_GROWTH = 200
 LARGEST_READ_BYTES = 16 << 20
 SMALL_ENOUGH_BYTES = 64 << 20
+# zipfile reads the table of all members at once, and makes an object of each entry.
+LARGEST_TABLE_BYTES = 4 << 20
+# Of a tar, what stands before the data of one member: records of its pax headers, digits of their numbers.
+LARGEST_HEADER_BYTES, MOST_RECORDS, LONGEST_NUMBER = 1 << 20, 100, 100
+PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+# Headers that have a body, which is no header of its own.
+BODY_TYPES = (*PAX_TYPES, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+RECORD, DIGITS = re.compile(rb"(\d+) [^=]+="), re.compile(rb"\d+")
 
 
 class ArchiveError(IntakeError):
@@ -74,24 +83,75 @@ def unpack(archive: Path, folder: Path) -> list[str]:
         raise
 
 
+class _BoundedTable(BufferedReader):
+    """A zip's file that refuses the one large read of zipfile, which is that of the table of members."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > LARGEST_TABLE_BYTES:
+            raise ArchiveError(
+                f"{Path(self.name).name}: its table of members has {size} bytes, expected at most"
+                f" {LARGEST_TABLE_BYTES}; this is no model."
+            )
+        return super().read(size)
+
+
 class _BoundedReads:
-    """A stream that refuses reads no member's data needs: tarfile reads a header of any stated size whole."""
+    """A tar's stream that refuses reads and seeks that no member needs.
+
+    tarfile reads headers of any stated size, goes on in those that continue, and skips data without looking at them.
+    """
 
     def __init__(self, stream: BufferedIOBase, archive: Path) -> None:
-        self.stream, self.archive = stream, archive
-        self.seek, self.tell = stream.seek, stream.tell
+        self.stream, self.archive, self.tell = stream, archive, stream.tell
+        self.is_listing, self.header_bytes, self.kind = True, 0, b""
+        # Headers and what fills the last block of each member have their place too.
+        self.furthest_bytes = _allowed_bytes(archive) + 2 * LARGEST_READ_BYTES
+
+    def seek(self, place_bytes: int) -> int:
+        if self.is_listing and not self.tell() <= place_bytes <= self.furthest_bytes:
+            raise ArchiveError(
+                f"{self.archive.name}: leads to its byte {place_bytes}, expected at most {self.furthest_bytes} and"
+                " no way back; fetch it again."
+            )
+        return self.stream.seek(place_bytes)
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= LARGEST_READ_BYTES:
             raise ArchiveError(f"{self.archive.name}: states a header of {size} bytes; fetch it again.")
-        return self.stream.read(size)
+        data = self.stream.read(size)
+        if self.is_listing:
+            self._check_header(data)
+        return data
+
+    def _check_header(self, data: bytes) -> None:
+        self.header_bytes += len(data)
+        if self.header_bytes > LARGEST_HEADER_BYTES:
+            raise ArchiveError(
+                f"{self.archive.name}: more than {LARGEST_HEADER_BYTES} bytes of headers for one member; this is no"
+                " model."
+            )
+        if self.kind in PAX_TYPES and not _is_read_once(data):
+            raise ArchiveError(f"{self.archive.name}: has a pax header that cannot be read; fetch it again.")
+        self.kind = b"" if self.kind in BODY_TYPES else data[156:157]
+
+
+def _is_read_once(records: bytes) -> bool:
+    """Return whether tarfile reads a pax header in linear time: no records one in another, no endless numbers."""
+    if any(len(number) > LONGEST_NUMBER for number in DIGITS.findall(records)):
+        return False
+    place = 0
+    while found := RECORD.match(records, place):
+        place += int(found[1])
+        if place < found.end():
+            return False
+    return True
 
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
     name = archive.name.lower()
     if name.endswith(".zip"):
-        with zipfile.ZipFile(archive) as opened:
+        with _BoundedTable(FileIO(archive)) as table, zipfile.ZipFile(table) as opened:
             yield opened
         return
     with archive.open("rb") if name.endswith(".tar") else gzip.open(archive) as stream:
@@ -116,15 +176,17 @@ def _read_to_end(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> No
 
 
 def _members(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterator[Member]:
-    """Yield the members; stop at too many, or at more bytes than LARGEST_GROWTH allows, before reading on."""
-    allowed = min(LARGEST_TOTAL_BYTES, max(SMALL_ENOUGH_BYTES, LARGEST_GROWTH * archive.stat().st_size))
+    """Yield the members; stop at too many, at one that is no file, or at too many bytes, before reading on."""
+    allowed = _allowed_bytes(archive)
     total = headers = 0
-    listed = opened.infolist() if isinstance(opened, zipfile.ZipFile) else opened
-    entries = cast(Iterable[zipfile.ZipInfo | tarfile.TarInfo], listed)
-    for count, entry in enumerate(entries):
+    for count, entry in enumerate(_entries(opened, archive)):
         if count >= MOST_MEMBERS:
             raise ArchiveError(f"{archive.name}: more than {MOST_MEMBERS} members; this is no model.")
         member = _zip_member(entry) if isinstance(entry, zipfile.ZipInfo) else _tar_member(entry)
+        if member.special:
+            raise ArchiveError(
+                f"{_shown(archive, member)} is {member.special}; only files and folders are unpacked."
+            )
         if member.bytes < 0:
             raise ArchiveError(f"{archive.name}: states a size of {member.bytes} bytes; fetch it again.")
         total += member.bytes
@@ -137,6 +199,32 @@ def _members(opened: zipfile.ZipFile | tarfile.TarFile, archive: Path) -> Iterat
                 f"{archive.name}: more than {LARGEST_READ_BYTES} bytes of headers; this is no model."
             )
         yield member
+
+
+def _allowed_bytes(archive: Path) -> int:
+    return min(LARGEST_TOTAL_BYTES, max(SMALL_ENOUGH_BYTES, LARGEST_GROWTH * archive.stat().st_size))
+
+
+def _entries(
+    opened: zipfile.ZipFile | tarfile.TarFile, archive: Path
+) -> Iterator[zipfile.ZipInfo | tarfile.TarInfo]:
+    if isinstance(opened, zipfile.ZipFile):
+        yield from opened.infolist()
+        return
+    reads = cast(_BoundedReads, opened.fileobj)
+    for entry in opened:
+        # Headers for all members are copied into each.
+        if len(entry.pax_headers) > MOST_RECORDS:
+            raise ArchiveError(
+                f"{archive.name}: more than {MOST_RECORDS} pax records for one member; this is no model."
+            )
+        yield entry
+        reads.header_bytes = 0
+    reads.is_listing = False
+
+
+def _shown(archive: Path, member: Member) -> str:
+    return f"{archive.name}: member {member.name[:120]!r}"
 
 
 def _zip_member(entry: zipfile.ZipInfo) -> Member:
@@ -169,9 +257,7 @@ def _check(members: list[Member], archive: Path) -> None:
     names = set()
     folders: set[PurePosixPath] = set()
     for member in members:
-        shown = f"{archive.name}: member {member.name[:120]!r}"
-        if member.special:
-            raise ArchiveError(f"{shown} is {member.special}; only files and folders are unpacked.")
+        shown = _shown(archive, member)
         if member.is_folder and member.name in ("", "."):
             continue
         if not all(part and part not in (".", "..") for part in member.name.split("/")):

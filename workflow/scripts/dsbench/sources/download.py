@@ -6,16 +6,18 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import httpx
 
 from dsbench.core.errors import BuildError
 from dsbench.core.process_identity import start_ticks
 from dsbench.core.secret_words import without_tokens
-from dsbench.sources.network_faults import LateError, is_lasting, is_web_page, open_answer, page_sentence
+from dsbench.sources.bounded_answers import LateError, open_answer, read_refusal
+from dsbench.sources.network_faults import is_lasting, is_web_page, page_sentence
 from dsbench.sources.source import RemoteFile
 from dsbench.tools.tool_run import report_progress
 
@@ -102,11 +104,12 @@ class Pace:
 
     def connected(self, size_bytes: int) -> None:
         """Begin anew at so many bytes."""
-        self._since_s, self._from_bytes = time.monotonic(), size_bytes
+        self._since_s = self.told_s = time.monotonic()
+        self._from_bytes = size_bytes
 
     def reached(self, size_bytes: int) -> None:
         """Raise SlowError where the last SLOW_S brought too little, and where all the time is over."""
-        now = time.monotonic()
+        now = self.told_s = time.monotonic()
         if now > self.ends_s:
             raise SlowError(f"not finished after {LONGEST_DOWNLOAD_S / 3600:g} hours")
         if now - self._since_s > SLOW_S:
@@ -115,6 +118,26 @@ class Pace:
                 raise SlowError(f"less than {LEAST_BYTES} bytes in {SLOW_S:g} s")
             self.slow = 0
             self.connected(size_bytes)
+
+
+@contextmanager
+def ended_after_silence(response: httpx.Response, pace: Pace) -> Iterator[None]:
+    """End the connection where nothing is told to `pace` for SLOW_S: of a chunk, the frame may come byte after byte."""
+    over, stream = Event(), response.extensions.get("network_stream")
+
+    def watch() -> None:
+        while not over.wait(SLOW_S):
+            if stream is not None and time.monotonic() - pace.told_s > SLOW_S:
+                with suppress(OSError):
+                    # The TLS socket's own way would take its state from the thread that reads.
+                    socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
+                return
+
+    Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 class Progress:
@@ -245,7 +268,7 @@ def _append(
         if response.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             own.unlink()
             raise httpx.RemoteProtocolError("the server has no such range")
-        check_status(response)
+        check_status(response if response.is_success else read_refusal(response, SLOW_S))
         missing = None if wanted.bytes is None else str(wanted.bytes - have)
         if is_web_page(response) and response.headers.get("Content-Length") != missing:
             raise DownloadError(f"{wanted.name}: {page_sentence(str(response.url))}")
@@ -253,7 +276,7 @@ def _append(
         if have and not (response.status_code == httpx.codes.PARTIAL_CONTENT and goes_on):
             have = 0
         limit = LARGEST_FILE_BYTES if wanted.bytes is None else wanted.bytes
-        with own.open("r+b") as stream:
+        with own.open("r+b") as stream, ended_after_silence(response, pace):
             stream.truncate(have)
             stream.seek(have)
             for chunk in response.iter_raw():

@@ -1,10 +1,11 @@
 """The Hugging Face hub: a revision resolved to its commit, the listing, the files, the client's cache, its refusals."""
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from huggingface_hub.utils import get_session, hf_raise_for_status
 from dsbench.core.errors import BuildError
 from dsbench.core.files import CHUNK_BYTES, ForeignFileError, open_plain, read_bounded
 from dsbench.core.secret_words import token
+from dsbench.sources.bounded_answers import read_answer
 from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
     FORBIDDEN,
@@ -25,7 +27,6 @@ from dsbench.sources.network_faults import (
     check_network_settings,
     explained_silence,
     page_sentence,
-    read_answer,
     shown_address,
     wait_words,
 )
@@ -42,6 +43,8 @@ MOST_FILES = 20_000
 LONGEST_REFERENCE_BYTES = 64
 # The hub puts a thousand entries on a page.
 MOST_PAGES = 1000
+# The client prints warnings that a hub sends in headers, whatever is in them.
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 def _storage(cache: Path, repository: str) -> Path:
@@ -256,8 +259,15 @@ def _headers() -> dict[str, str]:
 
 def _asked(url: httpx.URL | str, headers: dict[str, str]) -> httpx.Response:
     response = read_answer(get_session(), url, headers)
-    hf_raise_for_status(response)
+    _check_status(response)
     return response
+
+
+def _check_status(response: httpx.Response) -> None:
+    """Raise for all but success: the client lets redirects pass, and stumbles over JSON that it does not expect."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        hf_raise_for_status(response)
+    response.raise_for_status()
 
 
 def _tree(repository: str, commit: str) -> Iterator[RepoFile]:
@@ -336,4 +346,4 @@ def fetch_repository_file(
     headers = _headers()
     url = huggingface_hub.hf_hub_url(repository, wanted.name, revision=commit)
     with explained_hub_errors(repository, commit, constants.ENDPOINT):
-        fetch_file(get_session(), url, headers, wanted, destination, partial_folder, hf_raise_for_status)
+        fetch_file(get_session(), url, headers, wanted, destination, partial_folder, _check_status)

@@ -4,15 +4,11 @@ import os
 import re
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Thread
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 # The types of the standard library leave it out.
@@ -31,97 +27,10 @@ SOCKS = ("socks5", "socks5h")
 CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 MARKUP = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>", re.S | re.I)
 LONGEST_WORDS = 80
-# What does not hold for a body that has been decoded.
-OF_THE_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
-
-
-# Listings are far smaller; a body may grow a thousandfold when it is decoded.
-LARGEST_ANSWER_BYTES = 32 << 20
-# Of one read, and of a whole answer, which may come byte after byte.
-TIMEOUT_S, LONGEST_ANSWER_S = 30.0, 120.0
-ENCODINGS = ("", "identity", "gzip", "deflate")
 
 
 class AnswerError(BuildError):
     """An answer of a hub that is no listing: too large, too slow or coded in a way that was not asked for."""
-
-
-class LateError(httpx.ReadTimeout):
-    """An answer whose body has not begun in the time that all before it may take."""
-
-
-def open_answer(
-    client: httpx.Client,
-    url: httpx.URL | str,
-    headers: Mapping[str, str],
-    longest_s: float,
-    timeout: httpx.Timeout | float,
-    auth: Any = httpx.USE_CLIENT_DEFAULT,
-    **options,
-) -> httpx.Response:
-    """Return the answer to a GET as its body begins; the caller closes it. Raises httpx's RequestError.
-
-    Redirects are followed without their bodies, which may have no end. A header that comes byte after byte keeps each
-    read within `timeout`, so all that is before the body has `longest_s`: LateError then.
-    """
-    answer: Future[httpx.Response] = Future()
-
-    def follow() -> httpx.Response:
-        request, login = client.build_request("GET", url, headers=headers, timeout=timeout, **options), auth
-        for _ in range(client.max_redirects + 1):
-            response = client.send(request, auth=login, stream=True, follow_redirects=False)
-            if response.next_request is None:
-                return response
-            response.close()
-            # What may go along to where it leads is in the request already.
-            request, login = response.next_request, None
-        raise httpx.TooManyRedirects("Exceeded maximum allowed redirects.", request=request)
-
-    def ask() -> None:
-        try:
-            answer.set_result(follow())
-        except BaseException as error:
-            answer.set_exception(error)
-
-    Thread(target=ask, daemon=True).start()
-    try:
-        return answer.result(longest_s)
-    except FutureTimeoutError:
-        raise LateError(f"no answer has begun after {longest_s:g} s") from None
-
-
-def read_answer(
-    client: httpx.Client, url: httpx.URL | str, headers: Mapping[str, str], **options
-) -> httpx.Response:
-    """Return the answer to a GET, its body of at most LARGEST_ANSWER_BYTES decoded, within LONGEST_ANSWER_S.
-
-    Raises AnswerError beyond that, and httpx's RequestError.
-    """
-    ends, body = time.monotonic() + LONGEST_ANSWER_S, bytearray()
-    asked = dict(headers) | {"Accept-Encoding": "gzip"}
-    try:
-        response = open_answer(client, url, asked, LONGEST_ANSWER_S, TIMEOUT_S, **options)
-    except LateError:
-        host = _place(urlsplit(str(url)))
-        raise AnswerError(f"{host} takes more than {LONGEST_ANSWER_S:g} s for one answer") from None
-    with closing(response):
-        host = _place(urlsplit(str(response.url)))
-        if (coding := response.headers.get("Content-Encoding", "").strip().lower()) not in ENCODINGS:
-            raise AnswerError(f"{host} answers in the coding {printable(coding)}, expected gzip or none")
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > LARGEST_ANSWER_BYTES:
-                raise AnswerError(
-                    f"{host} answers with more than {LARGEST_ANSWER_BYTES} bytes, as no listing has"
-                )
-            if time.monotonic() > ends:
-                raise AnswerError(f"{host} takes more than {LONGEST_ANSWER_S:g} s for one answer")
-        kept = [
-            (name, value) for name, value in response.headers.multi_items() if name not in OF_THE_TRANSFER
-        ]
-        return httpx.Response(
-            response.status_code, headers=kept, content=bytes(body), request=response.request
-        )
 
 
 class NetworkSettingError(BuildError):
@@ -169,7 +78,7 @@ def _check_proxy(variable: str, value: str) -> None:
         )
     if proxy.scheme in SOCKS and find_spec("socksio") is None:
         raise NetworkSettingError(
-            f"{variable} names the SOCKS proxy {_place(proxy)}; {expected}, or install socksio into this environment."
+            f"{variable} names the SOCKS proxy {place_of(proxy)}; {expected}, or install socksio into this environment."
         )
     if proxy.scheme not in ("http", "https", *SOCKS):
         raise NetworkSettingError(
@@ -181,7 +90,7 @@ def _split(proxy: str) -> SplitResult:
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def _place(url: SplitResult) -> str:
+def place_of(url: SplitResult) -> str:
     """Return host and port, without a user and a password."""
     return f"{url.hostname}:{url.port}" if url.port else url.hostname or shown_address(url.geturl())
 
@@ -228,7 +137,7 @@ def page_sentence(url: str, endpoint_variable: str = "", answer: str = "a web pa
     """Return what a web page means that came from `url` in place of a hub's answer, and what to do."""
     or_else = f", or {endpoint_variable} names no hub" if os.environ.get(endpoint_variable) else ""
     return (
-        f"{answer} came from {_place(urlsplit(url))} in place of the hub's answer: a filter or a sign-in page of this"
+        f"{answer} came from {place_of(urlsplit(url))} in place of the hub's answer: a filter or a sign-in page of this"
         f" network stands between{or_else}. It is not about the model's licence or a token: ask the network's"
         " administrators to let the hub through, or name a proxy in HTTPS_PROXY."
     )
@@ -238,16 +147,16 @@ def _login_wanted(url: str) -> str:
     found = proxy_of(url)
     if found is None:
         return (
-            f"a proxy on the way to {_place(urlsplit(url))} wants a user name and a password (407); set HTTPS_PROXY to"
-            " http://USER:PASSWORD@HOST:PORT of your network's proxy."
+            f"a proxy on the way to {place_of(urlsplit(url))} wants a user name and a password (407); set HTTPS_PROXY"
+            " to http://USER:PASSWORD@HOST:PORT of your network's proxy."
         )
     variable, proxy = found
     wants = (
         "refuses the user name or password in it" if proxy.username else "wants a user name and a password"
     )
     return (
-        f"the proxy {_place(proxy)} ({variable}) {wants} (407); set {variable} to"
-        f" http://USER:PASSWORD@{_place(proxy)}, in which @ and # are written %40 and %23."
+        f"the proxy {place_of(proxy)} ({variable}) {wants} (407); set {variable} to"
+        f" http://USER:PASSWORD@{place_of(proxy)}, in which @ and # are written %40 and %23."
     )
 
 
@@ -300,7 +209,7 @@ def unreachable(error: httpx.RequestError, url: str, endpoint_variable: str) -> 
     `endpoint_variable` is the one that names another address of the hub.
     """
     url = _asked(error) or url
-    host, cause = _place(urlsplit(url)), without_tokens(str(error)) or type(error).__name__
+    host, cause = place_of(urlsplit(url)), without_tokens(str(error)) or type(error).__name__
     if isinstance(error, httpx.ProxyError) and str(PROXY_LOGIN) in cause:
         return _login_wanted(url)
     if "CERTIFICATE_VERIFY" in cause:
@@ -319,7 +228,7 @@ def unreachable(error: httpx.RequestError, url: str, endpoint_variable: str) -> 
 
 
 def _proxy_fault(error: httpx.RequestError, cause: str, host: str, variable: str, proxy: SplitResult) -> str:
-    named = f"the proxy {_place(proxy)} ({variable})"
+    named = f"the proxy {place_of(proxy)} ({variable})"
     if "WRONG_VERSION_NUMBER" in cause and proxy.scheme == "https":
         return f"{named} answers without TLS; write http:// instead of https:// in {variable}."
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):

@@ -10,16 +10,15 @@ import httpx
 
 from dsbench.core.errors import BuildError
 from dsbench.core.secret_words import NO_SIGN_OF_A_TOKEN, token
+from dsbench.sources.bounded_answers import TIMEOUT_S, read_answer
 from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
-    TIMEOUT_S,
     TOO_MANY,
     answered_between,
     check_network_settings,
     explained_silence,
     is_web_page,
     page_sentence,
-    read_answer,
     shown_address,
     wait_words,
 )
