@@ -7,13 +7,21 @@ set -u
 audit=$1
 shift
 found=0
-answer=$(mktemp)
-bare=$(mktemp)
-trap 'rm -f "$answer" "$bare"' EXIT
+folder=$(mktemp -d) || exit 2
+answer=$folder/answer bare=$folder/bare warnings=$folder/warnings
+trap 'rm -rf "$folder"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
-# Prints the first 200 signs of what is said on one line, without users and passwords of addresses.
+# Prints what is said without users and passwords of addresses, which may have an @, and without control characters.
+harmless() {
+    sed 's|//[^ ]*@|//|g' | tr -d '\000-\010\013-\037\177'
+}
+
+# Prints the first 200 signs of what is said on one line.
 reason() {
-    sed 's|//[^/@ ]*@|//|g' | cut -c 1-200
+    why=$(harmless | cut -c 1-200)
+    echo "${why:-it gave no reason}"
 }
 
 for lock; do
@@ -29,12 +37,12 @@ for lock; do
     if [ "$status" -eq 0 ] && [ -s "$answer" ]; then
         # pip-audit counts a package that its server does not know as sound.
         echo "WARNING $lock: no known vulnerability in the packages that were looked up; these were not:" >&2
-        cat "$answer" >&2
+        harmless <"$answer" >&2
     elif [ "$status" -eq 0 ]; then
         echo "$lock: no known vulnerability"
     elif [ -s "$answer" ]; then
         echo "ERROR $lock: known vulnerabilities; update envs/*.in and run make lock" >&2
-        cat "$answer" >&2
+        harmless <"$answer" >&2
         found=1
     else
         why=$(printf '%s\n' "$said" | grep -v '^Tip: ' | tail -n 1 | reason)
@@ -49,20 +57,19 @@ if ! command -v npm >/dev/null 2>&1; then
     echo "WARNING $lock: not audited, npm is not installed" >&2
     exit "$found"
 fi
-said=$(npm audit --package-lock-only --json 2>/dev/null)
+said=$(npm audit --package-lock-only --fetch-retries=0 --fetch-timeout=20000 2>"$warnings")
 status=$?
-case $said in
-    *auditReportVersion*)
-        if [ "$status" -eq 0 ]; then
-            echo "$lock: no known vulnerability"
-        else
-            echo "ERROR $lock: known vulnerabilities; update envs/package.json and run make lock" >&2
-            npm audit --package-lock-only >&2
-            found=1
-        fi
+case $status,$said in
+    0,*'found 0 vulnerabilities'*)
+        echo "$lock: no known vulnerability"
+        ;;
+    *vulnerabilit*)
+        echo "ERROR $lock: known vulnerabilities; update envs/package.json and run make lock" >&2
+        printf '%s\n' "$said" | harmless >&2
+        found=1
         ;;
     *)
-        why=$(printf '%s\n' "$said" | sed -n 's/^ *"message": "\(.*\)",*$/\1/p' | head -n 1 | reason)
+        why=$(sed -n 's/^npm [a-zA-Z!]* *//p' "$warnings" | head -n 1 | reason)
         echo "WARNING $lock: not audited, npm has no data ($why)" >&2
         ;;
 esac

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dsbench.boxes import truth
 from dsbench.boxes.kitti import Detection
 from dsbench.boxes.truth import TruthError, read_truth
 
@@ -169,7 +170,22 @@ def test_a_mot_file_that_does_not_fit_is_refused(tmp_path, text, names, sentence
 def test_another_file_is_refused(tmp_path):
     picture = tmp_path / "truth.png"
     picture.write_bytes(b"\x89PNG\r\n\x1a\n\xff")
-    with pytest.raises(
-        TruthError, match="no text, so no file of true boxes; name a folder of KITTI files, a COCO"
-    ):
+    said = r"no UTF-8 text .*; expected a file of true boxes of .*: name a folder of KITTI files, a COCO"
+    with pytest.raises(TruthError, match=said):
         read_truth(picture, CLIP, LABELS)
+
+
+def test_more_files_than_frames_are_refused_before_any_is_read(tmp_path, monkeypatch):
+    folder = kitti(tmp_path / "labels", {number: ["car"] for number in range(9)})
+    monkeypatch.setattr(truth, "read_bounded", None)
+    with pytest.raises(TruthError, match=r"the clip has the frames|is there twice"):
+        read_truth(folder, CLIP, LABELS)
+
+
+def test_a_file_of_zeros_without_an_end_is_no_frame(tmp_path):
+    folder = kitti(tmp_path / "labels", {0: ["car"], 1: []})
+    (folder / "000002.txt").symlink_to("/dev/zero")
+    with pytest.raises(
+        TruthError, match=r"000002\.txt: is a folder, a pipe or a device; expected a plain file of"
+    ):
+        read_truth(folder, CLIP, LABELS)

@@ -30,6 +30,23 @@ READERS = {
         "from dsbench.boxes.truth import read_truth\n"
         "read_truth(path, SimpleNamespace(width=1280, height=720, frames=10), ['car'])"
     ),
+    "true boxes of a frame": (
+        "from types import SimpleNamespace\n"
+        "from dsbench.boxes.truth import read_truth\n"
+        "(path.parent / 'kitti').mkdir()\n"
+        "(path.parent / 'kitti/0.txt').symlink_to(path)\n"
+        "read_truth(path.parent / 'kitti', SimpleNamespace(width=1280, height=720, frames=1), ['car'])"
+    ),
+    "names beside a MOT file": (
+        "from types import SimpleNamespace\n"
+        "from dsbench.boxes.truth import read_truth\n"
+        "(path.parent / 'gt.txt').write_text('1,1,10,20,100,60,1,1,1')\n"
+        "path.rename(path.with_name('labels.txt'))\n"
+        "read_truth(path.parent / 'gt.txt', SimpleNamespace(width=1280, height=720, frames=1), ['car'])"
+    ),
+    "true boxes for the DAG": (
+        "from dsbench.machine.clip import choose_truth\nchoose_truth(str(path), path, path.parent)"
+    ),
 }
 TOLD = """
 import sys

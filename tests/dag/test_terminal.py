@@ -124,6 +124,9 @@ def test_a_single_step_that_still_runs_has_the_last_line_of_its_log(terminal, mo
     assert re.fullmatch(r" +running: build_engine a for 0\.\d s", said("# trtexec --onnx=a.onnx\n\n"))
     assert said(f"{'x' * 5000}\n[I] Local timing\x1b[2J cache\n\n").endswith(" s; [I] Local timing?[2J cache")
     assert said("y" * 5000).endswith("; " + "y" * 99 + "…") and len(said("y" * 5000)) < 150
+    assert said("no way to https://me:p@ss@host/a\n").endswith("; no way to https://host/a")
+    # The tail begins within a login.
+    assert said(f"https://me:{'x' * 4090}@host/a\n").endswith("; host/a")
     begin(terminal, "dump_kitti", number=2, model="a")
     assert said("[I] done").endswith("dump_kitti a for 0.0 s")
 

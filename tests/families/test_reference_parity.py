@@ -80,7 +80,7 @@ class Case:
 def job(family, size, zoo, image, directory):
     """Return the job of reference_detections.py: the zoo's model with a processor that asks for `size`."""
     recipe = recipe_of(family)
-    folder = loading_folder(zoo / family, recipe, directory / family)
+    folder = loading_folder(ModelFolder(zoo / family), recipe, directory / family)
     processor = json.loads((folder / "preprocessor_config.json").read_text())
     processor["size"] = dict(zip(("height", "width"), size, strict=True))
     (folder / "preprocessor_config.json").unlink()

@@ -13,7 +13,7 @@ EMBEDDED = PROJECT / "workflow/embedded"
 PLACES = (
     *("intake/*", "sources/*", "boxes/truth", "core/locks", "core/errors", "report/report_data"),
     *("onnx/compare", "onnx/graph", "onnx/export_environment", "onnx/head_outputs", "tools/bounded_job"),
-    *("trtexec/run", "checks/tensorrt_parse", "machine/video"),
+    *("trtexec/run", "checks/tensorrt_parse", "machine/video", "machine/clip"),
 )
 FILES = (
     *((LIBRARY, file) for place in PLACES for file in sorted((LIBRARY / "dsbench").glob(f"{place}.py"))),

@@ -52,6 +52,10 @@ CLAIMS = {
         "no picture in it can be decoded, expected pictures of at most 8192x8192",
     ),
     "900 tracks": (lambda d: hostile.tracks(d / "a.mp4", 900), "more than 64 tracks, or an index"),
+    "4 million boxes": (
+        lambda d: hostile.boxes(d / "a.mp4", 4_000_000),
+        "not a video that can be read",
+    ),
 }
 
 
@@ -69,6 +73,26 @@ def test_an_index_takes_no_more_than_its_bound(tmp_path):
     done = run_child(INSPECT, clip, 256 << 20, folder=tmp_path)
     assert done.status == 1 and "a.mp4: no picture in it can be decoded" in done.text, done.text
     assert done.seconds < MOST_S and done.peak_mb < MOST_INDEX_MB
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("open_container", "more than 64 tracks, or an index"),
+        ("shown_frames", "frame 0 needs more than 4 GiB"),
+    ],
+)
+def test_memory_that_python_itself_is_refused_is_told_too(tmp_path, monkeypatch, place, said):
+    def too_much(_):
+        raise MemoryError
+        yield
+
+    def at_once(_):
+        raise MemoryError
+
+    monkeypatch.setattr(video, place, too_much if place == "shown_frames" else at_once)
+    with pytest.raises(ClipError, match=said):
+        look_at(kinds.write(tmp_path / "a.mp4"))
 
 
 def test_pictures_that_need_more_than_the_bound_are_told_with_a_command(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import clip_kinds as kinds
+import hostile_clips as hostile
 from dsbench.checks.batch_slots import write_slot_clips
 from dsbench.core.errors import BuildError, refuse_braces
 from dsbench.core.records import write_record
@@ -144,6 +145,11 @@ REFUSED = {
     ),
     "end missing": (
         lambda d: kinds.cut(kinds.write(d / "a.mp4", 150, container={"movflags": "faststart"})),
+        "cut off: it ends before the last frames",
+        True,
+    ),
+    "a frame missing amid others": (
+        lambda d: hostile.frame_outside(d / "a.mp4", 5),
         "cut off: it ends before the last frames",
         True,
     ),

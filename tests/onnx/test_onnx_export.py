@@ -15,6 +15,7 @@ from dsbench.onnx.export_recipes import (
     prompt_phrases,
     recipe_of,
 )
+from dsbench.sources.source import SourceFolder
 from workflow_run import PROJECT
 
 
@@ -33,7 +34,9 @@ def export(tmp_path, monkeypatch):
     def run(repair=None, **methods):
         monkeypatch.setenv("FAKE_EXPORT", json.dumps(methods))
         log = tmp_path / "export.log"
-        return export_onnx(python, source, "detr", None, repair, pixels, tmp_path / "reference.npz", log)
+        return export_onnx(
+            python, SourceFolder(source), "detr", None, repair, pixels, tmp_path / "reference.npz", log
+        )
 
     return run
 
@@ -98,7 +101,7 @@ def test_no_backbone_in_the_loading_folder_fetches_weights_of_its_own(tmp_path):
     (tmp_path / "source").mkdir()
     config = fetches | {"backbone_config": fetches | {"parts": [fetches]}, "backbone": "resnet50"}
     (tmp_path / "source/config.json").write_text(json.dumps(config))
-    folder = loading_folder(tmp_path / "source", recipe_of("rt_detr"), tmp_path / "loaded")
+    folder = loading_folder(SourceFolder(tmp_path / "source"), recipe_of("rt_detr"), tmp_path / "loaded")
     loaded = json.loads((folder / "config.json").read_text())
     assert "true" not in (folder / "config.json").read_text()
     assert loaded["backbone_config"] == {
@@ -106,6 +109,30 @@ def test_no_backbone_in_the_loading_folder_fetches_weights_of_its_own(tmp_path):
         "parts": [{"use_pretrained_backbone": False}],
     }
     assert loaded["backbone"] == "resnet50"
+
+
+@pytest.mark.parametrize("model_type", RECIPES)
+def test_a_backbone_that_says_nothing_of_weights_fetches_none(tmp_path, model_type):
+    (tmp_path / "source").mkdir()
+    config = {"id2label": {"0": "car"}, "backbone_config": {"model_type": "timm_backbone", "deep_config": {}}}
+    (tmp_path / "source/config.json").write_text(json.dumps(config))
+    folder = loading_folder(SourceFolder(tmp_path / "source"), recipe_of(model_type), tmp_path / "loaded")
+    loaded, no_fetch = json.loads((folder / "config.json").read_text()), {"use_pretrained_backbone": False}
+    assert loaded == no_fetch | recipe_of(model_type).overrides | {
+        "id2label": {"0": "car"},
+        "backbone_config": no_fetch | {"model_type": "timm_backbone", "deep_config": no_fetch},
+    }
+
+
+def test_loading_folder_has_the_listed_files_alone(tmp_path):
+    (private := tmp_path / "private.json").write_text("{}")
+    (source := tmp_path / "source").mkdir()
+    for name in ("config.json", "model.safetensors", "added.json"):
+        (source / name).write_text("{}")
+    (source / "later.json").symlink_to(private)
+    names = ("config.json", "model.safetensors")
+    folder = loading_folder(SourceFolder(source, names), RECIPES["rt_detr"], tmp_path / "folder")
+    assert {file.name for file in folder.iterdir()} == set(names)
 
 
 def test_loading_folder_has_weights_and_texts_but_no_pickle_and_no_code(tmp_path):
@@ -116,7 +143,7 @@ def test_loading_folder_has_weights_and_texts_but_no_pickle_and_no_code(tmp_path
     for name in ("pytorch_model.bin", "modeling_own.py", "weights.pt"):
         (source / name).write_text("")
     (source / "config.json").write_text('{"model_type": "rt_detr", "eval_size": [640, 640]}')
-    folder = loading_folder(source, RECIPES["rt_detr"], tmp_path / "folder")
+    folder = loading_folder(SourceFolder(source), RECIPES["rt_detr"], tmp_path / "folder")
     assert {file.name for file in folder.iterdir()} == {
         "config.json",
         "model-00001-of-00002.safetensors",

@@ -1,8 +1,14 @@
+import time
+
 import pypdf
 import pytest
 
+from bounded_child import needs_bwrap
+from dsbench.report import pdf
 from dsbench.report.pdf import ReportPdfError, write_pdf
 from rendered import PAGE, needs_wkhtmltopdf
+
+MOST_S = 30
 
 
 @pytest.fixture
@@ -14,7 +20,7 @@ def files(tmp_path):
 def fake_tool(tmp_path, monkeypatch):
     def install(script):
         tool = tmp_path / "bin" / "wkhtmltopdf"
-        tool.parent.mkdir()
+        tool.parent.mkdir(exist_ok=True)
         tool.write_text(f"#!/bin/sh\ncat > /dev/null\n{script}\n")
         tool.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tool.parent}:/usr/bin:/bin")
@@ -27,8 +33,10 @@ def one_page(tmp_path):
     """Return a PDF as a printer of pages would write it."""
     report = pypdf.PdfWriter()
     report.add_blank_page(595, 842)
-    report.write(tmp_path / "printed.pdf")
-    return tmp_path / "printed.pdf"
+    # A program sees its own libraries.
+    (libraries := tmp_path / "lib").mkdir()
+    report.write(libraries / "printed.pdf")
+    return libraries / "printed.pdf"
 
 
 @needs_wkhtmltopdf
@@ -75,10 +83,41 @@ def test_a_missing_program_is_one_sentence_and_leaves_the_old_report(files, monk
 
 def test_a_failing_program_is_named_and_its_output_kept(files, fake_tool):
     fake_tool("echo 'cannot open display' >&2; exit 3")
-    with pytest.raises(ReportPdfError, match=r"wkhtmltopdf failed; its output is in .*report_pdf\.log"):
+    with pytest.raises(ReportPdfError, match=r"wkhtmltopdf failed, .*; its output is in .*report_pdf\.log"):
         write_pdf(PAGE, *files)
     assert "cannot open display" in files[1].read_text()
     assert not files[0].exists()
+
+
+@needs_bwrap
+def test_the_program_sees_no_file_of_its_user_s(files, fake_tool, one_page, tmp_path):
+    (tmp_path / "secret").write_text("hush")
+    fake_tool(f"cat {tmp_path}/secret >&2; cat {one_page}")
+    write_pdf(PAGE, *files)
+    assert "hush" not in files[1].read_text()
+    fake_tool(f"cat {tmp_path}/secret >&2; exit 1")
+    with pytest.raises(ReportPdfError):
+        write_pdf(PAGE, *files)
+    assert "hush" not in files[1].read_text()
+
+
+def test_a_program_without_an_end_is_ended(files, fake_tool, monkeypatch):
+    monkeypatch.setattr(pdf, "LONGEST_PRINT_S", 1)
+    fake_tool("sleep 100")
+    started = time.monotonic()
+    with pytest.raises(
+        ReportPdfError, match="wkhtmltopdf failed, or needed more than 1 s or 2 GiB of memory"
+    ):
+        write_pdf(PAGE, *files)
+    assert time.monotonic() - started < MOST_S
+
+
+@needs_wkhtmltopdf
+def test_memory_has_a_bound(files, monkeypatch):
+    monkeypatch.setattr(pdf, "LARGEST_PRINT_BYTES", 64 << 20)
+    monkeypatch.setattr(pdf, "LONGEST_PRINT_S", 20)
+    with pytest.raises(ReportPdfError, match="needed more than"):
+        write_pdf(PAGE.format("<p>a</p>" * 100_000), *files)
 
 
 @needs_wkhtmltopdf

@@ -1,5 +1,6 @@
 """The Hugging Face hub over real HTTP, through huggingface_hub."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -280,6 +281,70 @@ def test_a_damaged_file_of_the_hub_clients_cache_is_downloaded_instead(hub, tmp_
     cached.write_bytes(bytes(cached.stat().st_size))
     folder, _ = fetch("org/model", tmp_path)
     assert (folder / "model.safetensors").read_bytes() == safetensors()
+
+
+CANARY = b"what this user alone may read"
+
+
+def named_by_hash(folder):
+    return folder / hashlib.sha256(CANARY).hexdigest()
+
+
+@pytest.mark.parametrize("is_offline", [True, False])
+@pytest.mark.parametrize(
+    "lead",
+    [
+        lambda snapshot, private, blobs: (snapshot / "README.md").symlink_to(private),
+        # A name that is a hash, of other bytes.
+        lambda snapshot, private, blobs: (
+            (blobs / ("0" * 64)).symlink_to(private),
+            (snapshot / "README.md").symlink_to(blobs / ("0" * 64)),
+        ),
+        lambda snapshot, private, blobs: os.mkfifo(snapshot / "README.md"),
+        lambda snapshot, private, blobs: (snapshot / "README.md").symlink_to("/dev/zero"),
+        # Even a private file that has its own hash as its name.
+        lambda snapshot, private, blobs: (snapshot / "README.md").symlink_to(
+            private.rename(named_by_hash(private.parent))
+        ),
+    ],
+    ids=["link", "link by a blob", "pipe", "device", "named by its hash"],
+)
+def test_a_link_in_a_shared_cache_brings_no_private_file(hub, tmp_path, monkeypatch, lead, is_offline):
+    huggingface_hub.snapshot_download(
+        "org/model", token=False, endpoint=hub.url, cache_dir=constants.HF_HUB_CACHE
+    )
+    (private := tmp_path / "private").mkdir()
+    (private / "id_rsa").write_bytes(CANARY)
+    readme = next(Path(constants.HF_HUB_CACHE).rglob("README.md"))
+    readme.unlink()
+    lead(readme.parent, private / "id_rsa", readme.parents[2] / "blobs")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", is_offline)
+    folder, provenance = fetch("org/model", tmp_path)
+    assert ("README.md" in {file.name for file in provenance.files}) is not is_offline
+    assert all(CANARY not in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+def test_a_cached_file_without_a_hash_is_not_copied(hub, tmp_path, monkeypatch):
+    huggingface_hub.snapshot_download(
+        "org/model", token=False, endpoint=hub.url, cache_dir=constants.HF_HUB_CACHE
+    )
+    for link in Path(constants.HF_HUB_CACHE).rglob("snapshots/*/*"):
+        content = link.read_bytes()
+        link.unlink()
+        link.write_bytes(content)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(hugging_face.UnreachableError, match="no file that is named by its hash"):
+        fetch("org/model", tmp_path)
+
+
+def test_a_cached_commit_of_too_many_files_is_no_repository(hub, tmp_path, monkeypatch):
+    huggingface_hub.snapshot_download(
+        "org/model", token=False, endpoint=hub.url, cache_dir=constants.HF_HUB_CACHE
+    )
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hugging_face, "MOST_FILES", 3)
+    with pytest.raises(hugging_face.HubError, match="more than 3 files"):
+        fetch("org/model", tmp_path)
 
 
 DOWNLOADER = """

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -9,8 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 # A hung child is a fault of the build, which the test then names.
 TIMEOUT_S, INTERVAL_S = 120, 0.02
+needs_bwrap = pytest.mark.skipif(
+    shutil.which("bwrap") is None
+    or subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False).returncode,
+    reason="bubblewrap is not installed or not allowed here",
+)
 PEAK = re.compile(r"VmHWM:\s+(\d+) kB")
 
 

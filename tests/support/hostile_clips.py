@@ -58,6 +58,28 @@ def index(path, entries):
     return _changed(path, SAMPLE_TABLE, claimed)
 
 
+def frame_outside(path, number):
+    """Write an MP4 with a chunk for each frame, of which that of frame `number` lies beyond the file's end."""
+
+    def moved(body):
+        table = dict(_boxes(body))
+        sizes = [size for (size,) in struct.iter_unpack(">I", table[b"stsz"][12:])]
+        (begin,) = struct.unpack(">I", table[b"stco"][8:12])
+        places = [begin + sum(sizes[:count]) for count in range(len(sizes))]
+        places[number] = 1 << 30
+        table[b"stsc"] = struct.pack(">5I", 0, 1, 1, 1, 1)
+        table[b"stco"] = struct.pack(f">{2 + len(places)}I", 0, len(places), *places)
+        return b"".join(_box(kind, part) for kind, part in table.items())
+
+    return _changed(path, SAMPLE_TABLE, moved)
+
+
+def boxes(path, count):
+    """Write an MP4 without an index: so many empty boxes behind its first."""
+    path.write_bytes(_box(b"ftyp", b"isom" + bytes(4)) + struct.pack(">I4s", 8, b"free") * count)
+    return path
+
+
 def _put(path, after, offset, new):
     """Write `new` over what stands `offset` bytes from where `after` begins, each time."""
     data = bytearray(path.read_bytes())

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,17 @@ def audited(program, *locks, registry=NOBODY, **environment):
             r"WARNING .*a.lock: not audited, .*\(ConnectionError: http://host\); OSV_URL names another server",
         ),
         (
+            "echo ConnectionError: http://me:not@secret@host; exit 1",
+            0,
+            r"WARNING .*a.lock: not audited, .*\(ConnectionError: http://host\)",
+        ),
+        ("exit 1", 0, r"WARNING .*a.lock: not audited, .*\(it gave no reason\)"),
+        (
+            r'printf "n \033[31m1.0 http://me:secret@host/1" > "$8"; exit 1',
+            1,
+            r"ERROR .*a.lock: .*\nn \[31m1.0 http://host/1",
+        ),
+        (
             f'printf "{UNKNOWN}" > "$8"; exit 0',
             0,
             "WARNING .*a.lock: .* that were looked up; these were not:\nName Skip Reason\nmine Dependency not found",
@@ -119,6 +131,21 @@ def test_each_answer_of_pip_audit_is_told_as_what_it_is(tmp_path, lock, pip_audi
     found, said = audited(program, lock)
     assert (found, bool(re.search(says, said))) == (status, True), said
     assert "secret" not in said
+
+
+def test_a_full_disk_is_no_sound_lock(tmp_path, lock):
+    status, said = audited("true", lock, TMPDIR=str(tmp_path / "none"))
+    assert status == 2 and "no known vulnerability" not in said
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_is_stopped_leaves_nothing_behind(tmp_path, lock, sent, status):
+    (temporary := tmp_path / "temporary").mkdir()
+    program = tmp_path / "pip-audit"
+    program.write_text(f"#!/bin/sh\nkill -{sent.name[3:]} $PPID\n")
+    program.chmod(0o755)
+    assert audited(program, lock, TMPDIR=str(temporary))[0] == status
+    assert not list(temporary.iterdir())
 
 
 def test_a_lock_that_is_not_there_is_no_sound_one(tmp_path):
@@ -148,9 +175,11 @@ def test_the_lock_of_npm_is_audited_too(advisories):
     assert audited("true", registry=advisories.url) == (0, f"{lock}: no known vulnerability\n")
     assert len(advisories.asked[0]) > 100
     advisories.vulnerable = {"puppeteer"}
+    advisories.asked.clear()
     status, said = audited("true", registry=advisories.url)
     assert status == 1 and said.startswith(f"ERROR {lock}: known vulnerabilities; update envs/package.json")
     assert "It leaks." in said and "https://advisory.example/1" in said
+    assert len(advisories.asked) == 1
 
 
 @NPM

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from bounded_child import needs_bwrap
 from dsbench.tools import confined as boxes
 from dsbench.tools.confined import NO_NETWORK, NOTHING, OWN_FILES, READ_ONLY, confined
 
@@ -59,13 +60,6 @@ def run(folders, readable, user, leaves_root=False):
     )
     assert (scratch / "out.txt").read_text() == "written\n"
     return box.protections, done.stdout.split()
-
-
-needs_bwrap = pytest.mark.skipif(
-    shutil.which("bwrap") is None
-    or subprocess.run(["bwrap", "--ro-bind", "/", "/", "true"], check=False).returncode,
-    reason="bubblewrap is not installed or not allowed here",
-)
 
 
 @needs_bwrap

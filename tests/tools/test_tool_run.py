@@ -1,3 +1,4 @@
+import os
 import re
 import resource
 import stat
@@ -6,7 +7,7 @@ import sys
 import pytest
 
 from dsbench.core.errors import BuildError
-from dsbench.tools.tool_run import ToolFailedError, ended_utc, run_tool
+from dsbench.tools.tool_run import ToolFailedError, ended_utc, run_in_time, run_tool
 
 
 def tool(tmp_path, body):
@@ -144,3 +145,24 @@ def test_log_says_when_the_tool_ended(tmp_path):
     log.write_text("cut off")
     with pytest.raises(BuildError, match="its last line is 'cut off'"):
         ended_utc(log)
+
+
+def test_a_program_that_fetches_writes_no_login_and_no_token(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secretOfTheTests")
+    log = tmp_path / "pip.log"
+    said = "no way to http://me:p@ss@proxy:3128/ with hf_secretOfTheTests"
+    with log.open("w") as output:
+        assert run_in_time(["sh", "-c", f"echo '{said}' >&2; exit 3"], output, 60, dict(os.environ)) == 3
+    assert log.read_text() == "no way to http://proxy:3128/ with <HF_TOKEN>\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "timeout_s", "ended"),
+    [("sleep 60 & echo begun", 50, 0), ("echo begun; sleep 60", 1, "no answer after 1 s")],
+    ids=["child left behind", "no end"],
+)
+def test_what_a_program_leaves_behind_ends_with_it(tmp_path, script, timeout_s, ended):
+    log = tmp_path / "npm.log"
+    with log.open("w") as output:
+        assert run_in_time(["sh", "-c", script], output, timeout_s, dict(os.environ)) == ended
+    assert log.read_text() == "begun\n"

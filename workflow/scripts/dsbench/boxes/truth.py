@@ -6,17 +6,19 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from dsbench.boxes.kitti import Detection, KittiError, parse_label
 from dsbench.core.errors import BuildError
-from dsbench.core.files import ForeignFileError, read_bounded
-from dsbench.machine.clip import MOT_NAMES, ClipFacts
+from dsbench.core.files import ForeignFileError, read_bounded, read_foreign_text
+from dsbench.machine.clip import LARGEST_TRUTH_BYTES, MOT_NAMES, ClipFacts
 
 FORMS = "a folder of KITTI files, a COCO JSON or a MOT file"
-LARGEST_BYTES = 1 << 30
+# A file of one frame's boxes, or of the names of classes.
+LARGEST_PART_BYTES = 1 << 20
 LAST_NUMBER = re.compile(r".*?(\d{1,9})\D*", re.S)
 # What KITTI's authors name regions in which nobody looked for objects.
 DONT_CARE = "DontCare"
@@ -91,27 +93,37 @@ def _read(path: Path, clip: ClipFacts, labels: Sequence[str]) -> dict[int, list[
     if path.is_dir():
         return _kitti(path, clip)
     try:
-        text = read_bounded(path, LARGEST_BYTES, through_links=True).decode("utf-8-sig")
+        text = read_foreign_text(path, LARGEST_TRUTH_BYTES)
     except ForeignFileError as error:
         raise TruthError(
-            f"{error}; expected a file of true boxes of at most {LARGEST_BYTES >> 20} MiB: name {FORMS}"
+            f"{error}; expected a file of true boxes of at most {LARGEST_TRUTH_BYTES >> 20} MiB: name {FORMS}"
         ) from None
-    except OSError as error:
-        raise TruthError(f"{path}: cannot be read ({error.strerror}); name {FORMS}") from None
-    except UnicodeDecodeError:
-        raise TruthError(f"{path}: no text, so no file of true boxes; name {FORMS}") from None
     if text.lstrip().startswith("{"):
         return _coco(path, text, clip)
     return _mot(path, text, clip, labels)
 
 
+def _lines(file: Path) -> list[str]:
+    """Return the lines of a file of one frame's boxes, or of names; others may be able to write where it lies."""
+    try:
+        content = read_bounded(file, LARGEST_PART_BYTES, through_links=True)
+    except ForeignFileError as error:
+        raise TruthError(
+            f"{error}; expected a plain file of at most {LARGEST_PART_BYTES >> 20} MiB: name {FORMS}"
+        ) from None
+    except OSError as error:
+        raise TruthError(f"{file}: cannot be read ({error.strerror}); name {FORMS}") from None
+    return content.decode(errors="replace").split("\n")
+
+
 def _kitti(folder: Path, clip: ClipFacts) -> dict[int, list[Detection]]:
-    files = sorted(folder.glob("*.txt"))
+    # One file more than the clip has frames is refused, however many more there are.
+    files = sorted(islice(folder.glob("*.txt"), clip.frames + 1))
     if not files:
         raise TruthError(f"{folder}: no .txt file in it; name {FORMS}, KITTI with one file for each frame")
     frames = {}
     for file, number in zip(files, _numbers(folder, [file.name for file in files], clip), strict=True):
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = _lines(file)
         boxes = [
             _kitti_box(line, f"{file}, line {count}") for count, line in enumerate(lines, 1) if line.strip()
         ]
@@ -218,8 +230,8 @@ def _finite(text: str) -> float:
 def _mot_names(path: Path, labels: Sequence[str]) -> Mapping[int, str]:
     """Return the names by class number; a model of one class needs no file of names."""
     file = path.with_name(MOT_NAMES)
-    if file.is_file():
-        lines = file.read_text(encoding="utf-8", errors="replace").split("\n")
+    if file.exists():
+        lines = _lines(file)
         return {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
     # Files of one kind of object say 1 for it, or -1 for nothing.
     return {1: labels[0], -1: labels[0]} if len(labels) == 1 else {}

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -26,7 +26,7 @@ NOT_PLAIN = {
 
 
 class ForeignFileError(BuildError):
-    """What lies where others can write is no plain file, or too large; the text is the file and what it is."""
+    """What others have written is no plain file, too large, or no text; the message is the file and what it is."""
 
 
 @contextmanager
@@ -110,6 +110,16 @@ def read_bounded(path: Path, most_bytes: int, through_links: bool = False) -> by
         os.close(descriptor)
 
 
+def read_foreign_text(path: Path, most_bytes: int) -> str:
+    """Return the UTF-8 text of a plain file from outside; raise ForeignFileError for whatever else `path` is."""
+    try:
+        return read_bounded(path, most_bytes, through_links=True).decode("utf-8-sig")
+    except OSError as error:
+        raise ForeignFileError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ForeignFileError(f"{path}: no UTF-8 text (from byte {error.start} on)") from None
+
+
 @contextmanager
 def scratch_beside(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`, removed when the block ends; a killed process's is emptied by the next."""
@@ -128,10 +138,10 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def tree_sha256_of(folder: Path) -> str:
-    """Return one SHA-256 over the names and contents of the files in a folder, as hexadecimal text."""
+def sha256_over(files: Iterable[Path]) -> str:
+    """Return one SHA-256 over the names and contents of the files, in their order, as hexadecimal text."""
     digest = hashlib.sha256()
-    for file in sorted(filter(Path.is_file, folder.iterdir())):
+    for file in files:
         digest.update(f"{file.name}\0{sha256_of(file)}\n".encode())
     return digest.hexdigest()
 

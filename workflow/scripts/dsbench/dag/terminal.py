@@ -6,6 +6,7 @@ It stands in the place of Snakemake's own lines, a dozen for each job. Those are
 import json
 import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TextIO
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from dsbench.core.errors import without_controls
+from dsbench.core.secret_words import without_tokens
 from dsbench.dag.step_numbers import NUMBERS, number_of
 from dsbench.machine.preflight import wants_colour
 from dsbench.report.system_facts import wall_time
@@ -31,6 +33,7 @@ TITLE_WIDTH = 48
 MOST_NAMED = 3
 MOST_REPORTS = 3
 LINE_WIDTH = 100
+CUT_LOGIN = re.compile(r"\A\S*@")
 LONGEST_SENTENCE = 8
 RED, BOLD, PLAIN = "\033[31m", "\033[1m", "\033[0m"
 # What Snakemake says of itself while it works; whatever else it says is shown in its own words.
@@ -216,7 +219,7 @@ class StepLines(logging.Handler):
         after = f" after {duration(step.so_far_s())}" if step else ""
         self._print(self._in(RED, f"FAILED  {name}{after}; log: {', '.join(told['log'])}"))
         if said := told["rule_msg"]:
-            self._print(f"        {without_controls(said)}")
+            self._print(f"        {_harmless(said)}")
         for line in _sentence(told["log"]) if self._submits else []:
             self._print(f"        {line}")
 
@@ -240,6 +243,10 @@ def _is_untold(record: logging.LogRecord, event: LogEvent | None) -> bool:
     return event in UNTOLD or (event == LogEvent.ERROR and vars(record)["exception"] in OF_FAILED_JOBS)
 
 
+def _harmless(said: str) -> str:
+    return without_controls(without_tokens(said))
+
+
 def _sentence(logs: list[str]) -> list[str]:
     """Return the sentence with which a job ended, from its own log, the first that Snakemake names."""
     try:
@@ -247,20 +254,22 @@ def _sentence(logs: list[str]) -> list[str]:
     except OSError:
         return []
     begins = [place for place, line in enumerate(lines) if line.startswith("ERROR ")]
-    return [without_controls(line) for line in lines[begins[-1] :][:LONGEST_SENTENCE]] if begins else []
+    return [_harmless(line) for line in lines[begins[-1] :][:LONGEST_SENTENCE]] if begins else []
 
 
 def _last_line(logs: list[str]) -> str:
     """Return what a log says last, to be put behind a sentence, and "" where it says nothing yet."""
     try:
         with Path(logs[0]).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
-            lines = log.read().decode(errors="replace").splitlines()
+            begin = log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+            text = log.read(TAIL_BYTES).decode(errors="replace")
     except (IndexError, OSError):
         return ""
+    # The tail may begin within the login of an address.
+    lines = (CUT_LOGIN.sub("", text) if begin else text).splitlines()
     # A log's head says how the tool was called.
     said = next((line.strip() for line in reversed(lines) if line.strip() and not line.startswith("#")), "")
-    return f"; {_cut(without_controls(said))}" if said else ""
+    return f"; {_cut(_harmless(said))}" if said else ""
 
 
 def _cut(line: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dsbench.core.errors import BuildError
-from dsbench.core.files import ForeignFileError, read_bounded, write_whole
+from dsbench.core.files import ForeignFileError, read_foreign_text, write_whole
 from dsbench.intake.file_choice import IntakeError
 from dsbench.intake.json_files import parse_json
 from dsbench.intake.model_bounds import MOST_CLASSES
@@ -148,16 +148,10 @@ def read_source_labels(path: Path) -> dict[int, str]:
     Raises IntakeError for a file that is no list of names.
     """
     try:
-        text = read_bounded(path, LARGEST_BYTES, through_links=True).decode("utf-8-sig")
+        text = read_foreign_text(path, LARGEST_BYTES)
     except ForeignFileError as error:
         raise IntakeError(
-            f"{error}; expected a text file of at most {LARGEST_BYTES >> 20} MiB, one class name per line."
-        ) from None
-    except OSError as error:
-        raise IntakeError(f"{path}: cannot be read ({error.strerror}); expected a text file.") from None
-    except UnicodeDecodeError as error:
-        raise IntakeError(
-            f"{path}: no UTF-8 text (from byte {error.start} on); save it as UTF-8, one class name per line."
+            f"{error}; expected a text file of at most {LARGEST_BYTES >> 20} MiB in UTF-8, one class name per line."
         ) from None
     return parse_names(text, str(path))
 

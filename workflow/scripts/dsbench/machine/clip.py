@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from dsbench.core.errors import BuildError, refuse_braces
-from dsbench.core.files import sha256_of, tree_sha256_of
+from dsbench.core.files import sha256_over
 from dsbench.core.records import read_if_whole
 from dsbench.core.secret_words import without_logins
 
@@ -20,6 +20,8 @@ DEMO_SOURCE = "demo/checkpoint"
 DEMO_TRUTH = "demo/sample_720p_kitti"
 # The names of a MOT file's classes, one a line beside it, the first being that of class 1.
 MOT_NAMES = "labels.txt"
+# Of all files of true boxes together.
+LARGEST_TRUTH_BYTES = 1 << 30
 ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.S)
 LONGEST_SHOWN = 200
 RECORDED_S = 60
@@ -152,19 +154,30 @@ class ChosenTruth:
 def choose_truth(named: str | None, video: Path, project: Path) -> ChosenTruth | None:
     """Return the truth that the user named, else the demonstration clip's own, else None.
 
-    Raises ClipError for what is no file or folder on disk.
+    Raises ClipError for what is no file or folder on disk, and for more bytes than true boxes have.
     """
     demo = project / DEMO_CLIP
     if named is None:
         if not demo.is_file() or not video.samefile(demo):
             return None
-        return ChosenTruth(str(project / DEMO_TRUTH), tree_sha256_of(project / DEMO_TRUTH), False)
+        return ChosenTruth(
+            str(project / DEMO_TRUTH), sha256_over(sorted((project / DEMO_TRUTH).glob("*.txt"))), False
+        )
     truth = Path(named).expanduser()
     if not truth.exists():
         raise ClipError(f"{truth}: no such file or folder; correct DS_TRUTH or the config's `truth`")
-    names = truth.with_name(MOT_NAMES)
-    content = tree_sha256_of(truth) if truth.is_dir() else sha256_of(truth)
-    return ChosenTruth(str(truth), content + (sha256_of(names) if names.is_file() else ""), True)
+    if not truth.is_dir() and not truth.is_file():
+        raise ClipError(f"{truth}: a pipe or a device; correct DS_TRUTH or the config's `truth`")
+    # A file of classes beside a folder belongs to another truth.
+    files = truth.glob("*.txt") if truth.is_dir() else (truth, truth.with_name(MOT_NAMES))
+    read = sorted(filter(Path.is_file, files))
+    size_bytes = sum(file.stat().st_size for file in read)
+    if size_bytes > LARGEST_TRUTH_BYTES:
+        raise ClipError(
+            f"{truth}: {size_bytes} bytes, expected true boxes of at most {LARGEST_TRUTH_BYTES >> 20} MiB; correct"
+            " DS_TRUTH or the config's `truth`"
+        )
+    return ChosenTruth(str(truth), sha256_over(read), True)
 
 
 def shown_path(file: Path, project: Path) -> str:

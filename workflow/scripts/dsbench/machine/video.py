@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -55,6 +56,7 @@ MEMORY_WORDS = f"{LARGEST_MEMORY_BYTES >> 30} GiB of memory"
 # Nine hours of 30 frames/s; a file of a few MB can name that many.
 MOST_PACKETS = 1_000_000
 LONGEST_DECODING_S = 3600
+MOST_BOXES = 1000
 # What every NVDEC decodes.
 SMALLER = "-vf scale=3840:3840:force_original_aspect_ratio=decrease:force_divisible_by=2"
 # A file that states its length may be this much shorter: of the last frame some do not say how long it stays.
@@ -122,7 +124,7 @@ class Shown:
                 f" {NAME_IT}"
             )
 
-    def undecodable(self, error: FFmpegError) -> str:
+    def undecodable(self, error: FFmpegError | MemoryError) -> str:
         """Return the sentence on the next frame, at which the decoder gave up."""
         if isinstance(error, MemoryError):
             return f"{self.video}: frame {len(self.times)} needs more than {MEMORY_WORDS}; {_smaller(self.video)}"
@@ -242,7 +244,7 @@ def _begun(video: Path) -> Iterator[tuple[av.container.InputContainer, Iterator[
 def _opened(video: Path) -> av.container.InputContainer:
     try:
         return open_container(video)
-    except (FFmpegError, OSError) as error:
+    except (FFmpegError, OSError, MemoryError) as error:
         raise ClipError(_unreadable(video, error)) from None
 
 
@@ -256,7 +258,7 @@ def _decoded(
 
     try:
         yield from shown_frames(counted())
-    except FFmpegError as error:
+    except (FFmpegError, MemoryError) as error:
         _refuse_cut_index(shown, stream)
         raise ClipError(shown.undecodable(error)) from None
 
@@ -321,18 +323,19 @@ def _unreadable(video: Path, error: FFmpegError | OSError | MemoryError) -> str:
 def _is_cut_mp4(video: Path) -> bool:
     """Return whether the file is an MP4 or MOV without a box moov, or with a box that goes on beyond its end."""
     with video.open("rb") as stream:
-        at, kinds, length = 0, [], video.stat().st_size
-        while at + 8 <= length:
+        at, has_index, length = 0, False, video.stat().st_size
+        for number in range(MOST_BOXES):
+            if at + 8 > length:
+                return number > 0 and (not has_index or at > length)
             stream.seek(at)
             size, kind = struct.unpack(">I4s", stream.read(8))
+            if number == 0 and kind != b"ftyp":
+                return False
+            has_index = has_index or kind == b"moov"
             if size == 1:
                 size = int.from_bytes(stream.read(8))
-            kinds.append(kind)
-            if kinds[0] != b"ftyp":
-                return False
-            # A size of 0 goes on to the end.
-            at += max(size, 8) if size else length - at
-    return b"ftyp" in kinds and (b"moov" not in kinds or at > length)
+            at += max(size, 8) if size else length - at  # 0 goes on to the end.
+    return False
 
 
 def _film(video: Path, container: av.container.InputContainer) -> av.VideoStream:
@@ -377,9 +380,10 @@ def _turn(frame: av.VideoFrame) -> str:
 
 
 def _refuse_cut_index(shown: Shown, stream: av.VideoStream) -> None:
-    """Refuse a file that ends before the last frame that its index names."""
-    entries, length = stream.index_entries, shown.video.stat().st_size
-    if entries and entries[-1].pos + entries[-1].size > length:
+    """Refuse a file that ends before a frame that its index names."""
+    # The frames of a file may lie in another order than they are shown in.
+    ends = (entry.pos + entry.size for entry in islice(stream.index_entries, MOST_PACKETS))
+    if max(ends, default=0) > shown.video.stat().st_size:
         raise ClipError(shown.cut_off())
 
 

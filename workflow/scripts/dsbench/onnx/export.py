@@ -18,6 +18,7 @@ from dsbench.core.secret_words import environment_without_tokens
 from dsbench.onnx.compare import GraphError, compare_with_reference
 from dsbench.onnx.export_recipes import Attempt, ExportAttempts, Outcome, Recipe, prompt_phrases, recipe_of
 from dsbench.onnx.graph import attempts_of, fix_spatial_dims
+from dsbench.sources.source import SourceFolder
 from dsbench.tools.confined import confined, environment_files
 from dsbench.tools.tool_run import die_with_parent, report_progress, status_name
 
@@ -26,7 +27,11 @@ INSIDE = "onnx.inside_export"
 PROTECTIONS = "# run "
 NO_MEMORY = re.compile("MemoryError|bad_alloc|not enough memory|Cannot allocate memory")
 LINKED = (".safetensors", ".json", ".txt", ".model")
-FETCHES = "use_pretrained_backbone"
+CONFIG = "config.json"
+# What holds the settings of a part, such as a backbone, in a config.
+NESTED = "_config"
+# A timm backbone would otherwise be fetched, only to be overwritten by the checkpoint.
+NO_FETCH = {"use_pretrained_backbone": False}
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
@@ -43,7 +48,6 @@ class Job:
     """What every attempt on one model shares; `scratch` is a folder of its own."""
 
     python: Path
-    source: Path
     model_type: str
     phrases: list[str]
     pixels: np.ndarray
@@ -55,28 +59,38 @@ class Job:
         return self.scratch / "reference.npz"
 
 
-def loading_folder(source: Path, recipe: Recipe, destination: Path) -> Path:
+def loading_folder(source: SourceFolder, recipe: Recipe, destination: Path) -> Path:
     """Make the folder the exporters load: links to the source's weights and texts, the recipe's config values.
 
-    Nothing that could be a pickle or code is in it, and no backbone in the config asks for weights of its own.
+    Nothing is in it that is not among the source's checked files, or could be a pickle or code, and no backbone in the
+    config asks for weights of its own.
     """
     destination.mkdir(parents=True)
-    for file in sorted(source.iterdir()):
-        if file.suffix in LINKED and file.is_file():
-            (destination / file.name).symlink_to(file.resolve())
-    config = (
-        _without_fetches(json.loads((source / "config.json").read_text(encoding="utf-8"))) | recipe.overrides
-    )
-    (destination / "config.json").unlink()
-    (destination / "config.json").write_text(json.dumps(config))
+    names = [file.name for file in source.path.iterdir()] if source.names is None else source.names
+    for name in names:
+        file = source.file(name)
+        if file and file.parent == source.path and file.suffix in LINKED and name != CONFIG:
+            (destination / name).symlink_to(file.resolve())
+    config = json.loads((source.path / CONFIG).read_text(encoding="utf-8"))
+    (destination / CONFIG).write_text(json.dumps(_without_fetches(config) | NO_FETCH | recipe.overrides))
     return destination
 
 
 def _without_fetches(value: Any) -> Any:
-    """Return the settings with use_pretrained_backbone false wherever it is set."""
-    if isinstance(value, dict):
-        return {key: False if key == FETCHES else _without_fetches(entry) for key, entry in value.items()}
-    return [_without_fetches(entry) for entry in value] if isinstance(value, list) else value
+    """Return the settings with use_pretrained_backbone false wherever it is set, and in each config within them.
+
+    Where it is not set, transformers takes it for true in some of its configs.
+    """
+    if isinstance(value, list):
+        return [_without_fetches(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {
+        key: entry | NO_FETCH if key.endswith(NESTED) and isinstance(entry, dict) else entry
+        for key, entry in value.items()
+    }
+    settings = {key: _without_fetches(entry) for key, entry in inner.items()}
+    return settings | NO_FETCH if NO_FETCH.keys() <= value.keys() else settings
 
 
 def run_attempt(job: Job, folder: Path, recipe: Recipe, attempt: Attempt, log: Path) -> tuple:
@@ -231,7 +245,7 @@ class Export:
 
 def export_onnx(
     python: Path,
-    source: Path,
+    source: SourceFolder,
     model_type: str,
     prompt: str | None,
     repair: str | None,
@@ -239,7 +253,7 @@ def export_onnx(
     reference: Path,
     log: Path,
 ) -> Export:
-    """Return the export of the Hugging Face folder `source`; torch's answers for `pixels` go to `reference`.
+    """Return the export of `source`, in Hugging Face layout; torch's answers for `pixels` go to `reference`.
 
     `pixels` are float32 [3, 3, H, W], normalised as the model expects; `log` gets an index, and each attempt a
     log beside it; `repair` may ask for one exporter. Raises ExportError when no attempt gives what torch gives.
@@ -248,9 +262,9 @@ def export_onnx(
     recipe = recipe_of(model_type)
     attempts = attempts_of(recipe, model_type, repair)
     phrases = prompt_phrases(model_type, prompt)
-    if phrases and not any((source / name).is_file() for name in TOKENIZERS):
+    if phrases and not any(map(source.file, TOKENIZERS)):
         raise ExportError(
-            f"{source}: {model_type} is asked with text, but it has no tokenizer; expected one of"
+            f"{source.path}: {model_type} is asked with text, but it has no tokenizer; expected one of"
             f" {', '.join(TOKENIZERS)} beside the weights"
         )
     outcomes = [
@@ -258,7 +272,7 @@ def export_onnx(
         for method, reason in recipe.skipped.items()
     ]
     with scratch_beside(reference) as scratch:
-        job = Job(python, source, model_type, phrases, pixels, scratch.resolve())
+        job = Job(python, model_type, phrases, pixels, scratch.resolve())
         folder = loading_folder(source, recipe, job.scratch / model_type)
         for attempt in attempts:
             attempt_log = log.with_name(f"{log.stem}_{attempt.method}.log")
@@ -271,4 +285,6 @@ def export_onnx(
                 f"{model_type}: {attempt.method} {outcome.verdict}, {outcome.reason}; its output is in {attempt_log}"
             )
     tried = "; ".join(f"{o.method}: {o.verdict}, {o.reason}" for o in outcomes if o.log)
-    raise ExportError(f"{source}: no export of {model_type} is right ({tried}); the logs lie beside {log}")
+    raise ExportError(
+        f"{source.path}: no export of {model_type} is right ({tried}); the logs lie beside {log}"
+    )

@@ -13,9 +13,12 @@ from filelock import FileLock
 from dsbench.core.errors import BuildError
 from dsbench.core.files import ForeignFileError, read_bounded, sha256_of, write_whole
 from dsbench.core.secret_words import environment_without_tokens
+from dsbench.tools.tool_run import run_in_time
 
 PACKAGES = "packages.txt"
 LARGEST_LIST_BYTES = 1 << 20
+# Of pip, which downloads 2 GB.
+LONGEST_STEP_S = 6 * 3600
 # What a virtual environment consists of; Python finds its packages from the place of the program that it was called by.
 PARTS = ("bin", "lib", "lib64", "include", "pyvenv.cfg")
 
@@ -75,15 +78,14 @@ def _install(directory: Path, lock: Path, log: Path) -> None:
             [sys.executable, "-m", "venv", "--clear", str(directory)],
             # What these need is in the lock, or is a need of what has no hashes.
             [*pip, "--require-hashes", "--no-deps", "-r", str(hashed)],
+            # pypi.org's torch needs NVIDIA's libraries, which PyTorch's own index has for other hardware or not at all.
             [*pip, "-r", str(bare)],
         )
         for step in steps:
-            status = subprocess.run(
-                step, stdout=stream, stderr=subprocess.STDOUT, env=environment_without_tokens(), check=False
-            ).returncode
+            status = run_in_time(step, stream, LONGEST_STEP_S, environment_without_tokens())
             if status != 0:
                 raise BuildError(
-                    f"{directory}: `{' '.join(step[1:4])}` ended with exit status {status}; the cause is at the"
+                    f"{directory}: `{' '.join(step[1:4])}` ended with {status}; the cause is at the"
                     f" end of {log} (no network, no space, or a Debian without python3-venv)"
                 )
     listing = subprocess.run(
@@ -91,5 +93,6 @@ def _install(directory: Path, lock: Path, log: Path) -> None:
         capture_output=True,
         text=True,
         check=True,
+        env=environment_without_tokens(),
     )
     write_whole(directory / PACKAGES, "\n".join(sorted(listing.stdout.split())) + "\n")

@@ -74,14 +74,12 @@ TORCHSCRIPT = Attempt("torchscript", TORCHSCRIPT_OPSET)
 DYNAMO = Attempt("dynamo", DYNAMO_OPSET)
 BATCH_FROZEN = {"dynamo": "its export of this family keeps the example's batch"}
 WITH_TEXT = {"optimum": "its export has the text as inputs"}
-# A timm backbone would otherwise be fetched, only to be overwritten by the checkpoint.
-NO_FETCH = {"use_pretrained_backbone": False}
 # With a value here transformers 4.57 fails or bakes the anchors; without, it computes the same ones.
 COMPUTED_ANCHORS = {"eval_size": None, "anchor_image_size": None}
 # The custom kernel is CUDA code with no ONNX counterpart; without it, it is GridSample.
 NO_KERNELS = {"disable_custom_kernels": True}
 _ANCHORED = Recipe((OPTIMUM, TORCHSCRIPT), overrides=COMPUTED_ANCHORS, skipped=BATCH_FROZEN)
-_MASKED = Recipe((OPTIMUM, TORCHSCRIPT, DYNAMO), mask="constant", overrides=NO_FETCH)
+_MASKED = Recipe((OPTIMUM, TORCHSCRIPT, DYNAMO), mask="constant")
 _OWL = Recipe((TORCHSCRIPT, DYNAMO), skipped=WITH_TEXT, needs_prompt=True)
 
 RECIPES: Mapping[str, Recipe] = {
@@ -96,7 +94,7 @@ RECIPES: Mapping[str, Recipe] = {
     "deformable_detr": Recipe(
         (OPTIMUM, TORCHSCRIPT, DYNAMO),
         mask="broadcast",
-        overrides=NO_FETCH | NO_KERNELS,
+        overrides=NO_KERNELS,
     ),
     "owlvit": _OWL,
     "owlv2": _OWL,

@@ -157,7 +157,7 @@ def clean_onnx(
 def _exported(folder, python, prompt, repair, image, reference, log) -> CleanOnnx:
     detector = folder.detector()
     pixels = source_pixels(image, folder.preprocessing())
-    export = export_onnx(python, folder.path, detector.model_type, prompt, repair, pixels, reference, log)
+    export = export_onnx(python, folder, detector.model_type, prompt, repair, pixels, reference, log)
     accepted = next(outcome for outcome in export.outcomes if outcome.verdict == "accepted")
     return CleanOnnx(
         export.model,

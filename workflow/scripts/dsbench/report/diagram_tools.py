@@ -2,15 +2,13 @@
 
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import copy_whole
 from dsbench.core.secret_words import environment_without_tokens
-from dsbench.tools.tool_run import die_with_parent, end_group
+from dsbench.tools.tool_run import run_in_time
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser")
 INSTALL = (
@@ -74,34 +72,12 @@ def install_packages(directory: Path, manifest: Path, lock: Path, log: Path) -> 
     command = [program, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]
     environ = environment_without_tokens() | {"PUPPETEER_SKIP_DOWNLOAD": "1"}
     with log.open("w", encoding="utf-8") as output:
-        status = run_in_time(command, output, INSTALL_S, directory, environ)
+        status = run_in_time(command, output, INSTALL_S, environ, directory)
     if status != 0:
         raise DocumentError(
             f"{directory}: `npm ci` ended with {status}; the cause is at the end of {log} (no network, no space, or a"
             " Node.js older than 18)"
         )
-
-
-def run_in_time(
-    command: list[str], output: TextIO, timeout_s: float, folder: Path, environ: dict[str, str]
-) -> str | int:
-    """Return the exit status of a program, or in words that it did not end in time."""
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        cwd=folder,
-        env=environ,
-        start_new_session=True,
-        preexec_fn=die_with_parent,  # noqa: PLW1509
-    )
-    try:
-        return process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return f"no answer after {timeout_s:g} s"
-    finally:
-        end_group(process)
 
 
 def _program(name: str) -> str:

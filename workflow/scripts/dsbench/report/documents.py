@@ -11,9 +11,10 @@ from urllib.parse import unquote
 from dsbench.core.errors import without_controls
 from dsbench.core.files import written_beside
 from dsbench.core.secret_words import environment_without_tokens
-from dsbench.report.diagram_tools import DocumentError, Tools, diagrams, run_in_time
+from dsbench.report.diagram_tools import DocumentError, Tools, diagrams
 from dsbench.report.html import IMAGE, PNG, SECTION_START, data_uri, keep_together, page_of, sanitised
 from dsbench.tools.confined import NOTHING, OWN_FILES, can_leave_root, confined
+from dsbench.tools.tool_run import run_in_time
 
 # Where a browser has its settings and fonts, beside what every program of a system sees.
 BROWSER_FILES = (
@@ -90,7 +91,7 @@ def draw_diagram(text: str, destination: Path, tools: Tools, log: Path) -> None:
         output.write(f"# run {box.protections}\n")
         output.flush()
         began = output.tell()
-        status = run_in_time(box.command, output, DRAW_S, Path(folder), environment_without_tokens())
+        status = run_in_time(box.command, output, DRAW_S, environment_without_tokens(), Path(folder))
         content = picture.read_bytes() if picture.is_file() else b""
         if status != 0 or not content.startswith(PNG):
             raise DocumentError(f"it cannot be drawn: {_said(log, began)}; mermaid-cli's output is in {log}")

@@ -3,6 +3,7 @@
 import contextlib
 import html as markup
 import io
+import os
 import re
 import shlex
 import shutil
@@ -31,6 +32,14 @@ OPTIONS = {
     "disable-local-file-access": "",
     "disable-plugins": "",
 }
+# The demonstration's report takes 2 s and 200 MiB.
+LONGEST_PRINT_S = 300
+LARGEST_PRINT_BYTES = 2 << 30
+# Where fontconfig has fonts, settings and what it knows of them, beside /usr.
+FONTS = (
+    *("/etc/fonts", "/var/cache/fontconfig", "~/.cache/fontconfig", "~/.config/fontconfig"),
+    *("~/.fonts", "~/.local/share/fonts"),
+)
 HEADING = re.compile(r"<h[12][^>]*>(.*?)</h[12]>", re.DOTALL)
 # Text as Qt prints it, with the size of its type. The style sheets set the first two levels of headings in this size or
 # a larger one, and nearly all else in a smaller one.
@@ -95,10 +104,13 @@ def _print_page(html: str, program: str, destination: Path, log: Path, page_size
             "XDG_RUNTIME_DIR": runtime_dir,
             "TMPDIR": runtime_dir,
         }
-        box = confined([program], readable=None, writable=[Path(runtime_dir)])
+        box = confined([program], _readable(Path(program)), writable=[Path(runtime_dir)])
+        bounded = shlex.join(["timeout", "--kill-after=5", str(LONGEST_PRINT_S), *box.command])
         # pdfkit calls a program by its path alone.
         boxed = Path(runtime_dir, "wkhtmltopdf")
-        boxed.write_text(f'#!/bin/sh\nexec {shlex.join(box.command)} "$@"\n', encoding="utf-8")
+        boxed.write_text(
+            f'#!/bin/sh\nulimit -d {LARGEST_PRINT_BYTES >> 10}\nexec {bounded} "$@"\n', encoding="utf-8"
+        )
         boxed.chmod(0o700)
         configuration = pdfkit.configuration(wkhtmltopdf=str(boxed), environ=environ)
         try:
@@ -106,9 +118,19 @@ def _print_page(html: str, program: str, destination: Path, log: Path, page_size
             pdf = pdfkit.from_string(html, options=options, configuration=configuration, verbose=True)
         except OSError as error:
             log.write_text(f"{error}\n", encoding="utf-8")
-            raise ReportPdfError(f"{destination}: wkhtmltopdf failed; its output is in {log}.") from error
+            raise ReportPdfError(
+                f"{destination}: wkhtmltopdf failed, or needed more than {LONGEST_PRINT_S} s or"
+                f" {LARGEST_PRINT_BYTES >> 30} GiB of memory; its output is in {log}."
+            ) from error
         print(f"# run {box.protections}")
         return pdf
+
+
+def _readable(program: Path) -> list[Path]:
+    """Return what wkhtmltopdf reads beside the system's files: itself, its libraries, and fonts."""
+    libraries = program.resolve().parents[1] / "lib"
+    fonts = (Path(os.path.expanduser(place)) for place in FONTS)
+    return [program, program.resolve(), *filter(Path.exists, (libraries, *fonts))]
 
 
 def _whole(pdf: bytes, destination: Path, log: Path) -> pypdf.PdfWriter:

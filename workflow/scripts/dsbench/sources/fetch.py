@@ -21,6 +21,7 @@ from dsbench.sources.source_files import CONFIG, check_regular, check_source_fil
 
 # Their path has the commit, so their age says nothing: fetched again, they make no later step run.
 FETCHED_TIME_S = 946_684_800
+HEAD_OF_CARD_BYTES = 1 << 16
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.S)
 
 
@@ -127,6 +128,7 @@ def _license_of_card(folder: Path, names: list[str]) -> str | None:
     """Return the licence that the head of README.md states, or None."""
     if "README.md" not in names:
         return None
-    head = FRONT_MATTER.match((folder / "README.md").read_bytes()[:65536].decode(errors="replace"))
+    with (folder / "README.md").open("rb") as card:
+        head = FRONT_MATTER.match(card.read(HEAD_OF_CARD_BYTES).decode(errors="replace"))
     found = re.search(r"^license:\s*[\"']?([\w.+-]{1,60})", head[1], re.M) if head else None
     return found[1] if found else None

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +16,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import get_session, hf_raise_for_status
 
 from dsbench.core.errors import BuildError
-from dsbench.core.files import ForeignFileError, read_bounded
+from dsbench.core.files import CHUNK_BYTES, ForeignFileError, open_plain, read_bounded
 from dsbench.core.secret_words import token
 from dsbench.sources.bounded_answers import read_answer
 from dsbench.sources.download import fetch_file
@@ -66,36 +65,69 @@ def cached_commit(cache: Path, repository: str, revision: str | None) -> str | N
 
 
 def cached_files(cache: Path, repository: str, commit: str) -> list[RemoteFile]:
-    """Return the files of a cached commit; the cache names each blob by the hub's hash."""
+    """Return the files of a cached commit that can be checked: the cache names each blob by the hub's hash.
+
+    Raises HubError for more files than a repository may have.
+    """
     snapshot = _storage(cache, repository) / "snapshots" / commit
     found = []
-    for path in sorted(snapshot.rglob("*")):
-        blob = path.resolve()
-        if blob.is_file():
+    for count, path in enumerate(snapshot.rglob("*")):
+        if count >= MOST_FILES:
+            raise HubError(f"{snapshot}: more than {MOST_FILES} files; this is no model repository.")
+        name = path.relative_to(snapshot).as_posix()
+        blob = _blob(cache, repository, commit, name)
+        if blob is not None:
             found.append(
                 RemoteFile(
-                    name=path.relative_to(snapshot).as_posix(),
+                    name=name,
                     bytes=blob.stat().st_size,
                     sha256=blob.name if SHA256.fullmatch(blob.name) else None,
                     git_sha1=blob.name if COMMIT.fullmatch(blob.name) else None,
                 )
             )
-    return found
+    return sorted(found, key=lambda file: file.name)
+
+
+def _blob(cache: Path, repository: str, commit: str, name: str) -> Path | None:
+    """Return the blob of the storage that `name` of a snapshot leads to; None where it leads anywhere else.
+
+    Others can write to a shared cache: a link in it may lead to a private file of this user, whose name is no hash.
+    """
+    storage = _storage(cache, repository)
+    blob = Path(os.path.realpath(storage / "snapshots" / commit / name))
+    is_own = blob.parent == Path(os.path.realpath(storage)) / "blobs"
+    has_hash = SHA256.fullmatch(blob.name) or COMMIT.fullmatch(blob.name)
+    return blob if is_own and has_hash and blob.is_file() else None
 
 
 def copy_from_cache(cache: Path, repository: str, commit: str, wanted: RemoteFile, destination: Path) -> bool:
-    """Copy a cached file that fits `wanted` to `destination`; return whether there was one."""
-    cached = _storage(cache, repository) / "snapshots" / commit / wanted.name
-    if destination.exists() or not cached.is_file() or wanted.difference(cached) is not None:
+    """Copy a cached file whose hash is that of `wanted` to `destination`; return whether there was one."""
+    blob = _blob(cache, repository, commit, wanted.name)
+    if destination.exists() or blob is None or not (wanted.sha256 or wanted.git_sha1):
         return False
     destination.parent.mkdir(parents=True, exist_ok=True)
     partial = destination.with_name(f".{destination.name}.{os.getpid()}.copy")
     try:
-        shutil.copyfile(cached, partial)
+        # The copy is compared: what others can write may change between two looks.
+        if not _copied(blob, partial, wanted.bytes) or wanted.difference(partial) is not None:
+            return False
         os.replace(partial, destination)
+    except (FileNotFoundError, ForeignFileError):
+        return False
     finally:
         partial.unlink(missing_ok=True)
     return True
+
+
+def _copied(blob: Path, partial: Path, size_bytes: int | None) -> bool:
+    """Copy a plain file of the stated size, and no more of one that grows; return whether it has that size."""
+    with open(open_plain(blob), "rb") as stream, partial.open("wb") as copy:
+        left = os.fstat(stream.fileno()).st_size
+        if size_bytes not in (None, left):
+            return False
+        while chunk := stream.read(min(CHUNK_BYTES, left)):
+            left -= copy.write(chunk)
+    return left == 0
 
 
 class HubError(BuildError):
@@ -291,6 +323,11 @@ def _cached_listing(source: Source) -> dict:
             f" {constants.HF_HUB_CACHE}; unset HF_HUB_OFFLINE for one run."
         )
     files = cached_files(Path(constants.HF_HUB_CACHE), source.name, commit)
+    if not files:
+        raise UnreachableError(
+            f"{source.name}: HF_HUB_OFFLINE is set and the hub's cache {constants.HF_HUB_CACHE} has {commit[:12]} with"
+            " no file that is named by its hash, so none can be checked; unset HF_HUB_OFFLINE for one run."
+        )
     return {"revision": commit, "license": None, "files": files}
 
 

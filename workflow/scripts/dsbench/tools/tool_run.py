@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock, Thread, Timer
+from typing import TextIO
 
 import psutil
 
@@ -27,6 +28,7 @@ INTERVAL_S = 0.2
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 INTERRUPT_GRACE_S = 30
+LONGEST_LINE = 1 << 16
 # Some programs close every number up to the limit when they start a child, which takes long where there is no limit.
 MOST_FILES = 65536
 ENDED = "# ended: "
@@ -307,6 +309,43 @@ def _follow(process: subprocess.Popen, log, sampler: Sampler, stop: Callable[[st
 def _write_samples(log, summary: dict | None) -> None:
     if summary is not None:
         log.write(f"{HEAD}{json.dumps(summary)}\n")
+
+
+def run_in_time(
+    command: list[str], output: TextIO, timeout_s: float, environ: dict[str, str], folder: Path | None = None
+) -> str | int:
+    """Return the exit status of a program, or in words that it did not end in time.
+
+    What it prints goes to `output` as it comes, without tokens and logins: programs that fetch quote their addresses.
+    """
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd=folder,
+        env=environ,
+        start_new_session=True,
+        preexec_fn=die_with_parent,  # noqa: PLW1509
+    )
+
+    def copy() -> None:
+        while process.stdout and (line := process.stdout.readline(LONGEST_LINE)):
+            output.write(without_tokens(line))
+            output.flush()
+
+    copier = Thread(target=copy, daemon=True)
+    copier.start()
+    try:
+        return process.wait(timeout_s)
+    except subprocess.TimeoutExpired:
+        return f"no answer after {timeout_s:g} s"
+    finally:
+        # What it left behind holds the pipe.
+        end_group(process)
+        copier.join(INTERRUPT_GRACE_S)
 
 
 def status_name(status: int) -> str:
