@@ -70,6 +70,12 @@ def test_the_streams_that_the_first_rate_promises_are_run_too():
     assert found.allowed_streams(30) == 91
 
 
+def test_no_more_streams_are_allowed_than_were_run():
+    rates = [DecodingRate(16, 5662.0), DecodingRate(188, 5797.0)]
+    assert Decoding(rates[:1], "too little memory").allowed_streams(30) == 188
+    assert Decoding(rates, None).allowed_streams(30) == 188
+
+
 @pytest.mark.parametrize(
     ("rate", "streams"), [(20, [16, 1]), (480, [16]), (1e6, [16, decoding.MOST_STREAMS])]
 )

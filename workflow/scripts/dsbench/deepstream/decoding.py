@@ -47,8 +47,15 @@ class Decoding:
     stopped_by: str | None
 
     def allowed_streams(self, target_fps: float) -> int | None:
-        """Return how many streams get `target_fps` from the decoders; None where nothing was measured."""
-        return math.floor(self.rates[-1].frames_per_s / target_fps) if self.rates else None
+        """Return how many streams get `target_fps` from the decoders; None where nothing was measured.
+
+        More than were run may get it too, but nobody has seen them. A first rate alone promises.
+        """
+        if not self.rates:
+            return None
+        last = self.rates[-1]
+        promised = math.floor(last.frames_per_s / target_fps)
+        return promised if len(self.rates) == 1 else min(promised, last.streams)
 
 
 def measure_decoding(
