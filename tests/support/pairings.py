@@ -51,7 +51,7 @@ def check_report(job: NvidiaJob, pairing: Pairing) -> None:
     assert data["validation"]["video"]["file"] == pairing.video
     with av.open(str(job.directory / "models/rtdetr" / pairing.video)) as container:
         assert sum(1 for _ in container.decode(video=0)) == data["video"]["frames"]
-    assert f"| Video encoder | {pairing.encoder} |" in text and pairing.video in text
+    assert f"| Video encoder | {pairing.encoder}: " in text and pairing.video in text
     assert "| Precision of layers | 1 fp16, 1 fp32 |" in text
     assert "Data transfers: off; spin wait: off; CUDA graph: off." in text
     # Half of what is free of the pretended GPU.

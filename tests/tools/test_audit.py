@@ -88,6 +88,8 @@ def audited(program, *locks, registry=NOBODY, **environment):
         text=True,
         check=False,
         env=os.environ | environment,
+        # Tests that run in the background of a script ignore it, and so would the shell.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     return done.returncode, done.stdout
 

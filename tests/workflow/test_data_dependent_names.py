@@ -54,7 +54,10 @@ def test_a_machine_that_holds_less_measures_less_and_the_report_says_why(nvidia)
     nvidia.env |= {"FAKE_MOST_BATCH": "2", "FAKE_MOST_STREAMS": "1024"}
     nvidia.upgrade("600.2", images_per_s=50, total_fps=95)
     assert nvidia.numbers() == (2, 1, 1, 2)
-    assert "MAX_BS is 2: batch 4 did not fit: too little memory on the GPU (" in nvidia.text
+    assert (
+        "The engine takes 2 images at once and no more: batch 4 did not fit: too little memory on the GPU ("
+        in nvidia.text
+    )
 
 
 def test_forced_new_measurement_reaches_the_report(nvidia):

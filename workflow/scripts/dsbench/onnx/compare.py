@@ -44,6 +44,8 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
         raise GraphError(f"the ONNX has {model.ByteSize()} bytes, expected less than 2 GiB to prove it with")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Threads that spin until the next operator take the cores of the jobs beside this one.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     loading_s = LOADING_S + LOADING_S_OF_A_MIB * model.ByteSize() / MIB_BYTES
     try:
         with processor_time(loading_s, "ONNX Runtime's loading of the ONNX"):
