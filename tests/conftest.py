@@ -18,14 +18,19 @@ from workflow_run import PROJECT, REPORT, copied, environment, snakemake, traced
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+# As long as the main job takes.
+MEANWHILE = ("dag", "parsers")
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the files that run whole builds, so that no worker is left with one of them at the end.
 
-    While one worker makes the main job, the other has the files that do not wait for it.
+    While one worker makes the main job, the others have the files that do not wait for it.
     """
     builds = [item for item in items if "workflow" in item.path.parts]
     waiting = list(dict.fromkeys(item.path for item in builds if "finished" in item.fixturenames))
     others = {item.path for item in builds} - set(waiting)
+    others |= {item.path for item in items if item.path.parent.name in MEANWHILE}
     turns = {path: turn for turn, paths in enumerate((waiting[:1], others, waiting[1:])) for path in paths}
     items.sort(key=lambda item: turns.get(item.path, len(turns)))
 
