@@ -85,8 +85,8 @@ def fork_job(job, script, edit=False):
 
 def _run(script, threads):
     """Return the exit status of a script that finds this process as a new Python would be."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     atexit._clear()
     logging.getLogger().handlers.clear()
     for module in [name for name in sys.modules if name.partition(".")[0] in OURS]:

@@ -78,7 +78,7 @@ def _install(directory: Path, lock: Path, log: Path) -> None:
             [sys.executable, "-m", "venv", "--clear", str(directory)],
             # What these need is in the lock, or is a need of what has no hashes.
             [*pip, "--require-hashes", "--no-deps", "-r", str(hashed)],
-            # pypi.org's torch needs NVIDIA's libraries, which PyTorch's own index has for other hardware or not at all.
+            # pypi.org's torch needs NVIDIA's libraries, which the lock does not have.
             [*pip, "-r", str(bare)],
         )
         for step in steps:
