@@ -1,6 +1,6 @@
 """Asked for by name only: the finished models of this and other working directories side by side."""
 
-from dsbench.report.comparison import reports_of_trees
+from dsbench.report.finished_reports import reports_of_trees
 
 
 rule compare_models:

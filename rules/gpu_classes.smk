@@ -1,6 +1,6 @@
 """Each GPU class has a tree in classes/{gpu_class}. A call without a class compares what the classes measured."""
 
-from dsbench.report.comparison import finished_reports
+from dsbench.report.finished_reports import finished_reports
 
 if config["gpu_class"] is not None and workflow.overwrite_workdir is not None:
     raise WorkflowError(

@@ -1,7 +1,6 @@
 """Step 8: one JSON has every number, and charts and report are made from it alone."""
 
 TEMPLATES = PROJECT / "workflow/scripts/dsbench/report/templates"
-DATA_SCHEMA = TEMPLATES / "benchmark_data.schema.json"
 
 
 rule write_scripts:
@@ -63,7 +62,6 @@ rule collect_data:
         scripts=expand("models/{{model}}/scripts/{script}.sh", script=SCRIPTS),
         clip="build/toolchain/video.json",
         target_fps="build/toolchain/target_fps.json",
-        schema=DATA_SCHEMA,
         facts=facts(
             TOOLCHAIN.builder_facts()
             + TOOLCHAIN.runner_facts()

@@ -4,6 +4,7 @@ import pytest
 
 from dsbench.chain.measured_chain import memory_stop
 from dsbench.tools.run_samples import HEAD
+from sampled_run import sampled
 
 LOG = """[a] [I] Device Global Memory: {total} MiB
 [a] [I] [TRT] Loaded engine size: 100 MiB
@@ -24,8 +25,8 @@ def test_activations_and_bindings_double_and_weights_do_not(total, stops):
 
 def test_memory_seen_in_use_counts_where_it_was_sampled():
     def used(mib):
-        gpu = {"memory_used_mib": {"min": 0, "mean": 0, "max": mib}}
-        return LOG.format(total=2000) + HEAD + json.dumps({"cpu_pct": None, "gpu": gpu}) + "\n# ended: x\n"
+        samples = sampled(memory_used_mib={"min": 0, "mean": 0, "max": mib})
+        return LOG.format(total=2000) + HEAD + json.dumps(samples) + "\n# ended: x\n"
 
     assert memory_stop(used(1279)) is None
     assert memory_stop(used(1281)).startswith("twice that needs at least 2002 MiB of 2000 MiB")

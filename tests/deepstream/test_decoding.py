@@ -20,7 +20,6 @@ DEMO = PROJECT / "demo/sample_720p.mp4"
 CLIP = ClipFacts(
     *(
         "sample_720p.mp4",
-        str(DEMO),
         "0" * 64,
         "h264",
         "yuv420p",
@@ -33,6 +32,7 @@ CLIP = ClipFacts(
         30.0,
         False,
         10.0,
+        str(DEMO),
     )
 )
 
@@ -67,13 +67,13 @@ def test_a_fast_decoder_gets_more_passes_until_the_clock_can_tell():
 def test_the_streams_that_the_first_rate_promises_are_run_too():
     found = decoding._rates(Decoders(5493, full=128), of_clip, 16, 30, 2.0)
     assert [rate.streams for rate in found.rates] == [16, 183]
-    assert found.allowed_streams(30) == 91
+    assert found.streams_at(30) == 91
 
 
 def test_no_more_streams_are_allowed_than_were_run():
     rates = [DecodingRate(16, 5662.0), DecodingRate(188, 5797.0)]
-    assert Decoding(rates[:1], "too little memory").allowed_streams(30) == 188
-    assert Decoding(rates, None).allowed_streams(30) == 188
+    assert Decoding(rates[:1], "too little memory").streams_at(30) == 188
+    assert Decoding(rates, None).streams_at(30) == 188
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_at_least_one_stream_is_run_and_not_more_than_a_process_holds(rate, stre
 def test_a_run_that_is_never_longer_ends_the_measurement_in_a_sentence():
     found = decoding._rates(lambda *_: 1.0, of_clip, 16, 30, 2.0)
     assert found.rates == [] and "the clip is too short" in found.stopped_by
-    assert found.allowed_streams(30) is None
+    assert found.streams_at(30) is None
 
 
 def test_an_elementary_stream_has_the_clips_pictures(tmp_path):
@@ -109,7 +109,7 @@ def _nvidia(monkeypatch, tmp_path):
 def test_nvidias_decoders_run_in_one_process_under_a_log_with_facts(nvidia, tmp_path):
     found = nvidia()
     assert found.stopped_by is None and found.rates[0].streams == decoding.FIRST_STREAMS
-    assert found.allowed_streams(30) > decoding.FIRST_STREAMS
+    assert found.streams_at(30) > decoding.FIRST_STREAMS
     log = (tmp_path / "logs/decoding.log").read_text()
     assert log.startswith("# command: gst-launch-1.0 -q filesrc location=") and "# gpu: one" in log
     assert (

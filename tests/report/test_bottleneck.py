@@ -1,16 +1,21 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from dsbench.report.conditions import run_conditions, trtexec_conditions
-from dsbench.report.text import bound, condition_rows
+from dsbench.report.conditions import bound, condition_rows, run_conditions, trtexec_conditions
+from dsbench.report.report_records import Conditions
 from dsbench.tools.disturbed_run import disturbances
-from dsbench.tools.run_samples import HEAD
+from dsbench.tools.run_samples import HEAD, SampleSummary
 from dsbench.trtexec.log import read_measurement
 from sampled_run import level, sampled
 
 GOOD = (Path(__file__).parents[1] / "data/trtexec_10.16_b8.log").read_text()
+
+
+def disturbed(samples):
+    return disturbances(msgspec.convert(samples, SampleSummary))
 
 
 def run_of(tmp_path, samples, text=""):
@@ -47,19 +52,19 @@ def trtexec(tmp_path, change, samples=None):
 )
 def test_run_is_bound_by_the_busiest_unit_if_that_is_at_its_limit(tmp_path, samples, unit, because):
     found = run_conditions(run_of(tmp_path, samples))
-    assert found["bound_by"] == unit
-    assert because in found["because"]
+    assert found.bound_by == unit
+    assert because in found.because
 
 
 def test_run_without_samples_says_nothing_about_its_bound(tmp_path):
     found = run_conditions(run_of(tmp_path, None))
-    assert found == dict.fromkeys(("bound_by", "because", "disturbances", "repeated", "samples"))
+    assert found == Conditions(None, None, None, None, None)
     assert bound(found) == "not measured"
 
 
 def test_trtexec_that_computes_all_the_time_is_bound_by_compute(tmp_path):
     found = trtexec(tmp_path, lambda text: text)
-    assert (found["bound_by"], found["because"]) == ("compute", "computing took 100 % of the measured time")
+    assert (found.bound_by, found.because) == ("compute", "computing took 100 % of the measured time")
 
 
 def test_trtexec_that_waits_is_bound_by_what_it_says_or_was_sampled(tmp_path):
@@ -76,10 +81,10 @@ def test_trtexec_that_waits_is_bound_by_what_it_says_or_was_sampled(tmp_path):
         "* Throughput may be bound by Enqueue Time rather than GPU Compute and the GPU may be under-utilized."
     )
     told = trtexec(tmp_path, lambda text: waiting(text).replace("* GPU compute time is unstable", warning))
-    assert told["bound_by"] == "enqueue"
-    assert trtexec(tmp_path, waiting, sampled(cpu=97))["bound_by"] == "cpu"
+    assert told.bound_by == "enqueue"
+    assert trtexec(tmp_path, waiting, sampled(cpu=97)).bound_by == "cpu"
     unknown = trtexec(tmp_path, waiting, sampled(sm=95))
-    assert (unknown["bound_by"], unknown["because"]) == (
+    assert (unknown.bound_by, unknown.because) == (
         None,
         "computing took 62 % of the measured time, nothing else was at its limit",
     )
@@ -103,39 +108,39 @@ def test_trtexec_that_waits_is_bound_by_what_it_says_or_was_sampled(tmp_path):
     ],
 )
 def test_disturbance_is_named(gpu, says):
-    assert disturbances(sampled(**gpu)) == [says]
+    assert disturbed(sampled(**gpu)) == [says]
 
 
 def test_steady_run_is_undisturbed_and_an_unsampled_one_is_unknown():
     steady = sampled(sm_clock_mhz={"min": 1950, "mean": 1970, "max": 1980})
-    assert disturbances(steady) == []
-    assert disturbances(steady | {"gpu": None}) is None
+    assert disturbed(steady) == []
+    assert disturbed(steady | {"gpu": None}) is None
 
 
 @pytest.mark.parametrize("missing", ["throttled_pct", "foreign_processes", "sm_clock_mhz"])
 def test_run_of_which_a_part_is_unknown_is_not_called_undisturbed(missing):
-    assert disturbances(sampled(**{missing: None})) is None
+    assert disturbed(sampled(**{missing: None})) is None
     throttled = {"throttled_pct": {"power brake": 5.0}} | (
         {missing: None} if missing != "throttled_pct" else {}
     )
-    assert disturbances(sampled(**throttled)) == ["the GPU was throttled in 5 % of the samples (power brake)"]
+    assert disturbed(sampled(**throttled)) == ["the GPU was throttled in 5 % of the samples (power brake)"]
 
 
 def test_power_cap_belongs_to_the_bound_and_is_no_disturbance(tmp_path):
     moved = {"min": 1410, "mean": 1700, "max": 1980}
     capped = sampled(sm=97, throttled_pct={"power cap": 75.0}, sm_clock_mhz=moved)
     found = run_conditions(run_of(tmp_path, capped))
-    assert found["disturbances"] == []
-    assert found["bound_by"] == "compute"
-    assert found["because"].endswith("; the power limit held the GPU's clock in 75 % of the samples")
+    assert found.disturbances == []
+    assert found.bound_by == "compute"
+    assert found.because.endswith("; the power limit held the GPU's clock in 75 % of the samples")
 
 
 def test_rows_say_what_was_not_measured(tmp_path):
     with_gpu, without = (run_conditions(run_of(tmp_path, each)) for each in (sampled(sm=97), None))
-    rows = dict(condition_rows([{"conditions": with_gpu}, {"conditions": without}]))
+    rows = dict(condition_rows([with_gpu, without]))
     assert rows["SM utilisation (%)"] == ["97 (97 to 97)", "not measured"]
     assert rows["Disturbed"] == ["no", "not measured"]
-    rows = dict(condition_rows([{"conditions": without}]))
+    rows = dict(condition_rows([without]))
     assert rows["GPU samples"] == ["not measured"]
     assert "GPU power (W)" not in rows
 
@@ -145,7 +150,7 @@ def test_rows_say_on_what_and_with_whom(tmp_path):
     shared = sampled(device=device, mps=True, mig_neighbours=[{"pid": 77, "name": "python3"}])
     again = run_conditions(run_of(tmp_path, shared, "# repeated: stream 1 stalled; that log is x\n"))
     alone = run_conditions(run_of(tmp_path, sampled()))
-    rows = dict(condition_rows([{"conditions": again}, {"conditions": alone}]))
+    rows = dict(condition_rows([again, alone]))
     assert rows["GPU measured on"] == [
         "NVIDIA A100 MIG 3g.20gb, index 2, GPU-2",
         "NVIDIA A100, index 0, GPU-0",

@@ -1,6 +1,3 @@
-import json
-from pathlib import Path
-
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
@@ -8,14 +5,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from dsbench.report import charts
+from example_report import example, record
 from sampled_run import latency
-
-EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 
 
 @pytest.fixture
 def data():
-    return json.loads(EXAMPLE.read_text())
+    return example()
 
 
 def drawn(name, data):
@@ -23,7 +19,7 @@ def drawn(name, data):
     figure = Figure()
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    charts.CHARTS[f"chart_{name}"](axes, data)
+    charts.CHARTS[f"chart_{name}"](axes, record(data))
     words = [*(note.get_text() for note in axes.texts), *(tick.get_text() for tick in axes.get_xticklabels())]
     legend = axes.get_legend()
     return (
@@ -48,14 +44,14 @@ def test_five_charts_of_the_agreed_names_and_size(data, tmp_path):
         "chart_efficiency",
     ]
     for name in charts.CHARTS:
-        charts.draw_chart(name, data, tmp_path / f"{name}.png")
+        charts.draw_chart(name, record(data), tmp_path / f"{name}.png")
         picture = Image.open(tmp_path / f"{name}.png")
         assert (picture.format, picture.size, round(picture.info["dpi"][0])) == ("PNG", (1500, 900), 150)
 
 
 def test_one_chart_can_be_drawn_alone_and_comes_out_the_same(data, tmp_path):
     for name in ("first.png", "second.png"):
-        charts.draw_chart("chart_efficiency", data, tmp_path / name)
+        charts.draw_chart("chart_efficiency", record(data), tmp_path / name)
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
 
 
@@ -115,7 +111,7 @@ def test_a_value_just_under_its_line_is_not_rounded_onto_it(data):
 
 def test_model_and_runtime_names_are_not_read_as_formulas(data, tmp_path):
     data["model_name"], data["runtime"]["name"] = "a$b$c_^{", "$\\frac{" + "x" * 200
-    charts.draw_chart("chart_trt_vs_ds", data, tmp_path / "chart.png")
+    charts.draw_chart("chart_trt_vs_ds", record(data), tmp_path / "chart.png")
     assert (tmp_path / "chart.png").stat().st_size > 0
 
 
@@ -155,7 +151,7 @@ def test_latency_of_a_frame_stands_beside_the_streams_where_it_was_measured(data
     data["deepstream"]["latency"] = latency()
     axes, heights, _ = drawn("ds_streams_vs_fps", data)
     latencies = axes.figure.axes[1]
-    assert heights == [run["fps_per_stream"] for run in charts._runs(data)]
+    assert heights == [data["deepstream"][run]["fps_per_stream"] for run in ("run1", "run2")]
     assert [bar.get_height() for bar in latencies.patches] == [61.25, 88.5, 120.125]
     assert [tick.get_text() for tick in latencies.get_xticklabels()] == ["p50", "p95", "p99"]
     assert latencies.get_ylabel() == "latency (ms), 5 streams"

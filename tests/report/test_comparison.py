@@ -19,10 +19,10 @@ from dsbench.report.comparison import (
     comparison_csv,
     need,
     rank_words,
-    reports_of_trees,
 )
 from dsbench.report.comparison_chart import draw_comparison
 from dsbench.report.comparison_page import render_comparison
+from dsbench.report.finished_reports import reports_of_trees
 from sampled_run import latency
 from swept import swept
 

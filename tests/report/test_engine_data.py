@@ -8,6 +8,7 @@ from dsbench.core.records import write_record
 from dsbench.deepstream.log import StreamRun
 from dsbench.onnx.inspection import HalfPrecision
 from dsbench.report.benchmark_data import Measured, engines, unusual_numbers
+from dsbench.report.report_records import HalfPrecisionOnnx
 from dsbench.trtexec.build_log import read_build
 from dsbench.trtexec.passport import make_passport, write_passport
 
@@ -44,22 +45,23 @@ def rows(tree, b1_engine="m_dynamic_b8.engine", **settings):
 @pytest.mark.parametrize("version", ["8.6", "10.16", "11.1"])
 def test_size_is_the_files_since_not_every_trtexec_says_it(tree, version):
     (row,) = rows(tree, version=version)
-    assert (row["batch"], row["size_mib"], row["attempt"], row["errors"]) == (8, 3.0, None, [])
-    assert row["file"] == "benchmarks/engines/m_dynamic_b8.engine"
+    assert (row.batch, row.size_mib, row.attempt, row.errors) == (8, 3.0, None, [])
+    assert row.file == "benchmarks/engines/m_dynamic_b8.engine"
 
 
 def test_layers_are_counted_by_precision_where_the_engine_tells(tree):
-    assert rows(tree)[0]["layers"] is None
+    assert rows(tree)[0].layers is None
     kinds = {"conv1": "fp16", "boxes": "fp32", "conv2": "fp16"}
-    assert rows(tree, layers=kinds)[0]["layers"] == {"fp16": 2, "fp32": 1}
+    assert rows(tree, layers=kinds)[0].layers == {"fp16": 2, "fp32": 1}
 
 
 def test_an_engine_of_batch_1_alone_is_told_of_before_that_of_max_bs(tree):
     built(tree, 1)
-    assert [
-        row["batch"] for row in rows(tree, b1_engine="models/m/benchmarks/engines/m_dynamic_b1.engine")
-    ] == [1, 8]
-    assert [row["batch"] for row in rows(tree)] == [8]
+    assert [row.batch for row in rows(tree, b1_engine="models/m/benchmarks/engines/m_dynamic_b1.engine")] == [
+        1,
+        8,
+    ]
+    assert [row.batch for row in rows(tree)] == [8]
 
 
 @pytest.mark.parametrize(
@@ -68,24 +70,17 @@ def test_an_engine_of_batch_1_alone_is_told_of_before_that_of_max_bs(tree):
 )
 def test_fp32_may_be_tf32_from_ampere_on_where_nobody_forbids_it(tree, capability, flags, may):
     machine = {"gpu": [f"NVIDIA L40S, {capability}, 46068 MiB"]} if capability else {}
-    assert rows(tree, flags=flags, machine=machine)[0]["tf32"] is may
+    assert rows(tree, flags=flags, machine=machine)[0].tf32 is may
 
 
 def test_conversion_to_half_precision_comes_with_its_accuracy(tree):
-    assert rows(tree)[0]["half_precision"] is None
+    assert rows(tree)[0].half_precision is None
     measured = HalfPrecision(
         kept_in_float32="least", accepted=True, agreement=0.99, half_share=1.0, images=3, refused=[]
     )
     write_record(tree / "m_fp16.json", measured)
-    assert rows(tree, onnx="m_fp16.onnx")[0]["half_precision"] == {
-        "onnx": "m_fp16.onnx",
-        "kept_in_float32": "least",
-        "accepted": True,
-        "agreement": 0.99,
-        "half_share": 1.0,
-        "images": 3,
-        "refused": [],
-    }
+    found = rows(tree, onnx="m_fp16.onnx")[0].half_precision
+    assert found == HalfPrecisionOnnx(**vars(measured), onnx="m_fp16.onnx")
 
 
 MEANINGS = {

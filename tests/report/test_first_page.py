@@ -1,23 +1,18 @@
-import json
-from pathlib import Path
-
 import pytest
 
 from dsbench.report.conditions import contradiction
 from dsbench.report.first_page import first_page
 from dsbench.report.history import Difference, FigureRow
 from dsbench.report.levers import LEVERS
-from dsbench.report.markdown import render_markdown
 from dsbench.report.served import run_verdict
+from example_report import example, markdown_of, record
 from sampled_run import latency, level, sampled
 from swept import swept
-
-EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 
 
 @pytest.fixture
 def data():
-    return json.loads(EXAMPLE.read_text())
+    return example()
 
 
 def on_gpu(data, **busy):
@@ -28,21 +23,25 @@ def on_gpu(data, **busy):
     return data
 
 
+def page_of(data, since=None):
+    return first_page(record(data), since)
+
+
 def numbers(data):
-    return {figure.title: figure for figure in first_page(data, None).figures}
+    return {figure.title: figure for figure in page_of(data).figures}
 
 
 def test_verdict_says_cameras_limit_accuracy_and_who_measured_in_one_sentence(data):
     on_gpu(data)["deepstream"]["run2"]["conditions"]["bound_by"] = "decode"
-    assert first_page(data, None).verdict == (
+    assert page_of(data).verdict == (
         "REAL-TIME: this machine serves 5 cameras at 30 FPS, NVDEC limits it, and 100.0 % of the model's mAP on true"
         " boxes is kept; measured by TensorRT 10.16, DeepStream 9.0 on NVIDIA L4."
     )
 
 
 def test_figures_of_a_cpu_are_called_so_in_the_first_words(data):
-    assert first_page(data, None).verdict.startswith("CPU figures, not a GPU's. REAL-TIME: ")
-    assert not first_page(on_gpu(data), None).verdict.startswith("CPU")
+    assert page_of(data).verdict.startswith("CPU figures, not a GPU's. REAL-TIME: ")
+    assert not page_of(on_gpu(data)).verdict.startswith("CPU")
 
 
 def test_a_machine_that_serves_no_camera_says_what_one_stream_got(data):
@@ -53,7 +52,7 @@ def test_a_machine_that_serves_no_camera_says_what_one_stream_got(data):
         "fps_per_stream": 18.2,
         "min_stream_fps": 18.2,
     }
-    page = first_page(data, None)
+    page = page_of(data)
     assert (
         "NOT REAL-TIME: this machine serves no camera at 30 FPS, as 1 stream got 18.20 FPS, " in page.verdict
     )
@@ -70,7 +69,7 @@ def missed_by_both(data, streams):
 
 
 def test_loads_that_did_not_hold_are_not_called_no_camera(data):
-    verdict = first_page(missed_by_both(data, (8, 6)), None).verdict
+    verdict = page_of(missed_by_both(data, (8, 6))).verdict
     assert "no load that was tried held 30 FPS, as 6 streams got 28.00 FPS each" in verdict
 
 
@@ -87,22 +86,19 @@ def test_cameras_are_those_of_the_batch_sweep_where_it_was_made(data):
     data["sweep"] = swept()
     figure = numbers(data)["Cameras at 30 FPS"]
     assert (figure.value, figure.spread, figure.of) == ("4", "5 streams missed it", "batch sweep")
-    assert (
-        "REAL-TIME: this machine serves 4 cameras at 30 FPS in the batch sweep, "
-        in first_page(data, None).verdict
-    )
+    assert "REAL-TIME: this machine serves 4 cameras at 30 FPS in the batch sweep, " in page_of(data).verdict
     data["sources"] = {
         "files": {"sweep.json": "0" * 64},
         "said": {"/sweep/bs_opt": "sweep.json:9"},
         "computed": {},
     }
-    assert "| **4[^1.9]** |" in render_markdown(data)
+    assert "| **4[^1.9]** |" in markdown_of(data)
 
 
 @pytest.mark.parametrize(("missed_from", "value"), [(6, "not known"), (1, "0")])
 def test_a_sweep_that_no_run_held_says_below_which_load_the_cameras_lie(data, missed_from, value):
     data["sweep"] = swept() | {"bs_opt": None, "missed_from": missed_from}
-    page = first_page(data, None)
+    page = page_of(data)
     assert page.figures[0].value == value and "NOT REAL-TIME: " in page.verdict
 
 
@@ -126,7 +122,7 @@ def test_latency_stands_with_its_percentiles_and_the_load_it_was_measured_at(dat
     found = numbers(data)["Latency per frame"]
     assert (found.value, found.spread) == ("61.2 ms", "median; p95 88.5, p99 120 ms")
     assert found.of == "decoding to detections, 5 streams at full load, 3,240 frames"
-    assert first_page(data, None).warnings[-1] == "Latency: 3 lines were torn."
+    assert page_of(data).warnings[-1] == "Latency: 3 lines were torn."
 
 
 def test_a_number_that_was_not_measured_is_absent(data):
@@ -136,7 +132,7 @@ def test_a_number_that_was_not_measured_is_absent(data):
     found = numbers(data)
     assert list(found) == ["Cameras at 30 FPS", "Images/s"]
     assert found["Images/s"].spread == found["Cameras at 30 FPS"].spread == ""
-    page = first_page(data, None)
+    page = page_of(data)
     assert page.bound is None and page.advice is None
     assert "limit" not in page.verdict
 
@@ -159,19 +155,19 @@ def test_share_of_a_gpu_is_that_of_its_sms(data):
     ],
 )
 def test_next_lever_follows_from_what_was_sampled(data, busy, says):
-    assert says in first_page(on_gpu(data, **busy), None).advice.lever
+    assert says in page_of(on_gpu(data, **busy)).advice.lever
 
 
 def test_on_a_cpu_the_share_of_inference_decides_between_model_and_pipeline(data):
     assert data["efficiency"]["run2_pct"] < 90
-    assert "Give each camera fewer pixels" in first_page(data, None).advice.lever
+    assert "Give each camera fewer pixels" in page_of(data).advice.lever
     data["trtexec"]["bsmax"]["imgs_per_sec"] = 180.0
-    assert "a smaller network input or model" in first_page(data, None).advice.lever
+    assert "a smaller network input or model" in page_of(data).advice.lever
 
 
 def test_disturbed_figures_lead_to_no_advice_but_to_measure_again(data):
     on_gpu(data, sm=97)["deepstream"]["run2"]["conditions"]["disturbances"] = ["others used the GPU: x (7)"]
-    page = first_page(data, None)
+    page = page_of(data)
     assert page.advice.lever.startswith("Measure again")
     assert page.verdict.startswith(
         "MEASURED BESIDE OTHER WORK, so that this machine may do more. REAL-TIME: "
@@ -184,9 +180,9 @@ def test_disturbed_figures_lead_to_no_advice_but_to_measure_again(data):
 def test_changes_are_not_judged_where_the_figures_were_disturbed(data):
     row = FigureRow("Images/s", 1, 200.0, 2.0, 100.0, 2.0, -50.0, "worse")
     since = Difference("2026-11-01T00:00:00Z", [], [], [row])
-    assert first_page(on_gpu(data), since).since == "1 worse of 1 figure; section 2 has them"
+    assert page_of(on_gpu(data), since).since == "1 worse of 1 figure; section 2 has them"
     data["deepstream"]["run2"]["conditions"]["disturbances"] = ["others used the GPU: x (7)"]
-    assert first_page(data, since).since.startswith("not judged, since something else used this machine")
+    assert page_of(data, since).since.startswith("not judged, since something else used this machine")
 
 
 def test_accuracy_names_the_class_that_lost_most_and_what_the_classes_kept(data):
@@ -207,21 +203,26 @@ def test_accuracy_names_the_class_that_lost_most_and_what_the_classes_kept(data)
 
 def test_two_runs_of_the_same_streams_that_contradict_each_other_are_disturbed(data):
     run1, run2 = data["deepstream"]["run1"], data["deepstream"]["run2"]
-    assert contradiction(run1, run2) is None and contradiction(run1, None) is None
+
+    def said_of_runs():
+        runs = record(data).deepstream
+        return contradiction(runs.run1, runs.run2)
+
+    assert said_of_runs() is None and contradiction(record(data).deepstream.run1, None) is None
     run2["streams"] = run1["streams"]
-    assert contradiction(run1, run2) is None
+    assert said_of_runs() is None
     run1["total_fps"] = run2["total_fps"] / 1.3
-    said = contradiction(run1, run2)
+    said = said_of_runs()
     assert "run 2's total was 1.30 times run 1's" in said
     data["deepstream"]["notes"] = ["a note.", said]
-    page = first_page(data, None)
+    page = page_of(data)
     assert page.advice.lever.startswith("Measure again")
     assert page.warnings[:2] == [said, "a note."]
 
 
 def test_what_trtexec_warned_of_is_quoted(data):
     data["trtexec"]["bs1"]["warnings"] = ["GPU compute time is unstable."]
-    assert 'trtexec said at batch 1: "GPU compute time is unstable."' in first_page(data, None).warnings
+    assert 'trtexec said at batch 1: "GPU compute time is unstable."' in page_of(data).warnings
 
 
 def test_every_lever_has_its_reason():
@@ -232,7 +233,7 @@ def test_warnings_stand_once_with_the_gravest_first(data):
     data["validation"]["passed"] = False
     data["deepstream"]["notes"] = ["a note."] * 2
     data["system"]["driver"] = "595.58.03"
-    warnings = first_page(data, None).warnings
+    warnings = page_of(data).warnings
     assert warnings[:3] == [
         "The validation gate FAILED.",
         "a note.",
@@ -243,7 +244,7 @@ def test_warnings_stand_once_with_the_gravest_first(data):
 
 
 def test_verdict_of_the_runs_keeps_their_rate(data):
-    assert run_verdict(data) == "REAL-TIME: 5 streams at 35.17 FPS per stream, target 30 (Run 2)"
+    assert run_verdict(record(data)) == "REAL-TIME: 5 streams at 35.17 FPS per stream, target 30 (Run 2)"
 
 
 DECODING = {
@@ -263,4 +264,4 @@ DECODING = {
 def test_what_decoding_alone_allows_stands_there_only_where_the_decoder_is_the_limit(data, bound_by, says):
     on_gpu(data)["deepstream"]["run2"]["conditions"]["bound_by"] = bound_by
     data["deepstream"]["decoding"] = DECODING
-    assert first_page(data, None).bound == f"Run 2: {says}"
+    assert page_of(data).bound == f"Run 2: {says}"

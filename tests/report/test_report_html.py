@@ -1,18 +1,15 @@
 import base64
 import itertools
-import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from dsbench.report.charts import CHARTS
 from dsbench.report.html import ReportHtmlError, keep_together, render_html
-from dsbench.report.markdown import render_markdown
 from dsbench.report.report_data import TEMPLATES
+from example_report import example, markdown_of
 
-EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 CSS = (TEMPLATES / "report.css").read_text()
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"
 EVIL = (
@@ -23,7 +20,7 @@ EVIL = (
 
 @pytest.fixture
 def data():
-    return json.loads(EXAMPLE.read_text())
+    return example()
 
 
 @pytest.fixture
@@ -58,14 +55,14 @@ class Tags(HTMLParser):
 
 
 def test_each_chart_is_inlined_once_and_whole(data, charts_dir):
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     assert page.count("data:image/png") == 5
     inlined = {base64.b64decode(found) for found in re.findall(r"png;base64,([^\"]+)", page)}
     assert inlined == {(charts_dir / f"{name}.png").read_bytes() for name in CHARTS}
 
 
 def test_the_page_is_utf8_titled_styled_and_well_formed(data, charts_dir):
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     Tags(page)
     assert '<meta charset="utf-8">' in page
     assert "<title>Benchmark report: rtdetr</title>" in page
@@ -73,7 +70,7 @@ def test_the_page_is_utf8_titled_styled_and_well_formed(data, charts_dir):
 
 
 def test_the_page_needs_nothing_from_outside(data, charts_dir):
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     sources = [value for name, value in Tags(page).attributes if name in ("src", "href")]
     assert all(re.match(r"data:image/(png|jpeg);base64,|#part-\d+$", source) for source in sources)
     assert page.count("data:image/jpeg") == 1
@@ -85,7 +82,7 @@ def test_text_of_a_model_reaches_the_page_as_text_only(data, charts_dir):
     data["validation"]["per_class"] = [{"label": EVIL, "detections": 3}]
     data["commands"] = [{"title": EVIL, "script": EVIL, "text": f"```\n{EVIL}\n<meta name='pdfkit-toc'>"}]
     data["runtime"]["trtexec_banner"] = data["preprocessing"]["notes"][0] = EVIL
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     tags = Tags(page)
     assert not tags.names & {"script", "iframe", "svg", "link"}
     links = [value for name, value in tags.attributes if name == "href"]
@@ -99,7 +96,7 @@ def test_text_of_a_model_reaches_the_page_as_text_only(data, charts_dir):
 
 def test_markup_in_the_markdown_itself_is_sanitised(data, charts_dir):
     report = (
-        render_markdown(data)
+        markdown_of(data)
         + "\n<script>alert(1)</script><p onclick='x()' style='a'>b</p>\n[l](http://x.example)\n"
     )
     page = rendered(report, charts_dir)
@@ -112,13 +109,13 @@ def test_markup_in_the_markdown_itself_is_sanitised(data, charts_dir):
 def test_a_missing_chart_is_named(data, charts_dir):
     (charts_dir / "chart_efficiency.png").unlink()
     with pytest.raises(ReportHtmlError, match=r"chart_efficiency\.png: chart not found"):
-        rendered(render_markdown(data), charts_dir)
+        rendered(markdown_of(data), charts_dir)
 
 
 def test_a_chart_that_is_no_png_is_named(data, charts_dir):
     (charts_dir / "chart_efficiency.png").write_bytes(b"")
     with pytest.raises(ReportHtmlError, match=r"chart_efficiency\.png: not a PNG"):
-        rendered(render_markdown(data), charts_dir)
+        rendered(markdown_of(data), charts_dir)
 
 
 @pytest.mark.parametrize(
@@ -130,11 +127,11 @@ def test_a_chart_that_is_no_png_is_named(data, charts_dir):
 )
 def test_any_other_picture_is_refused(data, charts_dir, picture):
     with pytest.raises(ReportHtmlError, match="once each"):
-        rendered(render_markdown(data) + f"\n![a]({picture})\n", charts_dir)
+        rendered(markdown_of(data) + f"\n![a]({picture})\n", charts_dir)
 
 
 def test_a_heading_stays_with_what_it_introduces(data, charts_dir):
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     kept = page.split('<div class="keep">')[1:]
     headed = next(block for block in kept if "7. Single-Stream Validation</h2>" in block)
     assert "<table>" in headed
@@ -146,32 +143,32 @@ def test_a_long_table_is_split_with_its_head_and_loses_no_row(data, charts_dir):
     labels = [f"class {number}" for number in range(91)]
     data["validation"]["per_class"] = [{"label": label, "detections": 3} for label in labels]
     data["validation"]["ground_truth"] = None
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     assert page.count('<th align="right">Detections</th>') == 4
     assert re.findall(r"<td>(class \d+)</td>", page) == labels
 
 
 def test_a_report_without_a_video_has_no_frame_and_still_five_charts(data, charts_dir):
     data["validation"]["video"] = {"encoder": "skipped", "file": None, "frames": []}
-    page = render_html(render_markdown(data), charts_dir, CSS)
+    page = render_html(markdown_of(data), charts_dir, CSS)
     assert page.count("data:image/png") == page.count("<img") == 5
 
 
 def test_a_frame_that_is_no_jpeg_is_named(data, charts_dir):
     (charts_dir / "frame_middle.jpg").write_bytes(PNG)
     with pytest.raises(ReportHtmlError, match=r"frame_middle\.jpg: not a JPEG"):
-        rendered(render_markdown(data), charts_dir)
+        rendered(markdown_of(data), charts_dir)
 
 
 def test_every_section_is_in_the_table_of_contents_by_its_anchor(data, charts_dir):
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     contents = re.findall(r'<li><a href="#(part-\d+)">(.*?)</a></li>', page)
     assert contents == re.findall(r'<h2 id="(part-\d+)">(.*?)</h2>', page)
     assert len(contents) == 12
 
 
 def test_headings_go_down_one_level_at_a_time_and_every_picture_has_words(data, charts_dir):
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     levels = [int(level) for level in re.findall(r"<h([1-6])\b", page)]
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
@@ -179,14 +176,14 @@ def test_headings_go_down_one_level_at_a_time_and_every_picture_has_words(data, 
 
 
 def test_figures_of_a_cpu_have_a_colour_of_their_own(data, charts_dir):
-    report = render_markdown(data)
+    report = markdown_of(data)
     assert '<body class="cpu">' in rendered(report, charts_dir, is_cpu=True)
     assert '<body class="gpu">' in rendered(report, charts_dir)
     assert ".cpu h1 + p" in CSS
 
 
 def test_a_chart_stands_beside_its_table(data, charts_dir):
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     beside = page.split('<div class="beside pictured">')[1:]
     assert len(beside) == 5
     for block in beside:
@@ -269,7 +266,7 @@ def luminance(colour):
 )
 def test_a_long_table_of_figures_stands_in_two_even_halves(data, charts_dir, rows, halves):
     data["timing"]["steps"] = [{"step": f"s{n}", "wall_s": 1.0, "max_rss_mib": 2.0} for n in range(rows - 1)]
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     section = page.partition("11. Pipeline Timing</h2>")[2].partition("</section>")[0]
     tables = re.findall(r"<tbody>.*?</tbody>", section, re.DOTALL)
     assert [table.count("<tr>") for table in tables] == (halves or [rows])
@@ -279,13 +276,13 @@ def test_a_long_table_of_figures_stands_in_two_even_halves(data, charts_dir, row
 def test_a_long_table_of_many_columns_keeps_its_width(data, charts_dir):
     scores = data["validation"]["accuracy"]["stages"][-1]["accuracy"]
     scores["classes"] = [scores["classes"][0] | {"name": f"class {number}"} for number in range(80)]
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     kept = page.partition("The runtime's boxes, by size and class")[2].partition("The gate requires an AP")[0]
     assert "beside" not in kept and kept.count("<td>class ") == 80
 
 
 def test_no_narrow_column_breaks_the_name_of_a_file_or_a_score(data, charts_dir):
-    page = rendered(render_markdown(data), charts_dir)
+    page = rendered(markdown_of(data), charts_dir)
     assert '<code>benchmarks/b1/<span class="whole">trtexec_b1.log</span></code>' in page
     assert 'Shift <span class="whole">right, px</span></th>' in page
     heads = re.findall(r"<th[^>]*>(.*?)</th>", page)

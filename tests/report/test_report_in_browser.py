@@ -1,7 +1,6 @@
 """The page in a real browser: it fits a narrow screen, has a dark ground where the reader asks for one, and prints."""
 
 import json
-from pathlib import Path
 
 import pypdf
 import pytest
@@ -10,10 +9,9 @@ from PIL import Image
 from browser import NEEDS_BROWSER, browse
 from dsbench.report.charts import CHARTS
 from dsbench.report.html import render_html
-from dsbench.report.markdown import render_markdown
 from dsbench.report.report_data import TEMPLATES
+from example_report import example, markdown_of
 
-EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 pytestmark = NEEDS_BROWSER
 # Written by the browser into the page that it dumps.
 ASK = """<script>
@@ -31,7 +29,7 @@ def page(tmp_path_factory):
     for name in CHARTS:
         Image.new("RGB", (1500, 900), "white").save(folder / f"{name}.png")
     Image.new("RGB", (1280, 720), "blue").save(folder / "frame_middle.jpg")
-    report = render_markdown(json.loads(EXAMPLE.read_text()))
+    report = markdown_of(example())
     css = (TEMPLATES / "report.css").read_text()
     html = render_html(report, folder, css, folder / "frame_middle.jpg", is_cpu=True)
     (folder / "report.html").write_text(html)

@@ -9,18 +9,9 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from dsbench.report.software_bill import EXPORT, WORKFLOW, installed_packages, listed_packages, software_bill
 from dsbench.sources.source import FetchedFile, Provenance
+from example_report import example, record
 
-DATA = {
-    "model_name": "detector",
-    "measured_utc": "2026-11-27T13:55:52Z",
-    "system": {
-        "os": "Debian GNU/Linux 12",
-        "kernel": "6.1",
-        "cuda": None,
-        "python": "3.11.7",
-        "compiler": "g++ 12",
-    },
-}
+DATA = replace(record(example()), model_name="detector")
 PROVENANCE = Provenance(
     source="detector",
     kind="disk",

@@ -1,8 +1,5 @@
 """The batch sweep in the report: shown where it was made, and not a word of it elsewhere."""
 
-import json
-from pathlib import Path
-
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
@@ -12,19 +9,18 @@ from PIL import Image
 from dsbench.core.records import as_json
 from dsbench.report.charts import CHARTS
 from dsbench.report.html import ReportHtmlError, render_html
-from dsbench.report.markdown import render_markdown
 from dsbench.report.report_data import ReportDataError, check_data
 from dsbench.report.sweep_chart import draw_sweep, plot_sweep
 from dsbench.trtexec.batch_time import fit_batch_times
+from example_report import example, markdown_of, record
 from swept import swept
 
-EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 PNG, JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"
 
 
 @pytest.fixture
 def data():
-    return json.loads(EXAMPLE.read_text()) | {"sweep": swept()}
+    return example() | {"sweep": swept()}
 
 
 @pytest.fixture
@@ -37,12 +33,12 @@ def pictures(tmp_path):
 
 
 def page(data, pictures, sweep):
-    return render_html(render_markdown(data), pictures, "", pictures / "frame_middle.jpg", sweep)
+    return render_html(markdown_of(data), pictures, "", pictures / "frame_middle.jpg", sweep)
 
 
 def test_the_answer_stands_on_the_first_page_and_the_sweep_in_its_section(data):
     check_data(data)
-    first, *sections = render_markdown(data).split("\n## ")
+    first, *sections = markdown_of(data).split("\n## ")
     assert "| Batch sweep | BS_OPT is 4: each stream got 30 FPS or more, and 5 streams did not. |" in first
     told = next(text for text in sections if "### Batch sweep" in text)
     assert told.startswith("8. DeepStream Benchmark Results")
@@ -56,15 +52,14 @@ def test_the_answer_stands_on_the_first_page_and_the_sweep_in_its_section(data):
 
 
 def test_the_fit_is_told_with_its_residuals_and_those_of_the_other_model(data):
-    told = render_markdown(data)
+    told = markdown_of(data)
     assert (
         "A batch of b images takes 4.587 + 4.396 x b ms (affine); the power law is off by up to 6.3 %."
         in told
     )
     data["sweep"]["prediction"]["fits"].reverse()
-    assert (
-        "Batches of b images make 113.53 x b^-0.707 batches/s (power law); the affine is"
-        in render_markdown(data)
+    assert "Batches of b images make 113.53 x b^-0.707 batches/s (power law); the affine is" in markdown_of(
+        data
     )
 
 
@@ -73,8 +68,8 @@ def test_a_time_that_is_the_same_for_each_batch_is_told_as_such(data, tmp_path):
     prediction["probes"] = prediction["probes"][:1]
     prediction["fits"] = as_json(fit_batch_times({1: 9.0}))
     check_data(data)
-    assert "Each batch takes 9.000 ms, however many images it has (constant).\n" in render_markdown(data)
-    draw_sweep(data, tmp_path / "chart_sweep.jpg")
+    assert "Each batch takes 9.000 ms, however many images it has (constant).\n" in markdown_of(data)
+    draw_sweep(record(data), record(data).sweep, tmp_path / "chart_sweep.jpg")
 
 
 @pytest.mark.parametrize("sweep", [None, "left out"])
@@ -83,7 +78,7 @@ def test_without_a_sweep_the_report_has_no_word_of_it(data, pictures, sweep):
     if sweep == "left out":
         del data["sweep"]
     check_data(data)
-    told = render_markdown(data)
+    told = markdown_of(data)
     assert "sweep" not in told.lower()
     assert page(data, pictures, None).count("data:image/jpeg") == 1
 
@@ -121,10 +116,10 @@ def test_a_sweep_that_found_none_has_no_zero(data):
 
 
 def test_the_chart_has_the_size_of_the_others_and_every_probe_and_run(data, tmp_path):
-    draw_sweep(data, tmp_path / "chart_sweep.jpg")
+    draw_sweep(record(data), record(data).sweep, tmp_path / "chart_sweep.jpg")
     picture = Image.open(tmp_path / "chart_sweep.jpg")
     assert (picture.format, picture.size) == ("JPEG", (1500, 900))
     axes = FigureCanvasAgg(Figure()).figure.add_subplot()
-    plot_sweep(axes, data["sweep"])
+    plot_sweep(axes, record(data).sweep)
     dots = [group.get_offsets().tolist() for group in axes.collections if isinstance(group, PathCollection)]
     assert [[batch for batch, _ in group] for group in dots] == [[1, 4, 8], [4], [6, 5]]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +7,8 @@ from dsbench.core.errors import BuildError
 from dsbench.dag.rule_script import explained
 from dsbench.machine.clip import choose_truth, choose_video, demonstration_clip, shown_path
 from dsbench.machine.toolchain import read_facts
-from dsbench.report.system_facts import runtime_facts, system_facts, timing
+from dsbench.report.system_facts import StepTime, runtime_facts, system_facts, timing
+from example_report import example, record
 from workflow_run import PROJECT
 
 FACTS = {
@@ -28,17 +30,15 @@ def test_machine_is_the_recorded_one_and_absent_tools_are_none(tmp_path):
         files.append(tmp_path / f"{name}.json")
         files[-1].write_text(json.dumps(value))
     found = system_facts(read_facts(files))
-    assert (found["os"], found["cpu"], found["memory_gib"]) == ("Debian", "Xeon", 23.5)
-    assert (found["gpu"], found["tensorrt"], found["openvino"]) == (None, None, "2026.4.1")
+    assert (found.os, found.cpu, found.memory_gib) == ("Debian", "Xeon", 23.5)
+    assert (found.gpu, found.tensorrt, found.openvino) == (None, None, "2026.4.1")
 
 
 def test_runtime_is_named_by_its_own_banner():
     banner = "[TensorRT v101600] [embedded runtime: OpenVINO 2026.4.1, CPU Xeon]"
-    assert runtime_facts("embedded", banner, {"deepstream": None})["name"] == (
-        "embedded runtime: OpenVINO 2026.4.1, CPU Xeon"
-    )
-    system = {"tensorrt": "10.16.0", "deepstream": "9.1.0", "gpu": "L40S"}
-    assert runtime_facts("nvidia", "[b72]", system)["name"] == "TensorRT 10.16.0, DeepStream 9.1.0 on L40S"
+    system = replace(record(example()).system, tensorrt="10.16.0", deepstream="9.1.0", gpu="L40S")
+    assert runtime_facts("embedded", banner, system).name == "embedded runtime: OpenVINO 2026.4.1, CPU Xeon"
+    assert runtime_facts("nvidia", "[b72]", system).name == "TensorRT 10.16.0, DeepStream 9.1.0 on L40S"
 
 
 def test_named_clip_comes_before_deepstreams_and_that_before_the_demonstration(tmp_path):
@@ -117,11 +117,11 @@ def test_wall_times_are_read_in_order_and_a_missing_one_is_none(tmp_path):
     (folder / "export_onnx.tsv").write_text("s\tmax_rss\n12.5\t573.8\n")
     (folder / "benchmark_engine_b1.tsv").write_text("s\tmax_rss\n0.2\tNA\n")
     found = timing(tmp_path, "det", [4], ["ds_s2_run1"], has_video=False)
-    rows = {row["step"]: row for row in found["steps"]}
-    assert rows["export_onnx"] == {"step": "export_onnx", "wall_s": 12.5, "max_rss_mib": 573.8}
-    assert rows["benchmark_engine_b1"]["max_rss_mib"] is None
-    assert rows["benchmark_streams_s2_run1"]["wall_s"] is None
-    assert found["total_s"] == 12.7
+    rows = {row.step: row for row in found.steps}
+    assert rows["export_onnx"] == StepTime("export_onnx", wall_s=12.5, max_rss_mib=573.8)
+    assert rows["benchmark_engine_b1"].max_rss_mib is None
+    assert rows["benchmark_streams_s2_run1"].wall_s is None
+    assert found.total_s == 12.7
     assert "record_video" not in rows
 
 
@@ -130,5 +130,5 @@ def test_conversion_to_half_precision_is_a_step_only_where_engines_are_built_fro
     folder.mkdir(parents=True)
     (folder / "convert_to_half_static_b4.tsv").write_text("s\tmax_rss\n3.5\t80.0\n")
     for has_half in (False, True):
-        steps = [row["step"] for row in timing(tmp_path, "det", [4], [], False, has_half)["steps"]]
+        steps = [row.step for row in timing(tmp_path, "det", [4], [], False, has_half).steps]
         assert ("convert_to_half_static_b4" in steps) is has_half

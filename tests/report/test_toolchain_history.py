@@ -3,7 +3,7 @@
 import json
 import math
 from copy import deepcopy
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -25,17 +25,16 @@ from dsbench.report.history import (
     share_spread,
     toolchain_difference,
 )
-from dsbench.report.markdown import render_markdown
+from example_report import example, markdown_of, record
 from sampled_run import latency
 
-EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
 OLD = {"driver": "595.58.03", "gpu": ["NVIDIA L40S, 8.9, 46068 MiB"]}
 NEW = OLD | {"driver": "600.10"}
 
 
 @pytest.fixture
 def data():
-    return json.loads(EXAMPLE.read_text())
+    return example()
 
 
 def later(data, factor=1.0, utc="2026-08-03T10:00:00Z"):
@@ -51,8 +50,12 @@ def later(data, factor=1.0, utc="2026-08-03T10:00:00Z"):
     return other
 
 
+def entry_of(data, facts):
+    return history_entry(record(data), facts)
+
+
 def difference(data, changed, old=OLD, new=NEW):
-    return toolchain_difference(history_entry(data, old), history_entry(changed, new))
+    return toolchain_difference(entry_of(data, old), entry_of(changed, new))
 
 
 def verdicts(found):
@@ -61,12 +64,12 @@ def verdicts(found):
 
 def test_entries_are_added_never_changed_and_a_repeated_one_is_kept_once(data, tmp_path):
     file = tmp_path / "history.jsonl"
-    append_entry(file, history_entry(data, OLD))
+    append_entry(file, entry_of(data, OLD))
     first = file.read_text()
-    append_entry(file, history_entry(data, OLD))
+    append_entry(file, entry_of(data, OLD))
     assert file.read_text() == first
-    append_entry(file, history_entry(later(data), NEW))
-    append_entry(file, history_entry(later(data, utc="2026-08-04T10:00:00Z"), NEW))
+    append_entry(file, entry_of(later(data), NEW))
+    append_entry(file, entry_of(later(data, utc="2026-08-04T10:00:00Z"), NEW))
     assert file.read_text().startswith(first)
     assert [entry.facts["driver"] for entry in read_history(file)] == ["595.58.03", "600.10", "600.10"]
     assert [path.name for path in tmp_path.iterdir()] == ["history.jsonl"]
@@ -74,11 +77,11 @@ def test_entries_are_added_never_changed_and_a_repeated_one_is_kept_once(data, t
 
 
 def test_a_toolchain_is_compared_with_the_last_other_one_never_with_itself(data):
-    first, again = history_entry(data, OLD), history_entry(later(data), OLD)
+    first, again = entry_of(data, OLD), entry_of(later(data), OLD)
     assert last_other([first, again], again) is None
-    upgraded = history_entry(later(data), NEW)
+    upgraded = entry_of(later(data), NEW)
     assert last_other([first, again, upgraded], upgraded) is again
-    back = history_entry(later(data, utc="2026-08-05T10:00:00Z"), OLD)
+    back = entry_of(later(data, utc="2026-08-05T10:00:00Z"), OLD)
     assert back.toolchain == first.toolchain
     assert last_other([first, again, upgraded, back], back) is upgraded
     assert last_other([AnyEntry(0, "old", first.measured_utc), upgraded], upgraded) is None
@@ -90,7 +93,7 @@ def test_a_toolchain_is_compared_with_the_last_other_one_never_with_itself(data)
 )
 def test_line_that_is_no_entry_is_named(tmp_path, data, line, says):
     file = tmp_path / "history.jsonl"
-    append_entry(file, history_entry(data, OLD))
+    append_entry(file, entry_of(data, OLD))
     file.write_text(file.read_text() + line)
     with pytest.raises(BuildError, match=rf"history\.jsonl: line 2 {says}.* remove that line"):
         read_history(file)
@@ -102,18 +105,18 @@ def test_an_entry_of_an_older_schema_stays_in_the_file_as_it_is(tmp_path, data):
         '{"schema": 0, "toolchain": "ab", "measured_utc": "2025", "fps": 3}\n',
     )
     file.write_text(old)
-    entries = append_entry(file, history_entry(data, OLD))
+    entries = append_entry(file, entry_of(data, OLD))
     assert file.read_text().startswith(old) and len(read_history(file)) == 2
-    assert last_other(entries, history_entry(data, NEW)).facts == OLD
+    assert last_other(entries, entry_of(data, NEW)).facts == OLD
 
 
 def test_spreads_come_from_percentiles_windows_and_counts(data):
-    rate, run = data["trtexec"]["bs1"], data["deepstream"]["run1"]
+    rate, run = record(data).trtexec.bs1, record(data).deepstream.run1
     assert latency_spread_ms(rate) == pytest.approx((9.6696 - 8.7914) / 1.645)
-    assert latency_spread_ms(rate | {"p95_ms": None}) == pytest.approx((10.6454 - 8.7914) / 2.326)
-    assert rate_spread(rate) / rate["imgs_per_sec"] == pytest.approx(latency_spread_ms(rate) / 8.8712)
+    assert latency_spread_ms(replace(rate, p95_ms=None)) == pytest.approx((10.6454 - 8.7914) / 2.326)
+    assert rate_spread(rate) / rate.imgs_per_sec == pytest.approx(latency_spread_ms(rate) / 8.8712)
     assert run_spread(run) == pytest.approx(177.42 * 0.021)
-    assert run_spread(run | {"cov_pct": None}) is None
+    assert run_spread(replace(run, cov_pct=None)) is None
     assert share_spread(0.9, 400) == pytest.approx(math.sqrt(0.9 * 0.1 / 400))
     assert share_spread(0.9, 0) is None
 
@@ -164,7 +167,7 @@ def with_latency(data, **percentiles):
 
 def test_latency_of_a_frame_is_compared_where_both_measured_it_at_the_same_load(data):
     before = with_latency(data)
-    assert frame_spread_ms(before["deepstream"]["latency"]) == pytest.approx((88.5 - 61.25) / 1.645)
+    assert frame_spread_ms(record(before).deepstream.latency) == pytest.approx((88.5 - 61.25) / 1.645)
     faster = difference(before, with_latency(data, p50_ms=8.5, p95_ms=9.0, p99_ms=64.0))
     row = next(
         row for row in faster.rows if row.title == "DeepStream, latency of a frame in ms, p50 (streams 5)"
@@ -182,13 +185,13 @@ def test_latency_of_a_frame_is_compared_where_both_measured_it_at_the_same_load(
 
 def test_an_entry_from_before_latency_was_measured_is_read_and_compared_without_it(data, tmp_path):
     file = tmp_path / "history.jsonl"
-    old = json.loads(json.dumps(as_json(history_entry(data, OLD))))
+    old = json.loads(json.dumps(as_json(entry_of(data, OLD))))
     del old["figures"]["latency"]
     file.write_text(json.dumps(old) + "\n")
-    now = history_entry(with_latency(data), NEW)
+    now = entry_of(with_latency(data), NEW)
     found = toolchain_difference(last_other(append_entry(file, now), now), now)
     assert verdicts(found) == verdicts(difference(data, later(data)))
-    assert read_history(file)[-1].figures["latency"]["p95_ms"] == 88.5
+    assert read_history(file)[-1].figures.latency.p95_ms == 88.5
 
 
 def test_another_model_file_or_video_is_said_beside_the_toolchain(data):
@@ -197,13 +200,13 @@ def test_another_model_file_or_video_is_said_beside_the_toolchain(data):
     found = difference(data, other)
     assert found.also_changed == ["ONNX"]
     assert found.facts == [ChangedFact("driver", "595.58.03", "600.10")]
-    assert "also changed: ONNX." in render_markdown(other, found)
+    assert "also changed: ONNX." in markdown_of(other, found)
 
 
 def test_report_has_the_table_only_with_an_earlier_toolchain_and_its_own_numbers_stay(data):
     new = later(data, 1.6)
     found = difference(data, new)
-    alone, compared = render_markdown(data), render_markdown(data, found)
+    alone, compared = markdown_of(data), markdown_of(data, found)
     assert "last toolchain" not in alone
     head, _, table = compared.partition("### Since the last toolchain\n")
     assert "| driver | 595.58.03 | 600.10 |" in table

@@ -52,7 +52,7 @@ def measured(tmp_path):
 def test_clean_or_unsampled_measurement_is_made_once(measured, run):
     measured.kept.write_text("of an earlier call")
     result, conditions = measured(run)
-    assert (result, conditions["repeated"]) == (1, None)
+    assert (result, conditions.repeated) == (1, None)
     assert not measured.kept.exists()
 
 
@@ -67,8 +67,8 @@ def test_clean_or_unsampled_measurement_is_made_once(measured, run):
 def test_disturbed_measurement_is_repeated_and_the_second_is_clean(measured, capsys, run, says):
     result, conditions = measured(run, QUIET)
     assert result == 2
-    assert conditions["repeated"] == f"{says}; that log is {measured.kept}"
-    assert conditions["disturbances"] == []
+    assert conditions.repeated == f"{says}; that log is {measured.kept}"
+    assert conditions.disturbances == []
     assert "run 1\n" in measured.kept.read_text()
     assert measured.kept.with_suffix(".samples.json").read_text() == "samples 1"
     assert "measuring once more" in capsys.readouterr().err
@@ -77,8 +77,8 @@ def test_disturbed_measurement_is_repeated_and_the_second_is_clean(measured, cap
 def test_measurement_that_is_disturbed_twice_is_marked_and_not_made_a_third_time(measured):
     result, conditions = measured(FOREIGN, HOT, QUIET)
     assert result == 2
-    assert SAYS in conditions["repeated"]
-    assert conditions["disturbances"] == [
+    assert SAYS in conditions.repeated
+    assert conditions.disturbances == [
         "the GPU was throttled in 40 % of the samples (thermal slowdown by the driver)"
     ]
 
@@ -109,5 +109,5 @@ def test_trtexec_beside_another_process_measures_twice_and_the_number_is_marked(
     assert benchmark_engine(str(slow), version, engine, profile, 4, 1, 100, log, {}) == pytest.approx(75)
     assert (tmp_path / "runs").read_text().count("run") == 2
     conditions = trtexec_conditions(read_measurement(log), log)
-    assert "other processes used the GPU: jupyter" in conditions["repeated"]
-    assert conditions["disturbances"] == [f"other processes used the GPU: jupyter ({os.getpid()})"]
+    assert "other processes used the GPU: jupyter" in conditions.repeated
+    assert conditions.disturbances == [f"other processes used the GPU: jupyter ({os.getpid()})"]

@@ -10,7 +10,14 @@ import pytest
 
 from dsbench.report.conditions import disturbances
 from dsbench.tools import run_samples
-from dsbench.tools.run_samples import MEASURING, read_summary, summarise
+from dsbench.tools.run_samples import (
+    MEASURING,
+    OtherProcess,
+    SampledGpu,
+    SampledRange,
+    read_summary,
+    summarise,
+)
 from dsbench.tools.tool_run import run_tool
 
 FAKE = Path(__file__).parents[1] / "fakes/nvml/pynvml.py"
@@ -50,11 +57,11 @@ def test_summary_is_in_the_log_and_every_sample_beside_it(nvml, tmp_path):
     nvml({"temperature": 61})
     log = ran(tmp_path, "time.sleep(1.3)")
     summary = read_summary(log)
-    assert summary["samples"] == 2
-    assert summary["gpu"]["sm_clock_mhz"] == {"min": 1980, "mean": 1980, "max": 1980}
-    assert summary["gpu"]["power_w"]["mean"] == 412.5
-    assert (summary["gpu"]["nvdec_pct"]["max"], summary["gpu"]["memory_total_mib"]) == (20, 80 * 1024)
-    assert 0 <= summary["cpu_pct"]["mean"] <= 100
+    assert summary.samples == 2
+    assert summary.gpu.sm_clock_mhz == SampledRange(1980, 1980, 1980)
+    assert summary.gpu.power_w.mean == 412.5
+    assert (summary.gpu.nvdec_pct.max, summary.gpu.memory_total_mib) == (20, 80 * 1024)
+    assert 0 <= summary.cpu_pct.mean <= 100
     every = json.loads((tmp_path / "x.samples.json").read_text())
     assert [sample["gpu"]["temperature_c"] for sample in every["samples"]] == [61, 61]
 
@@ -68,16 +75,16 @@ def test_gpu_without_nvml_is_absent_and_not_zero(nvml, monkeypatch, tmp_path, ho
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     summary = read_summary(ran(tmp_path, "time.sleep(0.8)"))
-    assert summary["gpu"] is None
+    assert summary.gpu is None
     assert disturbances(summary) is None
 
 
 def test_value_this_gpu_does_not_tell_is_absent(nvml, tmp_path):
     nvml({"nvdec": None, "reasons": None, "pids": None, "sm": None})
-    gpu = read_summary(ran(tmp_path, "time.sleep(0.8)"))["gpu"]
-    assert (gpu["nvdec_pct"], gpu["sm_pct"], gpu["throttled_pct"]) == (None, None, None)
-    assert gpu["sm_clock_mhz"]["mean"] == 1980
-    assert gpu["foreign_processes"] is None
+    gpu = read_summary(ran(tmp_path, "time.sleep(0.8)")).gpu
+    assert (gpu.nvdec_pct, gpu.sm_pct, gpu.throttled_pct) == (None, None, None)
+    assert gpu.sm_clock_mhz.mean == 1980
+    assert gpu.foreign_processes is None
 
 
 def test_run_too_short_for_a_sample_has_none_and_keeps_no_older_ones(tmp_path):
@@ -93,7 +100,7 @@ def test_samples_before_the_measurement_do_not_count(tmp_path, nvml):
     every = json.loads((tmp_path / "x.samples.json").read_text())["samples"]
     told = [sample["measuring"] for sample in every]
     assert told == sorted(told) and not told[0] and told[-1]
-    assert read_summary(log)["samples"] == sum(told)
+    assert read_summary(log).samples == sum(told)
 
 
 def test_samples_of_the_teardown_do_not_count(tmp_path):
@@ -103,7 +110,7 @@ def test_samples_of_the_teardown_do_not_count(tmp_path):
     every = json.loads((tmp_path / "x.samples.json").read_text())["samples"]
     counted = [sample["at_s"] for sample in every if sample["measuring"]]
     assert 0 < len(counted) < len(every) - 1
-    assert read_summary(log)["samples"] == len(counted)
+    assert read_summary(log).samples == len(counted)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +164,7 @@ def test_reasons_to_throttle_are_named_with_their_share(nvml):
     assert sample["throttles"] == ["power cap", "thermal slowdown by the hardware"]
     idle = sample | {"throttles": []}
     rows = [{"measuring": True, "cpu_pct": 5.0, "gpu": gpu} for gpu in (sample, idle, idle, idle)]
-    assert summarise(rows)["gpu"]["throttled_pct"] == {
+    assert summarise(rows).gpu.throttled_pct == {
         "power cap": 25,
         "thermal slowdown by the hardware": 25,
     }
@@ -166,8 +173,8 @@ def test_reasons_to_throttle_are_named_with_their_share(nvml):
 def test_gpu_that_was_sampled_is_named(nvml, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     summary = summarise([{"measuring": True, "cpu_pct": 5.0, "gpu": run_samples.open_gpu().sample(0)}])
-    assert summary["gpu"]["device"] == {"index": 1, "uuid": "GPU-1", "name": "NVIDIA A100", "mig": None}
-    assert (summary["gpu"]["mps"], summary["gpu"]["mig_neighbours"]) == (False, [])
+    assert summary.gpu.device == SampledGpu(1, "GPU-1", "NVIDIA A100", None)
+    assert (summary.gpu.mps, summary.gpu.mig_neighbours) == (False, [])
 
 
 @pytest.mark.parametrize("named", [None, "MIG-a"])
@@ -182,7 +189,7 @@ def test_instance_of_mig_has_its_own_processes_and_its_gpu_s_clocks(nvml, monkey
     assert sample["sm_clock_mhz"] == 1980
     assert (sample["foreign"], sample["neighbours"]) == ({}, {77: "python3"})
     summary = summarise([{"measuring": True, "cpu_pct": 5.0, "gpu": sample}])
-    assert summary["gpu"]["mig_neighbours"] == [{"pid": 77, "name": "python3"}]
+    assert summary.gpu.mig_neighbours == [OtherProcess(77, "python3")]
     assert disturbances(summary) == []
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dsbench.core.errors import BuildError
-from dsbench.report.comparison import class_table, finished_reports
+from dsbench.report.comparison import class_table
+from dsbench.report.finished_reports import finished_reports
 from workflow_run import PROJECT, planned, snakemake
 
 DATA = Path(__file__).parents[1] / "data/benchmark_data.json"

@@ -11,14 +11,13 @@ import pytest
 from dsbench.chain.measured_chain import EngineDecision, RunSummary, peak_gpu_streams
 from dsbench.checks.accuracy import KeptAccuracy
 from dsbench.core.files import sha256_of
-from dsbench.core.records import as_json, read_record
+from dsbench.core.records import as_json, numbers_in, read_record
 from dsbench.dag.terminal import NUMBERS, Step
 from dsbench.deepstream.latency import read_latency
 from dsbench.deepstream.log import read_run
 from dsbench.onnx.inspection import Inspection
-from dsbench.report.benchmark_data import Measured, SideBySide
+from dsbench.report.benchmark_data import Measured, figures_beside
 from dsbench.report.report_data import check_data
-from dsbench.report.sources import numbers_in
 from dsbench.trtexec.log import read_measurement
 from workflow_run import PROJECT, REPORT, files, snakemake
 
@@ -207,7 +206,7 @@ def test_what_stands_beside_another_model_is_what_the_own_report_has(finished, d
     )
     inspect = read_record(folder / "model/inspect.json", Inspection)
     kept = read_record(folder / "validation/accuracy.json", KeptAccuracy)
-    figures = as_json(SideBySide.of(measured, inspect, kept, data["target_fps"]))
+    figures = as_json(figures_beside(measured, inspect, kept, data["target_fps"]))
     assert figures["kept"] == data["validation"]["accuracy"]["stages"][-1]["accuracy"]["every"]
     assert figures["on_truth"] == data["validation"]["accuracy"]["truth"]["runtime"]["every"]
     assert (figures["model_name"], figures["resize"]) == ("rtdetr", "nvinfer")

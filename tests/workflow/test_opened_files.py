@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from dsbench.report.report_data import SCHEMA
 from workflow_run import PROJECT
 
 # A call that another process's line interrupts ends on a line of its own.
@@ -40,10 +39,6 @@ def test_jobs_open_only_what_their_rules_name(finished, opened, jobs):
     left_out = "models/rtdetr/config/labels.txt"
     report["input"].remove(left_out)
     assert undeclared(jobs, opened, finished) == [("collect_data", left_out)]
-
-
-def test_a_report_s_data_are_checked_once(opened):
-    assert [script for script, paths in opened if str(SCHEMA) in paths] == ["collect_data"]
 
 
 def test_weights_are_opened_to_be_listed_compared_with_that_checked_and_exported(opened):

@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 
 from dsbench.core.errors import BuildError
 from dsbench.dag.shards import SHARDS, share_out, start_lines, write_shards
-from dsbench.report.comparison import class_table, finished_reports
+from dsbench.report.comparison import class_table
+from dsbench.report.finished_reports import finished_reports
 from workflow_run import PROJECT, planned, snakemake
 
 SCHEMA = yaml.safe_load((PROJECT / "config/schema.yaml").read_text())

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from dsbench.core.files import read_json
-from dsbench.core.records import write_record
+from dsbench.core.records import read_record, write_record
 from dsbench.dag.rule_script import explained
 from dsbench.machine.toolchain import read_facts
 from dsbench.report.history import append_entry, history_entry, last_other, toolchain_difference
+from dsbench.report.report_records import BenchmarkData
 
 with explained(snakemake.log[0]):
-    entry = history_entry(read_json(snakemake.input.data), read_facts(snakemake.input.facts))
+    entry = history_entry(read_record(snakemake.input.data, BenchmarkData), read_facts(snakemake.input.facts))
     entries = append_entry(Path(snakemake.output.history), entry)
     since = toolchain_difference(last_other(entries, entry), entry)
     write_record(snakemake.output.since, since)

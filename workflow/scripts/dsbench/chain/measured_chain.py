@@ -64,9 +64,9 @@ def memory_stop(text: str) -> str | None:
     growing_mib = max(contexts) + sum(map(_binding_mib, BINDING.findall(text)))
     engine = ENGINE.search(text)
     needed_mib = 2 * growing_mib + (float(engine[1]) if engine else 0)
-    gpu = (summary_of(text) or {}).get("gpu")
-    if gpu and gpu["memory_used_mib"]:
-        needed_mib = max(needed_mib, gpu["memory_used_mib"]["max"] + growing_mib)
+    sampled = summary_of(text)
+    if sampled and sampled.gpu and sampled.gpu.memory_used_mib:
+        needed_mib = max(needed_mib, sampled.gpu.memory_used_mib.max + growing_mib)
     total_mib = float(total[1])
     if needed_mib <= total_mib:
         return None

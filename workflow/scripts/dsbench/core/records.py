@@ -1,8 +1,9 @@
 """What passes between rules as JSON: a dataclass whose fields are the keys, declared by the package that writes it."""
 
 import json
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -10,6 +11,12 @@ from dsbench.core.errors import BuildError
 from dsbench.core.files import read_json, write_whole
 
 R = TypeVar("R")
+# A list with an entry at least, and numbers above 0, such as a divisor has to be.
+AtLeastOne = Annotated[list[R], msgspec.Meta(min_length=1)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+# A number's JSON pointer, the number, and its line.
+Numbered = tuple[str, float, int]
 # A name that another hand wrote into the file may stand in msgspec's sentence.
 LONGEST_SHOWN = 200
 
@@ -57,3 +64,18 @@ def _plain(value: object) -> float:
     if isinstance(value, float):
         return float(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def numbers_in(value: object, pointer: str = "", line: int = 1) -> Generator[Numbered, None, int]:
+    """Yield each number in what JSON holds: its JSON pointer, itself, and its line in a file of this build.
+
+    Those files have a line for each value and each bracket. Returns the line after `value`.
+    """
+    if isinstance(value, dict | list | tuple) and value:
+        line += 1
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            name = str(key).replace("~", "~0").replace("/", "~1")
+            line = yield from numbers_in(entry, f"{pointer}/{name}", line)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield pointer, value, line
+    return line + 1

@@ -18,7 +18,7 @@ MAKERS = {
     "benchmark_streams": ["deepstream.run", "deepstream.log"],
     "build_engine": ["trtexec.run", "trtexec.command"],
     "choose_max_batch": ["chain.measured_chain"],
-    "collect_data": ["report.benchmark_data", "report.system_facts"],
+    "collect_data": ["report.report_records", "report.benchmark_data", "report.system_facts"],
     "compare_reports": ["report.comparison"],
     "confirm_batch": ["chain.sweep"],
     "convert_to_half": ["onnx.half_precision"],

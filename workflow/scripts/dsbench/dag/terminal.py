@@ -3,7 +3,6 @@
 It stands in the place of Snakemake's own lines, a dozen for each job. Those are in the log below `.snakemake/log`.
 """
 
-import json
 import logging
 import os
 import re
@@ -96,7 +95,7 @@ class Step:
             [Path(file) for file in told["output"]],
             list(told["log"]),
             benchmark,
-            wall_time(benchmark)["wall_s"] if benchmark else None,
+            wall_time(benchmark).wall_s if benchmark else None,
             time.monotonic(),
         )
 
@@ -111,7 +110,7 @@ class Step:
 
     def took_s(self) -> float:
         """Return what the finished job took, without its time in a queue where it measured itself."""
-        measured = wall_time(self.benchmark)["wall_s"] if self.benchmark else None
+        measured = wall_time(self.benchmark).wall_s if self.benchmark else None
         return self.so_far_s() if measured is None else measured
 
     def number(self) -> str:
@@ -165,7 +164,7 @@ class StepLines(logging.Handler):
         """Print how many steps there are, and what they took when they last ran, from their files of wall times."""
         files = list(wall_times)
         timed = [file for file in files if file]
-        known = [seconds for file in timed if (seconds := wall_time(file)["wall_s"]) is not None]
+        known = [seconds for file in timed if (seconds := wall_time(file).wall_s) is not None]
         last = ""
         if known and len(known) == len(timed):
             last = f", about {duration(sum(known))} as last time"
@@ -288,10 +287,12 @@ def _progress(step: Step) -> str:
 
 def _report(model: str, with_numbers: bool, bold: Callable[[str], str]) -> list[str]:
     """Return the end's lines for a finished report: verdict, numbers, warnings, next lever and the files there are."""
+    from dsbench.core.records import read_record
     from dsbench.report.first_page import first_page
+    from dsbench.report.report_records import BenchmarkData
 
     folder = Path(f"models/{model}/reports")
-    page = first_page(json.loads((folder / "benchmark_data.json").read_text(encoding="utf-8")), None)
+    page = first_page(read_record(folder / "benchmark_data.json", BenchmarkData), None)
     lines = [
         "",
         *(bold(line) for line in wrap(f"{model}: {plain(page.verdict)}", LINE_WIDTH, break_on_hyphens=False)),

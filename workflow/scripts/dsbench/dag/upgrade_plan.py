@@ -120,7 +120,7 @@ def _why(names: list[str]) -> str:
 
 
 def _took_s(job: dict) -> float | None:
-    return wall_time(Path(job["benchmark"]))["wall_s"] if job["benchmark"] else None
+    return wall_time(Path(job["benchmark"])).wall_s if job["benchmark"] else None
 
 
 def _name(job: dict) -> str:

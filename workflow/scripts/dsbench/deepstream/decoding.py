@@ -3,13 +3,12 @@
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
 
 from dsbench.core.files import scratch_beside
-from dsbench.machine.clip import ClipFacts
+from dsbench.machine.clip import ClipFacts, Decoding, DecodingRate
 from dsbench.machine.video import films_of, open_container, packets_of
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.tool_run import ToolFailedError, run_tool
@@ -26,36 +25,6 @@ MOST_PASSES = 4096
 TIMEOUT_S = 600
 # The seconds that a run of so many streams takes for so many passes.
 Run = Callable[[int, int], float]
-
-
-@dataclass(frozen=True)
-class DecodingRate:
-    """The frames/s of `streams` decoders together."""
-
-    streams: int
-    frames_per_s: float
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """What decoding.json says; the last of `rates` is that of the most streams.
-
-    `stopped_by` says why nothing, or nothing more, was measured.
-    """
-
-    rates: list[DecodingRate]
-    stopped_by: str | None
-
-    def allowed_streams(self, target_fps: float) -> int | None:
-        """Return how many streams get `target_fps` from the decoders; None where nothing was measured.
-
-        More than were run may get it too, but nobody has seen them. A first rate alone promises.
-        """
-        if not self.rates:
-            return None
-        last = self.rates[-1]
-        promised = math.floor(last.frames_per_s / target_fps)
-        return promised if len(self.rates) == 1 else min(promised, last.streams)
 
 
 def measure_decoding(

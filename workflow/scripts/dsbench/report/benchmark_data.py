@@ -2,14 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Self
 
-from dsbench.boxes.average_precision import Scores
 from dsbench.chain.measured_chain import (
     Decision,
     EngineDecision,
@@ -20,19 +18,31 @@ from dsbench.chain.measured_chain import (
 )
 from dsbench.checks.findings import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
-from dsbench.core.records import as_json, read_record
-from dsbench.deepstream.decoding import Decoding
+from dsbench.core.records import read_record
 from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency, why_no_latency
 from dsbench.deepstream.log import LOADED, StreamRun
+from dsbench.machine.clip import Decoding
 from dsbench.onnx.inspection import HalfPrecision, Inspection
 from dsbench.report.conditions import contradiction, run_conditions, trtexec_conditions
+from dsbench.report.report_records import (
+    DecodingLimit,
+    DeepStreamResults,
+    DeepStreamRun,
+    DoublingStep,
+    Efficiency,
+    HalfPrecisionOnnx,
+    LatencyOfFrames,
+    MeasuredEngine,
+    SideBySide,
+    TrtexecRate,
+    TrtexecResults,
+)
 from dsbench.tools.tool_run import ended_utc
 from dsbench.trtexec.command import NO_TF32
 from dsbench.trtexec.log import Measurement, common_conditions, read_measurement
 from dsbench.trtexec.passport import Passport, passport_of
 from dsbench.trtexec.run import attempt_of
 
-SCHEMA_VERSION = 1
 PERCENTILES = {"min": 0, "p50": 50, "p95": 95, "p99": 99, "max": 100}
 # The first major compute capability with TF32.
 TF32_SINCE = 8
@@ -98,47 +108,47 @@ def measured_utc(measured: Measured) -> str:
     return max(ended_utc(log) for log in logs)
 
 
-def trtexec(measured: Measured, settings: dict, target_fps: float) -> dict:
+def trtexec(measured: Measured, settings: Mapping, target_fps: float) -> TrtexecResults:
     """Return the report's `trtexec`: batch 1, MAX_BS, and each step of the doubling."""
     chain = measured.decision.measurements
     b1 = read_measurement(measured.b1_log)
     steps = [
-        {
-            "batch": batch,
-            "qps": m.queries_per_s,
-            "imgs_per_sec": m.images_per_s(batch),
-            "peak_gpu_streams": peak_gpu_streams(m.queries_per_s, batch, target_fps),
-        }
+        DoublingStep(
+            batch=batch,
+            qps=m.queries_per_s,
+            imgs_per_sec=m.images_per_s(batch),
+            peak_gpu_streams=peak_gpu_streams(m.queries_per_s, batch, target_fps),
+        )
         for batch, m in zip(measured.batches, chain, strict=True)
     ]
-    return {
-        "duration_s": settings["duration_s"],
-        "warm_up_ms": settings["warm_up_ms"],
+    return TrtexecResults(
+        duration_s=settings["duration_s"],
+        warm_up_ms=settings["warm_up_ms"],
         **common_conditions([*chain, b1]),
-        "bs1": _rate(measured, b1, 1, measured.b1_log),
-        "bsmax": _rate(measured, chain[-1], measured.batches[-1], measured.chain_logs[-1]),
-        "doubling": steps,
-    }
+        bs1=_rate(measured, b1, 1, measured.b1_log),
+        bsmax=_rate(measured, chain[-1], measured.batches[-1], measured.chain_logs[-1]),
+        doubling=steps,
+    )
 
 
-def _rate(measured: Measured, m: Measurement, batch: int, log: Path) -> dict:
-    return {
-        "batch": batch,
-        "qps": m.queries_per_s,
-        "imgs_per_sec": m.images_per_s(batch),
-        "gpu_mean_ms": m.gpu_ms["mean"],
-        "gpu_median_ms": m.gpu_ms["median"],
-        "gpu_min_ms": m.gpu_ms["min"],
-        "gpu_max_ms": m.gpu_ms["max"],
-        "p90_ms": m.gpu_ms.get("p90"),
-        "p95_ms": m.gpu_ms.get("p95"),
-        "p99_ms": m.gpu_ms["p99"],
-        "queries": m.queries,
-        "warnings": m.warnings,
-        "conditions": trtexec_conditions(m, log),
-        "engine": _engine_in(log),
-        "log": measured.relative(log),
-    }
+def _rate(measured: Measured, m: Measurement, batch: int, log: Path) -> TrtexecRate:
+    return TrtexecRate(
+        batch=batch,
+        qps=m.queries_per_s,
+        imgs_per_sec=m.images_per_s(batch),
+        gpu_mean_ms=m.gpu_ms["mean"],
+        gpu_median_ms=m.gpu_ms["median"],
+        gpu_min_ms=m.gpu_ms["min"],
+        gpu_max_ms=m.gpu_ms["max"],
+        p90_ms=m.gpu_ms.get("p90"),
+        p95_ms=m.gpu_ms.get("p95"),
+        p99_ms=m.gpu_ms["p99"],
+        queries=m.queries,
+        warnings=m.warnings,
+        conditions=trtexec_conditions(m, log),
+        engine=_engine_in(log),
+        log=measured.relative(log),
+    )
 
 
 def _engine_in(log: Path) -> str:
@@ -149,52 +159,51 @@ def _engine_in(log: Path) -> str:
     return Path(found[1]).name
 
 
-def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float, decoding: Decoding) -> dict:
+def deepstream(
+    measured: Measured, settings: Mapping, peak: int, target_fps: float, decoding: Decoding
+) -> DeepStreamResults:
     """Return the report's `deepstream`: both runs, in words what is unusual about them, and what decoding allows."""
-    run1 = measured.run1.tries[-1].run
     held = [*_unheld("Run 1", measured.run1), *_unheld("Run 2", measured.run2)]
     tries = [tried.run for tried in measured.run2.tries]
-    run2 = tries[-1]
     run1_log, *_, run2_log = measured.run_logs
+    run1 = _run(measured, measured.run1.tries[-1].run, target_fps, run1_log)
+    run2 = _run(measured, tries[-1], target_fps, run2_log)
     rt_streams = real_time_streams(run1.total_fps, measured.batches[-1], target_fps)
-    runs = {
-        "run1": _run(measured, run1, target_fps, run1_log),
-        "run2": _run(measured, run2, target_fps, run2_log),
-    }
-    return {
-        "interval_s": settings["interval_s"],
-        **runs,
-        "latency": _latency(measured),
-        "rt_streams": rt_streams,
-        "decoding": as_json(decoding) | {"allowed_streams": decoding.allowed_streams(target_fps)},
+    return DeepStreamResults(
+        interval_s=settings["interval_s"],
+        run1=run1,
+        run2=run2,
+        latency=_latency(measured),
+        rt_streams=rt_streams,
+        decoding=DecodingLimit(**vars(decoding), allowed_streams=decoding.streams_at(target_fps)),
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
-        "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
-        "notes": [
+        real_time=min(peak, rt_streams) > 0 and (run1.real_time or run2.real_time),
+        notes=[
             *unusual_numbers(peak, rt_streams, measured.decision, tries, target_fps),
             *held,
-            *filter(None, [contradiction(**runs)]),
+            *filter(None, [contradiction(run1, run2)]),
             *_no_latency(measured.latency_log),
         ],
-    }
+    )
 
 
-def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> dict:
-    return {
-        "streams": run.streams,
-        "total_fps": run.total_fps,
-        "fps_per_stream": run.fps_per_stream,
-        "total_fps_min": min(run.window_fps),
-        "total_fps_max": max(run.window_fps),
-        "min_stream_fps": run.slowest_fps,
-        "max_stream_fps": max(run.stream_fps),
-        "cov_pct": run.variation_pct,
-        "warnings": run.warnings,
-        "windows": len(run.window_fps),
-        "window_fps": run.window_fps,
-        "real_time": run.slowest_fps >= target_fps,
-        "conditions": run_conditions(log),
-        "log": measured.relative(log),
-    }
+def _run(measured: Measured, run: StreamRun, target_fps: float, log: Path) -> DeepStreamRun:
+    return DeepStreamRun(
+        streams=run.streams,
+        total_fps=run.total_fps,
+        fps_per_stream=run.fps_per_stream,
+        total_fps_min=min(run.window_fps),
+        total_fps_max=max(run.window_fps),
+        min_stream_fps=run.slowest_fps,
+        max_stream_fps=max(run.stream_fps),
+        cov_pct=run.variation_pct,
+        warnings=run.warnings,
+        windows=len(run.window_fps),
+        window_fps=run.window_fps,
+        real_time=run.slowest_fps >= target_fps,
+        conditions=run_conditions(log),
+        log=measured.relative(log),
+    )
 
 
 def _no_latency(log: Path) -> list[str]:
@@ -206,22 +215,22 @@ def _no_latency(log: Path) -> list[str]:
     ]
 
 
-def _latency(measured: Measured) -> dict | None:
+def _latency(measured: Measured) -> LatencyOfFrames | None:
     """Return the report's latency of a frame, in ms, from the decoder's input to the sink; None where none is told."""
     run, log = measured.latency, measured.latency_log
     if run is None:
         return None
-    return {
-        "streams": run.streams,
-        "frames": len(run.frames),
-        "left_out": run.left_out,
-        "mean_ms": fmean(frame.latency_ms for frame in run.frames),
+    return LatencyOfFrames(
+        streams=run.streams,
+        frames=len(run.frames),
+        left_out=run.left_out,
+        mean_ms=fmean(frame.latency_ms for frame in run.frames),
         **{f"{name}_ms": run.percentile(percent).latency_ms for name, percent in PERCENTILES.items()},
-        "warnings": run.warnings,
-        "conditions": run_conditions(log),
-        "configuration": measured.relative(measured.latency_config),
-        "log": measured.relative(log),
-    }
+        warnings=run.warnings,
+        conditions=run_conditions(log),
+        configuration=measured.relative(measured.latency_config),
+        log=measured.relative(log),
+    )
 
 
 def unusual_numbers(
@@ -268,55 +277,37 @@ def _unheld(title: str, run: RunSummary) -> list[str]:
     ]
 
 
-def efficiency(trt: dict, ds: dict) -> dict:
+def efficiency(trt: TrtexecResults, ds: DeepStreamResults) -> Efficiency:
     """Return each run's total frames/s in percent of trtexec's images/s at MAX_BS."""
-    reference = trt["bsmax"]["imgs_per_sec"]
-    return {
-        "reference_batch": trt["bsmax"]["batch"],
-        "reference_imgs_per_sec": reference,
-        "run1_pct": 100 * ds["run1"]["total_fps"] / reference,
-        "run2_pct": 100 * ds["run2"]["total_fps"] / reference,
-    }
+    reference = trt.bsmax.imgs_per_sec
+    return Efficiency(
+        reference_batch=trt.bsmax.batch,
+        reference_imgs_per_sec=reference,
+        run1_pct=100 * ds.run1.total_fps / reference,
+        run2_pct=100 * ds.run2.total_fps / reference if ds.run2 else None,
+    )
 
 
-@dataclass(frozen=True)
-class SideBySide:
-    """What a report shows of a model beside another one, so that a user can choose.
-
-    `resize` says who resizes the frame. `kept` are the scores of the runtime's boxes with the model's own as truth,
-    `on_truth` those on the clip's true boxes, None where it has none. Images/s are trtexec's at `batch`, frames/s those
-    of run 2 with `streams`.
-    """
-
-    model_name: str
-    resize: str
-    kept: Scores
-    on_truth: Scores | None
-    batch: int
-    imgs_per_sec: float
-    streams: int
-    total_fps: float
-    rt_streams: int
-
-    @classmethod
-    def of(cls, measured: Measured, inspect: Inspection, accuracy: KeptAccuracy, target_fps: float) -> Self:
-        """Return the figures of a model from what its own steps wrote."""
-        batch = measured.batches[-1]
-        run1, run2 = (summary.tries[-1].run for summary in (measured.run1, measured.run2))
-        return cls(
-            model_name=measured.tree.name,
-            resize="nvinfer" if inspect.preprocessing.in_graph is None else "in_graph",
-            kept=accuracy.stages[-1].accuracy.every,
-            on_truth=None if accuracy.truth is None else accuracy.truth.runtime.every,
-            batch=batch,
-            imgs_per_sec=measured.decision.measurements[-1].images_per_s(batch),
-            streams=run2.streams,
-            total_fps=run2.total_fps,
-            rt_streams=real_time_streams(run1.total_fps, batch, target_fps),
-        )
+def figures_beside(
+    measured: Measured, inspect: Inspection, accuracy: KeptAccuracy, target_fps: float
+) -> SideBySide:
+    """Return what a report shows of a model beside another one, from what its own steps wrote."""
+    batch = measured.batches[-1]
+    run1, run2 = (summary.tries[-1].run for summary in (measured.run1, measured.run2))
+    return SideBySide(
+        model_name=measured.tree.name,
+        resize="nvinfer" if inspect.preprocessing.in_graph is None else "in_graph",
+        kept=accuracy.stages[-1].accuracy.every,
+        on_truth=None if accuracy.truth is None else accuracy.truth.runtime.every,
+        batch=batch,
+        imgs_per_sec=measured.decision.measurements[-1].images_per_s(batch),
+        streams=run2.streams,
+        total_fps=run2.total_fps,
+        rt_streams=real_time_streams(run1.total_fps, batch, target_fps),
+    )
 
 
-def engines(measured: Measured, model: str) -> list[dict]:
+def engines(measured: Measured, model: str) -> list[MeasuredEngine]:
     """Return the report's `engines`: those of the doubling, the last that of MAX_BS, and before them any others.
 
     Batch 1 and the runs have engines of their own where the batch is static, batch 1 also where the config says so.
@@ -331,27 +322,27 @@ def _engine_of_run(log: Path) -> str:
     return Path(log.read_text(errors="replace").partition(LOADED)[2].partition("\n")[0].strip()).name
 
 
-def _engine(measured: Measured, model: str, batch: int) -> dict:
+def _engine(measured: Measured, model: str, batch: int) -> MeasuredEngine:
     file = measured.tree / f"benchmarks/engines/{model}_dynamic_b{batch}.engine"
     log = measured.tree / f"benchmarks/engines/build_b{batch}.log"
     passport = read_record(passport_of(file), Passport)
-    return {
-        "batch": batch,
-        "file": measured.relative(file),
+    return MeasuredEngine(
+        batch=batch,
+        file=measured.relative(file),
         # TensorRT 8 does not print it.
-        "size_mib": passport.engine.bytes / MIB_BYTES,
-        "build_s": passport.build_s,
-        "precision": passport.precision,
-        "layers": _layers_by_precision(passport.layers),
-        "tf32": _may_take_tf32(passport),
-        "half_precision": _conversion(Path(passport.onnx.file)),
-        "compute": passport.plan,
-        "workspace_mib": passport.workspace_mib,
-        "profile": as_json(passport.profile),
-        "attempt": attempt_of(log),
-        "errors": passport.errors,
-        "log": measured.relative(log),
-    }
+        size_mib=passport.engine.bytes / MIB_BYTES,
+        build_s=passport.build_s,
+        precision=passport.precision,
+        layers=_layers_by_precision(passport.layers),
+        tf32=_may_take_tf32(passport),
+        half_precision=_conversion(Path(passport.onnx.file)),
+        compute=passport.plan,
+        workspace_mib=passport.workspace_mib,
+        profile=passport.profile,
+        attempt=attempt_of(log),
+        errors=passport.errors,
+        log=measured.relative(log),
+    )
 
 
 def _may_take_tf32(passport: Passport) -> bool:
@@ -365,9 +356,9 @@ def _layers_by_precision(layers: dict[str, str] | None) -> dict[str, int] | None
     return None if layers is None else dict(Counter(layers.values()).most_common())
 
 
-def _conversion(onnx: Path) -> dict | None:
+def _conversion(onnx: Path) -> HalfPrecisionOnnx | None:
     """Return what was measured of an ONNX that was converted to half precision, None for another one."""
     accuracy = onnx.with_suffix(".json")
     if not onnx.stem.endswith("_fp16") or not accuracy.is_file():
         return None
-    return {"onnx": onnx.name} | as_json(read_record(accuracy, HalfPrecision))
+    return HalfPrecisionOnnx(**vars(read_record(accuracy, HalfPrecision)), onnx=onnx.name)

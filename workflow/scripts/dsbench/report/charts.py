@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 from dsbench.core.files import written_beside
 from dsbench.report.history import rate_spread, run_spread
-from dsbench.report.report_data import CHART_NAMES
-from dsbench.report.text import NOT_MEASURED, count, is_disturbed, plain
+from dsbench.report.html import CHART_NAMES
+from dsbench.report.report_records import BenchmarkData, DeepStreamRun, LatencyOfFrames, TrtexecRate
+from dsbench.report.text import NOT_MEASURED, count, plain
 
 SIZE_IN = (10, 6)
 DPI = 150
@@ -22,23 +23,21 @@ BLUE, GREEN, ORANGE, RED, GREY = "#3b6ea5", "#5b9a5b", "#d08a3c", "#c62828", "#6
 INK = "#222222"
 # In a report a chart is half a page wide.
 STYLE = {**seaborn.axes_style("whitegrid"), "axes.grid.axis": "y", "text.parse_math": False, "font.size": 16}
-PERCENTILES = (("p90", "p90_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
-FRAME_PERCENTILES = ("p50", "p95", "p99")
 DEVIATION = "whiskers: one standard deviation"
 # The ends of a value's spread, in its unit; None where none was measured.
 Whisker = tuple[float, float] | None
 
 
-def draw_chart(name: str, data: dict, path: Path) -> None:
+def draw_chart(name: str, data: BenchmarkData, path: Path) -> None:
     """Write the chart `name` (a key of CHARTS) of checked benchmark data to `path`: PNG, 10x6 in at 150 dpi."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=SIZE_IN, dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         subject, whiskers = CHARTS[name](axes, data)
-        figure.suptitle(f"{plain(data['model_name'])}\n{subject}", fontsize=20, fontweight="bold")
+        figure.suptitle(f"{plain(data.model_name)}\n{subject}", fontsize=20, fontweight="bold")
         seaborn.despine(fig=figure)
-        says = " · ".join([plain(data["runtime"]["name"]), data["measured_utc"], whiskers])
+        says = " · ".join([plain(data.runtime.name), data.measured_utc, whiskers])
         figure.supxlabel(textwrap.fill(says, 112), fontsize=11, color=GREY)
         with written_beside(path) as partial:
             figure.savefig(partial, format="png", metadata={"Software": None})
@@ -96,50 +95,50 @@ def _decimals(value: float) -> int:
     return 1 if value >= 100 else 2
 
 
-def _queries(axes: Axes, data: dict) -> tuple[str, str]:
-    rates = (data["trtexec"]["bs1"], data["trtexec"]["bsmax"])
+def _queries(axes: Axes, data: BenchmarkData) -> tuple[str, str]:
+    rates = (data.trtexec.bs1, data.trtexec.bsmax)
     both = axes.figure.add_gridspec(1, 2)
     axes.set_subplotspec(both[0])
     whiskers = [
-        _around(rate["qps"], None if (spread := rate_spread(rate)) is None else spread / rate["batch"])
+        _around(rate.qps, None if (spread := rate_spread(rate)) is None else spread / rate.batch)
         for rate in rates
     ]
-    labels = [f"batch {rate['batch']}" for rate in rates]
-    top = _bars(axes, labels, [rate["qps"] for rate in rates], [BLUE, GREEN], " qps", whiskers)
+    labels = [f"batch {rate.batch}" for rate in rates]
+    top = _bars(axes, labels, [rate.qps for rate in rates], [BLUE, GREEN], " qps", whiskers)
     axes.set_ylabel("batches per second (qps)")
     _headroom(axes, top)
     _latencies(axes.figure.add_subplot(both[1]), rates)
     return (
-        f"trtexec: batch {rates[0]['batch']} and {rates[1]['batch']}",
+        f"trtexec: batch {rates[0].batch} and {rates[1].batch}",
         "whiskers: one standard deviation of the rate; latency from the least to the 99th percentile",
     )
 
 
-def _latencies(axes: Axes, rates: Sequence[dict]) -> None:
+def _latencies(axes: Axes, rates: Sequence[TrtexecRate]) -> None:
     """Draw the mean latency of each rate, from the least to the 99th percentile, and name the percentiles."""
-    percentiles = [[f"{name} {rate[key]:,.2f}" for name, key in PERCENTILES if rate[key]] for rate in rates]
-    labels = [
-        "\n".join([f"batch {rate['batch']}", *said]) for rate, said in zip(rates, percentiles, strict=True)
-    ]
-    whiskers = [
-        None if rate["gpu_min_ms"] is None else (rate["gpu_min_ms"], rate["p99_ms"]) for rate in rates
-    ]
-    top = _bars(axes, labels, [rate["gpu_mean_ms"] for rate in rates], [BLUE, GREEN], " ms", whiskers)
+    labels = []
+    for rate in rates:
+        percentiles = {"p90": rate.p90_ms, "p95": rate.p95_ms, "p99": rate.p99_ms}
+        said = [f"{name} {value:,.2f}" for name, value in percentiles.items() if value]
+        labels.append("\n".join([f"batch {rate.batch}", *said]))
+    whiskers = [None if rate.gpu_min_ms is None else (rate.gpu_min_ms, rate.p99_ms) for rate in rates]
+    top = _bars(axes, labels, [rate.gpu_mean_ms for rate in rates], [BLUE, GREEN], " ms", whiskers)
     axes.set_ylabel("mean latency of a batch (ms)")
     _headroom(axes, top)
 
 
-def _throughput(axes: Axes, data: dict) -> tuple[str, str]:
-    trtexec = data["trtexec"]
-    spreads = {rate["batch"]: rate_spread(rate) for rate in (trtexec["bs1"], trtexec["bsmax"])}
-    measured = {rate["batch"]: rate["imgs_per_sec"] for rate in (trtexec["bs1"], *trtexec["doubling"])}
-    peaks = {step["batch"]: step["peak_gpu_streams"] for step in trtexec["doubling"]}
+def _throughput(axes: Axes, data: BenchmarkData) -> tuple[str, str]:
+    trtexec = data.trtexec
+    spreads = {rate.batch: rate_spread(rate) for rate in (trtexec.bs1, trtexec.bsmax)}
+    measured = {step.batch: step.imgs_per_sec for step in trtexec.doubling}
+    measured.setdefault(trtexec.bs1.batch, trtexec.bs1.imgs_per_sec)
+    peaks = {step.batch: step.peak_gpu_streams for step in trtexec.doubling}
     batches = sorted(measured)
     labels = [f"batch {batch}" + (f"\nPEAK {peaks[batch]}" if batch in peaks else "") for batch in batches]
-    colors = [GREEN if batch == data["max_bs"] else BLUE for batch in batches]
+    colors = [GREEN if batch == data.max_bs else BLUE for batch in batches]
     whiskers = [_around(measured[batch], spreads.get(batch)) for batch in batches]
     top = _bars(axes, labels, [measured[batch] for batch in batches], colors, "", whiskers)
-    peak, target_fps = data["peak_gpu_streams"], data["target_fps"]
+    peak, target_fps = data.peak_gpu_streams, data.target_fps
     level = peak * target_fps
     _line(axes, level, f"PEAK_GPU_STREAMS: {peak} x {target_fps:g} FPS = {level:,.0f} images/s", ORANGE)
     axes.set_ylabel("images per second")
@@ -147,24 +146,24 @@ def _throughput(axes: Axes, data: dict) -> tuple[str, str]:
     return "trtexec: images per second by batch, with PEAK", DEVIATION
 
 
-def _stream_rate(axes: Axes, data: dict) -> tuple[str, str]:
-    runs, latency = _runs(data), data["deepstream"].get("latency")
+def _stream_rate(axes: Axes, data: BenchmarkData) -> tuple[str, str]:
+    runs, latency = _runs(data), data.deepstream.latency
     if latency:
         both = axes.figure.add_gridspec(1, 2, width_ratios=(3, 2))
         axes.set_subplotspec(both[0])
         axes.set_title("FPS of each stream", fontsize=16)
         _frame_latencies(axes.figure.add_subplot(both[1]), latency)
-    values = [run["fps_per_stream"] if run else None for run in runs]
+    values = [run.fps_per_stream if run else None for run in runs]
     top = _bars(axes, _run_labels(runs), values, [BLUE, GREEN], " FPS", [_windows(run) for run in runs])
     for place, run in enumerate(runs):
-        fps = [total_fps / run["streams"] for total_fps in run.get("window_fps", [])] if run else []
+        fps = [total_fps / run.streams for total_fps in run.window_fps] if run else []
         # Beside the bar, in the order in which they were measured.
         steps = [place + 0.31 + 0.11 * index / max(len(fps) - 1, 1) for index in range(len(fps))]
         axes.scatter(steps, fps, s=22, color=INK, zorder=4)
-    _line(axes, data["target_fps"], f"real time: {data['target_fps']:g} FPS per stream", RED)
+    _line(axes, data.target_fps, f"real time: {data.target_fps:g} FPS per stream", RED)
     axes.set_ylabel("FPS per stream")
-    _headroom(axes, data["target_fps"], top)
-    window = f"window of {data['deepstream']['interval_s']:g} s"
+    _headroom(axes, data.target_fps, top)
+    window = f"window of {data.deepstream.interval_s:g} s"
     return (
         "DeepStream: frame rate and latency" if latency else "DeepStream: frames per second of each stream",
         f"whiskers: slowest to fastest {window}; dots: the windows in their order"
@@ -172,27 +171,27 @@ def _stream_rate(axes: Axes, data: dict) -> tuple[str, str]:
     )
 
 
-def _frame_latencies(axes: Axes, latency: dict) -> None:
+def _frame_latencies(axes: Axes, latency: LatencyOfFrames) -> None:
     """Draw the percentiles of a frame's latency."""
-    values = [latency[f"{name}_ms"] for name in FRAME_PERCENTILES]
-    top = _bars(axes, list(FRAME_PERCENTILES), values, [ORANGE] * len(values), "", [None] * len(values))
+    values = {"p50": latency.p50_ms, "p95": latency.p95_ms, "p99": latency.p99_ms}
+    top = _bars(axes, list(values), list(values.values()), [ORANGE] * len(values), "", [None] * len(values))
     axes.set_title("Latency of a frame", fontsize=16)
-    axes.set_ylabel(f"latency (ms), {count(latency['streams'], 'stream')}")
+    axes.set_ylabel(f"latency (ms), {count(latency.streams, 'stream')}")
     _headroom(axes, top)
 
 
-def _windows(run: dict | None) -> Whisker:
+def _windows(run: DeepStreamRun | None) -> Whisker:
     """Return the slowest and the fastest window of a run, in frames/s of a stream."""
-    if run is None or None in (run["total_fps_min"], run["total_fps_max"]):
+    if run is None or run.total_fps_min is None or run.total_fps_max is None:
         return None
-    return run["total_fps_min"] / run["streams"], run["total_fps_max"] / run["streams"]
+    return run.total_fps_min / run.streams, run.total_fps_max / run.streams
 
 
-def _comparison(axes: Axes, data: dict) -> tuple[str, str]:
-    runs, reference = _runs(data), data["trtexec"]["bsmax"]
-    values = [reference["imgs_per_sec"], *(run and run["total_fps"] for run in runs)]
+def _comparison(axes: Axes, data: BenchmarkData) -> tuple[str, str]:
+    runs, reference = _runs(data), data.trtexec.bsmax
+    values = [reference.imgs_per_sec, *(run.total_fps if run else None for run in runs)]
     labels = [
-        f"trtexec\nbatch {reference['batch']}",
+        f"trtexec\nbatch {reference.batch}",
         *(f"DeepStream\n{label}" for label in _run_labels(runs)),
     ]
     whiskers = [_around(values[0], rate_spread(reference)), *map(_total, runs)]
@@ -202,32 +201,32 @@ def _comparison(axes: Axes, data: dict) -> tuple[str, str]:
     return "trtexec and DeepStream: images per second", DEVIATION
 
 
-def _total(run: dict | None) -> Whisker:
+def _total(run: DeepStreamRun | None) -> Whisker:
     """Return a run's total frames/s less and plus their deviation."""
-    return _around(run["total_fps"], run_spread(run)) if run else None
+    return _around(run.total_fps, run_spread(run)) if run else None
 
 
-def _efficiency(axes: Axes, data: dict) -> tuple[str, str]:
-    efficiency, runs = data["efficiency"], _runs(data)
-    values = [efficiency["run1_pct"], efficiency["run2_pct"]]
-    reference = efficiency["reference_imgs_per_sec"]
+def _efficiency(axes: Axes, data: BenchmarkData) -> tuple[str, str]:
+    efficiency, runs = data.efficiency, _runs(data)
+    values = [efficiency.run1_pct, efficiency.run2_pct]
+    reference = efficiency.reference_imgs_per_sec
     whiskers = [ends and (100 * ends[0] / reference, 100 * ends[1] / reference) for ends in map(_total, runs)]
     top = _bars(axes, _run_labels(runs), values, [BLUE, GREEN], " %", whiskers)
-    said = f"{reference:,.1f} images/s, trtexec at batch {efficiency['reference_batch']}"
+    said = f"{reference:,.1f} images/s, trtexec at batch {efficiency.reference_batch}"
     _line(axes, 100, f"100 % = {said}", RED)
     axes.set_ylabel("efficiency (%)")
     _headroom(axes, 100, top)
     return "DeepStream: efficiency against trtexec", DEVIATION
 
 
-def _runs(data: dict) -> list[dict | None]:
-    return [data["deepstream"]["run1"], data["deepstream"]["run2"]]
+def _runs(data: BenchmarkData) -> list[DeepStreamRun | None]:
+    return [data.deepstream.run1, data.deepstream.run2]
 
 
-def _run_labels(runs: list[dict | None]) -> list[str]:
-    loads = [NOT_MEASURED if run is None else count(run["streams"], "stream") for run in runs]
+def _run_labels(runs: list[DeepStreamRun | None]) -> list[str]:
+    loads = [NOT_MEASURED if run is None else count(run.streams, "stream") for run in runs]
     loads = [
-        f"{load}, disturbed" if run and is_disturbed(run) else load
+        f"{load}, disturbed" if run and run.conditions.is_disturbed else load
         for load, run in zip(loads, runs, strict=True)
     ]
     return [f"run {index}\n{load}" for index, load in enumerate(loads, 1)]

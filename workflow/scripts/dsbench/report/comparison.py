@@ -3,28 +3,22 @@
 import csv
 import io
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from dsbench.core.errors import BuildError, without_controls
 from dsbench.report.conditions import contradiction
+from dsbench.report.finished_reports import CLASSES, PLACES
 from dsbench.report.report_data import ReportDataError, read_data
+from dsbench.report.report_records import BenchmarkData, DeepStreamResults, DeepStreamRun
 from dsbench.report.served import deciding_run, served
-from dsbench.report.text import NOT_MEASURED, is_disturbed, plain
+from dsbench.report.text import NOT_MEASURED, plain
 
-CLASSES = Path("classes")
-REPORTS = "models/*/reports/benchmark_data.json"
 HEAD = (
     *("model", "{place}", "runtime", "MAX_BS", "images/s", "p99 ms", "PEAK streams"),
     *("real-time streams", "FPS/stream", "agreement", "frame p50 ms", "frame p99 ms", "measured"),
 )
-# What the folders of a directory are called, and how one comes to be.
-PLACES = {
-    "classes": ("class", "build one with --config gpu_class=NAME"),
-    "shards": ("shard", "start one with a line that `snakemake shards` prints"),
-}
 # What a spreadsheet takes for the beginning of a formula.
 FORMULA_SIGNS = ("=", "+", "-", "@")
 LONGEST_NAME = 80
@@ -138,30 +132,6 @@ class ModelComparison:
     left_out: list[LeftOut]
 
 
-def finished_reports(directory: Path = CLASSES) -> list[str]:
-    """Return the benchmark_data.json of every folder in `directory` and model that has one, in order."""
-    folders = ("*", "*/classes/*")
-    found = (directory.glob(f"{folder}/{REPORTS}") for folder in folders)
-    return sorted(str(file) for files in found for file in files)
-
-
-def reports_of_trees(others: Sequence[str] = ()) -> list[str]:
-    """Return the absolute path of each finished report here and in the `others`, with their classes and shards.
-
-    Absolute, since a report is compared as it is: by its relative path Snakemake would first make it anew.
-    """
-    found: dict[str, None] = {}
-    for tree in (Path.cwd(), *(Path(os.path.expanduser(other)).absolute() for other in others)):
-        if not tree.is_dir():
-            raise BuildError(
-                f"config: comparison.trees: {tree} {'is no folder' if tree.exists() else 'does not exist'}, expected a"
-                " working directory with finished models; correct or remove it"
-            )
-        inside = (file for place in PLACES for file in finished_reports(tree / place))
-        found |= dict.fromkeys([*sorted(map(str, tree.glob(REPORTS))), *inside])
-    return list(found)
-
-
 def compare_models(files: Sequence[str], cameras: Sequence[int], fps: float | None) -> ModelComparison:
     """Return the comparison of the reports in `files`, with what each of the numbers of `cameras` needs.
 
@@ -181,8 +151,7 @@ def compare_models(files: Sequence[str], cameras: Sequence[int], fps: float | No
         except ReportDataError as error:
             left_out.append(LeftOut(_shown_path(file), without_controls(str(error))))
             continue
-        clip = data["video"]
-        key = (data["runtime"]["kind"], _name(clip["file"]), clip["sha256"], data["target_fps"])
+        key = (data.runtime.kind, _name(data.video.file), data.video.sha256, data.target_fps)
         groups.setdefault(key, []).append(_contender(data, file))
     if not groups:
         raise BuildError(f"{left_out[0].report}: {left_out[0].why} No other report can be compared either.")
@@ -191,36 +160,36 @@ def compare_models(files: Sequence[str], cameras: Sequence[int], fps: float | No
     return ModelComparison([_group(key, groups[key], cameras, fps) for key in keys], left_out)
 
 
-def _contender(data: dict, file: Path) -> Contender:
+def _contender(data: BenchmarkData, file: Path) -> Contender:
     _, run = deciding_run(data)
-    system, trt, latency = data["system"], data["trtexec"]["bsmax"], data["deepstream"].get("latency") or {}
-    accuracy, engine = data["validation"]["accuracy"], data["engines"][-1]
-    truth = accuracy["truth"] or {"runtime": {"every": {}}, "model": {"every": {}}}
+    system, trt, latency = data.system, data.trtexec.bsmax, data.deepstream.latency
+    accuracy, engine = data.validation.accuracy, data.engines[-1]
+    truth = accuracy.truth
     return Contender(
-        model=_name(data["model_name"]),
+        model=_name(data.model_name),
         tree=_name(_shown_path(file.parents[3])),
-        machine=_name(system["gpu"] or f"{system['cpu']}, {system['cpu_cores']} cores"),
-        runtime=_name(data["runtime"]["name"]),
-        precision=_name(engine["precision"]),
-        measured_utc=data["measured_utc"],
-        load_streams=run["streams"],
-        images_per_s=run["total_fps"],
-        images_per_s_low=run["total_fps_min"],
-        images_per_s_high=run["total_fps_max"],
+        machine=_name(system.gpu or f"{system.cpu}, {system.cpu_cores} cores"),
+        runtime=_name(data.runtime.name),
+        precision=_name(engine.precision),
+        measured_utc=data.measured_utc,
+        load_streams=run.streams,
+        images_per_s=run.total_fps,
+        images_per_s_low=run.total_fps_min,
+        images_per_s_high=run.total_fps_max,
         **vars(served(data)),
-        trtexec_images_per_s=trt["imgs_per_sec"],
-        batch=trt["batch"],
-        batch_p99_ms=trt["p99_ms"],
-        latency_p50_ms=latency.get("p50_ms"),
-        latency_p95_ms=latency.get("p95_ms"),
-        latency_p99_ms=latency.get("p99_ms"),
-        accuracy=truth["runtime"]["every"].get("ap"),
-        own_accuracy=truth["model"]["every"].get("ap"),
-        ap_kept=accuracy["stages"][-1]["accuracy"]["every"]["ap"] if accuracy["is_told"] else None,
-        engine_mib=engine["size_mib"],
-        build_s=engine["build_s"],
+        trtexec_images_per_s=trt.imgs_per_sec,
+        batch=trt.batch,
+        batch_p99_ms=trt.p99_ms,
+        latency_p50_ms=latency.p50_ms if latency else None,
+        latency_p95_ms=latency.p95_ms if latency else None,
+        latency_p99_ms=latency.p99_ms if latency else None,
+        accuracy=truth.runtime.every.ap if truth else None,
+        own_accuracy=truth.model.every.ap if truth else None,
+        ap_kept=accuracy.stages[-1].accuracy.every.ap if accuracy.is_told else None,
+        engine_mib=engine.size_mib,
+        build_s=engine.build_s,
         report=_shown_path(file),
-        unranked=_why_unranked(data["deepstream"], run),
+        unranked=_why_unranked(data.deepstream, run),
     )
 
 
@@ -238,10 +207,10 @@ def _name(value: object) -> str:
     return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 1]}…"
 
 
-def _why_unranked(deepstream: dict, run: dict) -> str | None:
-    if is_disturbed(run) or contradiction(deepstream["run1"], deepstream["run2"]):
+def _why_unranked(deepstream: DeepStreamResults, run: DeepStreamRun) -> str | None:
+    if run.conditions.is_disturbed or contradiction(deepstream.run1, deepstream.run2):
         return "the run was disturbed"
-    return "its windows are not known" if None in (run["total_fps_min"], run["total_fps_max"]) else None
+    return "its windows are not known" if None in (run.total_fps_min, run.total_fps_max) else None
 
 
 def _group(shared: Shared, found: list[Contender], cameras: Sequence[int], fps: float | None) -> RankedGroup:
@@ -363,22 +332,21 @@ def class_table(files: list[str], directory: Path = CLASSES) -> str:
 
 def _row(file: Path, directory: Path) -> tuple[str, ...]:
     data = read_data(file)
-    best, run2 = data["trtexec"]["bsmax"], data["deepstream"]["run2"] or {}
-    latency = data["deepstream"].get("latency") or {}
+    best, run2, latency = data.trtexec.bsmax, data.deepstream.run2, data.deepstream.latency
     return (
-        data["model_name"],
+        data.model_name,
         "/".join(part for part in file.relative_to(directory).parts[:-4] if part != "classes"),
-        data["runtime"]["name"],
-        str(data["max_bs"]),
-        _number(best["imgs_per_sec"], 1),
-        _number(best["p99_ms"], 2),
-        str(data["peak_gpu_streams"]),
-        _number(data["deepstream"]["rt_streams"], 0),
-        _number(run2.get("fps_per_stream"), 1),
-        _number(data["validation"]["agreement"]["recall"], 3),
-        _number(latency.get("p50_ms"), 1),
-        _number(latency.get("p99_ms"), 1),
-        data["measured_utc"],
+        data.runtime.name,
+        str(data.max_bs),
+        _number(best.imgs_per_sec, 1),
+        _number(best.p99_ms, 2),
+        str(data.peak_gpu_streams),
+        _number(data.deepstream.rt_streams, 0),
+        _number(run2.fps_per_stream if run2 else None, 1),
+        _number(data.validation.agreement.recall, 3),
+        _number(latency.p50_ms if latency else None, 1),
+        _number(latency.p99_ms if latency else None, 1),
+        data.measured_utc,
     )
 
 

@@ -7,53 +7,54 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from dsbench.boxes.matching import Rates
 from dsbench.core.errors import BuildError
 from dsbench.core.files import write_whole
 from dsbench.core.records import as_json
 from dsbench.machine.node_facts import fact_change
+from dsbench.report.report_records import AnyRun, BenchmarkData, LatencyNumbers, RateNumbers, RunNumbers
 
+K = TypeVar("K")
 COVERAGE_FACTOR = 2
 # Of a normal distribution: what lies between the median and a percentile, in standard deviations.
-FACTORS = {"p95_ms": 1.645, "p99_ms": 2.326}
+P95_FACTOR, P99_FACTOR = 1.645, 2.326
 # Of an entry's shape: entries of another one stay in the file and are not compared.
 SCHEMA = 1
 KEY_DIGITS = 12
-# Said in words or repeated elsewhere; what disturbed a run is kept.
-LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file", "window_fps", "configuration")
 NO_DIFFERENCE = "no difference"
 NOISE = "inside the noise"
 
 
-def latency_spread_ms(rate: dict) -> float | None:
+def latency_spread_ms(rate: RateNumbers) -> float | None:
     """Return the standard uncertainty of a latency in ms, from its highest known percentile up to 95; else 99.
 
     It is that of a single batch, not of the mean over thousands: those of one run share its clock and temperature,
     which the next run has otherwise.
     """
-    percentile = next((name for name in FACTORS if rate[name] is not None), None)
-    if percentile is None or rate["gpu_median_ms"] is None:
+    if rate.gpu_median_ms is None:
         return None
-    return max(rate[percentile] - rate["gpu_median_ms"], 0.0) / FACTORS[percentile]
+    highest, factor = (rate.p99_ms, P99_FACTOR) if rate.p95_ms is None else (rate.p95_ms, P95_FACTOR)
+    return max(highest - rate.gpu_median_ms, 0.0) / factor
 
 
-def rate_spread(rate: dict) -> float | None:
+def rate_spread(rate: RateNumbers) -> float | None:
     """Return the standard uncertainty of trtexec's images/s: in percent it is that of the latency."""
     spread_ms = latency_spread_ms(rate)
-    return None if spread_ms is None else rate["imgs_per_sec"] * spread_ms / rate["gpu_mean_ms"]
+    return None if spread_ms is None else rate.imgs_per_sec * spread_ms / rate.gpu_mean_ms
 
 
-def frame_spread_ms(latency: dict) -> float:
+def frame_spread_ms(latency: LatencyNumbers) -> float:
     """Return the standard uncertainty of the latency of a frame in ms; it is that of a single frame, as of a batch."""
-    return max(latency["p95_ms"] - latency["p50_ms"], 0.0) / FACTORS["p95_ms"]
+    return max(latency.p95_ms - latency.p50_ms, 0.0) / P95_FACTOR
 
 
-def run_spread(run: dict) -> float | None:
+def run_spread(run: RunNumbers) -> float | None:
     """Return the standard uncertainty of a DeepStream run's total frames/s: the deviation of its windows."""
-    return None if run["cov_pct"] is None else run["total_fps"] * run["cov_pct"] / 100
+    return None if run.cov_pct is None else run.total_fps * run.cov_pct / 100
 
 
 def share_spread(share: float | None, boxes: int) -> float | None:
@@ -61,7 +62,7 @@ def share_spread(share: float | None, boxes: int) -> float | None:
     return None if share is None or not boxes else math.sqrt(share * (1 - share) / boxes)
 
 
-def is_noise(before: float, now: float, spreads: tuple[float, float]) -> bool:
+def is_noise(before: float, now: float, spreads: Sequence[float]) -> bool:
     """Return whether a difference is within the combined uncertainty of both figures."""
     return abs(now - before) <= COVERAGE_FACTOR * math.hypot(*spreads)
 
@@ -76,6 +77,43 @@ class AnyEntry:
 
 
 @dataclass(frozen=True)
+class KeptRate(RateNumbers):
+    """What is kept of a measurement of trtexec."""
+
+    disturbances: list[str] | None
+
+
+@dataclass(frozen=True)
+class KeptRun(RunNumbers):
+    """What is kept of a run of deepstream-app."""
+
+    disturbances: list[str] | None
+
+
+@dataclass(frozen=True)
+class KeptLatency(LatencyNumbers):
+    """What is kept of the run that measured the latency."""
+
+    disturbances: list[str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptFigures:
+    """The figures that are kept of a report; entries from before latency was measured lack it."""
+
+    max_bs: int
+    peak_gpu_streams: int
+    rt_streams: int | None
+    bs1: KeptRate
+    bsmax: KeptRate
+    run1: KeptRun
+    run2: KeptRun | None
+    latency: KeptLatency | None = None
+    agreement: Rates
+    ground_truth: Rates | None
+
+
+@dataclass(frozen=True)
 class Entry(AnyEntry):
     """What is kept of one benchmark_data.json, and the toolchain's `facts` by name.
 
@@ -84,7 +122,7 @@ class Entry(AnyEntry):
 
     facts: dict[str, Any]
     same: dict[str, Any]
-    figures: dict[str, Any]
+    figures: KeptFigures
 
 
 @dataclass(frozen=True)
@@ -120,39 +158,41 @@ class Difference:
     rows: list[FigureRow]
 
 
-def history_entry(data: dict, facts: Mapping) -> Entry:
+def history_entry(data: BenchmarkData, facts: Mapping) -> Entry:
     """Return what is kept of benchmark_data.json."""
     text = json.dumps(dict(facts), sort_keys=True)
-    trt, runs, checks = data["trtexec"], data["deepstream"], data["validation"]
+    trt, runs, checks = data.trtexec, data.deepstream, data.validation
     return Entry(
         schema=SCHEMA,
         toolchain=hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS],
         facts=dict(facts),
-        measured_utc=data["measured_utc"],
+        measured_utc=data.measured_utc,
         same={
-            "ONNX": data["model"]["onnx_sha256"],
-            "video": data["video"]["sha256"],
-            "precision": data["engines"][-1]["precision"],
-            "threshold": data["preprocessing"]["pre_cluster_threshold"],
-            "target FPS": data["target_fps"],
-            "length of the measurements": [trt["duration_s"], trt["warm_up_ms"], runs["interval_s"]],
+            "ONNX": data.model.onnx_sha256,
+            "video": data.video.sha256,
+            "precision": data.engines[-1].precision,
+            "threshold": data.preprocessing.pre_cluster_threshold,
+            "target FPS": data.target_fps,
+            "length of the measurements": [trt.duration_s, trt.warm_up_ms, runs.interval_s],
         },
-        figures={
-            "max_bs": data["max_bs"],
-            "peak_gpu_streams": data["peak_gpu_streams"],
-            "rt_streams": runs["rt_streams"],
-            **{name: _kept(trt[name]) for name in ("bs1", "bsmax")},
-            **{name: _kept(runs.get(name)) for name in ("run1", "run2", "latency")},
-            **{name: _kept(checks[name]) for name in ("agreement", "ground_truth")},
-        },
+        figures=KeptFigures(
+            max_bs=data.max_bs,
+            peak_gpu_streams=data.peak_gpu_streams,
+            rt_streams=runs.rt_streams,
+            bs1=_kept(trt.bs1, KeptRate),
+            bsmax=_kept(trt.bsmax, KeptRate),
+            run1=_kept(runs.run1, KeptRun),
+            run2=_kept(runs.run2, KeptRun) if runs.run2 else None,
+            latency=_kept(runs.latency, KeptLatency) if runs.latency else None,
+            agreement=msgspec.convert(vars(checks.agreement), Rates),
+            ground_truth=checks.ground_truth and msgspec.convert(vars(checks.ground_truth), Rates),
+        ),
     )
 
 
-def _kept(part: dict | None) -> dict | None:
-    if part is None:
-        return None
-    kept = {key: value for key, value in part.items() if key not in LEFT_OUT}
-    return kept | ({"disturbances": part["conditions"]["disturbances"]} if "conditions" in part else {})
+def _kept(part: AnyRun, kind: type[K]) -> K:
+    """Return the numbers of a measurement and what disturbed it; the rest is said in words or stands elsewhere."""
+    return msgspec.convert(vars(part) | vars(part.conditions), kind)
 
 
 def read_history(file: Path) -> list[AnyEntry]:
@@ -191,107 +231,64 @@ def last_other(entries: Sequence[AnyEntry], entry: Entry) -> Entry | None:
     return others[-1] if others else None
 
 
+def _precision_spread(rates: Rates) -> float | None:
+    return share_spread(rates.precision, rates.true_positives + rates.false_positives)
+
+
+def _recall_spread(rates: Rates) -> float | None:
+    return share_spread(rates.recall, rates.true_positives + rates.false_negatives)
+
+
 @dataclass(frozen=True)
 class Figure:
-    """A row of the table: which figure, how it is read, with which spread, and what it may not differ in.
+    """A row of the table: the number `name` in a `part` of the kept figures, with its `spread`.
 
-    `part` is the part of an entry's figures it is of; `compared` is the value whose noise is known, where the shown
-    one is rounded down from it.
+    Less of a latency is better, and it is compared at the same `size` only. A row of `streams` shows that number, which
+    is rounded down from `name`, over the target rate, and has its noise.
     """
 
     title: str
     part: str
-    decimals: int
-    value: Callable
-    spread: Callable
-    higher_is_better: bool = True
-    compared: Callable | None = None
+    name: str
+    spread: Callable[[Any], float | None]
+    decimals: int = 1
     size: str | None = None
-    is_of_size: bool = False
-
-
-def _share(name: str, missed: str) -> dict:
-    return {
-        "value": lambda part, _: part[name],
-        "spread": lambda part, _: share_spread(part[name], part["true_positives"] + part[missed]),
-        "decimals": 3,
-    }
-
-
-def _rate(part: str, title: str, size: str | None) -> list[Figure]:
-    return [
-        Figure(
-            f"trtexec, latency in ms at {title}",
-            part,
-            3,
-            lambda rate, _: rate["gpu_mean_ms"],
-            lambda rate, _: latency_spread_ms(rate),
-            higher_is_better=False,
-            size=size,
-            is_of_size=True,
-        ),
-        Figure(
-            f"trtexec, images/s at {title}",
-            part,
-            1,
-            lambda rate, _: rate["imgs_per_sec"],
-            lambda rate, _: rate_spread(rate),
-            size=size,
-        ),
-    ]
-
-
-def _run(part: str, title: str) -> Figure:
-    return Figure(
-        f"DeepStream, total FPS of {title}",
-        part,
-        1,
-        lambda run, _: run["total_fps"],
-        lambda run, _: run_spread(run),
-        size="streams",
-    )
-
-
-def _latency(percentile: str) -> Figure:
-    return Figure(
-        f"DeepStream, latency of a frame in ms, {percentile}",
-        "latency",
-        1,
-        lambda latency, _: latency[f"{percentile}_ms"],
-        lambda latency, _: frame_spread_ms(latency),
-        higher_is_better=False,
-        size="streams",
-        is_of_size=True,
-    )
-
-
-def _streams(title: str, part: str, name: str, rate: str, spread: Callable) -> Figure:
-    def of_target(value: float | None, entry: Entry) -> float | None:
-        return None if value is None else value / entry.same["target FPS"]
-
-    return Figure(
-        title,
-        part,
-        0,
-        lambda _, entry: entry.figures[name],
-        lambda measured, entry: of_target(spread(measured), entry),
-        compared=lambda measured, entry: of_target(measured[rate], entry),
-    )
+    is_latency: bool = False
+    streams: str | None = None
 
 
 FIGURES = (
-    *_rate("bs1", "batch 1", None),
-    *_rate("bsmax", "MAX_BS", "batch"),
-    _streams("PEAK_GPU_STREAMS", "bsmax", "peak_gpu_streams", "imgs_per_sec", rate_spread),
-    _run("run1", "run 1"),
-    _run("run2", "run 2"),
-    _latency("p50"),
-    _latency("p99"),
-    _streams("RT_STREAMS", "run1", "rt_streams", "total_fps", run_spread),
-    Figure("Agreement with the reference, precision", "agreement", **_share("precision", "false_positives")),
-    Figure("Agreement with the reference, recall", "agreement", **_share("recall", "false_negatives")),
-    Figure("Ground truth, precision", "ground_truth", **_share("precision", "false_positives")),
-    Figure("Ground truth, recall", "ground_truth", **_share("recall", "false_negatives")),
+    Figure("trtexec, latency in ms at batch 1", "bs1", "gpu_mean_ms", latency_spread_ms, 3, is_latency=True),
+    Figure("trtexec, images/s at batch 1", "bs1", "imgs_per_sec", rate_spread),
+    Figure(
+        "trtexec, latency in ms at MAX_BS",
+        "bsmax",
+        "gpu_mean_ms",
+        latency_spread_ms,
+        3,
+        size="batch",
+        is_latency=True,
+    ),
+    Figure("trtexec, images/s at MAX_BS", "bsmax", "imgs_per_sec", rate_spread, size="batch"),
+    Figure("PEAK_GPU_STREAMS", "bsmax", "imgs_per_sec", rate_spread, 0, streams="peak_gpu_streams"),
+    Figure("DeepStream, total FPS of run 1", "run1", "total_fps", run_spread, size="streams"),
+    Figure("DeepStream, total FPS of run 2", "run2", "total_fps", run_spread, size="streams"),
+    *(
+        Figure(
+            f"DeepStream, latency of a frame in ms, {percentile}",
+            "latency",
+            f"{percentile}_ms",
+            frame_spread_ms,
+            size="streams",
+            is_latency=True,
+        )
+        for percentile in ("p50", "p99")
+    ),
+    Figure("RT_STREAMS", "run1", "total_fps", run_spread, 0, streams="rt_streams"),
+    Figure("Agreement with the reference, precision", "agreement", "precision", _precision_spread, 3),
+    Figure("Agreement with the reference, recall", "agreement", "recall", _recall_spread, 3),
+    Figure("Ground truth, precision", "ground_truth", "precision", _precision_spread, 3),
+    Figure("Ground truth, recall", "ground_truth", "recall", _recall_spread, 3),
 )
 
 
@@ -314,51 +311,56 @@ def toolchain_difference(before: Entry | None, now: Entry) -> Difference | None:
 
 
 def _row(figure: Figure, before: Entry, now: Entry) -> FigureRow | None:
-    # Entries from before a figure was measured lack its part.
-    old, new = (entry.figures.get(figure.part) for entry in (before, now))
-    if old is None or new is None:
+    entries = (before, now)
+    parts = [getattr(entry.figures, figure.part) for entry in entries]
+    if None in parts:
         return None
-    sizes = "" if figure.size is None else f" ({_sizes(figure, old, new)})"
-    values = [figure.value(part, entry) for part, entry in ((old, before), (new, now))]
-    spreads = [figure.spread(part, entry) for part, entry in ((old, before), (new, now))]
-    compared = figure.compared or figure.value
-    bases = [compared(part, entry) for part, entry in ((old, before), (new, now))]
+    numbers = [getattr(part, figure.name) for part in parts]
+    spreads = [figure.spread(part) for part in parts]
+    values = numbers
+    if figure.streams:
+        values = [getattr(entry.figures, figure.streams) for entry in entries]
+        numbers, spreads = (
+            [
+                None if each is None else each / entry.same["target FPS"]
+                for each, entry in zip(of, entries, strict=True)
+            ]
+            for of in (numbers, spreads)
+        )
+    sizes = [] if figure.size is None else [getattr(part, figure.size) for part in parts]
+    said = f" ({figure.size} {', now '.join(map(str, dict.fromkeys(sizes)))})" if sizes else ""
     return FigureRow(
-        title=f"{figure.title}{sizes}",
+        title=f"{figure.title}{said}",
         decimals=figure.decimals,
         before=values[0],
         before_spread=spreads[0],
         now=values[1],
         now_spread=spreads[1],
         change_pct=100 * (values[1] / values[0] - 1) if values[0] and values[1] is not None else None,
-        verdict=_verdict(figure, (old, new), values, bases, spreads),
+        verdict=_not_comparable(figure, parts, values, sizes) or _verdict(figure, values, numbers, spreads),
     )
 
 
-def _sizes(figure: Figure, old: dict, new: dict) -> str:
-    sizes = dict.fromkeys(str(part[figure.size]) for part in (old, new))
-    return f"{figure.size} {', now '.join(sizes)}"
-
-
-def _verdict(figure: Figure, parts: tuple[dict, dict], values: list, bases: list, spreads: list) -> str:
-    """Return better, worse, or why that cannot be said."""
-    if why := _not_comparable(figure, parts, values):
-        return f"not compared: {why}"
+def _verdict(figure: Figure, values: list, numbers: list, spreads: list) -> str:
+    """Return better, worse, or that the values are as good as equal."""
     if values[0] == values[1]:
         return NO_DIFFERENCE
     if None in spreads:
         return "not compared: no spread was measured"
-    if is_noise(bases[0], bases[1], (spreads[0], spreads[1])):
+    if is_noise(numbers[0], numbers[1], spreads):
         return NOISE
-    return "better" if (values[1] > values[0]) == figure.higher_is_better else "worse"
+    return "worse" if (values[1] > values[0]) is figure.is_latency else "better"
 
 
-def _not_comparable(figure: Figure, parts: tuple[dict, dict], values: list) -> str | None:
+def _not_comparable(figure: Figure, parts: list, values: list, sizes: list) -> str | None:
+    """Return why the values say nothing of each other, None where they do."""
     if None in values:
-        return "not measured in both"
-    if figure.is_of_size and figure.size and parts[0][figure.size] != parts[1][figure.size]:
-        return f"another {figure.size}"
+        return "not compared: not measured in both"
+    if figure.is_latency and len(set(sizes)) > 1:
+        return f"not compared: another {figure.size}"
     disturbed = [
-        when for part, when in zip(parts, ("before", "now"), strict=True) if part.get("disturbances")
+        when
+        for part, when in zip(parts, ("before", "now"), strict=True)
+        if not isinstance(part, Rates) and part.disturbances
     ]
-    return f"disturbed {' and '.join(disturbed)}" if disturbed else None
+    return f"not compared: disturbed {' and '.join(disturbed)}" if disturbed else None

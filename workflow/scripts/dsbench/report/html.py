@@ -10,8 +10,15 @@ import markdown
 import nh3
 
 from dsbench.core.errors import BuildError
-from dsbench.report.report_data import CHART_NAMES
 
+# In the order of the report.
+CHART_NAMES = (
+    "chart_trtexec_bs1_vs_bsmax",
+    "chart_trtexec_throughput",
+    "chart_ds_streams_vs_fps",
+    "chart_trt_vs_ds",
+    "chart_efficiency",
+)
 ROWS_PER_TABLE = 30
 # A table of figures with more rows, and few columns, stands in two halves side by side.
 ROWS_PER_COLUMN = 20

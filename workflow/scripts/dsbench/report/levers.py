@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dsbench.report.conditions import LIMIT_PCT, contradiction
+from dsbench.report.report_records import BenchmarkData, DeepStreamRun
 from dsbench.report.served import deciding_run
-from dsbench.report.text import count, is_disturbed
-from dsbench.tools.run_samples import POWER_CAP
+from dsbench.report.text import count
+from dsbench.tools.run_samples import SampledRange
 
 # What a run's `bound_by` is in a sentence.
 LIMITS = {
@@ -30,28 +31,27 @@ class Load:
     """The run that decides, with what the levers look at: the samples' means in percent, None where not sampled."""
 
     title: str
-    run: dict
+    run: DeepStreamRun
     is_embedded: bool
     is_disturbed: bool
     decoders_allow: int | None
     share_of_inference_pct: float
 
-    def percent(self, key: str) -> float | None:
-        """Return the mean of one series of the run's samples."""
-        samples = self.run["conditions"]["samples"]
-        series = samples and (samples["cpu_pct"] if key == "cpu_pct" else (samples["gpu"] or {}).get(key))
-        return series["mean"] if series else None
+    def series(self, name: str) -> SampledRange | None:
+        """Return one series of the run's samples, None where it was not sampled."""
+        conditions = self.run.conditions
+        of = conditions.samples if name == "cpu_pct" else conditions.gpu
+        return getattr(of, name) if of else None
 
-    def is_full(self, key: str) -> bool:
+    def is_full(self, name: str) -> bool:
         """Return whether a sampled unit was at its limit."""
-        percent = self.percent(key)
-        return percent is not None and percent >= LIMIT_PCT
+        series = self.series(name)
+        return series is not None and series.mean >= LIMIT_PCT
 
     def power_capped_pct(self) -> float:
         """Return in how many percent of the samples the power limit held the clock down; 0 where that is unknown."""
-        samples = self.run["conditions"]["samples"]
-        gpu = samples and samples["gpu"]
-        return (gpu["throttled_pct"] or {}).get(POWER_CAP, 0.0) if gpu else 0.0
+        gpu = self.run.conditions.gpu
+        return (gpu.power_capped_pct if gpu else None) or 0.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ LEVERS = (
         ),
     ),
     Lever(
-        lambda load: load.percent("cpu_pct") is not None,
+        lambda load: load.series("cpu_pct") is not None,
         Advice(
             "Run more streams.",
             "No unit that was sampled was at its limit, so that the load is what ends here.",
@@ -132,27 +132,28 @@ LEVERS = (
 )
 
 
-def deciding_load(data: dict) -> Load:
+def deciding_load(data: BenchmarkData) -> Load:
     """Return the deciding run of checked benchmark data as a load."""
-    (title, run), runs = deciding_run(data), data["deepstream"]
+    (title, run), runs = deciding_run(data), data.deepstream
     return Load(
         title,
         run,
-        is_embedded=data["runtime"]["kind"] == "embedded",
-        is_disturbed=is_disturbed(run) or bool(contradiction(runs["run1"], runs["run2"])),
-        decoders_allow=(data["deepstream"].get("decoding") or {}).get("allowed_streams"),
+        is_embedded=data.runtime.kind == "embedded",
+        is_disturbed=run.conditions.is_disturbed or bool(contradiction(runs.run1, runs.run2)),
+        decoders_allow=runs.decoding.allowed_streams if runs.decoding else None,
         # What inference alone takes of an image's time.
-        share_of_inference_pct=100 * run["total_fps"] / data["trtexec"]["bsmax"]["imgs_per_sec"],
+        share_of_inference_pct=100 * run.total_fps / data.trtexec.bsmax.imgs_per_sec,
     )
 
 
 def bound_of(load: Load) -> str | None:
     """Return in words what bound the load, with the figures that say so; None where nothing was sampled."""
-    conditions = load.run["conditions"]
+    conditions = load.run.conditions
     if load.is_disturbed:
         return "not known, since something else used this machine"
-    if conditions["because"] is None:
+    if conditions.because is None:
         return None
-    allowed = load.decoders_allow if conditions["bound_by"] == "decode" else None
+    allowed = load.decoders_allow if conditions.bound_by == "decode" else None
     alone = "" if allowed is None else f"; decoding alone allows at least {count(allowed, 'stream')}"
-    return f"{load.title}: {LIMITS.get(conditions['bound_by'], 'nothing found')} ({conditions['because']}{alone})"
+    limit = LIMITS.get(conditions.bound_by or "", "nothing found")
+    return f"{load.title}: {limit} ({conditions.because}{alone})"

@@ -1,25 +1,30 @@
 """Render benchmark data as the Markdown report."""
 
+from dataclasses import fields
+
 import jinja2
 
+from dsbench.boxes.average_precision import Scores
 from dsbench.chain.measured_chain import real_time_streams
+from dsbench.checks.findings import AgainstTruth
+from dsbench.machine.clip import PlayedClip
+from dsbench.report.conditions import bound, condition_rows
 from dsbench.report.first_page import MOST_WARNINGS, first_page
 from dsbench.report.history import Difference
 from dsbench.report.notes import with_notes
 from dsbench.report.report_data import TEMPLATES
+from dsbench.report.report_records import BenchmarkData, DoublingStep, LatencyOfFrames
 from dsbench.report.served import measured_runs, run_verdict
+from dsbench.report.system_facts import SystemFacts
 from dsbench.report.text import (
+    Markdown,
     apart,
-    bound,
     change,
     code,
-    condition_rows,
     count,
     fence,
     finalize,
-    is_disturbed,
     number,
-    score_cells,
     shape,
     spread,
     switch,
@@ -94,47 +99,48 @@ ENCODERS = {
 RESIZERS = {"nvinfer": "nvinfer", "in_graph": "the ONNX"}
 
 
-def render_markdown(data: dict, since: Difference | None = None) -> str:
+def render_markdown(data: BenchmarkData, since: Difference | None = None) -> str:
     """Return the report: first page and the 12 numbered sections, every number of them from checked benchmark data.
 
     `since`, what changed since the last toolchain, becomes a table of its own; without it nothing is said of that.
     Text from the model is escaped.
     """
-    data, notes = with_notes(data)
-    runs, kind = measured_runs(data), data["runtime"]["kind"]
+    data, notes = with_notes(data, data.sources)
+    runs, rates, kind = measured_runs(data), (data.trtexec.bs1, data.trtexec.bsmax), data.runtime.kind
     return (
         _environment()
         .get_template(TEMPLATE)
         .render(
-            data,
+            # What is not in the file is no instance's variable.
+            {part.name: getattr(data, part.name) for part in fields(data)},
             since=since,
             notes=notes,
-            sweep=data.get("sweep"),
             runs=runs,
-            clip_rate=_clip_rate(data["video"]),
+            clip_rate=_clip_rate(data.video),
             page=first_page(data, since),
             most_warnings=MOST_WARNINGS,
-            picture=next(iter(data["validation"]["video"]["frames"][1:2]), None),
+            picture=next(iter(data.validation.video.frames[1:2]), None),
             components=[
-                (title, data["system"][key]) for title, key in COMPONENTS if key not in NEVER_MEASURED[kind]
+                (title, getattr(data.system, name))
+                for title, name in COMPONENTS
+                if name not in NEVER_MEASURED[kind]
             ],
-            versions=_versions(data["system"]),
+            versions=_versions(data.system),
             rate_figures=RATE_FIGURES,
             run_figures=RUN_FIGURES,
             latency_figures=LATENCY_FIGURES,
-            latency_conditions=_latency_conditions(data["deepstream"].get("latency"), kind),
+            latency_conditions=_latency_conditions(data.deepstream.latency, kind),
             beside_scores=BESIDE_SCORES,
             resizer=RESIZERS,
             encoder=ENCODERS,
-            rate_conditions=condition_rows([data["trtexec"]["bs1"], data["trtexec"]["bsmax"]], kind),
-            run_conditions=condition_rows([run for _, run in runs], kind),
+            rate_conditions=condition_rows([rate.conditions for rate in rates], kind),
+            run_conditions=condition_rows([run.conditions for _, run in runs], kind),
             bound=bound,
             pairs_of_scores=_pairs_of_scores,
-            is_disturbed=is_disturbed,
             verdict=run_verdict(data),
-            decision=[_decision(step, data) for step in data["trtexec"]["doubling"]],
+            decision=[_decision(step, data) for step in data.trtexec.doubling],
             run1_serves_streams=real_time_streams(
-                data["deepstream"]["run1"]["total_fps"], data["max_bs"], data["target_fps"]
+                data.deepstream.run1.total_fps, data.max_bs, data.target_fps
             ),
         )
     )
@@ -157,35 +163,38 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _latency_conditions(latency: dict | None, kind: str) -> list[tuple[str, str]]:
-    rows = condition_rows([latency], kind) if latency else []
+def _latency_conditions(latency: LatencyOfFrames | None, kind: str) -> list[tuple[str, str]]:
+    rows = condition_rows([latency.conditions], kind) if latency else []
     return [(title, cells[0]) for title, cells in rows if title in LATENCY_CONDITIONS]
 
 
-def _pairs_of_scores(truth: dict) -> list[tuple[dict, dict]]:
+def score_cells(row: Scores) -> Markdown:
+    """Return the cells of a row of scores: four average precisions, the mean IoU and the shift in x and y."""
+    shares = [number(each, 3) for each in (row.ap, row.ap_50, row.ap_75, row.ap_90, row.mean_iou)]
+    return Markdown(" | ".join([*shares, number(row.shift_x_px, 2), number(row.shift_y_px, 2)]))
+
+
+def _pairs_of_scores(truth: AgainstTruth) -> list[tuple[Scores, Scores]]:
     """Return the scores of the model alone beside the runtime's: of all objects, of each size and of each class."""
-    own, found = (
-        [each["every"], *each["sizes"], *each["classes"]] for each in (truth["model"], truth["runtime"])
-    )
+    own, found = ([each.every, *each.sizes, *each.classes] for each in (truth.model, truth.runtime))
     return list(zip(own, found, strict=True))
 
 
-def _versions(system: dict) -> str:
-    titles = {key: title for title, key in COMPONENTS}
-    return ", ".join(f"{titles[key]} {system[key]}" for key in VERSIONED if system[key] is not None)
+def _versions(system: SystemFacts) -> str:
+    titles = {name: title for title, name in COMPONENTS}
+    found = {name: getattr(system, name) for name in VERSIONED}
+    return ", ".join(f"{titles[name]} {version}" for name, version in found.items() if version is not None)
 
 
-def _clip_rate(video: dict) -> str:
-    if not video["is_variable"]:
-        return f"{video['fps']} FPS"
-    return f"variable rate: {video['average_fps']:.2f} FPS on average, {video['fps']:g} in its busiest half second"
+def _clip_rate(video: PlayedClip) -> str:
+    if not video.is_variable:
+        return f"{video.fps} FPS"
+    return f"variable rate: {video.average_fps:.2f} FPS on average, {video.fps:g} in its busiest half second"
 
 
-def _decision(step: dict, data: dict) -> str:
+def _decision(step: DoublingStep, data: BenchmarkData) -> str:
     """Return what followed from one doubling step."""
-    batch, peak = step["batch"], step["peak_gpu_streams"]
+    batch, peak = step.batch, step.peak_gpu_streams
     if peak <= batch:
         return f"{peak} ≤ {batch}: stop"
-    return f"{peak} > {batch}: " + (
-        "double" if batch < data["max_bs"] else f"stop, {data['doubling_stopped_by']}"
-    )
+    return f"{peak} > {batch}: " + ("double" if batch < data.max_bs else f"stop, {data.doubling_stopped_by}")

@@ -1,22 +1,15 @@
-"""Numbers that carry the note which says where they stand, and the notes of a report."""
+"""The notes of a report, which say where its numbers stand."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any, TypeVar
 
+from dsbench.report.report_records import NumberSources
+from dsbench.report.text import NotedFloat, NotedInt
+
+R = TypeVar("R")
 # So many lines of a file are listed one by one; of more, the first and the last.
 MOST_LINES = 4
-
-
-class NotedInt(int):
-    """A count with the `note` that is printed behind it."""
-
-    note: str
-
-
-class NotedFloat(float):
-    """A number with the `note` that is printed behind it."""
-
-    note: str
 
 
 @dataclass(frozen=True)
@@ -28,23 +21,22 @@ class Note:
     lines: str
 
 
-def with_notes(data: dict) -> tuple[dict, list[Note]]:
-    """Return `data` with a note at each number of a known source, and the notes in the order of their numbers.
+def with_notes(data: R, sources: NumberSources | None) -> tuple[R, list[Note]]:
+    """Return the record `data` with a note at each number of a known source, and the notes in their order.
 
     A note reads [^NUMBER.LINES]. The tables of wall time, one for each step, have none.
     """
-    sources = data.get("sources")
     if sources is None:
         return data, []
-    places = {pointer: found[0] for pointer, found in sources["computed"].items()} | sources["said"]
-    lines: dict[str, list[str]] = {file: [] for file in sources["files"] if not file.endswith(".tsv")}
+    places = {pointer: found[0] for pointer, found in sources.computed.items()} | sources.said
+    lines: dict[str, list[str]] = {file: [] for file in sources.files if not file.endswith(".tsv")}
     for place in places.values():
         file, _, line = place.rpartition(":")
         if file in lines:
             lines[file].append(line)
     lines = {file: found for file, found in lines.items() if found}
     numbers = {file: number for number, file in enumerate(lines, 1)}
-    notes = [Note(file, sources["files"][file], _in_words(found)) for file, found in lines.items()]
+    notes = [Note(file, sources.files[file], _in_words(found)) for file, found in lines.items()]
     return _noted(data, "", places, numbers), notes
 
 
@@ -58,14 +50,16 @@ def _in_words(lines: Iterable[str]) -> str:
     return f"line{'' if is_one else 's'} {', '.join(listed).replace('-', ' to ')}"
 
 
-def _noted(value, pointer: str, places: Mapping[str, str], numbers: Mapping[str, int]):
+def _noted(value: Any, pointer: str, places: Mapping[str, str], numbers: Mapping[str, int]) -> Any:
     """Return `value` with the notes of the numbers at and below its JSON pointer."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **_noted(vars(value), pointer, places, numbers))
     if isinstance(value, dict):
         names = {key: str(key).replace("~", "~0").replace("/", "~1") for key in value}
         return {
             key: _noted(entry, f"{pointer}/{names[key]}", places, numbers) for key, entry in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_noted(entry, f"{pointer}/{index}", places, numbers) for index, entry in enumerate(value)]
     file, _, line = places.get(pointer, "").rpartition(":")
     if file not in numbers:

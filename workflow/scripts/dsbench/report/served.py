@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from dsbench.report.text import count, is_disturbed
+from dsbench.report.report_records import BenchmarkData, DeepStreamRun
+from dsbench.report.text import count
 
 NOT_KNOWN = "not known"
 
@@ -21,16 +22,16 @@ class Served:
     is_of_sweep: bool
 
 
-def served(data: dict) -> Served:
+def served(data: BenchmarkData) -> Served:
     """Return what checked benchmark data know of the cameras: by the sweep where it tried a load, else by both runs."""
-    sweep = data.get("sweep")
-    if sweep and (sweep["bs_opt"], sweep["missed_from"]) != (None, None):
-        return _served(sweep["bs_opt"], sweep["missed_from"], is_of_sweep=True)
+    sweep = data.sweep
+    if sweep and (sweep.bs_opt, sweep.missed_from) != (None, None):
+        return _served(sweep.bs_opt, sweep.missed_from, is_of_sweep=True)
     runs = [run for _, run in measured_runs(data)]
     held = None
-    if data["deepstream"]["real_time"]:
-        held = max(run["streams"] for run in runs if run["real_time"])
-    missed = [run["streams"] for run in runs if not run["real_time"] and run["streams"] > (held or 0)]
+    if data.deepstream.real_time:
+        held = max(run.streams for run in runs if run.real_time)
+    missed = [run.streams for run in runs if not run.real_time and run.streams > (held or 0)]
     return _served(held, min(missed, default=None), is_of_sweep=False)
 
 
@@ -43,31 +44,31 @@ def below_words(missed_from: int | None) -> str:
     return "" if missed_from is None else f"below {missed_from}"
 
 
-def measured_runs(data: dict) -> list[tuple[str, dict]]:
+def measured_runs(data: BenchmarkData) -> list[tuple[str, DeepStreamRun]]:
     """Return the DeepStream runs that were measured, each with its title."""
-    runs = (("Run 1", data["deepstream"]["run1"]), ("Run 2", data["deepstream"]["run2"]))
+    runs = (("Run 1", data.deepstream.run1), ("Run 2", data.deepstream.run2))
     return [(title, run) for title, run in runs if run is not None]
 
 
-def deciding_run(data: dict) -> tuple[str, dict]:
+def deciding_run(data: BenchmarkData) -> tuple[str, DeepStreamRun]:
     """Return the run that shows the verdict: of several that held the rate the one with the most streams.
 
     Where the model is not real-time it is the last run that did not hold the rate.
     """
     runs = measured_runs(data)
-    fast, slow = ([entry for entry in runs if entry[1]["real_time"] is held] for held in (True, False))
-    if data["deepstream"]["real_time"]:
-        return max(fast, key=lambda entry: entry[1]["streams"])
+    fast, slow = ([entry for entry in runs if entry[1].real_time is held] for held in (True, False))
+    if data.deepstream.real_time:
+        return max(fast, key=lambda entry: entry[1].streams)
     return (slow or fast)[-1]
 
 
-def run_verdict(data: dict) -> str:
+def run_verdict(data: BenchmarkData) -> str:
     """Return in one line whether the target frame rate was held, by which run, with how many streams."""
-    is_real_time = data["deepstream"]["real_time"]
+    is_real_time = data.deepstream.real_time
     title, run = deciding_run(data)
-    streams = count(run["streams"], "stream")
-    rate = f"{run['fps_per_stream']:.2f} FPS per stream, target {data['target_fps']:g} ({title})"
+    streams = count(run.streams, "stream")
+    rate = f"{run.fps_per_stream:.2f} FPS per stream, target {data.target_fps:g} ({title})"
     verdict = f"{'REAL-TIME' if is_real_time else 'NOT REAL-TIME'}: {streams} at {rate}"
-    if not is_real_time and run["real_time"]:
+    if not is_real_time and run.real_time:
         verdict += ", but trtexec alone is slower than one stream"
-    return f"{verdict}; the run was DISTURBED" if is_disturbed(run) else verdict
+    return f"{verdict}; the run was DISTURBED" if run.conditions.is_disturbed else verdict

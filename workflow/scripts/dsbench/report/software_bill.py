@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dsbench.report.report_records import BenchmarkData
 from dsbench.sources.source import Provenance
 
 SPECIFICATION = "1.6"
@@ -38,7 +39,7 @@ def project_version() -> str:
 
 
 def software_bill(
-    data: Mapping[str, Any],
+    data: BenchmarkData,
     provenance: Provenance,
     packages: Mapping[str, Mapping[str, str]],
 ) -> dict:
@@ -46,25 +47,21 @@ def software_bill(
 
     What was not measured with is absent, and equal inputs give an equal bill.
     """
-    system = data["system"]
+    system = vars(data.system)
     components = [
-        _model(data["model_name"], provenance),
-        *(_component("application", name, system[name]) for name in TOOLS if system.get(name)),
-        *(
-            _component("operating-system", name, system[name])
-            for name in OPERATING_SYSTEM
-            if system.get(name)
-        ),
+        _model(data.model_name, provenance),
+        *(_component("application", name, system[name]) for name in TOOLS if system[name]),
+        *(_component("operating-system", name, system[name]) for name in OPERATING_SYSTEM if system[name]),
         *(_package(name, of, kind) for kind, found in packages.items() for name, of in found.items()),
     ]
-    number = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([data["measured_utc"], components], sort_keys=True))
+    number = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([data.measured_utc, components], sort_keys=True))
     return {
         "bomFormat": "CycloneDX",
         "specVersion": SPECIFICATION,
         "serialNumber": number.urn,
         "version": 1,
         "metadata": {
-            "timestamp": data["measured_utc"],
+            "timestamp": data.measured_utc,
             "component": _component("application", "deepstream-import", project_version()),
         },
         "components": components,

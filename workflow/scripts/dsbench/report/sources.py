@@ -1,51 +1,42 @@
 """Where each measured number of benchmark_data.json stands: its file with the file's hash, and the line."""
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from dsbench.chain.measured_chain import EngineDecision, RunSummary
+from dsbench.checks.findings import BatchSlots, KeptAccuracy
 from dsbench.core.errors import BuildError
 from dsbench.core.files import read_json, sha256_of
+from dsbench.core.records import as_json, numbers_in, read_record
 from dsbench.deepstream.log import lines_of_windows
 from dsbench.report.benchmark_data import PERCENTILES, Measured
-from dsbench.report.system_facts import SHARED_STEPS
+from dsbench.report.report_records import (
+    BenchmarkData,
+    MeasuredEngine,
+    NumberSources,
+    SideBySide,
+)
+from dsbench.report.system_facts import SHARED_STEPS, Timing
 from dsbench.tools.run_samples import HEAD
 from dsbench.trtexec.log import LINE, STATISTICS, THROUGHPUT, TRACE
 from dsbench.trtexec.passport import passport_of
 
 # What one line of trtexec's log says.
 COMPUTE = ("mean", "median", "min", "max", "p90", "p95", "p99")
-Numbered = tuple[str, float, int]
-
-
-def numbers_in(value: object, pointer: str = "", line: int = 1) -> Generator[Numbered, None, int]:
-    """Yield each number in what JSON holds: its JSON pointer, itself, and its line in a file of this build.
-
-    Those files have a line for each value and each bracket. Returns the line after `value`.
-    """
-    if isinstance(value, dict | list) and value:
-        line += 1
-        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
-            name = str(key).replace("~", "~0").replace("/", "~1")
-            line = yield from numbers_in(entry, f"{pointer}/{name}", line)
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield pointer, value, line
-    return line + 1
 
 
 class Sources:
     """Collects the places of the numbers in `data`; a place is FILE:LINE or FILE:FIRST-LAST."""
 
-    def __init__(self, data: Mapping):
-        self._values = {pointer: value for pointer, value, _ in numbers_in(data)}
+    def __init__(self, data: object):
+        self._values = {pointer: value for pointer, value, _ in numbers_in(as_json(data))}
         self._files: dict[str, str] = {}
         self._said: dict[str, str] = {}
         self._computed: dict[str, list[str]] = {}
 
-    def record(self) -> dict:
-        """Return the report's `sources`: SHA-256 by file, the place of each number that a line says, the places from
-        which each other one was computed.
-        """
-        return {"files": self._files, "said": self._said, "computed": self._computed}
+    def record(self) -> NumberSources:
+        """Return the report's `sources`."""
+        return NumberSources(self._files, self._said, self._computed)
 
     def place(self, file: Path, line: int, last: int | None = None) -> str:
         """Return the place of a line, or of several from `line` to `last`; from now on the file has a hash here."""
@@ -143,8 +134,8 @@ COPIES = (
 
 
 def sources_of(
-    data: dict, measured: Measured, files: Mapping[str, str], run_slots: Sequence[str] = ()
-) -> dict:
+    data: BenchmarkData, measured: Measured, files: Mapping[str, str], run_slots: Sequence[str] = ()
+) -> NumberSources:
     """Return the report's `sources`, of `data` that was made from `measured` and from the JSON `files` by their names.
 
     `run_slots` are the checks of the runs' own batches. What a setting states or a name says has no source.
@@ -152,35 +143,35 @@ def sources_of(
     found = Sources(data)
     for here, name, there in COPIES:
         found.copy(here, Path(files[name]), there)
-    if decoded := data["deepstream"]["decoding"]["rates"]:
-        most = found.line(Path(files["decoding"]), f"/rates/{len(decoded) - 1}/frames_per_s")
+    if (decoding := data.deepstream.decoding) and decoding.rates:
+        most = found.line(Path(files["decoding"]), f"/rates/{len(decoding.rates) - 1}/frames_per_s")
         found.compute(["/deepstream/decoding/allowed_streams"], most)
-    if data["sweep"]:
+    if data.sweep:
         found.copy("/sweep", Path(files["sweep"]))
-    by_slots = sorted(map(Path, run_slots), key=lambda file: read_json(file)["slots"])
+    by_slots = sorted(map(Path, run_slots), key=lambda file: read_record(file, BatchSlots).slots)
     for here, file in zip(found.below("/validation/batch_slots/of_runs"), by_slots, strict=True):
         found.compute([here], found.line(file, "/slots"))
-    _engines(found, data["engines"], measured)
+    _engines(found, data.engines, measured)
     rates = _rates(found, measured)
-    run1, run2 = _runs(found, data["deepstream"], measured)
+    run1, run2 = _runs(found, measured)
     _latency(found, measured)
     found.compute(["/efficiency/reference_imgs_per_sec"], rates[-1])
     found.compute(["/efficiency/run1_pct"], run1, rates[-1])
     found.compute(["/efficiency/run2_pct"], run2, rates[-1])
-    _side_by_side(found, data, measured)
-    _timing(found, data, measured.tree.name)
+    _side_by_side(found, data.side_by_side or (), measured)
+    _timing(found, data.timing, measured.tree.name)
     return found.record()
 
 
-def _engines(found: Sources, engines: list[dict], measured: Measured) -> None:
+def _engines(found: Sources, engines: Sequence[MeasuredEngine], measured: Measured) -> None:
     for index, engine in enumerate(engines):
-        here, passport = f"/engines/{index}", passport_of(measured.tree / engine["file"])
+        here, passport = f"/engines/{index}", passport_of(measured.tree / engine.file)
         found.copy(f"{here}/build_s", passport, "/build_s")
         found.compute([f"{here}/size_mib"], found.line(passport, "/engine/bytes"))
         last = len(passport.read_text().splitlines())
         found.compute(found.below(f"{here}/layers"), found.place(passport, 1, last))
-        if half := engine["half_precision"]:
-            found.copy(f"{here}/half_precision", measured.tree / "model" / f"{Path(half['onnx']).stem}.json")
+        if half := engine.half_precision:
+            found.copy(f"{here}/half_precision", measured.tree / "model" / f"{Path(half.onnx).stem}.json")
 
 
 def _rates(found: Sources, measured: Measured) -> list[str]:
@@ -198,11 +189,11 @@ def _rates(found: Sources, measured: Measured) -> list[str]:
     return places
 
 
-def _runs(found: Sources, runs: dict, measured: Measured) -> list[str]:
+def _runs(found: Sources, measured: Measured) -> list[str]:
     """Note where the numbers of both runs stand; return the places of their windows."""
     places = []
-    for name in ("run1", "run2"):
-        log = measured.tree / runs[name]["log"]
+    run1_log, *_, run2_log = measured.run_logs
+    for name, log in (("run1", run1_log), ("run2", run2_log)):
         places.append(found.run(f"/deepstream/{name}", log))
         found.samples(f"/deepstream/{name}", log)
     found.compute(["/deepstream/rt_streams"], places[0])
@@ -221,19 +212,19 @@ def _latency(found: Sources, measured: Measured) -> None:
     found.samples(here, log)
 
 
-def _side_by_side(found: Sources, data: dict, measured: Measured) -> None:
-    for index, model in enumerate(data["side_by_side"] or []):
-        here, tree = f"/side_by_side/{index}", measured.tree.with_name(model["model_name"])
+def _side_by_side(found: Sources, models: Iterable[SideBySide], measured: Measured) -> None:
+    for index, model in enumerate(models):
+        here, tree = f"/side_by_side/{index}", measured.tree.with_name(model.model_name)
         accuracy, decision = tree / "validation/accuracy.json", tree / "benchmarks/max_bs.json"
-        last = len(read_json(accuracy)["stages"]) - 1
+        last = len(read_record(accuracy, KeptAccuracy).stages) - 1
         found.copy(f"{here}/kept", accuracy, f"/stages/{last}/accuracy/every")
         found.copy(f"{here}/on_truth", accuracy, "/truth/runtime/every")
         found.copy(f"{here}/batch", decision, "/max_bs")
-        step = len(read_json(decision)["measurements"]) - 1
+        step = len(read_record(decision, EngineDecision).measurements) - 1
         found.compute([f"{here}/imgs_per_sec"], found.line(decision, f"/measurements/{step}/queries_per_s"))
         for run, names in (("run1", ["rt_streams"]), ("run2", ["total_fps", "streams"])):
             file = tree / f"benchmarks/ds/{run}.json"
-            tried = len(read_json(file)["tries"]) - 1
+            tried = len(read_record(file, RunSummary).tries) - 1
             rates = [
                 line
                 for at, _, line in numbers_in(read_json(file))
@@ -242,14 +233,14 @@ def _side_by_side(found: Sources, data: dict, measured: Measured) -> None:
             found.compute([f"{here}/{name}" for name in names], found.place(file, rates[0], rates[-1]))
 
 
-def _timing(found: Sources, data: dict, model: str) -> None:
+def _timing(found: Sources, timing: Timing, model: str) -> None:
     """Note where the wall times stand: each step has a table with a head and one line."""
     files = []
-    for index, row in enumerate(data["timing"]["steps"]):
-        folder = "logs/wall_time" if row["step"] in SHARED_STEPS else f"logs/{model}/wall_time"
-        file = Path(folder, f"{row['step']}.tsv")
+    for index, row in enumerate(timing.steps):
+        folder = "logs/wall_time" if row.step in SHARED_STEPS else f"logs/{model}/wall_time"
+        file = Path(folder, f"{row.step}.tsv")
         for name in ("wall_s", "max_rss_mib"):
             found.say(f"/timing/steps/{index}/{name}", file, 2)
-        if row["wall_s"] is not None:
+        if row.wall_s is not None:
             files.append(found.place(file, 2))
     found.compute(["/timing/total_s"], *files)

@@ -4,7 +4,6 @@ import textwrap
 from pathlib import Path
 
 import matplotlib
-import msgspec
 import numpy as np
 import seaborn
 from matplotlib.axes import Axes
@@ -15,6 +14,7 @@ from matplotlib.ticker import NullLocator, ScalarFormatter
 from dsbench.chain.sweep import Prediction, Sweep, SweepRun
 from dsbench.core.files import written_beside
 from dsbench.report.charts import BLUE, DPI, GREEN, GREY, ORANGE, RED, SIZE_IN, STYLE
+from dsbench.report.report_records import BenchmarkData
 from dsbench.report.text import plain
 
 JPEG_QUALITY = 92
@@ -23,25 +23,23 @@ POINTS_OF_CURVE = 200
 LEAST_DISTANCE = 0.04
 
 
-def draw_sweep(data: dict, path: Path) -> None:
-    """Write the chart of the sweep in checked benchmark data to `path`: JPEG, 10x6 in at 150 dpi."""
-    sweep = data["sweep"]
+def draw_sweep(data: BenchmarkData, sweep: Sweep, path: Path) -> None:
+    """Write the chart of the `sweep` in checked benchmark data to `path`: JPEG, 10x6 in at 150 dpi."""
     with matplotlib.rc_context({**STYLE, "axes.grid.axis": "both"}):
         figure = Figure(figsize=SIZE_IN, dpi=DPI, layout="constrained")
         FigureCanvasAgg(figure)
         plot_sweep(figure.add_subplot(), sweep)
-        title = f"{plain(data['model_name'])}\nBatch sweep: {sweep['verdict'].partition(':')[0]}"
+        title = f"{plain(data.model_name)}\nBatch sweep: {sweep.verdict.partition(':')[0]}"
         figure.suptitle(title, fontsize=20, fontweight="bold")
         seaborn.despine(fig=figure)
-        says = " · ".join([plain(data["runtime"]["name"]), data["measured_utc"]])
+        says = " · ".join([plain(data.runtime.name), data.measured_utc])
         figure.supxlabel(textwrap.fill(says, 112), fontsize=11, color=GREY)
         with written_beside(path) as partial:
             figure.savefig(partial, format="jpeg", pil_kwargs={"quality": JPEG_QUALITY})
 
 
-def plot_sweep(axes: Axes, data: dict) -> None:
+def plot_sweep(axes: Axes, sweep: Sweep) -> None:
     """Draw everything as batches/s by batch: with batch = streams, they are the frames/s of each stream."""
-    sweep = msgspec.convert(data, Sweep)
     prediction, target_fps = sweep.prediction, sweep.prediction.bounds.target_fps
     # A run of the main job may be one of those that confirm.
     runs = list({run.log: run for run in (*prediction.finished, *sweep.runs)}.values())

@@ -4,11 +4,21 @@ import math
 import re
 import unicodedata
 
-from dsbench.report.notes import NotedFloat, NotedInt
-
 NOT_MEASURED = "not measured"
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _CODE_SAFE = re.compile(r"[\w ./:+=,@%()\[\]#{};&\"'*-]+")
+
+
+class NotedInt(int):
+    """A count with the `note` that is printed behind it."""
+
+    note: str
+
+
+class NotedFloat(float):
+    """A number with the `note` that is printed behind it."""
+
+    note: str
 
 
 class Markdown(str):
@@ -91,13 +101,6 @@ def count(value: int, noun: str) -> Markdown:
     return Markdown(f"{value:,} {noun}{'' if value == 1 else 's'}")
 
 
-def score_cells(row: dict) -> Markdown:
-    """Return the cells of a row of accuracy.json: four average precisions, the mean IoU and the shift in x and y."""
-    shares = ("ap", "ap_50", "ap_75", "ap_90", "mean_iou")
-    cells = [number(row[key], 3) for key in shares] + [number(row[f"shift_{axis}_px"], 2) for axis in "xy"]
-    return Markdown(" | ".join(cells))
-
-
 def shape(dimensions: list) -> Markdown:
     """Return tensor dimensions as `batch x 3 x 320 x 320`."""
     return Markdown(" x ".join(text(dimension) for dimension in dimensions))
@@ -112,91 +115,3 @@ def finalize(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else text(value)
-
-
-GPU_FIGURES = (
-    ("GPU SM clock (MHz)", "sm_clock_mhz", 0),
-    ("GPU memory clock (MHz)", "memory_clock_mhz", 0),
-    ("GPU power (W)", "power_w", 0),
-    ("GPU temperature (°C)", "temperature_c", 0),
-    ("SM utilisation (%)", "sm_pct", 0),
-    ("NVDEC utilisation (%)", "nvdec_pct", 0),
-    ("GPU memory utilisation (%)", "memory_pct", 0),
-    ("GPU memory in use (MiB)", "memory_used_mib", 0),
-)
-
-
-def condition_rows(runs: list[dict], kind: str = "nvidia") -> list[tuple[str, list[Markdown]]]:
-    """Return table rows, a title with one cell for each run, from the runs' `conditions`.
-
-    Ranges read `mean (min to max)`. A run of the embedded runtime (`kind`) has no rows of a GPU; of another one,
-    without any sample of a GPU, one row says so.
-    """
-    conditions = [run["conditions"] for run in runs]
-    samples = [entry["samples"] for entry in conditions]
-    gpus = [entry and entry["gpu"] for entry in samples]
-    rows = [
-        ("Bound by", [bound(entry) for entry in conditions]),
-        # Only a GPU's samples tell what disturbed a run.
-        *([("Disturbed", [_disturbed(entry) for entry in conditions])] if kind == "nvidia" else []),
-        ("Measured again", [text(entry["repeated"] or "no") for entry in conditions]),
-        ("CPU utilisation (%)", [_range(entry and entry["cpu_pct"], 0) for entry in samples]),
-    ]
-    if kind == "embedded":
-        return rows
-    if not any(gpus):
-        return [*rows, ("GPU samples", [Markdown(NOT_MEASURED) for _ in gpus])]
-    rows += [
-        ("GPU measured on", [_device(gpu) for gpu in gpus]),
-        ("MPS", [_answer(gpu and gpu["mps"]) for gpu in gpus]),
-        ("On other MIG instances", [_names(gpu and gpu["mig_neighbours"]) for gpu in gpus]),
-    ]
-    for title, key, decimals in GPU_FIGURES:
-        rows.append((title, [_range(gpu and gpu[key], decimals) for gpu in gpus]))
-    return rows
-
-
-def bound(conditions: dict) -> Markdown:
-    """Return what bound a run, with the figures that say so."""
-    if conditions["because"] is None:
-        return Markdown(NOT_MEASURED)
-    return text(f"{conditions['bound_by'] or 'nothing found'}: {conditions['because']}")
-
-
-def is_disturbed(run: dict) -> bool:
-    """Return whether something is known to have disturbed the run."""
-    return bool(run["conditions"]["disturbances"])
-
-
-def _disturbed(conditions: dict) -> Markdown:
-    found = conditions["disturbances"]
-    if found is None:
-        return Markdown(NOT_MEASURED)
-    return text("; ".join(found)) if found else Markdown("no")
-
-
-def _device(gpu: dict | None) -> Markdown:
-    if gpu is None or gpu["device"]["uuid"] is None:
-        return Markdown(NOT_MEASURED)
-    device = gpu["device"]
-    return text(f"{device['mig'] or device['name']}, index {device['index']}, {device['uuid']}")
-
-
-def _answer(value: bool | None) -> Markdown:
-    return Markdown(NOT_MEASURED if value is None else "yes" if value else "no")
-
-
-def _names(processes: list[dict] | None) -> Markdown:
-    if processes is None:
-        return Markdown(NOT_MEASURED)
-    return text(", ".join(f"{each['name']} ({each['pid']})" for each in processes) or "nothing")
-
-
-def _range(values: dict | None, decimals: int) -> Markdown:
-    if values is None:
-        return Markdown(NOT_MEASURED)
-    # All three stand in one line, so that one note tells of them.
-    low, mean, high = (
-        number(value, decimals) for value in (float(values["min"]), values["mean"], float(values["max"]))
-    )
-    return Markdown(f"{mean} ({low} to {high})")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dsbench.core.errors import BuildError
-from dsbench.tools.run_samples import POWER_CAP, read_summary
+from dsbench.tools.run_samples import POWER_CAP, SampleSummary, read_summary
 from dsbench.tools.tool_run import report_progress
 
 CLOCK_SPREAD_PCT = 5
@@ -43,26 +43,25 @@ def measure_again_if_disturbed(measure: Callable[[dict[str, str]], Result], log:
     return measure({REPEATED: f"{' '.join(found.split())}; that log is {kept}"})
 
 
-def disturbances(samples: dict | None) -> list[str] | None:
+def disturbances(samples: SampleSummary | None) -> list[str] | None:
     """Return a sentence for each thing that made the GPU slower than it is; None where it cannot be known.
 
     The power cap, and a clock that it moved, are none: a card under full load runs into its own limit always.
     """
-    gpu = samples and samples["gpu"]
-    if not gpu:
+    gpu = samples.gpu if samples else None
+    if gpu is None:
         return None
     found = [
         f"the GPU was throttled in {share:g} % of the samples ({reason})"
-        for reason, share in (gpu["throttled_pct"] or {}).items()
+        for reason, share in (gpu.throttled_pct or {}).items()
         if reason != POWER_CAP
     ]
-    if others := gpu["foreign_processes"]:
-        names = ", ".join(f"{other['name']} ({other['pid']})" for other in others)
+    if gpu.foreign_processes:
+        names = ", ".join(f"{other.name} ({other.pid})" for other in gpu.foreign_processes)
         found.append(f"other processes used the GPU: {names}")
-    clock = gpu["sm_clock_mhz"]
-    capped = (gpu["throttled_pct"] or {}).get(POWER_CAP)
-    if clock and not capped and clock["max"] > clock["min"] * (1 + CLOCK_SPREAD_PCT / 100):
-        found.append(f"the SM clock moved between {clock['min']:g} and {clock['max']:g} MHz")
+    clock = gpu.sm_clock_mhz
+    if clock and not gpu.power_capped_pct and clock.max > clock.min * (1 + CLOCK_SPREAD_PCT / 100):
+        found.append(f"the SM clock moved between {clock.min:g} and {clock.max:g} MHz")
     # A clean run is one of which all three are known.
-    known = gpu["throttled_pct"] is not None and others is not None and clock
+    known = None not in (gpu.throttled_pct, gpu.foreign_processes, clock)
     return found if found or known else None

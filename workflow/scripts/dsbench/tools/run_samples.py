@@ -4,10 +4,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from threading import Event, Thread
+from typing import Self
+
+import msgspec
 
 from dsbench.core.errors import MIB_BYTES
 from dsbench.core.process_identity import session_of
@@ -38,6 +42,77 @@ RANGES = (
     *("sm_clock_mhz", "memory_clock_mhz", "power_w", "temperature_c", "sm_pct", "memory_pct", "nvdec_pct"),
     "memory_used_mib",
 )
+
+
+@dataclass(frozen=True)
+class SampledRange:
+    """The least, the mean and the greatest value of a series, in its unit."""
+
+    min: float
+    mean: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Self | None:
+        """Return the range of the values that are known, None where none is."""
+        known = [value for value in values if value is not None]
+        return cls(*(round(each, 1) for each in (min(known), fmean(known), max(known)))) if known else None
+
+
+@dataclass(frozen=True)
+class SampledGpu:
+    """The GPU that was sampled; `mig` is the name of its MIG instance, None for a whole GPU."""
+
+    index: int | None
+    uuid: str | None
+    name: str | None
+    mig: str | None
+
+
+@dataclass(frozen=True)
+class OtherProcess:
+    """A process that is not the tool's."""
+
+    pid: int
+    name: str
+
+
+@dataclass(frozen=True)
+class GpuSummary:
+    """What the GPU did, in MHz, W, C, percent and MiB; None for what NVML did not tell.
+
+    `throttled_pct` is each reason's share of the samples. `mps` is whether MPS shared the GPU out, `mig_neighbours` are
+    the processes on its other MIG instances.
+    """
+
+    sm_clock_mhz: SampledRange | None
+    memory_clock_mhz: SampledRange | None
+    power_w: SampledRange | None
+    temperature_c: SampledRange | None
+    sm_pct: SampledRange | None
+    memory_pct: SampledRange | None
+    nvdec_pct: SampledRange | None
+    memory_used_mib: SampledRange | None
+    memory_total_mib: float | None
+    throttled_pct: dict[str, float] | None
+    device: SampledGpu
+    mps: bool | None
+    foreign_processes: list[OtherProcess] | None
+    mig_neighbours: list[OtherProcess] | None
+
+    @property
+    def power_capped_pct(self) -> float | None:
+        """In how many percent of the samples the power limit held the clock down, None where that is not known."""
+        return (self.throttled_pct or {}).get(POWER_CAP)
+
+
+@dataclass(frozen=True)
+class SampleSummary:
+    """What the machine did while a tool measured, from so many `samples`; `gpu` is None where none was sampled."""
+
+    samples: int
+    cpu_pct: SampledRange | None
+    gpu: GpuSummary | None
 
 
 class GpuSampler:
@@ -194,7 +269,7 @@ class Sampler:
         """From now on the tool only tears down."""
         self._measuring, self._has_measured = False, True
 
-    def stop(self) -> dict | None:
+    def stop(self) -> SampleSummary | None:
         """End, write all samples, return their summary; None where there is none."""
         self._ended.set()
         if self._thread is not None:
@@ -220,62 +295,52 @@ class Sampler:
             )
 
 
-def summarise(samples: list[dict]) -> dict:
-    """Return min, mean and max of each series while the tool measured, or of all samples where it did not say.
-
-    Percent, MHz, W, C and MiB as sampled; `throttled_pct` is each reason's share of the samples.
-    """
+def summarise(samples: list[dict]) -> SampleSummary:
+    """Return the summary of the samples while the tool measured, or of all where it did not say."""
     kept = [sample for sample in samples if sample["measuring"]] or samples
     gpus = [sample["gpu"] for sample in kept if sample["gpu"] is not None]
-    return {
-        "samples": len(kept),
-        "cpu_pct": _range([sample["cpu_pct"] for sample in kept]),
-        "gpu": _summarise_gpu(gpus) if gpus else None,
-    }
+    return SampleSummary(
+        samples=len(kept),
+        cpu_pct=SampledRange.of(sample["cpu_pct"] for sample in kept),
+        gpu=_summarise_gpu(gpus) if gpus else None,
+    )
 
 
-def read_summary(log: Path) -> dict | None:
+def read_summary(log: Path) -> SampleSummary | None:
     """Return the summary at the end of the tool log `log`, None where nothing was sampled."""
     return summary_of(log.read_text(errors="replace"))
 
 
-def summary_of(text: str) -> dict | None:
+def summary_of(text: str) -> SampleSummary | None:
     """Return the summary at the end of a tool log's text, None where nothing was sampled."""
     lines = [line for line in text.splitlines()[-3:] if line.startswith(HEAD)]
-    return json.loads(lines[-1].removeprefix(HEAD)) if lines else None
+    return msgspec.json.decode(lines[-1].removeprefix(HEAD), type=SampleSummary) if lines else None
 
 
-def _summarise_gpu(gpus: list[dict]) -> dict:
+def _summarise_gpu(gpus: list[dict]) -> GpuSummary:
     throttles = [gpu["throttles"] for gpu in gpus if gpu["throttles"] is not None]
     names = {name for entry in throttles for name in entry}
     totals = [gpu["memory_total_mib"] for gpu in gpus if gpu["memory_total_mib"] is not None]
-    return {key: _range([gpu[key] for gpu in gpus]) for key in RANGES} | {
-        "memory_total_mib": max(totals, default=None),
-        "throttled_pct": {
-            name: round(100 * sum(name in entry for entry in throttles) / len(throttles), 1)
-            for name in sorted(names)
-        }
-        if throttles
-        else None,
-        "device": gpus[-1]["device"],
-        "mps": max((gpu["mps"] for gpu in gpus if gpu["mps"] is not None), default=None),
-        "foreign_processes": _processes([gpu["foreign"] for gpu in gpus]),
-        "mig_neighbours": _processes([gpu["neighbours"] for gpu in gpus]),
+    shares = {
+        name: round(100 * sum(name in entry for entry in throttles) / len(throttles), 1)
+        for name in sorted(names)
     }
+    return GpuSummary(
+        **{key: SampledRange.of(gpu[key] for gpu in gpus) for key in RANGES},
+        memory_total_mib=max(totals, default=None),
+        throttled_pct=shares if throttles else None,
+        device=SampledGpu(**gpus[-1]["device"]),
+        mps=max((gpu["mps"] for gpu in gpus if gpu["mps"] is not None), default=None),
+        foreign_processes=_processes([gpu["foreign"] for gpu in gpus]),
+        mig_neighbours=_processes([gpu["neighbours"] for gpu in gpus]),
+    )
 
 
-def _processes(samples: list[dict[int, str] | None]) -> list[dict] | None:
+def _processes(samples: list[dict[int, str] | None]) -> list[OtherProcess] | None:
     """Return every process of the samples once, None where nobody could say."""
     seen = [sample for sample in samples if sample is not None]
     found = {pid: name for sample in seen for pid, name in sample.items()}
-    return [{"pid": pid, "name": name} for pid, name in sorted(found.items())] if seen else None
-
-
-def _range(values: list[float | None]) -> dict | None:
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    return {"min": round(min(known), 1), "mean": round(fmean(known), 1), "max": round(max(known), 1)}
+    return [OtherProcess(pid, name) for pid, name in sorted(found.items())] if seen else None
 
 
 def _cpu_times() -> tuple[int, int] | None:

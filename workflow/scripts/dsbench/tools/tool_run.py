@@ -20,8 +20,9 @@ import psutil
 
 from dsbench.core.errors import BuildError, without_controls
 from dsbench.core.process_identity import ProcessIdentity, session_of
+from dsbench.core.records import as_json
 from dsbench.core.secret_words import environment_without_tokens, without_tokens
-from dsbench.tools.run_samples import HEAD, Sampler
+from dsbench.tools.run_samples import HEAD, Sampler, SampleSummary
 
 VARIABLE = "DSBENCH_CALLER"
 INTERVAL_S = 0.2
@@ -306,9 +307,9 @@ def _follow(process: subprocess.Popen, log, sampler: Sampler, stop: Callable[[st
     errors.join()
 
 
-def _write_samples(log, summary: dict | None) -> None:
+def _write_samples(log, summary: SampleSummary | None) -> None:
     if summary is not None:
-        log.write(f"{HEAD}{json.dumps(summary)}\n")
+        log.write(f"{HEAD}{json.dumps(as_json(summary))}\n")
 
 
 def run_in_time(
