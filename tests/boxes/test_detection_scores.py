@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from dsbench.boxes.clustering import without_overlaps
-from dsbench.boxes.detection_scores import Closeness, Decoder, above, closeness, mean_agreement
+from dsbench.boxes.detection_scores import Closeness, Decoder, above, closeness, likeness
 from dsbench.families.declared import families, family_named
 from dsbench.pixels.reference_preprocessing import Picture
 
@@ -36,20 +36,20 @@ def test_closeness_is_the_mean_overlap_and_how_far_the_found_lie_aside():
         ([CAR, PERSON], [CAR], 0.5),
         ([CAR], [CAR, CAR], 0.5),
         ([], [], None),
-        # Just above the threshold here and just below it there is no disagreement.
+        # Just above the threshold here and just below it there is no difference.
         ([[*CAR[:5], 0.51]], [[*CAR[:5], 0.49]], 0.98),
         ([[*CAR[:5], 0.4]], [[*CAR[:5], 0.4]], None),
         ([CAR, [*CAR[:5], 0.4]], [CAR], 1.0),
     ],
 )
-def test_agreement_is_one_for_the_same_objects_and_less_for_every_difference(wanted, found, expected):
-    assert mean_agreement([rows(*wanted)], [rows(*found)], 0.5) == (
+def test_likeness_is_one_for_the_same_objects_and_less_for_every_difference(wanted, found, expected):
+    assert likeness([rows(*wanted)], [rows(*found)], 0.5) == (
         expected if expected is None else pytest.approx(expected)
     )
 
 
 def test_frames_are_matched_one_by_one():
-    assert mean_agreement([rows(CAR), rows()], [rows(), rows(CAR)], 0.5) == 0.0
+    assert likeness([rows(CAR), rows()], [rows(), rows(CAR)], 0.5) == 0.0
 
 
 def test_overlaps_are_dropped_in_each_class_alone_and_the_best_is_kept():

@@ -147,12 +147,12 @@ def test_what_the_runtime_does_otherwise_is_caught_and_named(case, changes, name
         case.check(case.boxes(**changes)).required()
     assert not caught.value.numbers.passed
     best = caught.value.numbers.suspects[0]
-    assert best.agreement > 0.99 > best.agreement_as_derived
+    assert best.likeness > 0.99 > best.likeness_as_derived
 
 
 def test_boxes_that_the_parser_does_not_move_back_are_named(case):
     verdict = case.check(moved(case.boxes(), 0.5, 0.5))
-    named = "with boxes that are not moved back by the 0.5 and 0.5 network pixels of nvinfer's scaling (agreement 1.0"
+    named = "with boxes that are not moved back by the 0.5 and 0.5 network pixels of nvinfer's scaling (likeness 1.0"
     assert "The stage is parser: the runtime's boxes are those of the model " + named in verdict.reason
 
 

@@ -38,7 +38,7 @@ FRAME = (192, 320)
 SIDE, CELL = 96, 16
 # nvinfer's chroma, and what no filter of it does as the image processor: OWLv2's smoothing and its rounded sides.
 FILTER_LEVELS = 5
-GRID_AGREEMENT = 0.9
+GRID_LIKENESS = 0.9
 GREY, RED, BLUE = (80, 80, 80), (230, 30, 20), (20, 40, 220)
 SIZE = {"size": {"height": SIDE, "width": SIDE}}
 IMAGENET = {"do_normalize": True, "image_mean": [0.485, 0.456, 0.406], "image_std": [0.5, 0.5, 0.5]}
@@ -124,11 +124,11 @@ def test_right_preprocessing_passes_and_is_the_closest_and_the_best(tmp_path, fr
     derived, *others = result.alternatives
     assert derived.keys == AS_DERIVED
     assert derived.mean_difference < FILTER_LEVELS
-    assert derived.agreement > GRID_AGREEMENT
+    assert derived.likeness > GRID_LIKENESS
     assert len(others) >= 6
     for way in others:
         assert way.mean_difference > derived.mean_difference + 10, way.keys
-        assert way.agreement < derived.agreement - 0.02, way.keys
+        assert way.likeness < derived.likeness - 0.02, way.keys
     assert result.warnings == result.notes == []
     assert sum(result.reference_counts) == result.reference_detections >= 8
     assert len(result.reference_counts) == 2 and 0.5 < result.reference_best_score <= 1
@@ -215,8 +215,8 @@ def test_wrong_preprocessing_is_caught_and_the_right_one_is_named(tmp_path, fram
     assert f"with {named} by " in str(caught.value)
     ways = {way.keys: way for way in caught.value.numbers.alternatives}
     # What the model detects says the same as the pixels.
-    assert max(ways.values(), key=lambda way: way.agreement).keys == named
-    assert ways[named].agreement > ways[AS_DERIVED].agreement + 0.02
+    assert max(ways.values(), key=lambda way: way.likeness).keys == named
+    assert ways[named].likeness > ways[AS_DERIVED].likeness + 0.02
     assert not caught.value.numbers.passed
 
 
@@ -229,7 +229,7 @@ def test_std_in_the_graph_is_divided_by_on_both_sides(tmp_path, frames):
         model_with(preprocessing, folded), processor(tmp_path, config), frames
     ).required()
     assert result.alternatives[0].mean_difference < FILTER_LEVELS
-    assert result.alternatives[0].agreement > GRID_AGREEMENT
+    assert result.alternatives[0].likeness > GRID_LIKENESS
     with pytest.raises(CheckError, match="is wrong"):
         prove_preprocessing(
             model_with(replace(preprocessing, folded_std=None), folded), processor(tmp_path, config), frames
@@ -263,7 +263,7 @@ def test_clip_without_objects_tells_nothing_by_detections_and_says_so(tmp_path, 
     ).required()
     assert result.passed and not result.told_by_detections
     assert [note for note in result.notes if note.startswith("Not told by this clip")]
-    assert result.alternatives[0].agreement is None
+    assert result.alternatives[0].likeness is None
     assert (result.reference_counts, result.reference_best_score) == ([0, 0], None)
 
 
@@ -335,7 +335,7 @@ def test_file_with_only_a_size_is_proven_against_the_familys_rule(tmp_path, fram
 
 
 def way(keys, **values):
-    defaults = {"mean_difference": 2.0, "max_difference": 50.0, "agreement": 0.9, "detections": 10}
+    defaults = {"mean_difference": 2.0, "max_difference": 50.0, "likeness": 0.9, "detections": 10}
     return Way(keys=keys, **{"same_as_derived": False, "confidence": 8.0} | defaults | values)
 
 
@@ -348,22 +348,22 @@ def checked(derived, other, origin="preprocessor_config.json", reference_detecti
 @pytest.mark.parametrize(
     ("derived", "passes", "stops"), [(0.97, 0.98, 1.0), (0.9, 0.92, 0.95), (0.5, 0.62, 0.63)]
 )
-def test_agreement_better_than_chance_stops_and_says_by_how_much(derived, passes, stops):
-    assert checked({"agreement": derived}, {"agreement": passes}).passed
+def test_likeness_better_than_chance_stops_and_says_by_how_much(derived, passes, stops):
+    assert checked({"likeness": derived}, {"likeness": passes}).passed
     says = f"to {derived:.3f} of 1, with model-color-format=1 to {stops:.3f}. Write the settings"
     with pytest.raises(CheckError, match=says):
-        checked({"agreement": derived}, {"agreement": stops})
+        checked({"likeness": derived}, {"likeness": stops})
 
 
 def test_a_rival_with_quite_other_pixels_does_not_win_by_chance():
-    rival = {"agreement": 0.802, "mean_difference": 128.0}
-    assert checked({"agreement": 0.679}, rival).passed
+    rival = {"likeness": 0.802, "mean_difference": 128.0}
+    assert checked({"likeness": 0.679}, rival).passed
     with pytest.raises(CheckError, match=r"to 0\.679 of 1, with model-color-format=1 to 0\.802"):
-        checked({"agreement": 0.679}, rival | {"mean_difference": 6.0})
+        checked({"likeness": 0.679}, rival | {"mean_difference": 6.0})
 
 
 def test_too_few_objects_decide_nothing_and_it_is_said():
-    result = checked({"agreement": 0.5}, {"agreement": 1.0}, reference_detections=7)
+    result = checked({"likeness": 0.5}, {"likeness": 1.0}, reference_detections=7)
     assert result.passed and not result.told_by_detections
     assert "the model detects 7 objects in its 2 frames" in result.notes[0]
     assert "8 are needed" in result.notes[0]
@@ -378,19 +378,19 @@ def test_pixels_that_only_another_filter_explains_pass_and_more_do_not():
 
 
 def test_same_arithmetic_is_never_better():
-    same = {"same_as_derived": True, "agreement": 0.99, "mean_difference": 0.1}
+    same = {"same_as_derived": True, "likeness": 0.99, "mean_difference": 0.1}
     assert checked({}, same).passed
 
 
 def test_without_image_processor_silence_stops_only_where_another_setting_finds_many():
-    silent = {"detections": 0, "confidence": 0.0, "agreement": None}
+    silent = {"detections": 0, "confidence": 0.0, "likeness": None}
     with pytest.raises(
         CheckError, match=r"finds nothing in 2 frames, with model-color-format=1 the model finds 9"
     ):
-        checked(silent, {"detections": 9, "agreement": 0.0}, "family", 0)
-    result = checked(silent, {"detections": 1, "confidence": 0.6, "agreement": 0.0}, "family", 0)
+        checked(silent, {"detections": 9, "likeness": 0.0}, "family", 0)
+    result = checked(silent, {"detections": 1, "confidence": 0.6, "likeness": 0.0}, "family", 0)
     assert "With model-color-format=1 the model reports more: 1 objects" in result.warnings[0]
-    assert checked(silent, {"detections": 9, "agreement": 0.0}, reference_detections=0).warnings == []
+    assert checked(silent, {"detections": 9, "likeness": 0.0}, reference_detections=0).warnings == []
 
 
 def test_alternatives_change_one_setting_each_and_offsets_follow_the_channels():

@@ -38,7 +38,7 @@ FILES = {
     ),
     "read_truth": ({"truth.json": {"frames": {}}}, ""),
     "prove_preprocessing": (
-        {"preprocess.json": PROOF | {"alternatives": [{"agreement": 0.9312}]}},
+        {"preprocess.json": PROOF | {"alternatives": [{"likeness": 0.9312}]}},
         "147 boxes of the model; nvinfer resizes by scaling-filter 3 and finds the same to 0.931 of 1",
     ),
     "measure_accuracy": (
@@ -75,7 +75,7 @@ def test_an_imported_onnx_is_named_among_those_that_there_were(tmp_path):
 def test_a_prediction_of_no_stream_and_a_proof_without_boxes_have_no_zero(tmp_path):
     prediction = SWEEP["prediction"] | {"batch": 0}
     assert numbered(tmp_path, "predict_batch", {"p.json": prediction}).startswith("no streams predicted")
-    proof = PROOF | {"alternatives": [{"agreement": None}]}
+    proof = PROOF | {"alternatives": [{"likeness": None}]}
     assert numbered(tmp_path, "prove_preprocessing", {"p.json": proof}).endswith("by scaling-filter 3")
 
 

@@ -63,7 +63,7 @@ def test_weights_are_half_and_inputs_and_outputs_float32():
 def test_detections_tell_that_half_precision_finds_the_same():
     half, measured = to_half(tiny_graphs.queries(), PIXELS, DECODER, SIZE)
     assert measured.kept_in_float32 == "least" and measured.refused == []
-    assert measured.told_by == "detections" and measured.agreement > 0.99
+    assert measured.told_by == "detections" and measured.likeness > 0.99
     assert measured.detections.fp32 == measured.detections.fp16 > 0
     assert measured.images == 3 and measured.half_share == half_share(half)
 
@@ -81,7 +81,8 @@ def test_where_sums_overflow_they_stay_in_float32_and_the_record_says_so(tmp_pat
 
 def test_model_that_half_precision_breaks_is_refused_with_what_to_do():
     with pytest.raises(
-        GraphError, match=r"too far from float32: its detections agree to .*; set precision: fp32"
+        GraphError,
+        match=r"too far from float32: its detections are like float32's to .*; set precision: fp32",
     ):
         to_half(squared_and_back("Mul"), PIXELS, DECODER, SIZE)
 

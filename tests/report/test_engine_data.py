@@ -76,7 +76,7 @@ def test_fp32_may_be_tf32_from_ampere_on_where_nobody_forbids_it(tree, capabilit
 def test_conversion_to_half_precision_comes_with_its_accuracy(tree):
     assert rows(tree)[0].half_precision is None
     measured = HalfPrecision(
-        kept_in_float32="least", accepted=True, agreement=0.99, half_share=1.0, images=3, refused=[]
+        kept_in_float32="least", accepted=True, likeness=0.99, half_share=1.0, images=3, refused=[]
     )
     write_record(tree / "m_fp16.json", measured)
     found = rows(tree, onnx="m_fp16.onnx")[0].half_precision

@@ -179,7 +179,7 @@ def test_preprocessing_is_shown_against_what_it_could_be_instead(data):
     assert "| model-color-format=1 | 29.56 | 216.0 | 0.586 | 17 | 11.0 |" in section
     assert "- a warning.\n- a note.\n" in section
     proof["reference"] = "family"
-    proof["alternatives"][1] |= {"same_as_derived": True, "agreement": None}
+    proof["alternatives"][1] |= {"same_as_derived": True, "likeness": None}
     section = markdown_of(data).split("## 3.")[1].split("## 4.")[0]
     assert "family's own pipeline (there is no preprocessor_config.json)" in section
     assert (
@@ -361,8 +361,8 @@ def test_precision_of_the_layers_and_of_the_onnx_is_shown_as_it_was_found(data):
         "half_share": 0.9999,
         "max_difference": 2.3,
         "told_by": "detections",
-        "agreement": 0.9909,
-        "least_agreement": 0.95,
+        "likeness": 0.9909,
+        "least_likeness": 0.95,
         "images": 3,
         "accepted": True,
         "refused": [],
@@ -371,8 +371,8 @@ def test_precision_of_the_layers_and_of_the_onnx_is_shown_as_it_was_found(data):
     text = markdown_of(data)
     assert "| Precision of layers | 1,200 fp16, 4 fp32 |" in text
     assert (
-        "| ONNX in half precision | `rtdetr_fp16.onnx`: 100.0 % of the weights; on 3 images its detections agree"
-        " with float32's to 0.991 of 1, at least 0.95 is required |"
+        "| ONNX in half precision | `rtdetr_fp16.onnx`: 100.0 % of the weights; on 3 images its detections are like"
+        " float32's to 0.991 of 1, at least 0.95 is required |"
     ) in text
     half |= {"told_by": "tensors", "max_difference": 0.01, "largest_difference": 0.1}
     assert "its tensors differ from float32's by 0.0100, at most 0.1 is allowed |" in markdown_of(data)

@@ -146,7 +146,7 @@ def test_preprocessing_is_proven_against_the_image_processor_and_beats_what_it_c
     assert proof["passed"] and proof["told_by_detections"]
     assert proof["reference"] == "preprocessor_config.json"
     assert derived["mean_difference"] < 5
-    assert derived["agreement"] > 0.1 + max(row["agreement"] for row in others)
+    assert derived["likeness"] > 0.1 + max(row["likeness"] for row in others)
 
 
 def test_no_path_of_this_machine_is_in_a_report(finished):

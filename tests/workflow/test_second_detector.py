@@ -75,7 +75,7 @@ def test_preprocessing_is_proven_against_what_the_entry_states_and_no_other_is_n
     assert proof["reference"] == STATED
     assert derived["mean_difference"] < 5
     assert derived["mean_difference"] + 10 < min(row["mean_difference"] for row in others)
-    assert derived["agreement"] > 0.05 + max(row["agreement"] for row in others)
+    assert derived["likeness"] > 0.05 + max(row["likeness"] for row in others)
 
 
 def test_boxes_are_those_of_the_reference_and_lie_where_the_objects_are(data):

@@ -64,9 +64,7 @@ def decoder_of(family: Family, head: HeadFacts, labels: Path, threshold: float |
     )
 
 
-def mean_agreement(
-    wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float
-) -> float | None:
+def likeness(wanted: Sequence[np.ndarray], found: Sequence[np.ndarray], threshold: float) -> float | None:
     """Return 0..1: the mean over all objects that either run has, None where there is none.
 
     An object that both have, in one class and at an IoU of at least 0.5, counts IoU x (1 - difference of the

@@ -46,15 +46,15 @@ class Way:
     """What one way of preprocessing gives: its pixels beside the model's own, and what the model then detects.
 
     `keys` are the nvinfer keys in which it is another than the derived way. Differences are in levels, of which an
-    8-bit channel has 256. `agreement` is the mean agreement, None where neither side has an object; `confidence` is the
-    sum of the scores.
+    8-bit channel has 256. `likeness` is that of the detections to the model's own, None where neither side has an
+    object; `confidence` is the sum of the scores.
     """
 
     keys: str
     same_as_derived: bool
     mean_difference: float
     max_difference: float
-    agreement: float | None
+    likeness: float | None
     detections: int
     confidence: float
 
@@ -79,14 +79,14 @@ class OwnObjects:
 class PreprocessProof(OwnObjects, FilterChoice):
     """What preprocess.json says: the model alone, the filters, and the derived way first of all that were tried.
 
-    `told_by_detections` is whether the model alone finds enough objects to compare them. Another way's agreement is
-    better where it is higher by `agreement_margin`, None where the derived way has none.
+    `told_by_detections` is whether the model alone finds enough objects to compare them. Another way is better where
+    its likeness is greater by `likeness_margin`, None where the derived way has none.
     """
 
     passed: bool
     told_by_detections: bool
     largest_mean_difference: float
-    agreement_margin: float | None
+    likeness_margin: float | None
     alternatives: list[Way]
     warnings: list[str]
     notes: list[str]
@@ -152,22 +152,22 @@ class Agreement(ClipRates):
 class Suspect:
     """A fault of the runtime's pixels, or of the boxes that are moved back from them.
 
-    `agreement` (0 to 1) is how far the dump agrees with the model under this fault, `agreement_as_derived` without;
+    `likeness` is that of the dump to the model's boxes under this fault, `likeness_as_derived` without;
     `is_named` where the fault explains the dump so much better that it is the cause.
     """
 
     stage: str
     fault: str
     remedy: str
-    agreement: float
-    agreement_as_derived: float
+    likeness: float
+    likeness_as_derived: float
     is_named: bool
 
     def sentence(self) -> str:
         """Return what was found, what was expected and what to do."""
         return (
-            f"the runtime's boxes are those of the model with {self.fault} (agreement {self.agreement:.3f}), and not"
-            f" with the derived pixels (agreement {self.agreement_as_derived:.3f}); {self.remedy}."
+            f"the runtime's boxes are those of the model with {self.fault} (likeness {self.likeness:.3f}), and not"
+            f" with the derived pixels (likeness {self.likeness_as_derived:.3f}); {self.remedy}."
         )
 
 

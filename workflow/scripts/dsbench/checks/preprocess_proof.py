@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from dsbench.boxes.detection_scores import Decoder, above, closeness, decoder_of, mean_agreement
+from dsbench.boxes.detection_scores import Decoder, above, closeness, decoder_of, likeness
 from dsbench.checks.findings import FilterRow, OwnObjects, PreprocessProof, Way
 from dsbench.checks.preprocess_verdict import FAMILY, check_ways
 from dsbench.checks.scaling_choice import FILTERS, choose_filter, filter_order, usable_filter, why_refused
@@ -283,7 +283,7 @@ def _ways(model: Model, own: OwnAnswers, derived: Preprocessing) -> list[Way]:
                 same_as_derived=False,
                 mean_difference=mean_levels,
                 max_difference=max_levels,
-                agreement=mean_agreement(own.rows, found, model.decoder.threshold),
+                likeness=likeness(own.rows, found, model.decoder.threshold),
                 detections=len(scores),
                 confidence=float(scores.sum()),
             )

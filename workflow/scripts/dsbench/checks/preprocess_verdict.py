@@ -14,12 +14,12 @@ from dsbench.pixels.own_pixels import STATED
 LARGEST_MEAN_DIFFERENCE = 12.0
 # What another filter, and not other arithmetic, can change.
 CLOSER_LEVELS = 0.5
-AGREEMENT_MARGIN = 0.02
-# What the filter changes leaves detectors at an agreement below 1, random weights at 0.4; so near to chance another
-# setting can be ahead by 0.05. A better one takes away this share of the disagreement; right for wrong takes half.
-DISAGREEMENT_SHARE = 0.25
+LIKENESS_MARGIN = 0.02
+# What the filter changes leaves detectors at a likeness below 1, random weights at 0.4; so near to chance another
+# setting can be ahead by 0.05. A better one takes away this share of what is left to 1; right for wrong takes half.
+SHARE_LEFT = 0.25
 # An eighth of the 256 levels. Swapped colours are up to 30 apart, padding 50, offsets and scales over 100: what a model
-# finds in pixels so far from its own is chance, and an agreement that is better there says nothing.
+# finds in pixels so far from its own is chance, and a likeness that is greater there says nothing.
 COMPARABLE_LEVELS = 32.0
 # Without an image processor: how many times the confidence is clearly more, and what is many where it finds
 # nothing. It names a suspect and no more: the demonstration model, fed 255 times too much, is sure of every query.
@@ -48,14 +48,14 @@ def check_ways(
         passed=False,
         told_by_detections=told,
         largest_mean_difference=LARGEST_MEAN_DIFFERENCE,
-        agreement_margin=None if derived.agreement is None else _margin(derived.agreement),
+        likeness_margin=None if derived.likeness is None else _margin(derived.likeness),
         alternatives=list(ways),
         warnings=_warnings(derived, others) if own.reference != PROCESSOR else [],
         notes=[*notes, *([] if told else [_not_told(own.reference_detections, frames)])],
     )
     fault = (
         _pixel_fault(derived, others)
-        or (_agreement_fault(derived, others) if told else None)
+        or (_likeness_fault(derived, others) if told else None)
         or _silence_fault(derived, others, frames, own.reference)
     )
     return Verdict(replace(proof, passed=fault is None), fault and f"{fault} {_advice(own.reference)}")
@@ -79,20 +79,20 @@ def _pixel_fault(derived: Way, others: Sequence[Way]) -> str | None:
     return None
 
 
-def _agreement_fault(derived: Way, others: Sequence[Way]) -> str | None:
+def _likeness_fault(derived: Way, others: Sequence[Way]) -> str | None:
     measured = {
-        way.keys: way.agreement
+        way.keys: way.likeness
         for way in others
-        if way.agreement is not None and way.mean_difference <= COMPARABLE_LEVELS
+        if way.likeness is not None and way.mean_difference <= COMPARABLE_LEVELS
     }
-    if derived.agreement is None or not measured:
+    if derived.likeness is None or not measured:
         return None
     keys, best = max(measured.items(), key=lambda way: way[1])
-    if best <= derived.agreement + _margin(derived.agreement):
+    if best <= derived.likeness + _margin(derived.likeness):
         return None
     return (
-        f"The derived preprocessing is not the best: as derived the detections agree with the model's own to"
-        f" {derived.agreement:.3f} of 1, with {keys} to {best:.3f}."
+        f"The derived preprocessing is not the best: as derived the detections are like the model's own to"
+        f" {derived.likeness:.3f} of 1, with {keys} to {best:.3f}."
     )
 
 
@@ -104,9 +104,9 @@ def _not_told(objects: int, frames: int) -> str:
     )
 
 
-def _margin(agreement: float) -> float:
-    """Return by how much another agreement must be higher to be better."""
-    return max(AGREEMENT_MARGIN, DISAGREEMENT_SHARE * (1 - agreement))
+def _margin(likeness: float) -> float:
+    """Return by how much another likeness must be greater to be better."""
+    return max(LIKENESS_MARGIN, SHARE_LEFT * (1 - likeness))
 
 
 def _silence_fault(derived: Way, others: Sequence[Way], frames: int, origin: str) -> str | None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from dsbench.boxes.detection_scores import mean_agreement
+from dsbench.boxes.detection_scores import likeness
 from dsbench.boxes.kitti import Detection, Frames
 from dsbench.boxes.matching import as_rows, best_first
 from dsbench.checks.agreement import Deployment
@@ -23,10 +23,10 @@ from dsbench.pixels.nvinfer_pixels import NetworkInput, box_place, decoded_frame
 from dsbench.pixels.preprocessing import Preprocessing
 from dsembed.shared.decode import BT601, BT709, frame_view
 
-# At an agreement like this the boxes are the derived pixels' own; an engine in half precision reaches it.
-AS_DERIVED_AGREEMENT = 0.98
-# A suspect has to take away this share of the disagreement, and to be ahead by so much.
-DISAGREEMENT_SHARE, AGREEMENT_MARGIN = 0.5, 0.02
+# At such a likeness the boxes are the derived pixels' own; an engine in half precision reaches it.
+AS_DERIVED_LIKENESS = 0.98
+# A suspect has to take away this share of what is left to 1, and to be ahead by so much.
+SHARE_LEFT, LIKENESS_MARGIN = 0.5, 0.02
 # Frames on which each suspect is run, and the fewest objects in them that tell.
 FRAMES, ENOUGH_OBJECTS = 8, 8
 MATRICES = {BT709: "BT.709", BT601[1]: "BT.601"}
@@ -49,19 +49,15 @@ def suspects(deployed: Deployment, dumped: Frames, equal_pixels: Frames) -> list
     """
     numbers = deployed.numbers[:: max(1, len(deployed.numbers) // FRAMES)]
     expected = {number: equal_pixels[number] for number in numbers}
-    derived = _agreement(dumped, expected)
-    if (
-        sum(map(len, expected.values())) < ENOUGH_OBJECTS
-        or derived is None
-        or derived >= AS_DERIVED_AGREEMENT
-    ):
+    derived = _likeness(dumped, expected)
+    if sum(map(len, expected.values())) < ENOUGH_OBJECTS or derived is None or derived >= AS_DERIVED_LIKENESS:
         return []
 
     def suspect(stage: str, fault: str, remedy: str, boxes: Frames) -> Suspect:
-        agreement = _agreement(dumped, boxes) or 0.0
-        explains = 1 - agreement <= DISAGREEMENT_SHARE * (1 - derived)
-        is_named = explains and agreement > derived + AGREEMENT_MARGIN
-        return Suspect(stage, fault, remedy, agreement, derived, is_named)
+        alike = _likeness(dumped, boxes) or 0.0
+        explains = 1 - alike <= SHARE_LEFT * (1 - derived)
+        is_named = explains and alike > derived + LIKENESS_MARGIN
+        return Suspect(stage, fault, remedy, alike, derived, is_named)
 
     runner = session(onnx.load(deployed.onnx_file))
     frames = list(decoded_frames(deployed.video, numbers))
@@ -78,7 +74,7 @@ def suspects(deployed: Deployment, dumped: Frames, equal_pixels: Frames) -> list
         fault = f"boxes that are not moved back by the {moves} of nvinfer's scaling"
         remedy = "delete parser/libparser.so, so that it is compiled again with the shift"
         found.append(suspect("parser", fault, remedy, _moved(expected, right, down)))
-    return sorted(found, key=lambda each: -each.agreement)
+    return sorted(found, key=lambda each: -each.likeness)
 
 
 def _variants(derived: Preprocessing, size: tuple[int, int], frame: av.VideoFrame) -> Iterator[Variant]:
@@ -135,9 +131,9 @@ def _moved(frames: Frames, right: float, down: float) -> dict[int, list[Detectio
     }
 
 
-def _agreement(dumped: Frames, boxes: Frames) -> float | None:
+def _likeness(dumped: Frames, boxes: Frames) -> float | None:
     ids: dict[str, int] = {}
     wanted, found = (
         [as_rows(best_first(frames[number]), ids) for number in boxes] for frames in (boxes, dumped)
     )
-    return mean_agreement(wanted, found, 0.0)
+    return likeness(wanted, found, 0.0)

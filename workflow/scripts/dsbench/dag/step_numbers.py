@@ -67,7 +67,7 @@ def _classes(step: Finished) -> str:
 def _proof(step: Finished) -> str:
     record = step.json()
     boxes, scaling = f"{record['reference_detections']} boxes of the model", record["scaling_filter"]
-    share = record["alternatives"][0]["agreement"]
+    share = record["alternatives"][0]["likeness"]
     agrees = "" if share is None else f" and finds the same to {share:.3f} of 1"
     return f"{boxes}; nvinfer resizes by scaling-filter {scaling}{agrees}"
 

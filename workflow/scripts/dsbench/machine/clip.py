@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -112,7 +113,7 @@ class TargetRate(msgspec.Struct, frozen=True, rename={"origin": "from"}):
     """What target_fps.json says: the frames/s that each stream must get, and whether the clip or the config says so."""
 
     target_fps: int | float
-    origin: str
+    origin: Literal["clip", "config"]
 
 
 def demonstration_clip(sources: Iterable[str], project: Path) -> str | None:

@@ -9,7 +9,7 @@ import onnx_graphsurgeon as gs
 from onnx import TensorProto, helper
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-from dsbench.boxes.detection_scores import Decoder, above, mean_agreement
+from dsbench.boxes.detection_scores import Decoder, above, likeness
 from dsbench.onnx.compare import GraphError, answers, largest_difference, session
 from dsbench.onnx.graph import check
 from dsbench.onnx.inspection import HalfAttempt, HalfPrecision, ObjectCounts
@@ -31,7 +31,7 @@ NORMALISATIONS = [
 # What stays in float32, in the order it is tried.
 ATTEMPTS = {"least": [], "normalisations": NORMALISATIONS}
 # The same objects with boxes and scores a little off: trained detectors were seen to agree to 0.987 and better.
-LEAST_AGREEMENT = 0.95
+LEAST_LIKENESS = 0.95
 # Where nothing is detected, fainter detections tell; where there are none either, the tensors.
 FAINT = 0.1
 LARGEST_DIFFERENCE = 0.1
@@ -179,17 +179,17 @@ def compare(
         before, after = (
             _rows(outputs, replace(decoder, threshold=threshold), size) for outputs in (wanted, found)
         )
-        score = mean_agreement(before, after, threshold)
+        score = likeness(before, after, threshold)
         if score is not None:
             return HalfAttempt(
                 kept_in_float32=keep,
-                accepted=score >= LEAST_AGREEMENT,
+                accepted=score >= LEAST_LIKENESS,
                 max_difference=max_difference,
                 told_by="detections",
                 threshold=threshold,
                 detections=ObjectCounts(len(above(before, threshold)), len(above(after, threshold))),
-                agreement=score,
-                least_agreement=LEAST_AGREEMENT,
+                likeness=score,
+                least_likeness=LEAST_LIKENESS,
             )
     return HalfAttempt(
         kept_in_float32=keep,
@@ -214,5 +214,6 @@ def _told(attempt: HalfAttempt) -> str:
     if isinstance(attempt.error, str):
         return attempt.error
     if attempt.told_by == "detections":
-        return f"its detections agree to {attempt.agreement:.3f} of 1, at least {LEAST_AGREEMENT} is expected"
+        alike = f"its detections are like float32's to {attempt.likeness:.3f} of 1"
+        return f"{alike}, at least {LEAST_LIKENESS} is expected"
     return f"its tensors differ by {attempt.max_difference}, at most {LARGEST_DIFFERENCE} is expected"

@@ -94,7 +94,7 @@ class ObjectCounts:
 class HalfAttempt:
     """A conversion that keeps some operators in float32, and how far its answers are from those in float32.
 
-    Detections above `threshold` tell by their mean agreement, which has to be `least_agreement`. Where there are none,
+    Detections above `threshold` tell by their likeness, which has to be `least_likeness`. Where there are none,
     the tensors tell by `max_difference`, None for one that is not finite, which may be `largest_difference`. What was
     not compared is missing: all of it where `error` says why there is no valid graph.
     """
@@ -106,8 +106,8 @@ class HalfAttempt:
     told_by: Literal["detections", "tensors"] | UnsetType = UNSET
     threshold: float | UnsetType = UNSET
     detections: ObjectCounts | UnsetType = UNSET
-    agreement: float | UnsetType = UNSET
-    least_agreement: float | UnsetType = UNSET
+    likeness: float | UnsetType = UNSET
+    least_likeness: float | UnsetType = UNSET
     largest_difference: float | UnsetType = UNSET
 
 

@@ -25,8 +25,8 @@ class ProvenExport:
 
     method: str
     attempts: list[Outcome]
-    max_abs_error: dict[str, float | None] | None
-    tolerance: float | None
+    max_abs_error: dict[str, float]
+    tolerance: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class ModelFacts:
     files: list[FetchedFile] = field(default_factory=list)
     classes: AtLeastOne[str]
     classes_from: str
-    class_notes: list[str]
+    class_notes: tuple[str, ...]
     export: ProvenExport | None
     notes: list[str] = field(default_factory=list)
     opset: int
