@@ -114,6 +114,11 @@ def finalize(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else text(value)
 
 
+def time_between_components_ms(latency: dict) -> float:
+    """Return how much of a frame's mean latency no component had, in ms; a little under 0 where they had all of it."""
+    return latency["mean_ms"] - sum(each["mean_ms"] for each in latency["components"])
+
+
 GPU_FIGURES = (
     ("GPU SM clock (MHz)", "sm_clock_mhz", 0),
     ("GPU memory clock (MHz)", "memory_clock_mhz", 0),
