@@ -432,11 +432,25 @@ def test_latency_has_a_table_of_its_own_that_says_the_load(data):
         "| Latency of a frame, ms | 5 streams |",
         "| 95 % of the frames, at most (p95) | 88.5 |",
         "| Mean, and shortest to longest | 63.0, 30.0 to 140.0 |",
+        "| In nvv4l2decoder: decoding | mean 8.0, p95 9.5 |",
+        "| In nvstreammux: scaling, wait for the batch | mean 15.0, p95 21.2 |",
+        "| In primary_gie: inference, parsing | mean 35.5, p95 40.8 |",
+        "| Between them, in queues | mean 4.5 |",
         "| Configuration | `benchmarks/ds/ds_s5_run2.txt` |",
         "- Warning: 1 line was torn.",
     ):
         assert f"\n{row}\n" in section
     assert "a frame waits in every buffer" in section
+
+
+def test_latency_without_components_says_nothing_of_them(data):
+    for components in ([], None):
+        data["deepstream"]["latency"] = latency(components=components)
+        if components is None:
+            # Data of an earlier version.
+            del data["deepstream"]["latency"]["components"]
+        section = markdown_of(data).partition("## 8. ")[2].partition("## 9. ")[0]
+        assert "Between them" not in section and "A component has" not in section
 
 
 def section_8(data):

@@ -9,13 +9,16 @@ from typing import Any, TextIO
 
 from dsbench.core.errors import BuildError, without_controls
 from dsbench.core.files import write_whole
-from dsbench.machine.runtime import NONE
+from dsbench.machine.runtime import NONE, NVENC, THEORA
 from dsbench.machine.toolchain import DeepStream, Trtexec, read_fact, read_facts
 
 # NVIDIA's Linux for Jetson has it.
 TEGRA = Path("/etc/nv_tegra_release")
 DRIVER_PAGE = "NVIDIA's driver: https://www.nvidia.com/drivers"
 LONGEST_FOUND = 70
+# What is found where a fact is the word of the contract.
+ENCODERS = {NVENC: "nvv4l2h264enc", THEORA: "theoraenc and oggmux"}
+OWN_PROGRAM = "embedded_sources_sha256"
 BOLD, RED, YELLOW, GREEN, PLAIN = "\033[1m", "\033[31m", "\033[33m", "\033[32m", "\033[0m"
 
 
@@ -81,7 +84,9 @@ def tool_rows(found: Mapping[str, Any], video: str) -> list[ToolRow]:
     for name, value in found.items():
         need, words = NEEDS.get(name, ToolNeed("", is_required=False)), _in_words(name, value)
         get = "" if words is not None else need.how() or "not needed by this runtime"
-        rows.append(ToolRow(name, words, need.needed, get, need.is_required))
+        # What is asked of NVIDIA's program is not asked of the project's own.
+        needed = "" if isinstance(value, dict) and OWN_PROGRAM in value else need.needed
+        rows.append(ToolRow(name, words, needed, get, need.is_required))
     return [*rows, ToolRow("video", _shown(video), "a clip to play", "", True)]
 
 
@@ -179,11 +184,11 @@ def _in_words(name: str, value: Any) -> str | None:
     if name == "cpu":
         return _shown(f"{value['name']}, {value['cores']} cores")
     if name == "encoder":
-        return _shown(f"{value['encoder']}, GStreamer {value['gstreamer']}")
+        return _shown(f"{ENCODERS[value['encoder']]}, GStreamer {value['gstreamer']}")
     if not isinstance(value, dict):
         return _shown("; ".join(value) if isinstance(value, list) else value)
-    if "embedded_sources_sha256" in value:
-        return f"the project's own, {value['embedded_sources_sha256'][:12]}"
+    if OWN_PROGRAM in value:
+        return f"the project's own, {value[OWN_PROGRAM][:12]}"
     return _shown(
         value["version"] + (f", with TensorRT {value['tensorrt']}" if value.get("tensorrt") else "")
     )

@@ -21,6 +21,8 @@ SIZE_IN = (10, 6)
 DPI = 150
 BLUE, GREEN, ORANGE, RED, GREY = "#3b6ea5", "#5b9a5b", "#d08a3c", "#c62828", "#6b6b6b"
 INK = "#222222"
+# Of the parts of a whole, in the order of a frame's way; the last is what no component had.
+SHADES, SHADE_OF_REST = ("#2c5580", "#7fa8d1", "#5b9a5b", "#b5d3a3"), "#c8c8c8"
 # In a report a chart is half a page wide.
 STYLE = {**seaborn.axes_style("whitegrid"), "axes.grid.axis": "y", "text.parse_math": False, "font.size": 16}
 DEVIATION = "whiskers: one standard deviation"
@@ -172,12 +174,30 @@ def _stream_rate(axes: Axes, data: BenchmarkData) -> tuple[str, str]:
 
 
 def _frame_latencies(axes: Axes, latency: LatencyOfFrames) -> None:
-    """Draw the percentiles of a frame's latency."""
+    """Draw the percentiles of a frame's latency, and before them its mean, in the parts that components had."""
     values = {"p50": latency.p50_ms, "p95": latency.p95_ms, "p99": latency.p99_ms}
+    if latency.components:
+        values = {"mean": latency.mean_ms, **values}
     top = _bars(axes, list(values), list(values.values()), [ORANGE] * len(values), "", [None] * len(values))
+    if latency.components:
+        _component_parts(axes, latency)
     axes.set_title("Latency of a frame", fontsize=16)
     axes.set_ylabel(f"latency (ms), {count(latency.streams, 'stream')}")
     _headroom(axes, top)
+
+
+def _component_parts(axes: Axes, latency: LatencyOfFrames) -> None:
+    """Cover the first bar, the mean latency, with what each component had of it."""
+    parts = [(plain(each.name), each.mean_ms) for each in latency.components]
+    shades = [SHADES[index % len(SHADES)] for index in range(len(parts))]
+    if latency.between_components_ms > 0:
+        parts.append(("between them", latency.between_components_ms))
+        shades.append(SHADE_OF_REST)
+    begun_ms = 0.0
+    for (name, took_ms), shade in zip(parts, shades, strict=True):
+        axes.bar(0, took_ms, 0.55, bottom=begun_ms, color=shade, zorder=3, label=name)
+        begun_ms += took_ms
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=2, frameon=False, fontsize=11)
 
 
 def _windows(run: DeepStreamRun | None) -> Whisker:

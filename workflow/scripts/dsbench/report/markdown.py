@@ -80,6 +80,19 @@ LATENCY_FIGURES = (
     ("95 % of the frames, at most (p95)", "p95_ms", 1),
     ("99 % of the frames, at most (p99)", "p99_ms", 1),
 )
+# What a component does with a frame, by its kind and by the runtime.
+COMPONENTS_DO = {
+    "embedded": {
+        "nvv4l2decoder": "decoding",
+        "nvstreammux": "scaling, wait for the batch",
+        "primary_gie": "inference, parsing",
+    },
+    "nvidia": {
+        "nvv4l2decoder": "decoding",
+        "nvstreammux": "wait for the batch, scaling",
+        "primary_gie": "scaling to the network, inference, parsing",
+    },
+}
 # What is told of the latency run too; the rest is as in the run whose load it has.
 LATENCY_CONDITIONS = ("Bound by", "Disturbed", "Measured again")
 # What a model's boxes are compared by beside another model's; the first two are of the truth too.
@@ -129,6 +142,7 @@ def render_markdown(data: BenchmarkData, since: Difference | None = None) -> str
             rate_figures=RATE_FIGURES,
             run_figures=RUN_FIGURES,
             latency_figures=LATENCY_FIGURES,
+            latency_components=_component_rows(data.deepstream.latency, kind),
             latency_conditions=_latency_conditions(data.deepstream.latency, kind),
             beside_scores=BESIDE_SCORES,
             resizer=RESIZERS,
@@ -161,6 +175,20 @@ def _environment() -> jinja2.Environment:
         for each in (apart, change, code, count, fence, number, score_cells, shape, spread, switch)
     }
     return environment
+
+
+def _component_rows(latency: LatencyOfFrames | None, kind: str) -> list[tuple[str, Markdown]]:
+    """Return table rows of how long each component had a frame, and how long the frame was between them."""
+    if latency is None:
+        return []
+    rows = []
+    for each in latency.components:
+        does = COMPONENTS_DO[kind].get(each.name)
+        mean, p95 = number(each.mean_ms, 1), number(each.p95_ms, 1)
+        rows.append((f"In {each.name}{f': {does}' if does else ''}", Markdown(f"mean {mean}, p95 {p95}")))
+    if latency.components and latency.between_components_ms > 0:
+        rows.append(("Between them, in queues", Markdown(f"mean {number(latency.between_components_ms, 1)}")))
+    return rows
 
 
 def _latency_conditions(latency: LatencyOfFrames | None, kind: str) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from dsbench.boxes.average_precision import Scores
 from dsbench.chain.sweep import Sweep
 from dsbench.checks.findings import Agreement, BatchSlots, Gate, KeptAccuracy, PreprocessProof
 from dsbench.core.records import AtLeastOne, PositiveFloat, PositiveInt
+from dsbench.deepstream.latency import ComponentLatency
 from dsbench.machine.clip import Decoding, PlayedClip
 from dsbench.onnx.export_recipes import Outcome
 from dsbench.onnx.inspection import HalfPrecision, TensorFacts
@@ -262,14 +263,23 @@ class LatencyNumbers:
     max_ms: PositiveFloat
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LatencyOfFrames(LatencyNumbers):
-    """The run that measured the latency; `configuration` is that of the run whose load it has."""
+    """The run that measured the latency; `configuration` is that of the run whose load it has.
 
+    `components` are in the order in which a frame passes them, none in data of earlier versions.
+    """
+
+    components: list[ComponentLatency] = field(default_factory=list)
     warnings: list[str]
     conditions: Conditions
     configuration: str
     log: str
+
+    @property
+    def between_components_ms(self) -> float:
+        """How much of the mean latency no component had, in ms; a little under 0 where they had all of it."""
+        return self.mean_ms - sum(each.mean_ms for each in self.components)
 
 
 # What the machine's conditions are told of.
