@@ -7,6 +7,8 @@ import unicodedata
 from dsbench.report.notes import NotedFloat, NotedInt
 
 NOT_MEASURED = "not measured"
+# Less is 0.0 in a table.
+LEAST_SHOWN_MS = 0.05
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _CODE_SAFE = re.compile(r"[\w ./:+=,@%()\[\]#{};&\"'*-]+")
 
@@ -115,8 +117,9 @@ def finalize(value: object) -> str:
 
 
 def time_between_components_ms(latency: dict) -> float:
-    """Return how much of a frame's mean latency no component had, in ms; a little under 0 where they had all of it."""
-    return latency["mean_ms"] - sum(each["mean_ms"] for each in latency["components"])
+    """Return how much of a frame's mean latency no component had, in ms; 0 for what is no tenth of one."""
+    between_ms = latency["mean_ms"] - sum(each["mean_ms"] for each in latency["components"])
+    return between_ms if between_ms >= LEAST_SHOWN_MS else 0.0
 
 
 GPU_FIGURES = (
