@@ -10,9 +10,10 @@ from dsbench.checks.findings import Agreement, BatchSlots, Gate, KeptAccuracy, P
 from dsbench.core.files import read_json, sha256_of
 from dsbench.core.records import as_json, read_record, write_record
 from dsbench.dag.rule_script import explained
+from dsbench.deepstream.decoding import Decoding
 from dsbench.families.declared import family_named
 from dsbench.intake.labels import read_labels
-from dsbench.machine.clip import Decoding, PlayedClip, TargetRate
+from dsbench.machine.clip import PlayedClip, TargetRate
 from dsbench.machine.toolchain import read_facts
 from dsbench.onnx.class_names import LabelsOrigin
 from dsbench.onnx.export_recipes import ExportAttempts

@@ -1,13 +1,18 @@
 """Which fonts of this machine draw which text, and text as a picture in them."""
 
+from __future__ import annotations
+
 import math
 import unicodedata
 from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Debian's and Ubuntu's: Chinese, Japanese and Korean; the other scripts; pictographs as outlines, since
 # wkhtmltopdf leaves the bitmaps of colour fonts out.
@@ -99,6 +104,9 @@ def parts_by_font(text: str) -> list[tuple[str, Path]]:
 @lru_cache(maxsize=4096)
 def text_mask(text: str, size_px: int) -> np.ndarray:
     """Return `text` as float32 [height, width] of 0 to 1, how much of each pixel the letters cover."""
+    # Who only asks which letters a font has does not wait for it.
+    import numpy as np
+
     parts = [(part, ImageFont.truetype(str(font), size_px)) for part, font in parts_by_font(text)]
     # Marks above a line of capitals reach beyond the font's own ascent.
     boxes = [(*font.getmetrics(), font.getbbox(part, anchor="ls")) for part, font in parts]

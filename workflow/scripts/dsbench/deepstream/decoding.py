@@ -3,13 +3,11 @@
 import math
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import av
-
 from dsbench.core.files import scratch_beside
-from dsbench.machine.clip import ClipFacts, Decoding, DecodingRate
-from dsbench.machine.video import films_of, open_container, packets_of
+from dsbench.machine.clip import ClipFacts
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.tool_run import ToolFailedError, run_tool
 
@@ -25,6 +23,36 @@ MOST_PASSES = 4096
 TIMEOUT_S = 600
 # The seconds that a run of so many streams takes for so many passes.
 Run = Callable[[int, int], float]
+
+
+@dataclass(frozen=True)
+class DecodingRate:
+    """The frames/s of `streams` decoders together."""
+
+    streams: int
+    frames_per_s: float
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """What decoding.json says; the last of `rates` is that of the most streams.
+
+    `stopped_by` says why nothing, or nothing more, was measured.
+    """
+
+    rates: list[DecodingRate]
+    stopped_by: str | None
+
+    def streams_at(self, target_fps: float) -> int | None:
+        """Return how many streams get `target_fps` from the decoders; None where nothing was measured.
+
+        More than were run may get it too, but nobody has seen them. A first rate alone promises.
+        """
+        if not self.rates:
+            return None
+        last = self.rates[-1]
+        promised = math.floor(last.frames_per_s / target_fps)
+        return promised if len(self.rates) == 1 else min(promised, last.streams)
 
 
 def measure_decoding(
@@ -60,9 +88,12 @@ def measure_decoding(
                     ),
                     *(lambda streams: _share(frames, streams), first, target_fps, seconds),
                 )
+            # It loads slowly, and a report reads the rates alone.
+            from av import FFmpegError
+
             try:
                 content, frames = elementary_stream(Path(clip.path), clip.codec)
-            except (av.FFmpegError, OSError) as error:
+            except (FFmpegError, OSError) as error:
                 return Decoding(
                     [], f"{clip.file}: its pictures cannot be taken out of the container ({error})"
                 )
@@ -86,10 +117,14 @@ def decoders(file: Path, codec: str, streams: int) -> list[str]:
 
 def elementary_stream(clip: Path, codec: str) -> tuple[bytes, int]:
     """Return the clip's coded pictures without a container, at most LONGEST_PASS, and how many they are."""
+    from av.bitstream import BitStreamFilterContext
+
+    from dsbench.machine.video import films_of, open_container, packets_of
+
     content, frames = bytearray(), 0
     with open_container(clip) as container:
         film = films_of(container)[0]
-        form = av.bitstream.BitStreamFilterContext(FORMS[codec][1], film)
+        form = BitStreamFilterContext(FORMS[codec][1], film)
         for packet in packets_of(container, film):
             # What a recording has before its first key frame is not decoded; the last packet is empty.
             if (frames or packet.is_keyframe) and packet.size:

@@ -1,6 +1,5 @@
-"""Which clip every run uses, what is known of it, the truth that belongs to it, and how to make another clip of it."""
+"""Which clip every run uses, the truth that belongs to it, and how to make another clip of it."""
 
-import math
 import os
 import re
 import shlex
@@ -70,36 +69,6 @@ class ClipFacts(PlayedClip):
     """What video.json says of the clip, with its `path` on this machine."""
 
     path: str
-
-
-@dataclass(frozen=True)
-class DecodingRate:
-    """The frames/s of `streams` decoders together."""
-
-    streams: int
-    frames_per_s: float
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """What decoding.json says of the clip on this machine; the last of `rates` is that of the most streams.
-
-    `stopped_by` says why nothing, or nothing more, was measured.
-    """
-
-    rates: list[DecodingRate]
-    stopped_by: str | None
-
-    def streams_at(self, target_fps: float) -> int | None:
-        """Return how many streams get `target_fps` from the decoders; None where nothing was measured.
-
-        More than were run may get it too, but nobody has seen them. A first rate alone promises.
-        """
-        if not self.rates:
-            return None
-        last = self.rates[-1]
-        promised = math.floor(last.frames_per_s / target_fps)
-        return promised if len(self.rates) == 1 else min(promised, last.streams)
 
 
 def was_decoded(video: Path, facts: Path) -> bool:

@@ -19,9 +19,9 @@ from dsbench.chain.measured_chain import (
 from dsbench.checks.findings import KeptAccuracy
 from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.records import read_record
+from dsbench.deepstream.decoding import Decoding
 from dsbench.deepstream.latency import LatencyRun, configuration_of, read_latency, why_no_latency
 from dsbench.deepstream.log import LOADED, StreamRun
-from dsbench.machine.clip import Decoding
 from dsbench.onnx.inspection import HalfPrecision, Inspection
 from dsbench.report.conditions import contradiction, run_conditions, trtexec_conditions
 from dsbench.report.report_records import (

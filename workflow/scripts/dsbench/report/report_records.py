@@ -10,14 +10,18 @@ from dsbench.boxes.average_precision import Scores
 from dsbench.chain.sweep import Sweep
 from dsbench.checks.findings import Agreement, BatchSlots, Gate, KeptAccuracy, PreprocessProof
 from dsbench.core.records import AtLeastOne, PositiveFloat, PositiveInt
+from dsbench.deepstream.decoding import Decoding
 from dsbench.deepstream.latency import ComponentLatency
-from dsbench.machine.clip import Decoding, PlayedClip
+from dsbench.machine.clip import PlayedClip
 from dsbench.onnx.export_recipes import Outcome
 from dsbench.onnx.inspection import HalfPrecision, TensorFacts
 from dsbench.report.system_facts import RuntimeFacts, SystemFacts, Timing
 from dsbench.sources.source import FetchedFile
 from dsbench.tools.run_samples import GpuSummary, SampleSummary
 from dsbench.trtexec.passport import ProfileShapes
+
+# Less is 0.0 in a table.
+LEAST_SHOWN_MS = 0.05
 
 
 @dataclass(frozen=True)
@@ -278,8 +282,9 @@ class LatencyOfFrames(LatencyNumbers):
 
     @property
     def between_components_ms(self) -> float:
-        """How much of the mean latency no component had, in ms; a little under 0 where they had all of it."""
-        return self.mean_ms - sum(each.mean_ms for each in self.components)
+        """How much of the mean latency no component had, in ms; 0 for what is no tenth of one."""
+        between_ms = self.mean_ms - sum(each.mean_ms for each in self.components)
+        return between_ms if between_ms >= LEAST_SHOWN_MS else 0.0
 
 
 # What the machine's conditions are told of.
