@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from dsbench.chain.measured_chain import (
     Decision,
@@ -113,7 +114,7 @@ def measured_utc(measured: Measured) -> str:
     return max(ended_utc(log) for log in logs)
 
 
-def trtexec(measured: Measured, settings: Mapping, target_fps: float) -> TrtexecResults:
+def trtexec(measured: Measured, settings: Mapping[str, Any], target_fps: float) -> TrtexecResults:
     """Return the report's `trtexec`: batch 1, MAX_BS, and each step of the doubling."""
     chain = measured.decision.measurements
     b1 = read_measurement(measured.b1_log)
@@ -165,7 +166,7 @@ def _engine_in(log: Path) -> str:
 
 
 def deepstream(
-    measured: Measured, settings: Mapping, peak: int, target_fps: float, decoding: Decoding
+    measured: Measured, settings: Mapping[str, Any], peak: int, target_fps: float, decoding: Decoding
 ) -> DeepStreamResults:
     """Return the report's `deepstream`: both runs, in words what is unusual about them, and what decoding allows."""
     held = [*_unheld("Run 1", measured.run1), *_unheld("Run 2", measured.run2)]

@@ -54,7 +54,7 @@ def render_document(document: Path, css: str, draw: Callable[[str, Path], None])
         return page_of(inlined, css, document.stem)
 
 
-def _inlined(found: re.Match, document: Path, drawn: dict[str, Path]) -> str:
+def _inlined(found: re.Match[str], document: Path, drawn: dict[str, Path]) -> str:
     """Return the `src` of an image's HTML with the picture's content in place of its name."""
     source = found[1]
     if source in drawn:

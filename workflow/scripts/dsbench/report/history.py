@@ -62,7 +62,7 @@ def share_spread(share: float | None, boxes: int) -> float | None:
     return None if share is None or not boxes else math.sqrt(share * (1 - share) / boxes)
 
 
-def is_noise(before: float, now: float, spreads: Sequence[float]) -> bool:
+def is_noise(before: float, now: float, spreads: tuple[float, float]) -> bool:
     """Return whether a difference is within the combined uncertainty of both figures."""
     return abs(now - before) <= COVERAGE_FACTOR * math.hypot(*spreads)
 
@@ -158,7 +158,7 @@ class Difference:
     rows: list[FigureRow]
 
 
-def history_entry(data: BenchmarkData, facts: Mapping) -> Entry:
+def history_entry(data: BenchmarkData, facts: Mapping[str, Any]) -> Entry:
     """Return what is kept of benchmark_data.json."""
     text = json.dumps(dict(facts), sort_keys=True)
     trt, runs, checks = data.trtexec, data.deepstream, data.validation
@@ -310,57 +310,65 @@ def toolchain_difference(before: Entry | None, now: Entry) -> Difference | None:
     )
 
 
-def _row(figure: Figure, before: Entry, now: Entry) -> FigureRow | None:
-    entries = (before, now)
-    parts = [getattr(entry.figures, figure.part) for entry in entries]
-    if None in parts:
+@dataclass(frozen=True)
+class _Told:
+    """What an entry tells of a figure: the `value` that is shown, and the `number` it is from, with its spread."""
+
+    value: float | None
+    number: float
+    spread: float | None
+    size: int | None
+    is_disturbed: bool
+
+
+def _told(figure: Figure, entry: Entry) -> _Told | None:
+    part = getattr(entry.figures, figure.part)
+    if part is None:
         return None
-    numbers = [getattr(part, figure.name) for part in parts]
-    spreads = [figure.spread(part) for part in parts]
-    values = numbers
-    if figure.streams:
-        values = [getattr(entry.figures, figure.streams) for entry in entries]
-        numbers, spreads = (
-            [
-                None if each is None else each / entry.same["target FPS"]
-                for each, entry in zip(of, entries, strict=True)
-            ]
-            for of in (numbers, spreads)
-        )
-    sizes = [] if figure.size is None else [getattr(part, figure.size) for part in parts]
-    said = f" ({figure.size} {', now '.join(map(str, dict.fromkeys(sizes)))})" if sizes else ""
+    number, spread = getattr(part, figure.name), figure.spread(part)
+    size = getattr(part, figure.size) if figure.size else None
+    is_disturbed = not isinstance(part, Rates) and bool(part.disturbances)
+    if figure.streams is None:
+        return _Told(number, number, spread, size, is_disturbed)
+    streams, target_fps = getattr(entry.figures, figure.streams), entry.same["target FPS"]
+    spread = None if spread is None else spread / target_fps
+    return _Told(streams, number / target_fps, spread, size, is_disturbed)
+
+
+def _row(figure: Figure, before: Entry, now: Entry) -> FigureRow | None:
+    old, new = _told(figure, before), _told(figure, now)
+    if old is None or new is None:
+        return None
+    sizes = ", now ".join(dict.fromkeys([str(old.size), str(new.size)]))
     return FigureRow(
-        title=f"{figure.title}{said}",
+        title=f"{figure.title} ({figure.size} {sizes})" if figure.size else figure.title,
         decimals=figure.decimals,
-        before=values[0],
-        before_spread=spreads[0],
-        now=values[1],
-        now_spread=spreads[1],
-        change_pct=100 * (values[1] / values[0] - 1) if values[0] and values[1] is not None else None,
-        verdict=_not_comparable(figure, parts, values, sizes) or _verdict(figure, values, numbers, spreads),
+        before=old.value,
+        before_spread=old.spread,
+        now=new.value,
+        now_spread=new.spread,
+        change_pct=100 * (new.value / old.value - 1) if old.value and new.value is not None else None,
+        verdict=_verdict(figure, old, new),
     )
 
 
-def _verdict(figure: Figure, values: list, numbers: list, spreads: list) -> str:
-    """Return better, worse, or that the values are as good as equal."""
-    if values[0] == values[1]:
-        return NO_DIFFERENCE
-    if None in spreads:
-        return "not compared: no spread was measured"
-    if is_noise(numbers[0], numbers[1], spreads):
-        return NOISE
-    return "worse" if (values[1] > values[0]) is figure.is_latency else "better"
-
-
-def _not_comparable(figure: Figure, parts: list, values: list, sizes: list) -> str | None:
-    """Return why the values say nothing of each other, None where they do."""
-    if None in values:
+def _verdict(figure: Figure, old: _Told, new: _Told) -> str:
+    """Return better, worse, or why that cannot be said."""
+    if old.value is None or new.value is None:
         return "not compared: not measured in both"
-    if figure.is_latency and len(set(sizes)) > 1:
-        return f"not compared: another {figure.size}"
-    disturbed = [
-        when
-        for part, when in zip(parts, ("before", "now"), strict=True)
-        if not isinstance(part, Rates) and part.disturbances
-    ]
-    return f"not compared: disturbed {' and '.join(disturbed)}" if disturbed else None
+    if why := _not_comparable(figure, old, new):
+        return f"not compared: {why}"
+    if old.value == new.value:
+        return NO_DIFFERENCE
+    if old.spread is None or new.spread is None:
+        return "not compared: no spread was measured"
+    if is_noise(old.number, new.number, (old.spread, new.spread)):
+        return NOISE
+    return "worse" if (new.value > old.value) is figure.is_latency else "better"
+
+
+def _not_comparable(figure: Figure, old: _Told, new: _Told) -> str | None:
+    if figure.is_latency and old.size != new.size:
+        return f"another {figure.size}"
+    disturbed = [when for told, when in ((old, "before"), (new, "now")) if told.is_disturbed]
+    return f"disturbed {' and '.join(disturbed)}" if disturbed else None

@@ -42,7 +42,7 @@ def software_bill(
     data: BenchmarkData,
     provenance: Provenance,
     packages: Mapping[str, Mapping[str, str]],
-) -> dict:
+) -> dict[str, Any]:
     """Return the bill for benchmark_data.json and provenance.json; `packages` are by environment, name to version.
 
     What was not measured with is absent, and equal inputs give an equal bill.

@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 
 NOT_MEASURED = "not measured"
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -101,7 +102,7 @@ def count(value: int, noun: str) -> Markdown:
     return Markdown(f"{value:,} {noun}{'' if value == 1 else 's'}")
 
 
-def shape(dimensions: list) -> Markdown:
+def shape(dimensions: Sequence[int | str]) -> Markdown:
     """Return tensor dimensions as `batch x 3 x 320 x 320`."""
     return Markdown(" x ".join(text(dimension) for dimension in dimensions))
 
