@@ -175,13 +175,14 @@ def _environment() -> jinja2.Environment:
 
 def _component_rows(latency: dict | None, kind: str) -> list[tuple[str, Markdown]]:
     """Return table rows of how long each component had a frame, and how long the frame was between them."""
-    components = latency.get("components", []) if latency else []
+    if latency is None or not latency.get("components"):
+        return []
     rows = []
-    for each in components:
+    for each in latency["components"]:
         does = COMPONENTS_DO[kind].get(each["name"])
         mean, p95 = number(each["mean_ms"], 1), number(each["p95_ms"], 1)
         rows.append((f"In {each['name']}{f': {does}' if does else ''}", Markdown(f"mean {mean}, p95 {p95}")))
-    if components and (between_ms := time_between_components_ms(latency)) > 0:
+    if (between_ms := time_between_components_ms(latency)) > 0:
         rows.append(("Between them, in queues", Markdown(f"mean {number(between_ms, 1)}")))
     return rows
 
