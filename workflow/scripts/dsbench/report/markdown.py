@@ -179,14 +179,14 @@ def _environment() -> jinja2.Environment:
 
 def _component_rows(latency: LatencyOfFrames | None, kind: str) -> list[tuple[str, Markdown]]:
     """Return table rows of how long each component had a frame, and how long the frame was between them."""
-    if latency is None:
+    if latency is None or not latency.components:
         return []
     rows = []
     for each in latency.components:
         does = COMPONENTS_DO[kind].get(each.name)
         mean, p95 = number(each.mean_ms, 1), number(each.p95_ms, 1)
         rows.append((f"In {each.name}{f': {does}' if does else ''}", Markdown(f"mean {mean}, p95 {p95}")))
-    if latency.components and latency.between_components_ms > 0:
+    if latency.between_components_ms > 0:
         rows.append(("Between them, in queues", Markdown(f"mean {number(latency.between_components_ms, 1)}")))
     return rows
 
