@@ -1,4 +1,4 @@
-"""What bound a measured number and what disturbed it, from the samples of the run and the tool's own lines."""
+"""What bound a measured number and what disturbed it, by the run's samples and the tool's own lines, and in a table."""
 
 from collections.abc import Sequence
 from pathlib import Path

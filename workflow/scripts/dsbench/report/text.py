@@ -1,4 +1,4 @@
-"""Values and findings as Markdown that renders as the same characters and nothing else."""
+"""Values as Markdown that renders as the same characters and nothing else."""
 
 import math
 import re
