@@ -118,6 +118,31 @@ def test_missing_required_tool_stops_the_build_with_advice(tmp_path, fact, advic
     assert not (tmp_path / "preflight.md").exists()
 
 
+def test_without_a_converter_the_build_goes_on_and_says_at_its_start_what_is_missing(tmp_path):
+    """The report as a page needs none, and an hour of measurement does not wait for the PDF."""
+    (tmp_path / "bin").mkdir()
+    broken = tmp_path / "bin/wkhtmltopdf"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    path = {"PATH": f"{broken.parent}:{os.environ['PATH']}"}
+    done = snakemake(tmp_path, "build/toolchain/preflight.md", env=path)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(
+        r"^wkhtmltopdf is missing \(for the PDF; .*\); get it: .*wkhtmltopdf$", done.stdout, re.M
+    )
+    assert "| wkhtmltopdf | **missing** |" in (tmp_path / "build/toolchain/preflight.md").read_text()
+
+
+def test_a_converter_that_is_gone_does_not_cost_the_pdf_that_it_made(tmp_path):
+    recorded = tmp_path / "wkhtmltopdf.json"
+    preflight.refuse_vanished("wkhtmltopdf", None, recorded)
+    recorded.write_text("null")
+    preflight.refuse_vanished("wkhtmltopdf", None, recorded)
+    recorded.write_text('"wkhtmltopdf 0.12.6"')
+    with pytest.raises(BuildError, match=r"was wkhtmltopdf 0\.12\.6, now nothing answers"):
+        preflight.refuse_vanished("wkhtmltopdf", None, recorded)
+
+
 def test_a_jetson_without_nvidia_smi_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(preflight, "TEGRA", tmp_path / "nv_tegra_release")
     preflight.TEGRA.touch()

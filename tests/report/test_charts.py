@@ -158,7 +158,7 @@ def test_latency_of_a_frame_stands_beside_the_streams_where_it_was_measured(data
     parts = latencies.patches[4:]
     assert [(bar.get_y(), bar.get_height()) for bar in parts] == [(0, 8), (8, 15), (23, 35.5), (58.5, 4.5)]
     assert [text.get_text() for text in latencies.get_legend().get_texts()] == [
-        *("nvv4l2decoder", "nvstreammux", "primary_gie", "between them")
+        *("decoder", "muxer", "nvinfer", "between them")
     ]
     assert latencies.get_ylabel() == "latency (ms), 5 streams"
     assert latencies.get_title() == "Latency of a frame"

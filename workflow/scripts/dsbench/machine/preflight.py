@@ -58,7 +58,11 @@ NEEDS = {
         "run on a machine with an NVIDIA GPU that CUDA_VISIBLE_DEVICES names, or set runtime: embedded",
     ),
     "compiler": ToolNeed("g++ and make", packages="g++ make"),
-    "wkhtmltopdf": ToolNeed("for the PDF", packages="wkhtmltopdf"),
+    "wkhtmltopdf": ToolNeed(
+        "for the PDF; the report as Markdown and HTML comes without",
+        packages="wkhtmltopdf",
+        is_required=False,
+    ),
     "encoder": ToolNeed(
         "for the video, which is left out without",
         packages="gstreamer1.0-tools gstreamer1.0-plugins-base",
@@ -138,18 +142,26 @@ def refuse_missing(found: Mapping[str, Any], rows: Sequence[ToolRow], table: str
     refuse_two_tensorrts(found.get("trtexec"), found.get("deepstream"))
 
 
-def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
-    """Write the table of `facts` to `destination`; raise BuildError naming every required tool that is missing."""
+def check_toolchain(facts: list[Path], video: str, destination: Path) -> list[str]:
+    """Write the table of `facts` to `destination`; return a sentence for each tool that only a part lacks.
+
+    Raises BuildError naming every required tool that is missing.
+    """
     found = read_facts(facts)
     rows = tool_rows(found, video)
     refuse_missing(found, rows, markdown_table(rows))
     write_whole(destination, markdown_table(rows))
+    lacking = [row for row in rows if row.found is None and row.needed]
+    return [f"{row.tool} is missing ({row.needed}); get it: {row.get}" for row in lacking]
 
 
 def refuse_vanished(fact: str, value: object, recorded: Path) -> None:
-    """Refuse to record that a required tool is gone where it was `recorded`: found again, all would be rebuilt."""
+    """Refuse to record that a tool is gone where it was `recorded`: found again, all would be rebuilt.
+
+    What was made with it would be lost, too, as a PDF.
+    """
     need = NEEDS.get(fact)
-    if value is not None or need is None or not need.is_required or not recorded.is_file():
+    if value is not None or need is None or not recorded.is_file():
         return
     before = read_fact(recorded)
     if before is not None:

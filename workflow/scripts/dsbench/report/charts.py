@@ -21,6 +21,7 @@ SIZE_IN = (10, 6)
 DPI = 150
 BLUE, GREEN, ORANGE, RED, GREY = "#3b6ea5", "#5b9a5b", "#d08a3c", "#c62828", "#6b6b6b"
 INK = "#222222"
+COMPONENTS_IN_SHORT = {"nvv4l2decoder": "decoder", "nvstreammux": "muxer", "primary_gie": "nvinfer"}
 # Of the parts of a whole, in the order of a frame's way; the last is what no component had.
 SHADES, SHADE_OF_REST = ("#2c5580", "#7fa8d1", "#5b9a5b", "#b5d3a3"), "#c8c8c8"
 # In a report a chart is half a page wide.
@@ -188,7 +189,9 @@ def _frame_latencies(axes: Axes, latency: LatencyOfFrames) -> None:
 
 def _component_parts(axes: Axes, latency: LatencyOfFrames) -> None:
     """Cover the first bar, the mean latency, with what each component had of it."""
-    parts = [(plain(each.name), each.mean_ms) for each in latency.components]
+    parts = [
+        (plain(COMPONENTS_IN_SHORT.get(each.name, each.name)), each.mean_ms) for each in latency.components
+    ]
     shades = [SHADES[index % len(SHADES)] for index in range(len(parts))]
     if latency.between_components_ms > 0:
         parts.append(("between them", latency.between_components_ms))

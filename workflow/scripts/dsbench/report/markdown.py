@@ -80,17 +80,17 @@ LATENCY_FIGURES = (
     ("95 % of the frames, at most (p95)", "p95_ms", 1),
     ("99 % of the frames, at most (p99)", "p99_ms", 1),
 )
-# What a component does with a frame, by its kind and by the runtime.
-COMPONENTS_DO = {
+# A component in words, with what it does with a frame, by its name and by the runtime.
+COMPONENTS_IN_WORDS = {
     "embedded": {
-        "nvv4l2decoder": "decoding",
-        "nvstreammux": "scaling, wait for the batch",
-        "primary_gie": "inference, parsing",
+        "nvv4l2decoder": "the decoder",
+        "nvstreammux": "the muxer: scaling, wait for the batch",
+        "primary_gie": "nvinfer: inference, parsing",
     },
     "nvidia": {
-        "nvv4l2decoder": "decoding",
-        "nvstreammux": "wait for the batch, scaling",
-        "primary_gie": "scaling to the network, inference, parsing",
+        "nvv4l2decoder": "the decoder",
+        "nvstreammux": "the muxer: wait for the batch",
+        "primary_gie": "nvinfer: scaling, inference, parsing",
     },
 }
 # What is told of the latency run too; the rest is as in the run whose load it has.
@@ -183,9 +183,9 @@ def _component_rows(latency: LatencyOfFrames | None, kind: str) -> list[tuple[st
         return []
     rows = []
     for each in latency.components:
-        does = COMPONENTS_DO[kind].get(each.name)
+        words = COMPONENTS_IN_WORDS[kind].get(each.name, each.name)
         mean, p95 = number(each.mean_ms, 1), number(each.p95_ms, 1)
-        rows.append((f"In {each.name}{f': {does}' if does else ''}", Markdown(f"mean {mean}, p95 {p95}")))
+        rows.append((f"In {words}", Markdown(f"mean {mean}, p95 {p95}")))
     if latency.between_components_ms > 0:
         rows.append(("Between them, in queues", Markdown(f"mean {number(latency.between_components_ms, 1)}")))
     return rows
