@@ -448,7 +448,7 @@ def test_component_is_told_by_what_it_does_on_the_runtime_or_by_its_own_name(dat
     data["deepstream"]["latency"] = latency(
         components=[{"name": name, "mean_ms": 5.0, "p95_ms": 6.0} for name in ("primary_gie", "a|demuxer")]
     )
-    section = render_markdown(data).partition("## 8. ")[2]
+    section = markdown_of(data).partition("## 8. ")[2]
     assert "\n| In nvinfer: scaling, inference, parsing | mean 5.0, p95 6.0 |\n" in section
     assert "\n| In a&#124;demuxer | mean 5.0, p95 6.0 |\n" in section
 
