@@ -1,3 +1,4 @@
+import gc
 import os
 import shutil
 import subprocess
@@ -33,6 +34,11 @@ def pytest_collection_modifyitems(items):
     others |= {item.path for item in items if item.path.parent.name in MEANWHILE}
     turns = {path: turn for turn, paths in enumerate((waiting[:1], others, waiting[1:])) for path in paths}
     items.sort(key=lambda item: turns.get(item.path, len(turns)))
+
+
+def pytest_collection_finish():
+    """No search for garbage looks through the thousands of collected tests."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

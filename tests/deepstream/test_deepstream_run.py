@@ -195,7 +195,7 @@ def test_a_stalled_run_is_done_once_more_and_its_log_kept(stalling, tree, tmp_pa
     assert run.total_fps == pytest.approx(70)
     kept = tree.folder / "ds_disturbed.log"
     assert run.warnings == []
-    repeated = run_conditions(tree.log)["repeated"]
+    repeated = run_conditions(tree.log).repeated
     assert repeated.startswith("stream 1 stalled") and repeated.endswith(f"; that log is {kept}")
     assert "0.00 (35.00)" in kept.read_text().split("** ERROR")[0].splitlines()[-1]
     assert "stream 1 stalled" in capsys.readouterr().err

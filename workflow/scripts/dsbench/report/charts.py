@@ -26,6 +26,7 @@ COMPONENTS_IN_SHORT = {"nvv4l2decoder": "decoder", "nvstreammux": "muxer", "prim
 SHADES, SHADE_OF_REST = ("#2c5580", "#7fa8d1", "#5b9a5b", "#b5d3a3"), "#c8c8c8"
 # In a report a chart is half a page wide.
 STYLE = {**seaborn.axes_style("whitegrid"), "axes.grid.axis": "y", "text.parse_math": False, "font.size": 16}
+LETTERS_BELOW = 90
 DEVIATION = "whiskers: one standard deviation"
 # The ends of a value's spread, in its unit; None where none was measured.
 Whisker = tuple[float, float] | None
@@ -40,10 +41,14 @@ def draw_chart(name: str, data: BenchmarkData, path: Path) -> None:
         subject, whiskers = CHARTS[name](axes, data)
         figure.suptitle(f"{plain(data.model_name)}\n{subject}", fontsize=20, fontweight="bold")
         seaborn.despine(fig=figure)
-        says = " · ".join([plain(data.runtime.name), data.measured_utc, whiskers])
-        figure.supxlabel(textwrap.fill(says, 112), fontsize=11, color=GREY)
+        write_below(figure, plain(data.runtime.name), data.measured_utc, whiskers)
         with written_beside(path) as partial:
             figure.savefig(partial, format="png", metadata={"Software": None})
+
+
+def write_below(figure: Figure, *said: str) -> None:
+    """Write below the plots what they are of: in print, where a chart is half a page wide, it can be read too."""
+    figure.supxlabel(textwrap.fill(" · ".join(said), LETTERS_BELOW), fontsize=14, color=GREY)
 
 
 def _bars(
@@ -200,7 +205,7 @@ def _component_parts(axes: Axes, latency: LatencyOfFrames) -> None:
     for (name, took_ms), shade in zip(parts, shades, strict=True):
         axes.bar(0, took_ms, 0.55, bottom=begun_ms, color=shade, zorder=3, label=name)
         begun_ms += took_ms
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=2, frameon=False, fontsize=11)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=2, frameon=False, fontsize=13)
 
 
 def _windows(run: DeepStreamRun | None) -> Whisker:
