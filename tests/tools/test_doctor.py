@@ -84,6 +84,11 @@ HARMLESS = {
     "triton": f"{SCANNER} '{PLUGINS}libnvdsgst_inferserver.so': libtritonserver.so: {MISSING}",
     "rivermax": f"{SCANNER} '{PLUGINS}libnvdsgst_udp.so': librivermax.so.1: {MISSING}",
     "in the process itself": f"(deepstream-app:7): {SCANNER} '/x/libgstmpg123.so': libmpg123.so.0: {MISSING}",
+    "Python's elements": "** (gst-plugin-scanner:947): CRITICAL **: 05:26:59.605: Couldn't g_module_open libpython."
+    f" Reason: /usr/lib/libpython3.11.so: {MISSING}",
+    "static storage": f"{SCANNER} '/x/libgstnvjpeg.so': /x/libGL.so.0: cannot allocate memory in static TLS block",
+    "another release": f"{SCANNER} '{PLUGINS}libnvdsgst_preprocess.so': undefined symbol: NvBufSurfTransformAsync",
+    "cut short": f"{SCANNER} '/x/libgstnvtee.so': /x/libgstnvtee.so: file too short",
     "cuda provider": f"Failed to load library libonnxruntime_providers_cuda.so: libcudart.so.12: {MISSING}",
     "vdpau": f"Failed to open VDPAU backend libvdpau_nvidia.so: {MISSING}",
     "plugin sought": "[I] [TRT] No importer registered for op: EfficientNMS_TRT. Attempting to import as plugin.",
