@@ -46,6 +46,11 @@ PLAYED = {
         40,
     ),
     "Matroska": (lambda folder: kinds.write(folder / "a.mkv"), 40, 40),
+    "pixels that are nearly square": (
+        lambda folder: kinds.write(folder / "a.mp4", **{"x264-params": "sar=640/639"}),
+        40,
+        40,
+    ),
     "variable rate": (
         lambda folder: kinds.write(folder / "a.mp4", at=lambda n: n + 5 * max(0, n - 20)),
         40,
@@ -114,6 +119,11 @@ REFUSED = {
     "upright": (kinds.turned, r"show it turned by 90 degrees clockwise.*_upright\.mp4", True),
     "upside down": (lambda folder: kinds.turned(folder, (-1, 0, 0, -1)), "turned by 180 degrees", True),
     "mirrored": (lambda folder: kinds.turned(folder, kinds.MIRRORED), "show it mirrored", True),
+    "pixels that are not square": (
+        lambda d: kinds.write(d / "a.mp4", **{"x264-params": "sar=4/3"}),
+        r"its pixels 1\.33 times as wide as high.*'scale=trunc\(iw\*sar/2\).*_square\.mp4.*setsar=1 .*_as_coded\.mp4",
+        True,
+    ),
     "H.264 with 10 bits": (
         lambda d: kinds.write(d / "a.mp4", form="yuv420p10le"),
         "yuv420p10le in h264",
@@ -256,7 +266,7 @@ def test_a_damaged_frame_is_named_with_what_can_be_kept(tmp_path):
         ("ffconcat version 1.0\nfile /etc/passwd\n", "a playlist"),
         (
             "version https://git-lfs.github.com/spec/v1\n",
-            "not a video that can be read but text that begins with 'version https://git-lfs",
+            "not a video that can be read but text that begins with 'version https://git-lfs.*git lfs pull",
         ),
         ("", "an empty file"),
     ],

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import av
 from av.error import ArgumentError, FFmpegError
-from av.sidedata.sidedata import Type
 
 from dsbench.core.files import sha256_of, written_beside
 from dsbench.machine.clip import COPIED, ENCODED, NAME_IT, RECORDED_S, ClipError, ClipFacts, remade
@@ -38,6 +37,7 @@ from dsembed.shared.decode import (
     open_container,
     packets_of,
     shown_frames,
+    turn_of,
     with_8_bits,
 )
 
@@ -47,9 +47,10 @@ PICTURE_FORMATS = re.compile(r"image2|gif|apng|ico|webp\w*|\w+_pipe")
 PICTURE_CODECS = ("mjpeg", "png")
 HEAD_BYTES = 4096
 PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "[Reference]", "<?xml", "<MPD", "<smil", "v=0")
-LONGEST_SHOWN = 60
-# ffmpeg's option before its input: show it as coded.
-UNTURNED = "-display_rotation 0 "
+LONGEST_SHOWN, LFS_POINTER = 60, "version https://git-lfs"
+UNTURNED = "-display_rotation 0 "  # ffmpeg's option before its input: show it as coded.
+# Encoders round the shape of pixels; those of television differ by more, 16:15 the least.
+SQUARE_WITHIN = Fraction(1, 50)
 # Taken by opening and decoding a clip, whose index claims any length; 16 threads take 2 GiB for 8192x4320 with 10 bits.
 LARGEST_MEMORY_BYTES = 4 << 30
 MEMORY_WORDS = f"{LARGEST_MEMORY_BYTES >> 30} GiB of memory"
@@ -158,7 +159,7 @@ class Shown:
                 f"{video}: its pixels are {frame.format.name} in {codec}, and DeepStream is sure to play only 4:2:0"
                 f" with 8 bits, in HEVC with 10 or 12 too; convert it with {self.encoded('8bit')} {NAME_IT}"
             )
-        if turn := _turn(frame):
+        if turn := turn_of(frame):
             raise ClipError(
                 f"{video}: a note in it says to show it {turn}, which deepstream-app does not do: every object would"
                 f" lie the wrong way; turn the pictures themselves with {self.encoded('upright')} {NAME_IT}, or, where"
@@ -277,9 +278,8 @@ def _refuse_text(video: Path) -> None:
         raise ClipError(f"{video}: a playlist, not a video; name a video that it lists")
     if all(byte >= 32 or byte in b"\t\n\r" for byte in head) and text.isascii():
         line = text.partition("\n")[0].strip()[:LONGEST_SHOWN]
-        raise ClipError(
-            f"{video}: not a video that can be read but text that begins with {line!r}; name another"
-        )
+        remedy = "fetch the file with git lfs pull" if line.startswith(LFS_POINTER) else "name another"
+        raise ClipError(f"{video}: not a video that can be read but text that begins with {line!r}; {remedy}")
 
 
 def _refuse_large(video: Path, width: int, height: int) -> None:
@@ -364,19 +364,20 @@ def _film(video: Path, container: av.container.InputContainer) -> av.VideoStream
             f" keep one with {remade(video, f'-map 0:v:{place} -c copy', 'one_stream')} {NAME_IT}"
         )
     _refuse_large(video, films[0].codec_context.width, films[0].codec_context.height)
+    _refuse_oblong(video, films[0].sample_aspect_ratio)
     return films[0]
 
 
-def _turn(frame: av.VideoFrame) -> str:
-    """Return how the frame's display matrix turns it, in words; empty where it does not."""
-    # PyAV takes the type, which its own type hints leave out.
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
-    if matrix is None:
-        return ""
-    a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
-    if a * d - b * c < 0:
-        return "mirrored"
-    return f"turned by {-round(frame.rotation) % 360} degrees clockwise" if b or c or a < 0 else ""
+def _refuse_oblong(video: Path, width_by_height: Fraction | None) -> None:
+    if not width_by_height or abs(width_by_height - 1) <= SQUARE_WITHIN:
+        return
+    square = f"-vf {shlex.quote('scale=trunc(iw*sar/2)*2:trunc(ih/2)*2,setsar=1')} {ENCODED}"
+    raise ClipError(
+        f"{video}: a note in it says to show its pixels {float(width_by_height):.3g} times as wide as high, which"
+        " deepstream-app does not do: objects would be out of shape; make the pixels square with"
+        f" {remade(video, square, 'square')} {NAME_IT}, or, where the cameras to come have such pixels too, drop the"
+        f" note with {remade(video, f'-vf setsar=1 {ENCODED}', 'as_coded')}"
+    )
 
 
 def _refuse_cut_index(shown: Shown, stream: av.VideoStream) -> None:
