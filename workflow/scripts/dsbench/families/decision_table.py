@@ -211,6 +211,7 @@ def _spare_column(facts: GraphFacts, candidates: list[Recognition]) -> str:
 def refuse_no_detector(facts: GraphFacts) -> None:
     """Raise UnknownGraphError where the facts show something else than a detector, whatever is not known of them."""
     ranks = [sign.rank for family in families() for sign in family.signs if sign.matches(facts)]
+    ranks += [row.rank for row in REFUSALS if not row.is_no_detector and row.matches(facts)]
     for row in REFUSALS:
         if row.is_no_detector and row.matches(facts) and row.rank <= min(ranks, default=row.rank):
             raise UnknownGraphError(row.sentence(facts))

@@ -27,11 +27,18 @@ def fix_spatial_dims(
         raise GraphError(f"the ONNX has inputs {[i.name for i in graph.inputs]}, expected one image")
     declared = graph.inputs[0].shape[0]
     graph.inputs[0].shape = [batch, IMAGE_CHANNELS, height, width]
-    shapes = output_shapes(model, height, width, declared if isinstance(declared, int) else 1)
+    images = declared if isinstance(declared, int) else 1
+    shapes = output_shapes(model, height, width, images)
     for output in graph.outputs:
-        if not shapes[output.name]:
+        shape = shapes[output.name]
+        if not shape:
             raise GraphError(f"output {output.name} is a single number, expected the batch as its first axis")
-        output.shape = [batch, *shapes[output.name][1:]]
+        if shape[0] != images:
+            raise GraphError(
+                f"output {output.name} has the shape {list(shape)} at batch {images}, expected the batch as its first"
+                " axis; export the model with a batch axis at each output, or without its NMS"
+            )
+        output.shape = [batch, *shape[1:]]
     # Only the jobs that change a graph load the slimmers: with sympy they take a second.
     import onnxslim
 
