@@ -56,6 +56,23 @@ def test_real_logs_have_the_faults_they_have():
     assert {name: fault.name for name, fault in found.items() if fault} == REAL_FAULTS
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (
+            "[E] Error Code 1: Cuda Runtime (no kernel image is available for execution on the device)",
+            "gpu_unsupported",
+        ),
+        ("[E] [TRT] CUDA initialization failure with error: 35", "driver_too_old"),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=7.0.", "host_memory"),
+        ("ERROR from decodebin0: Your GStreamer installation is missing a plug-in.", "missing_element"),
+        ("trtexec ended with signal SIGILL", "program_crashed"),
+    ],
+)
+def test_other_words_tell_the_same_fault(line, name):
+    assert diagnose(f"{line}\n{LINES['app_failed']}").name == name
+
+
 def test_cause_is_told_before_what_follows_from_it():
     text = "\n".join(
         LINES[name] for name in ("onnx_unreadable", "engine_rebuilt", "engine_batch", "config_key")

@@ -45,7 +45,7 @@ from dsembed.shared.decode import (
 MIN_FRAMES = 30
 PICTURE_FORMATS = re.compile(r"image2|gif|apng|ico|webp\w*|\w+_pipe")
 PICTURE_CODECS = ("mjpeg", "png")
-HEAD_BYTES = 4096
+HEAD_BYTES, MOST_BOXES = 4096, 1000
 PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "[Reference]", "<?xml", "<MPD", "<smil", "v=0")
 LONGEST_SHOWN, LFS_POINTER = 60, "version https://git-lfs"
 UNTURNED = "-display_rotation 0 "  # ffmpeg's option before its input: show it as coded.
@@ -55,11 +55,10 @@ SQUARE_WITHIN = Fraction(1, 50)
 LARGEST_MEMORY_BYTES = 4 << 30
 MEMORY_WORDS = f"{LARGEST_MEMORY_BYTES >> 30} GiB of memory"
 # Nine hours of 30 frames/s; a file of a few MB can name that many.
-MOST_PACKETS = 1_000_000
-LONGEST_DECODING_S = 3600
-MOST_BOXES = 1000
+MOST_PACKETS, LONGEST_DECODING_S = 1_000_000, 3600
 # What every NVDEC decodes.
 SMALLER = "-vf scale=3840:3840:force_original_aspect_ratio=decrease:force_divisible_by=2"
+HDR = (16, 18)  # HDR10 and HLG among FFmpeg's transfers.
 # A file that states its length may be this much shorter: of the last frame some do not say how long it stays.
 UNSTATED_S = 1
 
@@ -170,7 +169,8 @@ class Shown:
             frame_view(with_8_bits(frame, codec))
         except DecodeError as error:
             command = self.encoded("bt709", "scale=out_color_matrix=bt709", more="-colorspace bt709 ")
-            raise ClipError(f"{video}: {error}; convert it with {command} {NAME_IT}") from None
+            pale = "; HDR makes that pale: record without it" if int(frame.color_trc) in HDR else ""
+            raise ClipError(f"{video}: {error}; convert it with {command} {NAME_IT}{pale}") from None
 
 
 def look_at(video: Path) -> None:
