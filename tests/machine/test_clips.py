@@ -13,7 +13,7 @@ import pytest
 import clip_kinds as kinds
 import hostile_clips as hostile
 from dsbench.checks.batch_slots import write_slot_clips
-from dsbench.core.errors import BuildError, refuse_braces
+from dsbench.core.errors import BuildError, refuse_as_home, refuse_unnameable
 from dsbench.core.records import write_record
 from dsbench.deepstream.video import count_frames, record_overlay
 from dsbench.machine import video
@@ -388,7 +388,20 @@ def test_a_folder_and_a_path_with_braces_are_no_clips(tmp_path):
     clip = kinds.write(tmp_path / "a {b}.mp4")
     with pytest.raises(BuildError, match=r"the clip's path has a brace.*rename it"):
         choose_video(str(clip), tmp_path, tmp_path)
-    refuse_braces("the project's folder", Path("/it's [my] $HOME é"))
+    refuse_as_home("the project's folder", Path("/it's [my] $HOME é"))
+    refuse_unnameable("the clip's path", Path("/12:30/a.mp4"))
+    with pytest.raises(BuildError, match="the project's folder has a colon, which separates folders in PATH"):
+        refuse_as_home("the project's folder", Path("/12:30"))
+
+
+def test_a_path_with_bytes_that_are_no_text_is_refused_in_words_that_can_be_printed(tmp_path):
+    clip = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    kinds.write(tmp_path / "a.mp4").rename(clip)
+    with pytest.raises(
+        BuildError, match=r"caf\\xe9\.mp4: the clip's path has bytes that are no UTF-8.*rename it"
+    ) as error:
+        choose_video(str(clip), tmp_path, tmp_path)
+    assert str(error.value).isprintable() and str(error.value).encode()
 
 
 def test_the_command_takes_any_name(tmp_path):
