@@ -229,6 +229,19 @@ def test_background_behind_the_classes_is_proven_by_the_answer(columns, names, s
         assert recognise(seen).family.name == family
 
 
+@pytest.mark.parametrize(
+    ("columns", "share", "says"),
+    [
+        (5, 0, "a column more than names may be"),
+        (4, 90, "as many columns as names, but most queries of one answer"),
+    ],
+)
+def test_it_is_said_what_speaks_against_the_names(columns, share, says):
+    seen = replace(facts(hf(columns), names=["car", "bus", "van", "tram"]), answers=dominated(columns, share))
+    with pytest.raises(UnknownGraphError, match=says):
+        recognise(seen)
+
+
 def test_config_of_detr_tells_its_own_repositorys_outputs():
     seen = facts(nvidia(92), names=["N/A", *(f"name {n}" for n in range(1, 91))])
     verdict = recognise(seen, hint=family_named("detr"))
