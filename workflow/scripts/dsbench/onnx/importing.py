@@ -102,7 +102,7 @@ def _batch_that_runs(ask: AskBatch, pixels: np.ndarray, batches: list[int]) -> i
             faults.append(error)
             continue
         odd = {name: len(value) for name, value in found.items() if len(value) != batch}
-        others = [each for each in sorted(set(odd.values())) if each <= LARGEST_BATCH_TRIED]
+        others = [each for each in sorted(set(odd.values())) if 1 < each <= LARGEST_BATCH_TRIED]
         return next((each for each in others if _is_for(ask, pixels, each, odd)), batch)
     raise faults[0]
 
@@ -118,15 +118,17 @@ def _is_for(ask: AskBatch, pixels: np.ndarray, batch: int, changing: Iterable[st
         alike, different = ask(pictures), ask(others)
     except GraphError:
         return False
-    if {len(value) for value in alike.values()} != {batch}:
+    pairs = {name: (one, different[name]) for name, one in alike.items()}
+    if any(len(one) != batch or one.shape != other.shape for one, other in pairs.values()):
         return False
-    changed = {
-        name: ~np.isclose(one, different[name], SAME, SAME, equal_nan=True).reshape(batch, -1).all(axis=1)
-        for name, one in alike.items()
+    same = {
+        name: [
+            np.allclose(before, after, SAME, SAME, equal_nan=True)
+            for before, after in zip(*pair, strict=True)
+        ]
+        for name, pair in pairs.items()
     }
-    return all(changed[name][-1] for name in changing) and not any(
-        rows[:-1].any() for rows in changed.values()
-    )
+    return not any(same[name][-1] for name in changing) and all(all(rows[:-1]) for rows in same.values())
 
 
 def _asker(model: onnx.ModelProto, size: tuple[int, int]) -> AskBatch:
