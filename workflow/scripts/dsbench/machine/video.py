@@ -47,10 +47,9 @@ PICTURE_FORMATS = re.compile(r"image2|gif|apng|ico|webp\w*|\w+_pipe")
 PICTURE_CODECS = ("mjpeg", "png")
 HEAD_BYTES, MOST_BOXES = 4096, 1000
 PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "[Reference]", "<?xml", "<MPD", "<smil", "v=0")
-LONGEST_SHOWN, LFS_POINTER = 60, "version https://git-lfs"
+LONGEST_SHOWN = 60
 UNTURNED = "-display_rotation 0 "  # ffmpeg's option before its input: show it as coded.
-# Encoders round the shape of pixels; those of television differ by more, 16:15 the least.
-SQUARE_WITHIN = Fraction(1, 50)
+SQUARE_WITHIN = Fraction(1, 50)  # Encoders round; television's own shapes, such as 16:15, differ by more.
 # Taken by opening and decoding a clip, whose index claims any length; 16 threads take 2 GiB for 8192x4320 with 10 bits.
 LARGEST_MEMORY_BYTES = 4 << 30
 MEMORY_WORDS = f"{LARGEST_MEMORY_BYTES >> 30} GiB of memory"
@@ -278,7 +277,8 @@ def _refuse_text(video: Path) -> None:
         raise ClipError(f"{video}: a playlist, not a video; name a video that it lists")
     if all(byte >= 32 or byte in b"\t\n\r" for byte in head) and text.isascii():
         line = text.partition("\n")[0].strip()[:LONGEST_SHOWN]
-        remedy = "fetch the file with git lfs pull" if line.startswith(LFS_POINTER) else "name another"
+        is_pointer = line.startswith("version https://git-lfs")
+        remedy = "fetch the file with git lfs pull" if is_pointer else "name another"
         raise ClipError(f"{video}: not a video that can be read but text that begins with {line!r}; {remedy}")
 
 

@@ -21,7 +21,7 @@ from dsbench.intake.file_choice import refusal_of
 
 FORMS = (
     "a folder, an .onnx file, org/name[@revision], hf:org/name[@revision], https://huggingface.co/org/name"
-    ", ngc:ORG[/TEAM]/NAME[:VERSION] or https://catalog.ngc.nvidia.com/orgs/ORG/teams/TEAM/models/NAME?version=V"
+    ", ngc:ORG[/TEAM]/NAME[:VERSION] or https://catalog.ngc.nvidia.com/orgs/ORG[/teams/TEAM]/models/NAME"
 )
 LONGEST_TEXT = 1000
 PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
