@@ -338,6 +338,10 @@ MS, TICKS = Fraction(1, 1000), Fraction(1, 90000)
         ),
         # One long pause.
         ([33 * n + (4000 if n > 40 else 0) for n in range(60)], MS, None, 30.303, 10, True),
+        # Frames of AVI whose times are those of the packets.
+        ([*range(50), 51, 50, *range(52, 60)], Fraction(1, 30), Fraction(30), 30, 30, False),
+        # Two recordings joined: the times begin again, at a time of their own.
+        ([40 * n + 7000 for n in range(40)] + [40 * n for n in range(40)], MS, None, 25, 25, False),
         # Two recordings joined: the times begin again.
         ([40 * n for n in range(40)] * 2, MS, None, 25, 25, False),
     ],
