@@ -2,6 +2,7 @@
 
 import struct
 from fractions import Fraction
+from itertools import islice
 
 import av
 import numpy as np
@@ -65,6 +66,17 @@ def copied(source, path, shift=0, cover=False, before=False, **options):
                 packet.dts - shift * frame,
                 stream,
             )
+            new.mux(packet)
+    return path
+
+
+def first_frames(source, path, count):
+    """Copy the first `count` frames of a clip whose pictures need none that are shown after `count`."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        film = old.streams.video[0]
+        stream = new.add_stream_from_template(film)
+        for packet in islice(old.demux(film), count):
+            packet.stream = stream
             new.mux(packet)
     return path
 
