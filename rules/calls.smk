@@ -86,6 +86,12 @@ onsuccess:
         STEP_LINES.tell_reports()
 
 
+# What was measured stands, whatever failed beside it or after it.
+onerror:
+    if STEP_LINES:
+        STEP_LINES.tell_reports()
+
+
 # Without the hook other calls are kept out from here on, before the DAG is made.
 if CALL.makes_dag and CALL.settings.no_hooks and (CALL.runs_jobs or CALL.settings.touch):
     if CALL.settings.until or CALL.settings.omit_from:

@@ -1,5 +1,7 @@
 """Class names in any script: which fonts draw them, in the video and in the PDF, and what stands where none does."""
 
+import shutil
+
 import numpy as np
 import pypdf
 import pytest
@@ -44,6 +46,7 @@ def machine(monkeypatch):
 
     def give(*paths):
         monkeypatch.setattr("matplotlib.font_manager.findSystemFonts", lambda: list(map(str, paths)))
+        monkeypatch.setattr(fonts, "one_font_draws", lambda chars: False)
         for cached in (fonts.system_fonts, fonts._fonts, fonts.text_mask):
             cached.cache_clear()
 
@@ -150,3 +153,18 @@ def test_pdf_is_readable_where_the_machine_has_no_font(tmp_path, machine):
     write_pdf(PAGE.format(f"<p>{CHINESE}</p>"), tmp_path / "report.pdf", tmp_path / "pdf.log")
     text = pypdf.PdfReader(tmp_path / "report.pdf").pages[0].extract_text().replace("\t", " ")
     assert "[U+8F7F U+8F66]" in text and fonts.FONT_PACKAGES[0] in text
+
+
+@pytest.mark.skipif(shutil.which("fc-list") is None, reason="fontconfig's fc-list is not installed")
+def test_fontconfig_answers_for_text_that_one_font_draws(monkeypatch):
+    monkeypatch.setattr(fonts, "system_fonts", lambda: pytest.fail("every font is read"))
+    assert fonts.undrawable("ASCII") == ""
+    assert fonts.undrawable("5 ± 1 is ≤ 7") == ""
+    # No character, and no font draws it.
+    assert not fonts.one_font_draws(["±", "\uffff"])
+
+
+@pytest.mark.parametrize("program", ["/nowhere/fc-list", "/bin/false", None])
+def test_without_fontconfig_every_font_is_read(monkeypatch, program):
+    monkeypatch.setattr(fonts.shutil, "which", lambda name: program)
+    assert not fonts.one_font_draws(["±"])

@@ -204,6 +204,21 @@ def test_the_end_has_the_verdict_the_numbers_and_the_files_of_each_report(termin
     assert said.count("models/a/reports/") == 1
 
 
+def test_a_report_whose_pdf_failed_has_its_verdict_and_its_page(terminal):
+    folder = Path("models/a/reports")
+    folder.mkdir(parents=True)
+    shutil.copy(PROJECT / "tests/data/benchmark_data.json", folder)
+    (folder / "benchmark_report.html").touch()
+    begin(terminal, "render_html", model="a")
+    finish(terminal)
+    begin(terminal, "print_pdf", model="a", number=2)
+    failed = {"jobid": 2, "rule_name": "print_pdf", "log": ["logs/a/print_pdf.log"], "rule_msg": None}
+    before = say(terminal, LogEvent.JOB_ERROR, level=logging.ERROR, **failed)
+    terminal[0].tell_reports()
+    said = terminal[1].getvalue().removeprefix(before)
+    assert "REAL-TIME" in said and said.endswith("  models/a/reports/benchmark_report.html\n")
+
+
 def test_an_end_without_a_report_says_nothing_more(terminal):
     begin(terminal, "compile_parser", model="a")
     before = finish(terminal)

@@ -7,6 +7,8 @@ import pytest
 from app_tree import FAKE, Tree
 from dsbench.core.errors import BuildError
 from dsbench.deepstream.latency import (
+    MOST_FRAMES,
+    ComponentLatency,
     FrameLatency,
     frames_of,
     measure_latency,
@@ -24,6 +26,17 @@ def said(stream, number, latency_ms):
         f"\n************BATCH-NUM = {number}**************\n"
         f"Source id = {stream} Frame_num = {number} Frame latency = {latency_ms:f} (ms) \n"
     )
+
+
+def component(name, begun_ms, ended_ms):
+    """Return a component's line as DeepStream 9.1 has it, with the spaces of its C code."""
+    times = f"in_system_timestamp = {begun_ms:f} out_system_timestamp = {ended_ms:f}               "
+    return f"Comp name = {name} {times}component latency= {ended_ms - begun_ms:f}\n"
+
+
+def muxer(stream, number, begun_ms, ended_ms):
+    name = f"nvstreammux-src_bin_muxer source_id = {stream} pad_index = {stream} frame_num = {number}              "
+    return component(name, begun_ms, ended_ms).replace("component latency=", "component_latency =")
 
 
 @pytest.fixture
@@ -95,6 +108,43 @@ def test_text_of_another_writer_before_a_line_loses_none(read):
     assert not read(whole.replace("\nSource id", "\n30.00 (30.01)\tSource id")).warnings
 
 
+def passed(stream, number, ended_ms=1_000_058.0):
+    """Return all that is printed of a frame that came at 1,000,000 ms."""
+    head, line, _ = said(stream, number, 60.0).partition("Source")
+    parts = (
+        component(f"nvv4l2decoder{stream}", 1_000_000.0, 1_000_008.0),
+        muxer(stream, number, 1_000_009.0, 1_000_019.0 + number % 2),
+        component("primary_gie", 1_000_020.0, ended_ms),
+    )
+    return head + "".join(parts) + line + said(stream, number, 60.0).partition("Source")[2]
+
+
+def test_each_kind_of_component_has_its_mean_and_percentile_in_the_order_of_the_way(read):
+    run = read("".join(passed(stream, number) for number in range(100) for stream in (0, 1)), streams=2)
+    assert run.components == [
+        ComponentLatency("nvv4l2decoder", 8.0, 8.0),
+        ComponentLatency("nvstreammux", 10.5, 11.0),
+        ComponentLatency("primary_gie", 38.0, 38.0),
+    ]
+    assert len(run.frames) + run.left_out == 200
+
+
+def test_ramp_up_of_a_component_does_not_count(read):
+    late = "".join(
+        passed(0, number, ended_ms=1_009_000.0 if number < 20 else 1_000_058.0) for number in range(200)
+    )
+    assert read(late).components[-1] == ComponentLatency("primary_gie", 38.0, 38.0)
+
+
+def test_component_that_notes_no_departure_is_left_out(read):
+    run = read("".join(passed(0, number, ended_ms=0.0) for number in range(200)))
+    assert [each.name for each in run.components] == ["nvv4l2decoder", "nvstreammux"]
+
+
+def test_app_that_tells_of_no_component_tells_the_latency_all_the_same(read):
+    assert read("".join(said(0, number, 40) for number in range(200))).components == []
+
+
 @pytest.mark.parametrize(
     ("body", "end", "says"),
     [
@@ -124,6 +174,7 @@ def test_a_log_that_tells_no_latency_is_refused(read, tmp_path, body, end, says)
 def test_a_run_is_as_long_as_the_others_and_never_too_short_for_a_percentile():
     assert frames_of(total_fps=60.0, seconds=20) == 1200
     assert frames_of(total_fps=0.5, seconds=20) == 112
+    assert frames_of(total_fps=20_000, seconds=20) == MOST_FRAMES
 
 
 @pytest.mark.parametrize("version", ["6.4.0", "9.1.0"])
@@ -133,7 +184,13 @@ def test_the_app_is_asked_for_latencies_and_stopped_after_enough_frames(tree, mo
     run = measure(tree)
     assert 0.9 * 600 <= len(run.frames) < 1200
     assert 25 <= run.percentile(0).latency_ms < run.percentile(99).latency_ms <= 59
-    assert "# environment: NVDS_ENABLE_LATENCY_MEASUREMENT=1\n" in tree.log.read_text()
+    asked = "NVDS_ENABLE_LATENCY_MEASUREMENT=1 NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT=1"
+    assert f"# environment: {asked}\n" in tree.log.read_text()
+    decoder, *_, nvinfer = run.components
+    assert (decoder.name, nvinfer.name, nvinfer.mean_ms) == (
+        *("nvv4l2decoder", "primary_gie"),
+        pytest.approx(2 * decoder.mean_ms, abs=0.001),
+    )
 
 
 def test_other_runs_print_no_latency_whatever_the_user_has_set(tree, monkeypatch):

@@ -16,7 +16,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from dsembed.deepstream_app.pipeline import Pipeline, print_latency
+from dsembed.deepstream_app.latency import latency_lines
+from dsembed.deepstream_app.pipeline import Pipeline
 from dsembed.shared.native import PARSER_INCLUDE_DIR
 from embedded_models import rewritten
 
@@ -224,11 +225,42 @@ def test_each_frame_of_each_stream_has_a_line_with_its_latency_where_that_is_ask
     assert all(0 < float(latency) < 10_000 for *_, latency in lines)
 
 
-def test_latency_counts_from_the_decoder_to_the_sink(monkeypatch, capsys):
-    monkeypatch.setattr("dsembed.deepstream_app.pipeline.time", SimpleNamespace(monotonic=lambda: 7.5))
-    print_latency(2, 9, arrived_s=7.25)
-    assert capsys.readouterr().out == (
+def test_each_component_of_each_frame_has_a_line_where_that_is_asked_for(setup):
+    command = setup("red.mp4", "green.mp4")
+    assert "Comp name" not in run(command, NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT="1").stdout
+    said = run(
+        command, NVDS_ENABLE_LATENCY_MEASUREMENT="1", NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT="1"
+    ).stdout
+    names = re.findall(r"^Comp name = (\S+) ", said, re.M)
+    assert {name: names.count(name) for name in names} == {
+        "nvv4l2decoder0": 5,
+        "nvv4l2decoder1": 8,
+        "nvstreammux-src_bin_muxer": 13,
+        "primary_gie": 13,
+    }
+    for block in said.split("BATCH-NUM")[1:]:
+        parts = [float(part) for part in re.findall(r"component[ _]latency ?= (\S+)$", block, re.M)]
+        (whole,) = re.findall(r"Frame latency = (\S+)", block)
+        # From nvinfer to the sink there is next to nothing.
+        assert min(parts) >= 0 and 0 <= float(whole) - sum(parts) < float(whole)
+
+
+def test_latency_counts_from_the_decoder_to_the_sink():
+    times_s = (7.25, 7.26, 7.3, 7.45, 7.5)
+    assert latency_lines(2, 9, times_s, with_components=False) == (
         "\n************BATCH-NUM = 9**************\n"
+        "Source id = 2 Frame_num = 9 Frame latency = 250.000000 (ms) \n"
+    )
+    # As libnvdsgst_meta of DeepStream 9.1 prints them.
+    assert latency_lines(2, 9, times_s, with_components=True) == (
+        "\n************BATCH-NUM = 9**************\n"
+        "Comp name = nvv4l2decoder2 in_system_timestamp = 7250.000000 out_system_timestamp = 7260.000000"
+        "               component latency= 10.000000\n"
+        "Comp name = nvstreammux-src_bin_muxer source_id = 2 pad_index = 2 frame_num = 9"
+        "               in_system_timestamp = 7260.000000 out_system_timestamp = 7300.000000"
+        "               component_latency = 40.000000\n"
+        "Comp name = primary_gie in_system_timestamp = 7300.000000 out_system_timestamp = 7450.000000"
+        "               component latency= 150.000000\n"
         "Source id = 2 Frame_num = 9 Frame latency = 250.000000 (ms) \n"
     )
 
@@ -367,7 +399,7 @@ def test_any_fault_of_a_thread_is_reported_before_the_end(tools):
     )
     messages: SimpleQueue[tuple[str, ...]] = SimpleQueue()
     pipeline = Pipeline(
-        *((tools / "red.mp4",), True, gie, None, None, False),
+        *((tools / "red.mp4",), True, gie, None, None, None),
         on_eos=lambda: messages.put(("EOS",)),
         on_error=lambda *error: messages.put(error),
     )

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from dsembed.deepstream_app.latency import Passage
 from dsembed.deepstream_app.main_loop import PerfMeter
 from dsembed.deepstream_app.pipeline import KittiDump, KittiDumpError
 from dsembed.deepstream_app.streammux import StreamMux
@@ -69,7 +70,7 @@ def test_kitti_directory_must_exist(tmp_path):
 
 def deliver(mux: StreamMux, source: int, value: float) -> None:
     mux.claim(source)[:] = value
-    mux.deliver(source, value)
+    mux.deliver(source, Passage(value, value + 0.5))
 
 
 def test_batch_goes_out_when_every_live_source_has_delivered():
@@ -98,7 +99,7 @@ def test_source_that_ended_leaves_the_batch_and_rows_close_up():
     assert mux.next_batch().streams == (0, 1, 2)
     second = mux.next_batch()
     assert (second.number, second.streams, second.images.ravel().tolist()) == (1, (1, 2), [11, 12])
-    assert second.arrived_s == (11, 12)
+    assert second.passages == (Passage(11, 11.5), Passage(12, 12.5))
     assert mux.next_batch() is None
 
 

@@ -58,11 +58,12 @@ def test_facts_are_in_words_and_in_columns():
     for words in (
         "the project's own, 54708b856694",
         "AMD EPYC, 2 cores",
-        "theoraenc-fallback, GStreamer 1.22.0",
+        "theoraenc and oggmux, GStreamer 1.22.0",
         "NVIDIA L4; NVIDIA L4",
     ):
         assert sum(f"  {words}  " in f"{line}  " for line in lines) == 1
-    assert len({line.find(word) for line, word in ((lines[0], "NEEDED"), (lines[1], "of TensorRT"))}) == 1
+    assert len({line.find(word) for line, word in ((lines[0], "NEEDED"), (lines[4], "one NVIDIA"))}) == 1
+    assert not any("TensorRT" in line for line in lines)
 
 
 def test_missing_tool_has_the_command_of_this_system_below_it(monkeypatch):
@@ -115,6 +116,31 @@ def test_missing_required_tool_stops_the_build_with_advice(tmp_path, fact, advic
     with pytest.raises(BuildError, match=f"lacks {fact} .*{advice}"):
         check(tmp_path, **{fact: None})
     assert not (tmp_path / "preflight.md").exists()
+
+
+def test_without_a_converter_the_build_goes_on_and_says_at_its_start_what_is_missing(tmp_path):
+    """The report as a page needs none, and an hour of measurement does not wait for the PDF."""
+    (tmp_path / "bin").mkdir()
+    broken = tmp_path / "bin/wkhtmltopdf"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    path = {"PATH": f"{broken.parent}:{os.environ['PATH']}"}
+    done = snakemake(tmp_path, "build/toolchain/preflight.md", env=path)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert re.search(
+        r"^wkhtmltopdf is missing \(for the PDF; .*\); get it: .*wkhtmltopdf$", done.stdout, re.M
+    )
+    assert "| wkhtmltopdf | **missing** |" in (tmp_path / "build/toolchain/preflight.md").read_text()
+
+
+def test_a_converter_that_is_gone_does_not_cost_the_pdf_that_it_made(tmp_path):
+    recorded = tmp_path / "wkhtmltopdf.json"
+    preflight.refuse_vanished("wkhtmltopdf", None, recorded)
+    recorded.write_text("null")
+    preflight.refuse_vanished("wkhtmltopdf", None, recorded)
+    recorded.write_text('"wkhtmltopdf 0.12.6"')
+    with pytest.raises(BuildError, match=r"was wkhtmltopdf 0\.12\.6, now nothing answers"):
+        preflight.refuse_vanished("wkhtmltopdf", None, recorded)
 
 
 def test_a_jetson_without_nvidia_smi_is_one_sentence(tmp_path, monkeypatch):

@@ -156,10 +156,22 @@ def test_latency_of_a_frame_stands_beside_the_streams_where_it_was_measured(data
     axes, heights, _ = drawn("ds_streams_vs_fps", data)
     latencies = axes.figure.axes[1]
     assert heights == [run["fps_per_stream"] for run in charts._runs(data)]
-    assert [bar.get_height() for bar in latencies.patches] == [61.25, 88.5, 120.125]
-    assert [tick.get_text() for tick in latencies.get_xticklabels()] == ["p50", "p95", "p99"]
+    assert [bar.get_height() for bar in latencies.patches[:4]] == [63.0, 61.25, 88.5, 120.125]
+    assert [tick.get_text() for tick in latencies.get_xticklabels()] == ["mean", "p50", "p95", "p99"]
+    # The parts of the mean cover its bar.
+    parts = latencies.patches[4:]
+    assert [(bar.get_y(), bar.get_height()) for bar in parts] == [(0, 8), (8, 15), (23, 35.5), (58.5, 4.5)]
+    assert [text.get_text() for text in latencies.get_legend().get_texts()] == [
+        *("decoder", "muxer", "nvinfer", "between them")
+    ]
     assert latencies.get_ylabel() == "latency (ms), 5 streams"
     assert latencies.get_title() == "Latency of a frame"
+
+
+def test_latency_without_components_has_its_percentiles_alone(data):
+    data["deepstream"]["latency"] = latency(components=[])
+    latencies = drawn("ds_streams_vs_fps", data)[0].figure.axes[1]
+    assert [bar.get_height() for bar in latencies.patches] == [61.25, 88.5, 120.125]
 
 
 def test_latency_percentiles_stand_beside_the_rates(data):

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from browser import NEEDS_BROWSER, browse
 from dsbench.core.errors import BuildError
@@ -21,7 +22,7 @@ from dsbench.report.comparison import (
     rank_words,
     reports_of_trees,
 )
-from dsbench.report.comparison_chart import draw_comparison
+from dsbench.report.comparison_chart import draw_comparison, plot_group
 from dsbench.report.comparison_page import render_comparison
 from sampled_run import latency
 from swept import swept
@@ -105,8 +106,24 @@ def test_another_clip_or_rate_is_a_group_of_its_own(tree):
     ]
 
 
-def test_front_has_whom_none_surpasses_in_both_and_nobody_without_accuracy(comparison):
-    assert [each.model for each in comparison.groups[0].contenders if each.is_on_front] == ["fast", "middle"]
+def front_of():
+    group = compare_models(reports_of_trees(), [1], None).groups[0]
+    return [each.model for each in group.contenders if each.is_on_front]
+
+
+def test_front_has_whom_none_is_known_to_surpass_and_nobody_without_accuracy(tree):
+    # The third is as fast as the second for all that the windows tell.
+    assert front_of() == ["fast", "middle", HOSTILE]
+    made(tree, "beaten", 150.0, (140.0, 160.0), accuracy=0.78)
+    made(tree, "best", 100.0, (90.0, 110.0), accuracy=0.81)
+    assert front_of() == ["fast", "middle", HOSTILE, "best"]
+
+
+def test_line_of_the_front_rises_from_the_fastest_on(comparison):
+    axes = Figure().add_subplot()
+    plot_group(axes, comparison.groups[0])
+    (line,) = axes.get_lines()
+    assert line.get_xydata().tolist() == [[400.0, 0.7], [210.0, 0.8]]
 
 
 def test_disturbed_run_has_no_rank_and_takes_none_from_others(tree):
@@ -136,6 +153,7 @@ def test_capacity_is_of_measured_streams_or_marked(
     one = next(each for each in comparison.groups[0].contenders if each.model == model)
     found = need(one, cameras, fps, target_fps=30.0)
     assert (found.streams, found.devices, found.is_extrapolated) == (streams, devices, is_extrapolated)
+    assert found.is_multiplied is (devices is not None and devices > 1)
     assert found.headroom_pct == (None if headroom_pct is None else pytest.approx(headroom_pct, abs=0.05))
 
 
@@ -164,6 +182,9 @@ def test_page_is_whole_without_its_script_and_runs_no_text_of_a_model(comparison
     assert "These are not the figures of a GPU" in second
     assert "Not in the plot of NVIDIA&#39;s runtime, sample_720p.mp4, 30 FPS" in page and ": slow." in page
     assert page.count("not known<small>below 5</small>") == 2
+    # One GPU serves 3 cameras as measured; for 40 its number is multiplied.
+    assert "1 GPU<small>40 % left" in page and "8 GPUs*<small>0 % left" in page
+    assert "* extrapolated: one GPU was measured" in page
     assert "none serves a camera" not in page
 
 
@@ -196,9 +217,24 @@ def test_streams_are_those_of_the_batch_sweep_where_it_was_made(tree):
     assert "4<small>batch sweep</small>" in render_comparison(comparison, tree / "chart.png")
 
 
+def changed(tree, change):
+    """Write the report of a fast model with a change into a tree of its own."""
+    made(tree, "fast", 300.0, (290.0, 310.0))
+    file = tree / "models/fast/reports/benchmark_data.json"
+    data = json.loads(file.read_text())
+    change(data)
+    file.write_text(json.dumps(data))
+
+
 # Asked of the page by a script of the test, once the page's own has run.
 ASK = """<script>{
-const seen = () => [...document.querySelectorAll("tr[data-precision]")].filter((row) => !row.hidden).length;
+const seen = () => [...document.querySelectorAll("tr[data-ranked]")].filter((row) => !row.hidden).length;
+const chosen = (name, value) => {
+  form.reset();
+  form.elements[name].value = value;
+  form.dispatchEvent(new Event("input"));
+  return [...document.querySelectorAll("tr[data-model]")].filter((row) => !row.hidden).length;
+};
 const form = document.querySelector("form"), said = [form.hidden, seen()];
 form.elements.model.value = "FA";
 form.dispatchEvent(new Event("input"));
@@ -207,22 +243,31 @@ form.reset();
 form.elements.realtime.checked = true;
 form.dispatchEvent(new Event("input"));
 said.push(seen(), document.documentElement.scrollWidth <= innerWidth);
+// Each stands in a table of ranks and in one of capacity.
+said.push(chosen("tree", "classes/l40s"), chosen("toolchain", "TensorRT 11.1, DeepStream 9.1.0, driver 595.58"));
+said.push(chosen("precision", "INT8"), form.elements.precision.labels[0].hidden);
 document.body.innerHTML = "<pre>" + JSON.stringify(said) + "</pre>";
 }</script>"""
 
 
 @NEEDS_BROWSER
-def test_browser_filters_the_rows_and_runs_no_script_of_a_stranger(comparison, tmp_path):
+def test_browser_filters_the_rows_and_runs_no_script_of_a_stranger(tree, tmp_path):
+    changed(tree / "classes/l40s", lambda data: data["engines"][-1].update(precision="INT8"))
+    changed(
+        tree / "shards/1",
+        lambda data: data["system"].update(tensorrt="11.1", deepstream="9.1.0", driver="595.58"),
+    )
+    comparison = compare_models(reports_of_trees(), [3], None)
     draw_comparison(comparison, tmp_path / "chart.png")
     page = render_comparison(comparison, tmp_path / "chart.png")
     file = tmp_path / "page.html"
     file.write_text(page.replace("</body>", f"{ASK}</body>"))
     allowed = browse(file, "--dump-dom")
-    assert "5 of 5 shown" in allowed and "<pre>[" not in allowed
+    assert "7 of 7 shown" in allowed and "<pre>[" not in allowed
     file.write_text(re.sub("<meta http-equiv.*>", "", page).replace("</body>", f"{ASK}</body>"))
     dumped = browse(file, "--window-size=600,900", "--dump-dom")
     said = json.loads(dumped.partition("<pre>")[2].partition("</pre>")[0])
-    assert said == [False, 5, 1, 4, True]
+    assert said == [False, 7, 3, 6, True, 2, 2, 2, False]
 
 
 def test_other_trees_come_with_their_classes_and_shards(tree, tmp_path_factory):

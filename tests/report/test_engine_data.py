@@ -96,16 +96,23 @@ MEANINGS = {
 
 
 @pytest.mark.parametrize(
-    ("peak", "rt_streams", "decision", "names"),
+    ("decision", "run1_fps", "names"),
     [
-        (0, 0, Decision(4, 0, [4], [0], None), ["PEAK_GPU_STREAMS", "RT_STREAMS"]),
-        (40, 16, Decision(16, 40, [16], [40], "largest_batch is 16"), ["PEAK_GPU_STREAMS", "MAX_BS"]),
-        (9, 4, Decision(4, 9, [4], [3], "no room", [Limit(8, "no room")]), ["PEAK_GPU_STREAMS", "MAX_BS"]),
-        (3, 3, Decision(4, 3, [4], [3], "no room", [Limit(8, "no room")]), ["MAX_BS"]),
-        (3, 3, Decision(4, 3, [4], [3], None), []),
+        (Decision(4, 0, [4], [0], None), 20.0, ["PEAK_GPU_STREAMS", "RT_STREAMS"]),
+        (Decision(16, 40, [16], [40], "largest_batch is 16"), 500.0, ["PEAK_GPU_STREAMS", "MAX_BS"]),
+        (
+            Decision(4, 9, [4], [3], "no room", [Limit(8, "no room")]),
+            130.0,
+            ["PEAK_GPU_STREAMS", "MAX_BS"],
+        ),
+        (Decision(4, 3, [4], [3], "no room", [Limit(8, "no room")]), 100.0, ["MAX_BS"]),
+        (Decision(4, 3, [4], [3], None), 30.0, []),
     ],
 )
-def test_a_name_stands_with_its_meaning_where_it_is_unusual(peak, rt_streams, decision, names):
-    said = " ".join(unusual_numbers(peak, rt_streams, decision, [StreamRun(1, [30.0], [30.0], [])], 30))
+def test_a_name_stands_with_its_meaning_where_it_is_unusual(decision, run1_fps, names):
+    runs = [StreamRun(1, [fps], [fps], []) for fps in (run1_fps, 30.0)]
+    said = " ".join(unusual_numbers(decision, 25.0, runs[0], runs[1:], 30))
     assert [name for name in MEANINGS if name in said] == names
     assert all(MEANINGS[name] in said for name in names)
+    assert ("gives 25.0 images/s at batch 4, less than 30" in said) is ("is 0). Run 1" in said)
+    assert ("gave 20.0 frames/s in all, less than 30" in said) is ("is 0). Run 2" in said)

@@ -81,7 +81,10 @@ def test_runs_have_the_environment_of_the_measured_ones(scripts):
     for name in ("kitti_dump", "ds_run1", "ds_run2"):
         assert "USE_NEW_NVSTREAMMUX=no deepstream-app -c" in scripts[name]
         assert "-u NVDS_ENABLE_LATENCY_MEASUREMENT" in scripts[name]
-    asked = "USE_NEW_NVSTREAMMUX=no NVDS_ENABLE_LATENCY_MEASUREMENT=1 deepstream-app -c"
+    asked = (
+        "USE_NEW_NVSTREAMMUX=no NVDS_ENABLE_LATENCY_MEASUREMENT=1 NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT=1"
+        " deepstream-app -c"
+    )
     assert asked in scripts["ds_latency"]
 
 

@@ -14,12 +14,20 @@ from dsbench.report.markdown import render_markdown
 from dsbench.report.report_data import TEMPLATES
 
 EXAMPLE = Path(__file__).parents[1] / "data" / "benchmark_data.json"
+SOURCES = {
+    "files": {"b1/trtexec.log": "ab" * 32},
+    "said": {"/trtexec/bs1/qps": "b1/trtexec.log:7"},
+    "computed": {},
+}
 pytestmark = NEEDS_BROWSER
 # Written by the browser into the page that it dumps.
 ASK = """<script>
 addEventListener("load", () => {
   const pictures = [...document.images].map((each) => each.complete && each.naturalWidth > 0);
-  const said = {width: document.documentElement.scrollWidth, seen: innerWidth, pictures};
+  const note = document.querySelector("sup a");
+  note.focus();
+  const place = getComputedStyle(note, "::after").content, leads = document.querySelector(note.hash).textContent;
+  const said = {width: document.documentElement.scrollWidth, seen: innerWidth, pictures, place, leads};
   document.body.innerHTML = "<pre>" + JSON.stringify(said) + "</pre>";
 });
 </script>"""
@@ -31,7 +39,7 @@ def page(tmp_path_factory):
     for name in CHARTS:
         Image.new("RGB", (1500, 900), "white").save(folder / f"{name}.png")
     Image.new("RGB", (1280, 720), "blue").save(folder / "frame_middle.jpg")
-    report = render_markdown(json.loads(EXAMPLE.read_text()))
+    report = render_markdown(json.loads(EXAMPLE.read_text()) | {"sources": SOURCES})
     css = (TEMPLATES / "report.css").read_text()
     html = render_html(report, folder, css, folder / "frame_middle.jpg", is_cpu=True)
     (folder / "report.html").write_text(html)
@@ -45,6 +53,9 @@ def test_the_page_fits_its_window_and_shows_all_its_pictures(page, width_px):
     said = json.loads(dumped.partition("<pre>")[2].partition("</pre>")[0])
     assert said["width"] <= said["seen"] <= width_px
     assert said["pictures"] == [True] * 6
+    # What the mouse shows over a number, the keyboard shows on its note.
+    assert said["place"] == "attr(title)" or "b1/trtexec.log:7" in said["place"]
+    assert "b1/trtexec.log" in said["leads"]
 
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("0", True), ("1", False)])

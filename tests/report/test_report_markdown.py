@@ -433,11 +433,35 @@ def test_latency_has_a_table_of_its_own_that_says_the_load(data):
         "| Latency of a frame, ms | 5 streams |",
         "| 95 % of the frames, at most (p95) | 88.5 |",
         "| Mean, and shortest to longest | 63.0, 30.0 to 140.0 |",
+        "| In the decoder | mean 8.0, p95 9.5 |",
+        "| In the muxer: scaling, wait for the batch | mean 15.0, p95 21.2 |",
+        "| In nvinfer: inference, parsing | mean 35.5, p95 40.8 |",
+        "| Between them, in queues | mean 4.5 |",
         "| Configuration | `benchmarks/ds/ds_s5_run2.txt` |",
         "- Warning: 1 line was torn.",
     ):
         assert f"\n{row}\n" in section
     assert "a frame waits in every buffer" in section
+
+
+def test_component_is_told_by_what_it_does_on_the_runtime_or_by_its_own_name(data):
+    data["runtime"]["kind"] = "nvidia"
+    data["deepstream"]["latency"] = latency(
+        components=[{"name": name, "mean_ms": 5.0, "p95_ms": 6.0} for name in ("primary_gie", "a|demuxer")]
+    )
+    section = render_markdown(data).partition("## 8. ")[2]
+    assert "\n| In nvinfer: scaling, inference, parsing | mean 5.0, p95 6.0 |\n" in section
+    assert "\n| In a&#124;demuxer | mean 5.0, p95 6.0 |\n" in section
+
+
+def test_latency_without_components_says_nothing_of_them(data):
+    for components in ([], None):
+        data["deepstream"]["latency"] = latency(components=components)
+        if components is None:
+            # Data of an earlier version.
+            del data["deepstream"]["latency"]["components"]
+        section = render_markdown(data).partition("## 8. ")[2].partition("## 9. ")[0]
+        assert "Between them" not in section and "A component has" not in section
 
 
 def section_8(data):

@@ -109,8 +109,11 @@ def test_the_page_shows_file_and_line_over_the_number_and_a_note_once_in_a_row()
         "<tr><td>60.2\ue0001.57-66\ue001 FPS</td><td>-3.25\ue0001.58\ue001</td><td>2\ue0002.3\ue001</td></tr>"
     )
     assert _show_notes(f"{row}<p>1,200\ue0001.9\ue001</p>", {"1": "b/run.log", "2": 'g"<.json'}) == (
-        '<tr><td><span title="b/run.log:57-66">60.2</span><sup>[1]</sup> FPS</td>'
+        '<tr><td><span title="b/run.log:57-66">60.2</span>'
+        '<sup><a href="#note-1" title="b/run.log:57-66, 58">[1]</a></sup> FPS</td>'
         '<td><span title="b/run.log:58">-3.25</span></td>'
-        '<td><span title="g&quot;&lt;.json:3">2</span><sup>[2]</sup></td></tr>'
-        '<p><span title="b/run.log:9">1,200</span><sup>[1]</sup></p>'
+        '<td><span title="g&quot;&lt;.json:3">2</span>'
+        '<sup><a href="#note-2" title="g&quot;&lt;.json:3">[2]</a></sup></td></tr>'
+        '<p><span title="b/run.log:9">1,200</span>'
+        '<sup><a href="#note-1" title="b/run.log:9">[1]</a></sup></p>'
     )

@@ -37,6 +37,11 @@ def latency(p50_ms=61.25, p95_ms=88.5, p99_ms=120.125, **more):
         "p95_ms": p95_ms,
         "p99_ms": p99_ms,
         "max_ms": 140.0,
+        "components": [
+            {"name": "nvv4l2decoder", "mean_ms": 8.0, "p95_ms": 9.5},
+            {"name": "nvstreammux", "mean_ms": 15.0, "p95_ms": 21.25},
+            {"name": "primary_gie", "mean_ms": 35.5, "p95_ms": 40.75},
+        ],
         "warnings": [],
         "conditions": nothing,
         "configuration": "benchmarks/ds/ds_s5_run2.txt",

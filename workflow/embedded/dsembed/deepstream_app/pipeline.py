@@ -10,6 +10,7 @@ from threading import Thread
 
 import numpy as np
 
+from dsembed.deepstream_app.latency import Passage
 from dsembed.deepstream_app.main_loop import PerfMeter
 from dsembed.deepstream_app.primary_gie import PrimaryGie
 from dsembed.deepstream_app.streammux import Batch, StreamMux
@@ -54,17 +55,6 @@ class KittiDump:
         return LINE % (self._labels[class_id], *box, confidence)
 
 
-def print_latency(stream: int, frame_number: int, arrived_s: float) -> None:
-    """Print how long a frame was on its way to its sink, where it now is; each stream has a sink of its own."""
-    latency_ms = 1000 * (time.monotonic() - arrived_s)
-    # One call: what another thread prints stands before or after it.
-    print(
-        f"\n************BATCH-NUM = {frame_number}**************\n"
-        f"Source id = {stream} Frame_num = {frame_number} Frame latency = {latency_ms:f} (ms) \n",
-        end="",
-    )
-
-
 # Two batches keep inference busy over a batch's end; one more is decoded into and one stands ready.
 SLOTS = 2
 TENSORS = SLOTS + 2
@@ -73,8 +63,8 @@ TENSORS = SLOTS + 2
 class Pipeline:
     """N sources into one detector; says how it went through `on_eos` and `on_error(element, message, debug)`.
 
-    Both are called from the pipeline's threads; the first call is the one that counts. With `prints_latency` there are
-    lines for each frame that comes to its sink.
+    Both are called from the pipeline's threads; the first call is the one that counts. With `latency_lines`
+    there are lines for each frame that comes to its sink, of its stream, its number and its times.
     """
 
     def __init__(
@@ -84,7 +74,7 @@ class Pipeline:
         gie: PrimaryGie,
         meter: PerfMeter | None,
         kitti: KittiDump | None,
-        prints_latency: bool,
+        latency_lines: Callable[[int, int, tuple[float, ...]], str] | None,
         on_eos: Callable[[], None],
         on_error: Callable[[str, str, str], None],
     ):
@@ -92,12 +82,14 @@ class Pipeline:
         self._gie = gie
         self._meter = meter
         self._kitti = kitti
-        self._prints_latency = prints_latency
+        self._latency_lines = latency_lines
+        # From the clock of a frame's times to that of the lines.
+        self._epoch_s = time.time() - time.monotonic()
         self._on_eos = on_eos
         self._on_error = on_error
         self._mux = StreamMux(len(sources), gie.input_dims, TENSORS)
         self._free_slots: SimpleQueue[int | None] = SimpleQueue()
-        self._running: SimpleQueue[tuple[int, Batch] | None] = SimpleQueue()
+        self._running: SimpleQueue[tuple[int, Batch, float] | None] = SimpleQueue()
         self._threads = [
             Thread(target=self._decode, args=(number, path), name=f"source{number}", daemon=True)
             for number, path in enumerate(sources)
@@ -130,12 +122,13 @@ class Pipeline:
         with self._failing(f"src_elem{number}", DecodeError.headline):
             arrived_s = time.monotonic()
             for frame in decode_frames(path, self._file_loop):
+                passage = Passage(arrived_s, time.monotonic())
                 view = frame_view(frame)
                 row = mux.claim(number)
                 if row is None:
                     return
                 gie.host.dsembed_prepare(view, gie.mux, gie.network, row.ctypes.data)
-                mux.deliver(number, arrived_s)
+                mux.deliver(number, passage)
                 arrived_s = time.monotonic()
             print(f"nvstreammux: Successfully handled EOS for source_id={number}")
             mux.finish(number)
@@ -144,11 +137,12 @@ class Pipeline:
         try:
             with self._failing("primary_gie", "Failed to queue input batch for inferencing"):
                 while (batch := self._mux.next_batch()) is not None:
+                    batched_s = time.monotonic()
                     slot = self._free_slots.get()
                     if slot is None:
                         return
                     self._gie.context.submit(slot, batch.images)
-                    self._running.put((slot, batch))
+                    self._running.put((slot, batch, batched_s))
         finally:
             self._running.put(None)
 
@@ -156,17 +150,19 @@ class Pipeline:
         try:
             with self._failing("primary_gie", "Failed to process an inferred batch"):
                 while (running := self._running.get()) is not None:
-                    slot, batch = running
+                    slot, batch, batched_s = running
                     outputs = self._gie.context.wait(slot)
                     self._mux.release()
-                    self._attach(batch, self._gie.detector.run(outputs))
+                    found = self._gie.detector.run(outputs)
+                    self._attach(batch, found, (batched_s, time.monotonic()))
                     self._free_slots.put(slot)
                 self._on_eos()
         finally:
             self._free_slots.put(None)
 
-    def _attach(self, batch: Batch, frames: list) -> None:
-        for stream, arrived_s, detections in zip(batch.streams, batch.arrived_s, frames, strict=True):
+    def _attach(self, batch: Batch, frames: list, inferring_s: tuple[float, float]) -> None:
+        """Hand on what was found in each frame of a batch, which nvinfer had from the one to the other time."""
+        for stream, passage, detections in zip(batch.streams, batch.passages, frames, strict=True):
             if detections is None:
                 text = "Failed to parse bboxes using custom parse function"
                 self._gie.log.context("ERROR", "fillDetectionOutput", 0, text)
@@ -174,8 +170,11 @@ class Pipeline:
                 self._kitti.write(stream, batch.number, () if detections is None else detections.tolist())
             if self._meter:
                 self._meter.count(stream)
-            if self._prints_latency:
-                print_latency(stream, batch.number, arrived_s)
+            if self._latency_lines:
+                times_s = (passage.arrived_s, passage.decoded_s, *inferring_s, time.monotonic())
+                since_1970_s = tuple(self._epoch_s + time_s for time_s in times_s)
+                # One call: what another thread prints stands before or after it.
+                print(self._latency_lines(stream, batch.number, since_1970_s), end="")
 
     @contextmanager
     def _failing(self, element: str, message: str) -> Iterator[None]:

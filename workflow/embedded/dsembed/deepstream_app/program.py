@@ -2,7 +2,9 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import av
 import openvino
 
 from dsembed.deepstream_app.app_settings import AppSettings, read_app_settings
+from dsembed.deepstream_app.latency import COMPONENTS_VARIABLE, FRAMES_VARIABLE, latency_lines
 from dsembed.deepstream_app.main_loop import Eos, Failed, Interrupted, MainLoop, Message, PerfMeter
 from dsembed.deepstream_app.nvinfer_settings import NvinferSettings, read_nvinfer_settings
 from dsembed.deepstream_app.pipeline import SLOTS, KittiDump, KittiDumpError, Pipeline
@@ -64,8 +67,6 @@ def parse_command_line(arguments: list[str]) -> CommandLine:
 
 
 FAILURE = 255
-# As in DeepStream, that it is set is what counts.
-LATENCY_VARIABLE = "NVDS_ENABLE_LATENCY_MEASUREMENT"
 COMMANDS = "\nRuntime commands:\n\th: Print this help\n\tq: Quit\n\n\tp: Pause\n\tr: Resume\n"
 TILER_NOTE = "NOTE: The tiler is a no-op in the embedded runtime: a fakesink shows no tiles.\n"
 
@@ -130,11 +131,18 @@ def _run(config: Path, loop: MainLoop) -> int:
     interval_s = settings.perf_interval_s
     meter = PerfMeter(len(settings.sources), interval_s) if interval_s else None
     pipeline = Pipeline(
-        *(settings.sources, settings.file_loop, gie, meter, kitti, LATENCY_VARIABLE in os.environ),
+        *(settings.sources, settings.file_loop, gie, meter, kitti, _latency_lines()),
         on_eos=lambda: loop.post(Eos()),
         on_error=lambda *error: loop.post(Failed(*error)),
     )
     return _play(loop, pipeline, meter, settings)
+
+
+def _latency_lines() -> Callable[[int, int, tuple[float, ...]], str] | None:
+    """Return what makes the lines of a frame's latency, None where the environment asks for none."""
+    if FRAMES_VARIABLE not in os.environ:
+        return None
+    return partial(latency_lines, with_components=COMPONENTS_VARIABLE in os.environ)
 
 
 class _NvinferConfigError(Exception):

@@ -5,18 +5,20 @@ from threading import Condition, Lock
 
 import numpy as np
 
+from dsembed.deepstream_app.latency import Passage
+
 
 @dataclass(frozen=True)
 class Batch:
     """The frames number `number` of the streams `streams`, in the rows of `images` [n, 3, height, width].
 
-    `arrived_s` has the time at which each of them came to its decoder, by the clock of those who deliver.
+    `passages` has the times of each of them, by the clock of those who deliver.
     """
 
     number: int
     streams: tuple[int, ...]
     images: np.ndarray
-    arrived_s: tuple[float, ...]
+    passages: tuple[Passage, ...]
 
 
 class StreamMux:
@@ -29,7 +31,7 @@ class StreamMux:
     def __init__(self, sources: int, dims: tuple[int, ...], depth: int):
         """Make `depth` tensors of `sources` float32 images of `dims` each."""
         self._tensors = [np.zeros((sources, *dims), np.float32) for _ in range(depth)]
-        self._arrived_s = [[0.0] * sources for _ in range(depth)]
+        self._passages = [[Passage(0.0, 0.0)] * sources for _ in range(depth)]
         self._delivered = [0] * sources
         self._live = [True] * sources
         self._taken = 0
@@ -47,10 +49,10 @@ class StreamMux:
             number = self._delivered[source]
             return None if self._stopped else self._tensors[number % len(self._tensors)][source]
 
-    def deliver(self, source: int, arrived_s: float) -> None:
-        """Say that the row claimed last holds the source's next frame, which came to the decoder at `arrived_s`."""
+    def deliver(self, source: int, passage: Passage) -> None:
+        """Say that the row claimed last holds the source's next frame, and what times that has."""
         with self._complete:
-            self._arrived_s[self._delivered[source] % len(self._tensors)][source] = arrived_s
+            self._passages[self._delivered[source] % len(self._tensors)][source] = passage
             self._delivered[source] += 1
             self._notify_if_complete()
 
@@ -69,12 +71,12 @@ class StreamMux:
             if self._stopped or not streams:
                 return None
             self._taken += 1
-            times_s = self._arrived_s[number % len(self._tensors)]
-            arrived_s = tuple(times_s[stream] for stream in streams)
+            of_all = self._passages[number % len(self._tensors)]
+            passages = tuple(of_all[stream] for stream in streams)
         tensor = self._tensors[number % len(self._tensors)]
         if len(streams) < len(tensor) and streams[-1] != len(streams) - 1:
             tensor[: len(streams)] = tensor[list(streams)]
-        return Batch(number, streams, tensor[: len(streams)], arrived_s)
+        return Batch(number, streams, tensor[: len(streams)], passages)
 
     def release(self) -> None:
         """Free the tensor of the oldest batch that is out."""

@@ -1,13 +1,23 @@
 """Which fonts of this machine draw which text, and text as a picture in them."""
 
+from __future__ import annotations
+
 import math
+import shutil
+import subprocess
 import unicodedata
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from dsbench.core.secret_words import environment_without_tokens
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Debian's and Ubuntu's: Chinese, Japanese and Korean; the other scripts; pictographs as outlines, since
 # wkhtmltopdf leaves the bitmaps of colour fonts out.
@@ -18,6 +28,9 @@ OTHER_FACES = ("Serif", "Mono", "Kufi", "Display", "UI", "Condensed")
 PACKAGED = "DejaVuSans.ttf"
 VARIANT_SELECTORS = tuple(map(chr, range(0xFE00, 0xFE10)))
 OPAQUE = 255
+# Of characters in one question to fontconfig, and of its answer.
+MOST_ASKED = 500
+LONGEST_ANSWER_S = 10
 
 
 def numbers_of(chars: str) -> str:
@@ -27,11 +40,33 @@ def numbers_of(chars: str) -> str:
 
 def undrawable(text: str) -> str:
     """Return the characters of `text`, each once, that no font of this machine draws; none where it has no fonts."""
-    fonts = system_fonts().values()
-    if text.isascii() or not fonts:
+    seen = [char for char in dict.fromkeys(text) if not (char.isascii() or _is_unseen(char))]
+    if not seen or one_font_draws(seen) or not (fonts := system_fonts().values()):
         return ""
-    seen = (char for char in dict.fromkeys(text) if not (char.isascii() or _is_unseen(char)))
     return "".join(char for char in seen if not any(ord(char) in chars for chars in fonts))
+
+
+def one_font_draws(chars: Sequence[str]) -> bool:
+    """Return whether fontconfig names a font with outlines that draws all of `chars`; False where it cannot be asked.
+
+    To read every font takes twenty times as long, and most text has no more than ± and Latin letters.
+    """
+    numbers = " ".join(f"{ord(char):x}" for char in chars[: MOST_ASKED + 1])
+    program = shutil.which("fc-list")
+    if program is None or len(chars) > MOST_ASKED:
+        return False
+    asked = [program, f":scalable=true:charset={numbers}", "family"]
+    try:
+        said = subprocess.run(
+            asked,
+            capture_output=True,
+            timeout=LONGEST_ANSWER_S,
+            env=environment_without_tokens(),
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return said.returncode == 0 and bool(said.stdout.strip())
 
 
 def remedy(chars: str) -> str:
@@ -99,6 +134,9 @@ def parts_by_font(text: str) -> list[tuple[str, Path]]:
 @lru_cache(maxsize=4096)
 def text_mask(text: str, size_px: int) -> np.ndarray:
     """Return `text` as float32 [height, width] of 0 to 1, how much of each pixel the letters cover."""
+    # Who only asks which letters a font has does not wait for it.
+    import numpy as np
+
     parts = [(part, ImageFont.truetype(str(font), size_px)) for part, font in parts_by_font(text)]
     # Marks above a line of capitals reach beyond the font's own ascent.
     boxes = [(*font.getmetrics(), font.getbbox(part, anchor="ls")) for part, font in parts]

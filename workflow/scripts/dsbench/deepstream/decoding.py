@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-
 from dsbench.core.files import scratch_beside
 from dsbench.machine.clip import ClipFacts
-from dsbench.machine.video import films_of, open_container, packets_of
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.tool_run import ToolFailedError, run_tool
 
@@ -91,9 +88,12 @@ def measure_decoding(
                     ),
                     *(lambda streams: _share(frames, streams), first, target_fps, seconds),
                 )
+            # It loads slowly, and a report reads the rates alone.
+            from av import FFmpegError
+
             try:
                 content, frames = elementary_stream(Path(clip.path), clip.codec)
-            except (av.FFmpegError, OSError) as error:
+            except (FFmpegError, OSError) as error:
                 return Decoding(
                     [], f"{clip.file}: its pictures cannot be taken out of the container ({error})"
                 )
@@ -117,10 +117,14 @@ def decoders(file: Path, codec: str, streams: int) -> list[str]:
 
 def elementary_stream(clip: Path, codec: str) -> tuple[bytes, int]:
     """Return the clip's coded pictures without a container, at most LONGEST_PASS, and how many they are."""
+    from av.bitstream import BitStreamFilterContext
+
+    from dsbench.machine.video import films_of, open_container, packets_of
+
     content, frames = bytearray(), 0
     with open_container(clip) as container:
         film = films_of(container)[0]
-        form = av.bitstream.BitStreamFilterContext(FORMS[codec][1], film)
+        form = BitStreamFilterContext(FORMS[codec][1], film)
         for packet in packets_of(container, film):
             # What a recording has before its first key frame is not decoded; the last packet is empty.
             if (frames or packet.is_keyframe) and packet.size:

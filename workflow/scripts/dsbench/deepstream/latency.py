@@ -1,4 +1,4 @@
-"""How long a frame takes from the decoder's input to its sink, as deepstream-app prints it where it is asked to."""
+"""How long a frame takes from the decoder's input to its sink, and in each component, as deepstream-app prints it."""
 
 import math
 import re
@@ -6,22 +6,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from dsbench.deepstream.log import INTERRUPTED, PerfLogError, check_ended_well
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.doctor import note_at_end, noted_at_end
 from dsbench.tools.tool_run import ToolFailedError, run_tool
 
-# Where this is set, the app prints a line for each frame that comes to a sink.
+# Where these are set, the app prints a line for each frame that comes to a sink, and one for each component before.
 VARIABLE = "NVDS_ENABLE_LATENCY_MEASUREMENT"
+VARIABLES = {VARIABLE: "1", "NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT": "1"}
 SAYS = "Frame latency = "
 # Each line is printed by one call; another writer's text may stand before it, and after a cut its rest is not there.
 FRAME = re.compile(r"Source id = (\d+) Frame_num = \d+ Frame latency = (-?\d+\.\d{6}) \(ms\) ?$")
+COMPONENT = re.compile(r"Comp name = (\S+) .*component[ _]latency ?= (-?\d+\.\d{6})$", re.M)
+# Of an element's name: what a pipeline adds to that of its kind.
+NAME_OF_KIND = re.compile(r"\d+$|(?<=^nvstreammux)-.*")
 CONFIGURATION = re.compile(r"^# configuration: (.+)$", re.M)
 # Ends the log of a run that tells no latency.
 REFUSED = "# refused: "
 # Fewer have no 99th percentile.
 LEAST_FRAMES = 100
+# A fast GPU's log would be of 100 MB.
+MOST_FRAMES = 50_000
 # Until the pipeline is full, frames pass queues that are still empty.
 RAMP_UP_SHARE = 0.1
 # A frame without the decoder's time of arrival has the time since 1970 as its latency.
@@ -41,15 +48,25 @@ class FrameLatency:
 
 
 @dataclass(frozen=True)
+class ComponentLatency:
+    """How long a component of the pipeline had a frame or the frame's batch, in ms; `name` is that of its kind."""
+
+    name: str
+    mean_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True)
 class LatencyRun:
     """The latencies of one run, ascending, without those of the ramp-up, of which there are `left_out`.
 
-    `warnings` are sentences.
+    `components` are those that told theirs, in the order in which a frame passes them. `warnings` are sentences.
     """
 
     streams: int
     frames: list[FrameLatency]
     left_out: int
+    components: list[ComponentLatency]
     warnings: list[str]
 
     def percentile(self, percent: float) -> FrameLatency:
@@ -84,12 +101,12 @@ def measure_latency(
         run_tool(
             [program, "-c", str(config)],
             log,
-            facts | {"environment": f"{VARIABLE}=1"} | why,
+            facts | {"environment": " ".join(f"{name}={value}" for name, value in VARIABLES.items())} | why,
             config,
             timeout_s=loading_s + PATIENCE * frames / total_fps,
             stop_when=is_enough,
             grace_s=TEARDOWN_S + TEARDOWN_OF_STREAM_S * streams,
-            environment={VARIABLE: "1"},
+            environment=VARIABLES,
         )
         return read_latency(log, streams)
 
@@ -111,9 +128,12 @@ def why_no_latency(log: Path) -> str | None:
 
 
 def frames_of(total_fps: float, seconds: float) -> int:
-    """Return how many frames are measured: those of `seconds` at `total_fps`, and at least what percentiles need."""
+    """Return how many frames are measured: those of `seconds` at `total_fps`, up to MOST_FRAMES.
+
+    They are at least what percentiles need.
+    """
     # What is left out comes on top.
-    return max(math.ceil(LEAST_FRAMES / (1 - RAMP_UP_SHARE)), round(total_fps * seconds))
+    return max(math.ceil(LEAST_FRAMES / (1 - RAMP_UP_SHARE)), min(round(total_fps * seconds), MOST_FRAMES))
 
 
 def configuration_of(log: Path) -> Path:
@@ -159,6 +179,7 @@ def read_latency(log: Path, streams: int) -> LatencyRun:
         streams,
         sorted(kept, key=lambda frame: frame.latency_ms),
         len(found) - len(kept),
+        _components(measured),
         [f"{said} torn by other lines on the same output; the latencies are those of the whole ones."]
         if torn
         else [],
@@ -176,6 +197,22 @@ def _printed(text: str) -> tuple[list[FrameLatency], int]:
         else:
             torn += 1
     return frames, torn
+
+
+def _components(text: str) -> list[ComponentLatency]:
+    """Return what the components' lines say, without the first tenth of each kind's.
+
+    A kind without a time of arrival or departure has impossible ones, and is left out.
+    """
+    times_ms: dict[str, list[float]] = {}
+    for name, latency_ms in COMPONENT.findall(text):
+        times_ms.setdefault(NAME_OF_KIND.sub("", name), []).append(float(latency_ms))
+    kept = {name: sorted(each[math.ceil(RAMP_UP_SHARE * len(each)) :]) for name, each in times_ms.items()}
+    return [
+        ComponentLatency(name, fmean(each), each[math.ceil(0.95 * len(each)) - 1])
+        for name, each in kept.items()
+        if each and each[0] >= 0 and each[-1] <= LONGEST_MS
+    ]
 
 
 def _refuse_impossible(frame: FrameLatency, log: Path) -> None:

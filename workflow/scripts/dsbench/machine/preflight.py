@@ -9,13 +9,16 @@ from typing import Any, TextIO
 
 from dsbench.core.errors import BuildError, without_controls
 from dsbench.core.files import write_whole
-from dsbench.machine.runtime import NONE
+from dsbench.machine.runtime import NONE, NVENC, THEORA
 from dsbench.machine.toolchain import DeepStream, Trtexec, read_fact, read_facts
 
 # NVIDIA's Linux for Jetson has it.
 TEGRA = Path("/etc/nv_tegra_release")
 DRIVER_PAGE = "NVIDIA's driver: https://www.nvidia.com/drivers"
 LONGEST_FOUND = 70
+# What is found where a fact is the word of the contract.
+ENCODERS = {NVENC: "nvv4l2h264enc", THEORA: "theoraenc and oggmux"}
+OWN_PROGRAM = "embedded_sources_sha256"
 BOLD, RED, YELLOW, GREEN, PLAIN = "\033[1m", "\033[31m", "\033[33m", "\033[32m", "\033[0m"
 
 
@@ -55,7 +58,11 @@ NEEDS = {
         "run on a machine with an NVIDIA GPU that CUDA_VISIBLE_DEVICES names, or set runtime: embedded",
     ),
     "compiler": ToolNeed("g++ and make", packages="g++ make"),
-    "wkhtmltopdf": ToolNeed("for the PDF", packages="wkhtmltopdf"),
+    "wkhtmltopdf": ToolNeed(
+        "for the PDF; the report as Markdown and HTML comes without",
+        packages="wkhtmltopdf",
+        is_required=False,
+    ),
     "encoder": ToolNeed(
         "for the video, which is left out without",
         packages="gstreamer1.0-tools gstreamer1.0-plugins-base",
@@ -81,7 +88,9 @@ def tool_rows(found: Mapping[str, Any], video: str) -> list[ToolRow]:
     for name, value in found.items():
         need, words = NEEDS.get(name, ToolNeed("", is_required=False)), _in_words(name, value)
         get = "" if words is not None else need.how() or "not needed by this runtime"
-        rows.append(ToolRow(name, words, need.needed, get, need.is_required))
+        # What is asked of NVIDIA's program is not asked of the project's own.
+        needed = "" if isinstance(value, dict) and OWN_PROGRAM in value else need.needed
+        rows.append(ToolRow(name, words, needed, get, need.is_required))
     return [*rows, ToolRow("video", _shown(video), "a clip to play", "", True)]
 
 
@@ -133,18 +142,26 @@ def refuse_missing(found: Mapping[str, Any], rows: Sequence[ToolRow], table: str
     refuse_two_tensorrts(found.get("trtexec"), found.get("deepstream"))
 
 
-def check_toolchain(facts: list[Path], video: str, destination: Path) -> None:
-    """Write the table of `facts` to `destination`; raise BuildError naming every required tool that is missing."""
+def check_toolchain(facts: list[Path], video: str, destination: Path) -> list[str]:
+    """Write the table of `facts` to `destination`; return a sentence for each tool that only a part lacks.
+
+    Raises BuildError naming every required tool that is missing.
+    """
     found = read_facts(facts)
     rows = tool_rows(found, video)
     refuse_missing(found, rows, markdown_table(rows))
     write_whole(destination, markdown_table(rows))
+    lacking = [row for row in rows if row.found is None and row.needed]
+    return [f"{row.tool} is missing ({row.needed}); get it: {row.get}" for row in lacking]
 
 
 def refuse_vanished(fact: str, value: object, recorded: Path) -> None:
-    """Refuse to record that a required tool is gone where it was `recorded`: found again, all would be rebuilt."""
+    """Refuse to record that a tool is gone where it was `recorded`: found again, all would be rebuilt.
+
+    What was made with it would be lost, too, as a PDF.
+    """
     need = NEEDS.get(fact)
-    if value is not None or need is None or not need.is_required or not recorded.is_file():
+    if value is not None or need is None or not recorded.is_file():
         return
     before = read_fact(recorded)
     if before is not None:
@@ -179,11 +196,11 @@ def _in_words(name: str, value: Any) -> str | None:
     if name == "cpu":
         return _shown(f"{value['name']}, {value['cores']} cores")
     if name == "encoder":
-        return _shown(f"{value['encoder']}, GStreamer {value['gstreamer']}")
+        return _shown(f"{ENCODERS[value['encoder']]}, GStreamer {value['gstreamer']}")
     if not isinstance(value, dict):
         return _shown("; ".join(value) if isinstance(value, list) else value)
-    if "embedded_sources_sha256" in value:
-        return f"the project's own, {value['embedded_sources_sha256'][:12]}"
+    if OWN_PROGRAM in value:
+        return f"the project's own, {value[OWN_PROGRAM][:12]}"
     return _shown(
         value["version"] + (f", with TensorRT {value['tensorrt']}" if value.get("tensorrt") else "")
     )

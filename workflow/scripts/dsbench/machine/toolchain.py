@@ -80,7 +80,7 @@ class Toolchain:
         return ["runtime", "trtexec", "openvino", "cpu"]
 
     def required_facts(self) -> list[str]:
-        """Return the facts without which nothing can be measured."""
+        """Return the facts of what a build needs: without wkhtmltopdf it has no PDF, without the others nothing."""
         return [*self.builder_facts(), "deepstream", "compiler", "wkhtmltopdf"]
 
     def runner_facts(self) -> list[str]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from dsbench.core.errors import BuildError
@@ -150,6 +149,9 @@ def with_size(preprocessing: Preprocessing, graph_size: tuple[int, int]) -> Prep
 
 def image_views(image: Path, height: int, width: int) -> np.ndarray:
     """Return the picture, its mirror image and the picture upside down as float32 RGB [3, 3, H, W] in 0..255."""
+    # It loads slowly, and most that import this module read what is stated.
+    import cv2
+
     picture = cv2.imread(str(image))
     if picture is None:
         raise BuildError(f"{image}: not a picture that can be read; delete it to have it made again.")
@@ -173,6 +175,8 @@ def source_pixels(image: Path, preprocessing: Preprocessing) -> np.ndarray:
 
 def resized_images(images: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return float32 images [N, 3, H, W] at another size."""
+    import cv2
+
     made = [cv2.resize(image.transpose(1, 2, 0), (width, height)).transpose(2, 0, 1) for image in images]
     return np.ascontiguousarray(made, np.float32)
 

@@ -59,6 +59,11 @@ class Measured:
         return [self.tree / f"benchmarks/b{batch}/trtexec_b{batch}.log" for batch in self.batches]
 
     @property
+    def inference_images_per_s(self) -> float:
+        """Return what inference alone gives at MAX_BS."""
+        return self.decision.measurements[-1].images_per_s(self.decision.max_bs)
+
+    @property
     def b1_log(self) -> Path:
         """Return trtexec's log at batch 1."""
         return self.tree / "benchmarks/b1/trtexec_b1.log"
@@ -170,7 +175,7 @@ def deepstream(measured: Measured, settings: dict, peak: int, target_fps: float,
         # A model too slow for one stream is not real-time, whatever a lone run of one stream reached.
         "real_time": min(peak, rt_streams) > 0 and max(run1.slowest_fps, run2.slowest_fps) >= target_fps,
         "notes": [
-            *unusual_numbers(peak, rt_streams, measured.decision, tries, target_fps),
+            *unusual_numbers(measured.decision, measured.inference_images_per_s, run1, tries, target_fps),
             *held,
             *filter(None, [contradiction(**runs)]),
             *_no_latency(measured.latency_log),
@@ -217,6 +222,7 @@ def _latency(measured: Measured) -> dict | None:
         "left_out": run.left_out,
         "mean_ms": fmean(frame.latency_ms for frame in run.frames),
         **{f"{name}_ms": run.percentile(percent).latency_ms for name, percent in PERCENTILES.items()},
+        "components": as_json(run.components),
         "warnings": run.warnings,
         "conditions": run_conditions(log),
         "configuration": measured.relative(measured.latency_config),
@@ -225,16 +231,18 @@ def _latency(measured: Measured) -> dict | None:
 
 
 def unusual_numbers(
-    peak: int, rt_streams: int, decision: Decision, tries: list[StreamRun], target_fps: float
+    decision: Decision, images_per_s: float, run1: StreamRun, tries: list[StreamRun], target_fps: float
 ) -> Iterator[str]:
     """Yield what is unusual about the numbers of streams, to a reader who does not know their names.
 
-    `tries` are those of run 2.
+    `images_per_s` are those of inference alone at MAX_BS, `tries` are those of run 2.
     """
+    peak = decision.peak_gpu_streams
     if peak == 0:
         yield (
-            f"Inference alone is slower than one camera: it gives less than {target_fps:g} images/s"
-            " (PEAK_GPU_STREAMS, the streams that inference alone could serve, is 0). Run 1 had 1 stream."
+            f"Inference alone is slower than one camera: it gives {images_per_s:.1f} images/s at batch"
+            f" {decision.max_bs}, less than {target_fps:g} (PEAK_GPU_STREAMS, the streams that inference alone could"
+            " serve, is 0). Run 1 had 1 stream."
         )
     if peak > decision.max_bs:
         yield (
@@ -247,10 +255,10 @@ def unusual_numbers(
             f"The engine takes {decision.max_bs} images at once and no more: {decision.stopped_by} (MAX_BS, the"
             " engine's largest batch)."
         )
-    if rt_streams == 0:
+    if run1.total_fps < target_fps:
         yield (
-            f"Run 1 was slower than one camera: it gave less than {target_fps:g} frames/s in all (RT_STREAMS, the"
-            " streams that run 1's total is enough for, is 0). Run 2 had 1 stream."
+            f"Run 1 was slower than one camera: it gave {run1.total_fps:.1f} frames/s in all, less than"
+            f" {target_fps:g} (RT_STREAMS, the streams that run 1's total is enough for, is 0). Run 2 had 1 stream."
         )
     if len(tries) == 2:
         yield (
@@ -301,18 +309,17 @@ class SideBySide:
     @classmethod
     def of(cls, measured: Measured, inspect: Inspection, accuracy: KeptAccuracy, target_fps: float) -> Self:
         """Return the figures of a model from what its own steps wrote."""
-        batch = measured.batches[-1]
         run1, run2 = (summary.tries[-1].run for summary in (measured.run1, measured.run2))
         return cls(
             model_name=measured.tree.name,
             resize="nvinfer" if inspect.preprocessing.in_graph is None else "in_graph",
             kept=accuracy.stages[-1].accuracy.every,
             on_truth=None if accuracy.truth is None else accuracy.truth.runtime.every,
-            batch=batch,
-            imgs_per_sec=measured.decision.measurements[-1].images_per_s(batch),
+            batch=measured.decision.max_bs,
+            imgs_per_sec=measured.inference_images_per_s,
             streams=run2.streams,
             total_fps=run2.total_fps,
-            rt_streams=real_time_streams(run1.total_fps, batch, target_fps),
+            rt_streams=real_time_streams(run1.total_fps, measured.decision.max_bs, target_fps),
         )
 
 

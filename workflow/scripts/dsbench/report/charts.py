@@ -14,14 +14,18 @@ from matplotlib.figure import Figure
 from dsbench.core.files import written_beside
 from dsbench.report.history import rate_spread, run_spread
 from dsbench.report.report_data import CHART_NAMES
-from dsbench.report.text import NOT_MEASURED, count, is_disturbed, plain
+from dsbench.report.text import NOT_MEASURED, count, is_disturbed, plain, time_between_components_ms
 
 SIZE_IN = (10, 6)
 DPI = 150
 BLUE, GREEN, ORANGE, RED, GREY = "#3b6ea5", "#5b9a5b", "#d08a3c", "#c62828", "#6b6b6b"
 INK = "#222222"
+COMPONENTS_IN_SHORT = {"nvv4l2decoder": "decoder", "nvstreammux": "muxer", "primary_gie": "nvinfer"}
+# Of the parts of a whole, in the order of a frame's way; the last is what no component had.
+SHADES, SHADE_OF_REST = ("#2c5580", "#7fa8d1", "#5b9a5b", "#b5d3a3"), "#c8c8c8"
 # In a report a chart is half a page wide.
 STYLE = {**seaborn.axes_style("whitegrid"), "axes.grid.axis": "y", "text.parse_math": False, "font.size": 16}
+LETTERS_BELOW = 90
 PERCENTILES = (("p90", "p90_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"))
 FRAME_PERCENTILES = ("p50", "p95", "p99")
 DEVIATION = "whiskers: one standard deviation"
@@ -38,10 +42,14 @@ def draw_chart(name: str, data: dict, path: Path) -> None:
         subject, whiskers = CHARTS[name](axes, data)
         figure.suptitle(f"{plain(data['model_name'])}\n{subject}", fontsize=20, fontweight="bold")
         seaborn.despine(fig=figure)
-        says = " · ".join([plain(data["runtime"]["name"]), data["measured_utc"], whiskers])
-        figure.supxlabel(textwrap.fill(says, 112), fontsize=11, color=GREY)
+        write_below(figure, plain(data["runtime"]["name"]), data["measured_utc"], whiskers)
         with written_beside(path) as partial:
             figure.savefig(partial, format="png", metadata={"Software": None})
+
+
+def write_below(figure: Figure, *said: str) -> None:
+    """Write below the plots what they are of: in print, where a chart is half a page wide, it can be read too."""
+    figure.supxlabel(textwrap.fill(" · ".join(said), LETTERS_BELOW), fontsize=14, color=GREY)
 
 
 def _bars(
@@ -173,12 +181,33 @@ def _stream_rate(axes: Axes, data: dict) -> tuple[str, str]:
 
 
 def _frame_latencies(axes: Axes, latency: dict) -> None:
-    """Draw the percentiles of a frame's latency."""
-    values = [latency[f"{name}_ms"] for name in FRAME_PERCENTILES]
-    top = _bars(axes, list(FRAME_PERCENTILES), values, [ORANGE] * len(values), "", [None] * len(values))
+    """Draw the percentiles of a frame's latency, and before them its mean, in the parts that components had."""
+    parts = latency.get("components", [])
+    names = [*(["mean"] if parts else []), *FRAME_PERCENTILES]
+    values = [latency[f"{name}_ms"] for name in names]
+    top = _bars(axes, names, values, [ORANGE] * len(values), "", [None] * len(values))
+    if parts:
+        _component_parts(axes, latency)
     axes.set_title("Latency of a frame", fontsize=16)
     axes.set_ylabel(f"latency (ms), {count(latency['streams'], 'stream')}")
     _headroom(axes, top)
+
+
+def _component_parts(axes: Axes, latency: dict) -> None:
+    """Cover the first bar, the mean latency, with what each component had of it."""
+    parts = [
+        (plain(COMPONENTS_IN_SHORT.get(each["name"], each["name"])), each["mean_ms"])
+        for each in latency["components"]
+    ]
+    shades = [SHADES[index % len(SHADES)] for index in range(len(parts))]
+    if (between_ms := time_between_components_ms(latency)) > 0:
+        parts.append(("between them", between_ms))
+        shades.append(SHADE_OF_REST)
+    begun_ms = 0.0
+    for (name, took_ms), shade in zip(parts, shades, strict=True):
+        axes.bar(0, took_ms, 0.55, bottom=begun_ms, color=shade, zorder=3, label=name)
+        begun_ms += took_ms
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.1), ncols=2, frameon=False, fontsize=13)
 
 
 def _windows(run: dict | None) -> Whisker:

@@ -30,6 +30,11 @@ FORMULA_SIGNS = ("=", "+", "-", "@")
 LONGEST_NAME = 80
 # What the tree of the call is called.
 HERE = "here"
+# What measures on each runtime, and which key of the report's `system` has its version.
+TOOLCHAIN = {
+    "nvidia": {"TensorRT": "tensorrt", "DeepStream": "deepstream", "driver": "driver"},
+    "embedded": {"OpenVINO": "openvino"},
+}
 # What the reports of a group have in common: the kind of the runtime, the clip, its SHA-256, the target FPS.
 Shared = tuple[str, str, str, float]
 # Images/s of the slowest and of the fastest window.
@@ -45,14 +50,15 @@ class Contender:
     where every load that was tried did. `missed_from` is the smallest load above it that missed. `accuracy` is the
     runtime's AP@[.5:.95] on the clip's true boxes, `own_accuracy` that of the model alone, `ap_kept` the runtime's with
     the model's own boxes as truth. Of several ranks the model has one; without an interval, or of a disturbed run, it
-    has none, and `unranked` says why. `is_on_front` says that no other model is as fast and as accurate and better in
-    one of both.
+    has none, and `unranked` says why. `is_on_front` says that no other model is known to be faster and at least as
+    accurate.
     """
 
     model: str
     tree: str
     machine: str
     runtime: str
+    toolchain: str
     precision: str
     measured_utc: str
     load_streams: int
@@ -93,8 +99,9 @@ class Need:
 
     `devices` and `headroom_pct`, what those devices have left, are None where one serves no camera, or nobody knows
     how many. `streams` is what one device serves, None where only `missed_from`, which it lies below, is known.
-    `is_extrapolated` says that no run held that rate: it follows from the images/s of the slowest window. `unranked` is
-    why the model's figures have no rank.
+    `is_extrapolated` says that no run held that rate: it follows from the images/s of the slowest window.
+    `is_multiplied` says that more devices are meant than the one that was measured. `unranked` is why the model's
+    figures have no rank.
     """
 
     model: str
@@ -107,6 +114,7 @@ class Need:
     devices: int | None
     headroom_pct: float | None
     is_extrapolated: bool
+    is_multiplied: bool
     unranked: str | None
 
 
@@ -201,6 +209,7 @@ def _contender(data: dict, file: Path) -> Contender:
         tree=_name(_shown_path(file.parents[3])),
         machine=_name(system["gpu"] or f"{system['cpu']}, {system['cpu_cores']} cores"),
         runtime=_name(data["runtime"]["name"]),
+        toolchain=_toolchain(system, data["runtime"]["kind"]),
         precision=_name(engine["precision"]),
         measured_utc=data["measured_utc"],
         load_streams=run["streams"],
@@ -222,6 +231,11 @@ def _contender(data: dict, file: Path) -> Contender:
         report=_shown_path(file),
         unranked=_why_unranked(data["deepstream"], run),
     )
+
+
+def _toolchain(system: dict, kind: str) -> str:
+    named = ((title, system[key]) for title, key in TOOLCHAIN[kind].items())
+    return _name(", ".join(f"{title} {version}" for title, version in named if version is not None))
 
 
 def _shown_path(path: Path) -> str:
@@ -271,18 +285,17 @@ def _ranked(one: Contender, own: Interval, all_ends: Sequence[Interval]) -> Cont
 
 
 def is_on_front(one: Contender, found: Sequence[Contender]) -> bool:
-    """Return whether no other contender is at least as fast and accurate, and better in one of both.
+    """Return whether no other contender is known to be faster, beyond both intervals, and at least as accurate.
 
     What has no rank is on no front, and keeps nobody off it.
     """
-    if one.accuracy is None or one.unranked:
+    if one.accuracy is None or one.unranked or one.interval is None:
         return False
+    fastest = one.interval[1]
     return not any(
-        each.images_per_s >= one.images_per_s
-        and each.accuracy >= one.accuracy
-        and (each.images_per_s, each.accuracy) != (one.images_per_s, one.accuracy)
+        each.interval[0] > fastest and each.accuracy >= one.accuracy
         for each in found
-        if each.accuracy is not None and not each.unranked
+        if each.accuracy is not None and each.interval and not each.unranked
     )
 
 
@@ -304,6 +317,7 @@ def need(one: Contender, cameras: int, fps: float, target_fps: float) -> Need:
         devices=devices,
         headroom_pct=headroom_pct,
         is_extrapolated=is_extrapolated,
+        is_multiplied=devices is not None and devices > 1,
         unranked=one.unranked,
     )
 

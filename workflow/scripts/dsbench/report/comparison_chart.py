@@ -1,5 +1,6 @@
-"""Draw the models of a comparison by speed and accuracy, with those that none surpasses in both."""
+"""Draw the models of a comparison by speed and accuracy, with those that none is known to surpass."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -50,9 +51,8 @@ def plot_group(axes: Axes, group: RankedGroup) -> None:
     if not shown:
         axes.text(0.5, 0.5, "no accuracy on true boxes was measured", transform=axes.transAxes, ha="center")
         return
-    front = [(each.images_per_s, accuracy) for each, accuracy in shown if each.is_on_front]
+    front = _steps(shown)
     if len(front) > 1:
-        # The fastest come first: above the next one's speed, this one's accuracy is the best.
         speeds, accuracies = zip(*front, strict=True)
         axes.step(speeds, accuracies, where="post", color=GREEN, linewidth=2, label="Pareto front", zorder=2)
         axes.legend(loc="lower left", frameon=False)
@@ -68,6 +68,18 @@ def plot_group(axes: Axes, group: RankedGroup) -> None:
 
 def _shown(group: RankedGroup) -> list[tuple[Contender, float]]:
     return [(each, each.accuracy) for each in group.contenders if each.accuracy is not None]
+
+
+def _steps(shown: Sequence[tuple[Contender, float]]) -> list[tuple[float, float]]:
+    """Return speed and accuracy of those on the front that raise it, the fastest first.
+
+    The others on it are less accurate than a model that is as fast within the spread of both.
+    """
+    steps: list[tuple[float, float]] = []
+    for each, accuracy in shown:
+        if each.is_on_front and (not steps or accuracy > steps[-1][1]):
+            steps.append((each.images_per_s, accuracy))
+    return steps
 
 
 def _color(one: Contender) -> str:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import jinja2
 
-from dsbench.report.comparison import ModelComparison, has_other_trees, rank_words, title_of
+from dsbench.report.comparison import (
+    Contender,
+    ModelComparison,
+    Need,
+    RankedGroup,
+    has_other_trees,
+    rank_words,
+    title_of,
+)
 from dsbench.report.html import ROWS_PER_TABLE, data_uri
 from dsbench.report.report_data import TEMPLATES
 from dsbench.report.served import NOT_KNOWN, below_words
@@ -41,11 +49,20 @@ def render_comparison(comparison: ModelComparison, chart: Path) -> str:
         chart=data_uri(chart),
         rows_per_table=ROWS_PER_TABLE,
         has_other_trees=has_other_trees,
+        needs_of=_needs_of,
         rank_words=rank_words,
         title_of=title_of,
         not_known=NOT_KNOWN,
         below_words=below_words,
     )
+
+
+def _needs_of(group: RankedGroup) -> list[tuple[Contender, list[Need]]]:
+    """Return each contender of a group with what its numbers of cameras need."""
+    of_each = len(group.needs) // len(group.contenders)
+    starts = range(0, len(group.needs), of_each)
+    needs = [group.needs[start : start + of_each] for start in starts]
+    return list(zip(group.contenders, needs, strict=True))
 
 
 def _number(value: float | None, decimals: int) -> str:

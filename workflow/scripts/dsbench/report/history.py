@@ -23,7 +23,7 @@ FACTORS = {"p95_ms": 1.645, "p99_ms": 2.326}
 SCHEMA = 1
 KEY_DIGITS = 12
 # Said in words or repeated elsewhere; what disturbed a run is kept.
-LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file", "window_fps", "configuration")
+LEFT_OUT = ("conditions", "warnings", "log", "per_class", "file", "window_fps", "configuration", "components")
 NO_DIFFERENCE = "no difference"
 NOISE = "inside the noise"
 

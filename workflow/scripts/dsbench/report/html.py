@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -118,22 +119,29 @@ def page_of(body: str, css: str, title: str, colour: str = "") -> str:
 def _show_notes(body: str, files: Mapping[str, str]) -> str:
     """Return `body` with the file and line of each noted number in its title, and the note's number behind it.
 
-    In a row of a table a note's number stands once.
+    In a row of a table a note's number stands once. It is a link to the note, so that the keyboard comes to it, and its
+    title has the lines of all numbers of the row that it stands for.
     """
 
     def shown_once(text: str) -> str:
-        told: set[str] = set()
+        lines: dict[str, dict[str, None]] = {}
+        for _, note, line in CARRIED.findall(text):
+            lines.setdefault(note, {})[line] = None
 
         def show(found: re.Match[str]) -> str:
-            value, note, lines = found.groups()
-            sign = "" if note in told else f"<sup>[{note}]</sup>"
-            told.add(note)
+            value, note, line = found.groups()
             file = html.escape(files.get(note, "?"))
-            return f'<span title="{file}:{lines}">{value}</span>{sign}'
+            every = ", ".join(lines.pop(note, ()))
+            link = f'<sup><a href="#note-{note}" title="{file}:{every}">[{note}]</a></sup>' if every else ""
+            return f'<span title="{file}:{line}">{value}</span>{link}'
 
         return CARRIED.sub(show, text)
 
-    return CARRIED.sub(lambda found: shown_once(found[0]), ROW.sub(lambda row: shown_once(row[0]), body))
+    shown = CARRIED.sub(lambda found: shown_once(found[0]), ROW.sub(lambda row: shown_once(row[0]), body))
+    # No other list of the report is numbered.
+    before, begin, notes = shown.partition("<ol>")
+    numbers = itertools.count(1)
+    return before + begin + re.sub("<li>", lambda _: f'<li id="note-{next(numbers)}">', notes)
 
 
 def _with_whole_names(body: str) -> str:

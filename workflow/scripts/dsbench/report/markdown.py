@@ -9,6 +9,7 @@ from dsbench.report.notes import with_notes
 from dsbench.report.report_data import TEMPLATES
 from dsbench.report.served import measured_runs, run_verdict
 from dsbench.report.text import (
+    Markdown,
     apart,
     bound,
     change,
@@ -23,6 +24,7 @@ from dsbench.report.text import (
     shape,
     spread,
     switch,
+    time_between_components_ms,
 )
 
 TEMPLATE = "benchmark_report.md.j2"
@@ -75,6 +77,19 @@ LATENCY_FIGURES = (
     ("95 % of the frames, at most (p95)", "p95_ms", 1),
     ("99 % of the frames, at most (p99)", "p99_ms", 1),
 )
+# A component in words, with what it does with a frame, by its name and by the runtime.
+COMPONENTS_IN_WORDS = {
+    "embedded": {
+        "nvv4l2decoder": "the decoder",
+        "nvstreammux": "the muxer: scaling, wait for the batch",
+        "primary_gie": "nvinfer: inference, parsing",
+    },
+    "nvidia": {
+        "nvv4l2decoder": "the decoder",
+        "nvstreammux": "the muxer: wait for the batch",
+        "primary_gie": "nvinfer: scaling, inference, parsing",
+    },
+}
 # What is told of the latency run too; the rest is as in the run whose load it has.
 LATENCY_CONDITIONS = ("Bound by", "Disturbed", "Measured again")
 # What a model's boxes are compared by beside another model's; the first two are of the truth too.
@@ -122,6 +137,7 @@ def render_markdown(data: dict, since: Difference | None = None) -> str:
             rate_figures=RATE_FIGURES,
             run_figures=RUN_FIGURES,
             latency_figures=LATENCY_FIGURES,
+            latency_components=_component_rows(data["deepstream"].get("latency"), kind),
             latency_conditions=_latency_conditions(data["deepstream"].get("latency"), kind),
             beside_scores=BESIDE_SCORES,
             resizer=RESIZERS,
@@ -155,6 +171,20 @@ def _environment() -> jinja2.Environment:
         for each in (apart, change, code, count, fence, number, score_cells, shape, spread, switch)
     }
     return environment
+
+
+def _component_rows(latency: dict | None, kind: str) -> list[tuple[str, Markdown]]:
+    """Return table rows of how long each component had a frame, and how long the frame was between them."""
+    if latency is None or not latency.get("components"):
+        return []
+    rows = []
+    for each in latency["components"]:
+        words = COMPONENTS_IN_WORDS[kind].get(each["name"], each["name"])
+        mean, p95 = number(each["mean_ms"], 1), number(each["p95_ms"], 1)
+        rows.append((f"In {words}", Markdown(f"mean {mean}, p95 {p95}")))
+    if (between_ms := time_between_components_ms(latency)) > 0:
+        rows.append(("Between them, in queues", Markdown(f"mean {number(between_ms, 1)}")))
+    return rows
 
 
 def _latency_conditions(latency: dict | None, kind: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dsbench.core.files import written_beside
-from dsbench.deepstream.latency import VARIABLE
+from dsbench.deepstream.latency import VARIABLES
 from dsbench.deepstream.run import EXTRA_ROWS
 from dsbench.tools.tool_run import ENVIRONMENT, LEFT_OUT
 from dsbench.trtexec.command import Profile, benchmark_command
@@ -68,7 +68,7 @@ def render_scripts(m: ScriptValues) -> dict[str, str]:
         "kitti_dump": f"mkdir -p {tree}/samples/kitti_output\n{app_run(m.deepstream_app, kitti_config)}",
         "ds_run1": stopped_run(m.deepstream_app, m.run1_config, run_s),
         "ds_run2": stopped_run(m.deepstream_app, m.run2_config, run_s),
-        "ds_latency": stopped_run(m.deepstream_app, m.latency_config, run_s, {VARIABLE: "1"}),
+        "ds_latency": stopped_run(m.deepstream_app, m.latency_config, run_s, VARIABLES),
     }
     return {name: _script(TITLES[name], body) for name, body in bodies.items()}
 

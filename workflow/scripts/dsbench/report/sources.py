@@ -218,6 +218,7 @@ def _latency(found: Sources, measured: Measured) -> None:
     lines = [frame.line for frame in run.frames]
     every = found.place(log, min(lines), max(lines))
     found.compute([f"{here}/{name}" for name in ("mean_ms", "frames", "left_out")], every)
+    found.compute(found.below(f"{here}/components"), every)
     found.samples(here, log)
 
 

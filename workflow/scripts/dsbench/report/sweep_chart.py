@@ -1,6 +1,5 @@
 """Draw the batch sweep: the probes with the fit through them, what deepstream-app leaves of it, and the runs."""
 
-import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -14,7 +13,7 @@ from matplotlib.ticker import NullLocator, ScalarFormatter
 
 from dsbench.chain.sweep import Prediction, Sweep, SweepRun
 from dsbench.core.files import written_beside
-from dsbench.report.charts import BLUE, DPI, GREEN, GREY, ORANGE, RED, SIZE_IN, STYLE
+from dsbench.report.charts import BLUE, DPI, GREEN, ORANGE, RED, SIZE_IN, STYLE, write_below
 from dsbench.report.text import plain
 
 JPEG_QUALITY = 92
@@ -33,8 +32,7 @@ def draw_sweep(data: dict, path: Path) -> None:
         title = f"{plain(data['model_name'])}\nBatch sweep: {sweep['verdict'].partition(':')[0]}"
         figure.suptitle(title, fontsize=20, fontweight="bold")
         seaborn.despine(fig=figure)
-        says = " · ".join([plain(data["runtime"]["name"]), data["measured_utc"]])
-        figure.supxlabel(textwrap.fill(says, 112), fontsize=11, color=GREY)
+        write_below(figure, plain(data["runtime"]["name"]), data["measured_utc"])
         with written_beside(path) as partial:
             figure.savefig(partial, format="jpeg", pil_kwargs={"quality": JPEG_QUALITY})
 

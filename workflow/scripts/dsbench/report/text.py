@@ -7,6 +7,8 @@ import unicodedata
 from dsbench.report.notes import NotedFloat, NotedInt
 
 NOT_MEASURED = "not measured"
+# Less is 0.0 in a table.
+LEAST_SHOWN_MS = 0.05
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _CODE_SAFE = re.compile(r"[\w ./:+=,@%()\[\]#{};&\"'*-]+")
 
@@ -112,6 +114,12 @@ def finalize(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else text(value)
+
+
+def time_between_components_ms(latency: dict) -> float:
+    """Return how much of a frame's mean latency no component had, in ms; 0 for what is no tenth of one."""
+    between_ms = latency["mean_ms"] - sum(each["mean_ms"] for each in latency["components"])
+    return between_ms if between_ms >= LEAST_SHOWN_MS else 0.0
 
 
 GPU_FIGURES = (

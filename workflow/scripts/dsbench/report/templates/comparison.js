@@ -2,16 +2,17 @@
 // Filters for the rows; without this script all of them are there.
 const rows = [...document.querySelectorAll("tr[data-model]")];
 const field = (name) => document.querySelector(`[name=${name}]`);
-const choices = ["machine", "precision"];
+const choices = ["tree", "machine", "toolchain", "precision"];
 
 for (const name of choices) {
-  for (const value of [...new Set(rows.map((row) => row.dataset[name]))].filter(Boolean).sort()) {
-    field(name).add(new Option(value, value));
-  }
+  const values = [...new Set(rows.map((row) => row.dataset[name]))].filter(Boolean).sort();
+  for (const value of values) field(name).add(new Option(value, value));
+  // One value leaves nothing to choose.
+  field(name).parentElement.hidden = values.length < 2;
 }
 
 function isWanted(row) {
-  const has = (name) => field(name).value === "" || !(name in row.dataset) || row.dataset[name] === field(name).value;
+  const has = (name) => field(name).value === "" || row.dataset[name] === field(name).value;
   return (
     `${row.dataset.model} ${row.dataset.tree}`.toLowerCase().includes(field("model").value.toLowerCase()) &&
     choices.every(has) &&
@@ -21,7 +22,7 @@ function isWanted(row) {
 
 function show() {
   for (const row of rows) row.hidden = !isWanted(row);
-  const ranked = rows.filter((row) => "precision" in row.dataset);
+  const ranked = rows.filter((row) => "ranked" in row.dataset);
   document.querySelector("output").value = `${ranked.filter((row) => !row.hidden).length} of ${ranked.length} shown`;
 }
 
