@@ -17,7 +17,7 @@ from dsbench.chain.measured_chain import (
     tried_streams,
 )
 from dsbench.chain.sweep import Prediction, confirmation_streams, probe_batches
-from dsbench.core.errors import refuse_braces
+from dsbench.core.errors import refuse_as_home
 from dsbench.core.files import read_once
 from dsbench.core.records import read_if_whole
 from dsbench.dag.code_version import code_version
@@ -44,8 +44,8 @@ from dsbench.trtexec.run import asked_precision
 
 if CALL.makes_dag:
     try:
-        refuse_braces("the project's folder", Path(workflow.basedir))
-        refuse_braces("the working directory", Path.cwd())
+        refuse_as_home("the project's folder", Path(workflow.basedir))
+        refuse_as_home("the working directory", Path.cwd())
         check_config(config)
         check_targets(sys.argv[1:], config["models"], config["source"])
     except BuildError as error:

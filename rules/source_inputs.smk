@@ -3,7 +3,7 @@
 from functools import cache
 from types import SimpleNamespace
 
-from dsbench.core.errors import refuse_braces
+from dsbench.core.errors import refuse_unnameable
 from dsbench.core.files import read_once
 from dsbench.dag.config_check import check_beside, check_family, check_preprocessing
 from dsbench.dag.names import asked_models, named_models, patterns_by_source
@@ -44,7 +44,7 @@ def files_and_fault(text, listing):
             return (), None
         files = tuple(str(local_folder(source) / name) for name in choose_local(source, listing).taken)
         for file in files:
-            refuse_braces("the path of a source's file", file)
+            refuse_unnameable("the path of a source's file", file)
         return files, None
     except BuildError as error:
         return (), str(error)
@@ -73,7 +73,7 @@ def labels_and_fault(named):
     """Return the text file `named` in an entry, in a list, and a sentence where there is none of that name."""
     try:
         file = str(locate(named, SOURCE_FOLDERS))
-        refuse_braces("the path of the class names", file)
+        refuse_unnameable("the path of the class names", file)
         return [file], None
     except BuildError as error:
         return [], str(error)

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,10 +11,11 @@ from filelock import FileLock
 from snakemake.utils import update_config
 
 from dsbench.dag.jobs import dag_jobs
+from dsbench.onnx.export_environment import make_environment
 from exported_families import write_zoo
 from killed_job import KilledJob, fresh
 from nvidia_job import FAKE_CONFIG, NvidiaJob, fake_tools
-from workflow_run import PROJECT, REPORT, copied, environment, snakemake, traced
+from workflow_run import ENVIRONMENTS, PROJECT, REPORT, copied, environment, snakemake, traced
 
 # Where Python is told to keep no compiled code, each of the hundreds that the tests start would compile the library.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -78,6 +80,10 @@ def finished(made_once):
     """The main job, done once on the embedded runtime with short measurements; never changed by a test."""
 
     def fill(directory):
+        with tempfile.TemporaryDirectory() as folder:
+            # The tracer would follow pip through tens of thousands of files; the job finds what is installed.
+            own, lock = Path(folder, ".venv_optimum"), PROJECT / "envs/export.lock"
+            make_environment(own, lock, Path(folder, "pip.log"), ENVIRONMENTS)
         file = trace_of(directory)
         may = shutil.which("strace") and subprocess.run([*traced(file), "true"], check=False).returncode == 0
         done = snakemake(directory, REPORT, under=traced(file) if may else ())

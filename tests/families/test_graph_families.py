@@ -109,7 +109,9 @@ REFUSED = [
     ),
     (facts(nvidia(4), names=["N/A", "person", "face", "bag"]), "may be tao_detr or tao_rt_detr"),
     (facts({"a": (["m", 6], F), "b": ([1], "int32")}, sides=["scale_factor"]), "exclude_nms"),
-    (facts({"output": (["m", 7], F)}), "without the NMS"),
+    (facts({"output": (["m", 7], F)}), "counts detections of all images; export it without the NMS"),
+    (facts({"output": (["m", 6], F)}), "rows without a batch axis: its first axis counts detections"),
+    (facts({"output": ([300, 6], F)}), "rows without a batch axis"),
     (facts({"boxes": (["n", 4], F), "scores": (["n"], F), "labels": (["n"], L)}), "torchvision"),
     (facts({name: (["b", 255, 80, 80], F) for name in "abc"}), "not decoded"),
     (facts(one(1000)), "classifier"),
@@ -225,6 +227,19 @@ def test_background_behind_the_classes_is_proven_by_the_answer(columns, names, s
             recognise(seen)
     else:
         assert recognise(seen).family.name == family
+
+
+@pytest.mark.parametrize(
+    ("columns", "share", "says"),
+    [
+        (5, 0, "a column more than names may be"),
+        (4, 90, "as many columns as names, but most queries of one answer"),
+    ],
+)
+def test_it_is_said_what_speaks_against_the_names(columns, share, says):
+    seen = replace(facts(hf(columns), names=["car", "bus", "van", "tram"]), answers=dominated(columns, share))
+    with pytest.raises(UnknownGraphError, match=says):
+        recognise(seen)
 
 
 def test_config_of_detr_tells_its_own_repositorys_outputs():

@@ -378,7 +378,7 @@ def test_data_below_a_linked_folder_is_refused(tmp_path):
         (b"", "holds no class name"),
         (b"\n\n \n", "holds no class name"),
         (b";;;", "holds no class name"),
-        (b"\xff\xfe\xfa", "no UTF-8 text"),
+        (b"\xff\xfe\xfa", "UTF-16, no UTF-8 text"),
         (b"a\n" * 20_001, "expected at most 20000 class names"),
         (b"x" * (5 << 20), "expected a text file of at most"),
         (b"\x80\x04\x95pickle", "no UTF-8 text"),

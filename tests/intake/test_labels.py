@@ -142,6 +142,19 @@ FORMS = {
     "one with a number": ("1 car\n", ["1 car"]),
     "numbers that are names": ("30 km/h\n50 km/h\n", ["30 km/h", "50 km/h"]),
     "commas in names": ("lorry, red\nlorry, blue\n", ["lorry, red", "lorry, blue"]),
+    "tuple": ("CLASSES = ('car', 'person')\n", ["car", "person"]),
+    "tuple over lines": ("(\n    'car',\n    'person',\n)\n", ["car", "person"]),
+    "MMDetection": ("METAINFO = {'classes': ('car', 'person'), 'palette': [(1, 2, 3)]}", ["car", "person"]),
+    "C": ('const char* names[] = {"person", "car"};\n', ["person", "car"]),
+    "C++": ('std::vector<std::string> names = {"person", "car"};\n', ["person", "car"]),
+    "JavaScript module": ("module.exports = ['car', 'person'];\n", ["car", "person"]),
+    "a section of TOML": ('[labels]\n0 = "car"\n1 = "person"\n', ["car", "person"]),
+    "yaml below a key": ("data:\n  nc: 2\n  names:\n    0: car\n    1: person\n", ["car", "person"]),
+    "numbered with bars": ("0|car\n1|person\n", ["car", "person"]),
+    "numbered with arrows": ("0 -> car\n1 -> person\n", ["car", "person"]),
+    "ids without a class": ("0 ???\n1 person\n2 ???\n3 car\n", ["???", "person", "???", "car"]),
+    "ids without a class, N/A": ("0 N/A\n1 person\n2 N/A\n3 car\n", ["N/A", "person", "N/A", "car"]),
+    "emoji": ("0 \N{AUTOMOBILE}\n1 \N{BUS}\n", ["\N{AUTOMOBILE}", "\N{BUS}"]),
     "brackets in a name": ("[unknown]\ncar\n", ["[unknown]", "car"]),
     "not latin": ("轿车\nمشاة\nसड़क\n", ["轿车", "مشاة", "सड़क"]),  # noqa: RUF001
 }
@@ -188,6 +201,11 @@ def test_ids_that_are_written_down_stay_and_a_blank_line_keeps_its_own():
         ('[{"id": 1, "name": "car"}, {"name": "person"}]', "'None' is no class id"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:1\n", "a Git LFS pointer"),
         ("item {\n  id: 1\n  name: 'person'\n}\n", "a TensorFlow label map"),
+        ("# of COCO\nitem {\n  id: 1\n  name: 'person'\n}\n", "a TensorFlow label map"),
+        ("0\tcar\t255,0,0\n1\tperson\t0,255,0\n", "more columns than an id and a name, as in"),
+        ("id,name,kind\n0,car,vehicle\n1,person,human\n", "keep these two, as in 0: person"),
+        ("car,vehicle,0\nperson,human,1\n", "more columns than an id and a name"),
+        ("<<<<<<< HEAD\ncar\n=======\nlorry\n>>>>>>> other\n", "Git's marks of a conflict"),
     ],
 )
 def test_what_is_no_list_of_names_is_refused_by_name(text, says):
@@ -307,6 +325,15 @@ def test_names_without_the_background_in_front_are_refused_since_each_would_name
     named = chosen(4, labels_of_source="BG\nperson\nface\nbag\n", in_front=1)
     assert named.labels.names == ("BG", "person", "face", "bag")
     assert chosen(2, in_front=1).labels.names == ("class_0", "class_1")
+
+
+def test_background_in_front_with_the_name_of_a_thing_is_refused(chosen):
+    with pytest.raises(
+        LabelsError, match=r"calls class 0 'car', but the model's first column is its background; begin"
+    ):
+        chosen(4, labels_of_source="car\nperson\nface\nbag\n", in_front=1)
+    for first in ("BG", "unlabeled", "N/A", "class0"):
+        assert chosen(2, labels_of_source=f"{first}\nface\n", in_front=1).labels.names == (first, "face")
 
 
 def test_prompt_with_another_number_of_phrases_than_columns_is_refused(chosen):

@@ -13,7 +13,7 @@ import pytest
 import clip_kinds as kinds
 import hostile_clips as hostile
 from dsbench.checks.batch_slots import write_slot_clips
-from dsbench.core.errors import BuildError, refuse_braces
+from dsbench.core.errors import BuildError, refuse_as_home, refuse_unnameable
 from dsbench.core.records import write_record
 from dsbench.deepstream.video import count_frames, record_overlay
 from dsbench.machine import video
@@ -46,6 +46,11 @@ PLAYED = {
         40,
     ),
     "Matroska": (lambda folder: kinds.write(folder / "a.mkv"), 40, 40),
+    "pixels that are nearly square": (
+        lambda folder: kinds.write(folder / "a.mp4", **{"x264-params": "sar=640/639"}),
+        40,
+        40,
+    ),
     "variable rate": (
         lambda folder: kinds.write(folder / "a.mp4", at=lambda n: n + 5 * max(0, n - 20)),
         40,
@@ -114,6 +119,11 @@ REFUSED = {
     "upright": (kinds.turned, r"show it turned by 90 degrees clockwise.*_upright\.mp4", True),
     "upside down": (lambda folder: kinds.turned(folder, (-1, 0, 0, -1)), "turned by 180 degrees", True),
     "mirrored": (lambda folder: kinds.turned(folder, kinds.MIRRORED), "show it mirrored", True),
+    "pixels that are not square": (
+        lambda d: kinds.write(d / "a.mp4", **{"x264-params": "sar=4/3"}),
+        r"its pixels 1\.33 times as wide as high.*'scale=trunc\(iw\*sar/2\).*_square\.mp4.*setsar=1 .*_as_coded\.mp4",
+        True,
+    ),
     "H.264 with 10 bits": (
         lambda d: kinds.write(d / "a.mp4", form="yuv420p10le"),
         "yuv420p10le in h264",
@@ -256,7 +266,7 @@ def test_a_damaged_frame_is_named_with_what_can_be_kept(tmp_path):
         ("ffconcat version 1.0\nfile /etc/passwd\n", "a playlist"),
         (
             "version https://git-lfs.github.com/spec/v1\n",
-            "not a video that can be read but text that begins with 'version https://git-lfs",
+            "not a video that can be read but text that begins with 'version https://git-lfs.*git lfs pull",
         ),
         ("", "an empty file"),
     ],
@@ -328,6 +338,10 @@ MS, TICKS = Fraction(1, 1000), Fraction(1, 90000)
         ),
         # One long pause.
         ([33 * n + (4000 if n > 40 else 0) for n in range(60)], MS, None, 30.303, 10, True),
+        # Frames of AVI whose times are those of the packets.
+        ([*range(50), 51, 50, *range(52, 60)], Fraction(1, 30), Fraction(30), 30, 30, False),
+        # Two recordings joined: the times begin again, at a time of their own.
+        ([40 * n + 7000 for n in range(40)] + [40 * n for n in range(40)], MS, None, 25, 25, False),
         # Two recordings joined: the times begin again.
         ([40 * n for n in range(40)] * 2, MS, None, 25, 25, False),
     ],
@@ -378,7 +392,20 @@ def test_a_folder_and_a_path_with_braces_are_no_clips(tmp_path):
     clip = kinds.write(tmp_path / "a {b}.mp4")
     with pytest.raises(BuildError, match=r"the clip's path has a brace.*rename it"):
         choose_video(str(clip), tmp_path, tmp_path)
-    refuse_braces("the project's folder", Path("/it's [my] $HOME é"))
+    refuse_as_home("the project's folder", Path("/it's [my] $HOME é"))
+    refuse_unnameable("the clip's path", Path("/12:30/a.mp4"))
+    with pytest.raises(BuildError, match="the project's folder has a colon, which separates folders in PATH"):
+        refuse_as_home("the project's folder", Path("/12:30"))
+
+
+def test_a_path_with_bytes_that_are_no_text_is_refused_in_words_that_can_be_printed(tmp_path):
+    clip = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    kinds.write(tmp_path / "a.mp4").rename(clip)
+    with pytest.raises(
+        BuildError, match=r"caf\\xe9\.mp4: the clip's path has bytes that are no UTF-8.*rename it"
+    ) as error:
+        choose_video(str(clip), tmp_path, tmp_path)
+    assert str(error.value).isprintable() and str(error.value).encode()
 
 
 def test_the_command_takes_any_name(tmp_path):

@@ -122,6 +122,13 @@ def test_what_may_be_a_detector_is_asked_for_size_or_channels(model, says, tmp_p
         )
 
 
+@pytest.mark.parametrize("columns", [6, 7])
+def test_rows_of_all_images_are_no_classifier(columns):
+    perm, flat = graphs.constant("rows", [-1, columns]), helper.make_node("Reshape", ["map", "rows"], ["out"])
+    model = net([flat], ["rows", columns], [perm], image=("n", 3, 64, 64), stride=16, channels=columns)
+    refuse_before_size(model)
+
+
 def test_a_detector_of_a_fixed_size_is_not_run_for_it(monkeypatch):
     monkeypatch.setattr("dsbench.onnx.trial.session", lambda model: pytest.fail("it was run"))
     refuse_before_size(graphs.queries())

@@ -11,8 +11,10 @@ from dsbench.families.decision_table import UnknownGraphError, family_facts
 from dsbench.families.declared import family_named, family_of
 from dsbench.families.graph_facts import graph_facts
 from dsbench.onnx.compare import GraphError
+from dsbench.onnx.graph import check
 from dsbench.onnx.head_joining import completed
 from dsbench.onnx.importing import import_onnx
+from dsbench.onnx.nms_plugins import take_out_nms
 from dsbench.onnx.source_graph import load_checked
 
 CORNERS = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
@@ -168,6 +170,29 @@ def test_background_in_front_is_left_out_where_it_has_no_name(names, columns):
 def test_what_no_standard_operators_stand_for_is_refused_with_the_way_out(model, reason, tmp_path):
     with pytest.raises(GraphError, match=f"{reason}.* export the model without the NMS in its graph"):
         taken_out(load_checked(graphs.write(model_of(**model), tmp_path / "model.onnx"))[0])
+
+
+@pytest.mark.parametrize(
+    ("op", "domain", "says"),
+    [
+        ("YoloLayer_TRT", "TRT", "YoloLayer_TRT are TensorRT plugins.* export the model without the NMS"),
+        (
+            "MultiscaleDeformableAttnPlugin_TRT",
+            "TRT",
+            "are TensorRT plugins.*with ONNX's own operators in their place",
+        ),
+    ],
+)
+def test_plugin_within_a_detector_is_not_told_to_be_an_nms(op, domain, says):
+    with pytest.raises(GraphError, match=says):
+        take_out_nms(graphs.with_op(op, domain), None)
+
+
+def test_operator_that_onnx_has_not_is_named_with_the_way_out():
+    with pytest.raises(
+        GraphError, match=r"its operator DCNv2_2 is none of ONNX's own in opset 17: a plugin, or"
+    ):
+        check(graphs.with_op("DCNv2_2"))
 
 
 def test_detections_that_are_computed_with_are_refused():

@@ -158,6 +158,47 @@ def test_a_batch_that_has_a_name_and_is_baked_in_is_found_by_trying(pixels, make
     assert (told in imported.notes) is (found is not None)
 
 
+def crowded(model):
+    """Return the model with constants that begin with many other numbers, each more often than its batch."""
+    for number in range(20, 29):
+        model.graph.initializer.extend(
+            graphs.constant(f"crowd_{number}_{again}", np.zeros((number, 1, 1)), np.float32)
+            for again in "abc"
+        )
+    return model
+
+
+def test_a_baked_batch_is_told_by_the_rows_at_a_batch_of_one(pixels):
+    imported = import_onnx(crowded(tile_of(8)), pixels, 4)
+    assert imported.dynamic
+    assert any("the graph is for 8 images" in note for note in imported.notes)
+
+
+def test_rows_that_another_image_does_not_change_are_no_batch(pixels):
+    model = graphs.queries()
+    model.graph.node.append(onnx.helper.make_node("ReduceMax", ["logits"], ["best"], axes=[0, 1], keepdims=0))
+    model.graph.output.append(graphs.info("best", [4]))
+    with pytest.raises(
+        GraphError, match=r"output best has the shape \[4\] at batch 1, expected the batch as its"
+    ):
+        import_onnx(model, pixels, 4)
+
+
+@pytest.mark.parametrize("is_weight", [True, False])
+@pytest.mark.parametrize("dims", [(24, 4), (1, 24, 4)])
+def test_an_output_that_no_picture_changes_is_left_out(pixels, is_weight, dims):
+    model, value = graphs.queries(), graphs.constant("anchors", np.zeros(dims), np.float32)
+    if is_weight:
+        model.graph.initializer.append(value)
+    else:
+        model.graph.node.append(onnx.helper.make_node("Constant", [], ["anchors"], value=value))
+    model.graph.output.append(graphs.info("anchors", dims))
+    imported = import_onnx(model, pixels, 4)
+    assert imported.dynamic
+    assert imported.notes == ["output anchors is a constant, which no picture changes: left out"]
+    assert imported.alone[0].keys() == {output.name for output in imported.model.graph.output}
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_constant_row_for_each_image_is_repeated_for_as_many_as_come(pixels, batch):
     model = graphs.queries(batch=batch, baked=batch)

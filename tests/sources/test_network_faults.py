@@ -317,11 +317,30 @@ def test_failing_connection_has_its_cause_and_remedy(between, cause, says):
         raise UnreachableError(unreachable(error, "https://huggingface.co", "HF_ENDPOINT"))
 
 
-@pytest.mark.parametrize("endpoint", ["hub.example", "http://hub:port"])
-def test_endpoint_without_a_scheme_or_with_no_port_is_a_sentence(between, monkeypatch, endpoint):
+def test_endpoint_with_a_port_that_is_no_number_is_a_sentence(between, monkeypatch):
+    point_at(monkeypatch, "http://hub:port")
+    assert "correct HF_ENDPOINT" in listed()
+    assert "correct NGC_API_URL" in listed(NGC)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "shown"), [("hub.example", "hub.example"), ("", "empty"), ("ftp://h", "ftp://h")]
+)
+def test_endpoint_that_is_no_address_is_named_before_it_is_asked(between, monkeypatch, endpoint, shown):
     point_at(monkeypatch, endpoint)
-    assert "HF_ENDPOINT" in listed()
-    assert "NGC_API_URL" in listed(NGC)
+    assert (
+        f"HF_ENDPOINT is {shown}, which is no address of a hub; expected one such as https://HOST" in listed()
+    )
+    assert f"NGC_API_URL is {shown}, which is no address" in listed(NGC)
+
+
+def test_proxy_that_a_star_bypasses_is_not_blamed(between, monkeypatch):
+    point_at(monkeypatch, f"https://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.setenv("no_proxy", "localhost, *")
+    assert "the proxy" not in listed()
+    monkeypatch.setenv("no_proxy", "localhost")
+    assert "the proxy" in listed()
 
 
 @pytest.mark.parametrize(

@@ -192,8 +192,11 @@ if "FAIL" in os.environ:
     print("Error: denied for key " + os.environ.get("NGC_CLI_API_KEY", ""), file=sys.stderr)
     sys.exit(3)
 if arguments[2] == "info":
+    notice = os.environ.get("NOTICE", "")
+    print(notice, end="")
     files = [{"path": "m.onnx", "sizeInBytes": SIZE}, {"path": "labels.txt", "sizeInBytes": 4}]
     print(json.dumps({"model": {"latestVersionIdStr": "v7"}, "modelFiles": files if "--files" in arguments else []}))
+    print(notice, end="")
 else:
     folder = pathlib.Path(arguments[arguments.index("--dest") + 1]) / "peoplenet_vv7"
     folder.mkdir()
@@ -224,6 +227,14 @@ def test_ngc_command_is_used_where_it_is_installed(cli, tmp_path, monkeypatch):
     assert calls[-1][:4] == ["registry", "model", "download-version", f"{NAME}:v7"]
     fetch_source(parse_source(URL), list_source(parse_source(URL)), tmp_path / "downloads")
     assert "download-version" not in cli.read_text().splitlines()[-1]
+
+
+def test_what_ngc_says_of_a_newer_version_of_itself_is_passed_over(cli, monkeypatch):
+    monkeypatch.setenv("NOTICE", "CLI_VERSION: Latest - 3.64.3 available (current: 3.41.4). Please update.\n")
+    assert list_source(parse_source(URL)).revision == "v7"
+    monkeypatch.setenv("NOTICE", "{")
+    with pytest.raises(BuildError, match="ngc printed no JSON"):
+        list_source(parse_source(URL))
 
 
 def test_failing_ngc_command_is_quoted_without_the_key(cli, monkeypatch):

@@ -51,6 +51,9 @@ HUB = "https://huggingface.co/org/name"
         (f"{NGC}/teams/tao/models/peoplenet", "ngc", "nvidia/tao/peoplenet", None, None),
         (f"{NGC}/models/net?version=1.2", "ngc", "nvidia/net", "1.2", None),
         (f"{NGC}/teams/tao/models/peoplenet/files?version=v2", "ngc", "nvidia/tao/peoplenet", "v2", None),
+        ("nvidia/tao/peoplenet:deployable_v2.6", "ngc", "nvidia/tao/peoplenet", "deployable_v2.6", None),
+        ("ngc:nvidia/tao/peoplenet", "ngc", "nvidia/tao/peoplenet", None, None),
+        ("ngc:nvidia/net:1.2", "ngc", "nvidia/net", "1.2", None),
         (f"{NGC}/teams/tao/models/peoplenet/version", "ngc", "nvidia/tao/peoplenet", None, None),
     ],
 )
@@ -75,6 +78,18 @@ def test_source_is_found_below_the_working_directory_before_the_project(tmp_path
         parse_source("n", [workdir, project])
     with pytest.raises(SourceError, match="no such file below"):
         locate("labels.txt", [workdir])
+
+
+@pytest.mark.parametrize("text", ["org/name:main", "org/team/name", "a/b/model.onnx"])
+def test_what_may_be_of_another_hub_or_a_path_is_not_asked_for_at_ngc(tmp_path, text):
+    with pytest.raises(SourceError, match=r"no such file or folder.*ngc:ORG\[/TEAM\]/NAME\[:VERSION\]"):
+        parse_source(text, [tmp_path])
+
+
+@pytest.mark.parametrize("text", ["ngc:net", "ngc:a/b/c/d", "ngc://a/b/c", "ngc:a/../c", "ngc:a/b:"])
+def test_name_that_ngc_does_not_give_is_refused(tmp_path, text):
+    with pytest.raises(SourceError, match="not a model's name at NGC"):
+        parse_source(text, [tmp_path])
 
 
 @pytest.mark.parametrize("text", ["/no/such/model", "./model", "../model.onnx", "~/no_such_model"])

@@ -15,8 +15,9 @@ SNAKEMAKE = (sys.executable, "-m", "snakemake")
 PROFILE = "--workflow-profile"
 REPORT = "models/rtdetr/reports/benchmark_report.pdf"
 # One export environment for all tests, kept for the next run of them.
+ENVIRONMENTS = PROJECT / "build/environments"
 SHORT = f"""
-environments: {PROJECT}/build/environments
+environments: {ENVIRONMENTS}
 trtexec: {{duration_s: 1, warm_up_ms: 200}}
 deepstream: {{interval_s: 1, windows: 3, timeout_s: 120, decoding_s: 0.01}}
 agreement: {{frames: 10}}

@@ -56,6 +56,23 @@ def test_real_logs_have_the_faults_they_have():
     assert {name: fault.name for name, fault in found.items() if fault} == REAL_FAULTS
 
 
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (
+            "[E] Error Code 1: Cuda Runtime (no kernel image is available for execution on the device)",
+            "gpu_unsupported",
+        ),
+        ("[E] [TRT] CUDA initialization failure with error: 35", "driver_too_old"),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=7.0.", "host_memory"),
+        ("ERROR from decodebin0: Your GStreamer installation is missing a plug-in.", "missing_element"),
+        ("trtexec ended with signal SIGILL", "program_crashed"),
+    ],
+)
+def test_other_words_tell_the_same_fault(line, name):
+    assert diagnose(f"{line}\n{LINES['app_failed']}").name == name
+
+
 def test_cause_is_told_before_what_follows_from_it():
     text = "\n".join(
         LINES[name] for name in ("onnx_unreadable", "engine_rebuilt", "engine_batch", "config_key")
@@ -84,6 +101,11 @@ HARMLESS = {
     "triton": f"{SCANNER} '{PLUGINS}libnvdsgst_inferserver.so': libtritonserver.so: {MISSING}",
     "rivermax": f"{SCANNER} '{PLUGINS}libnvdsgst_udp.so': librivermax.so.1: {MISSING}",
     "in the process itself": f"(deepstream-app:7): {SCANNER} '/x/libgstmpg123.so': libmpg123.so.0: {MISSING}",
+    "Python's elements": "** (gst-plugin-scanner:947): CRITICAL **: 05:26:59.605: Couldn't g_module_open libpython."
+    f" Reason: /usr/lib/libpython3.11.so: {MISSING}",
+    "static storage": f"{SCANNER} '/x/libgstnvjpeg.so': /x/libGL.so.0: cannot allocate memory in static TLS block",
+    "another release": f"{SCANNER} '{PLUGINS}libnvdsgst_preprocess.so': undefined symbol: NvBufSurfTransformAsync",
+    "cut short": f"{SCANNER} '/x/libgstnvtee.so': /x/libgstnvtee.so: file too short",
     "cuda provider": f"Failed to load library libonnxruntime_providers_cuda.so: libcudart.so.12: {MISSING}",
     "vdpau": f"Failed to open VDPAU backend libvdpau_nvidia.so: {MISSING}",
     "plugin sought": "[I] [TRT] No importer registered for op: EfficientNMS_TRT. Attempting to import as plugin.",

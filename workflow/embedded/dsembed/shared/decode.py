@@ -1,10 +1,12 @@
 """Decodes video files frame by frame, without copying 8-bit pictures."""
 
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
 from av.error import FFmpegError, InvalidDataError
+from av.sidedata.sidedata import Type
 from av.stream import Disposition
 
 from dsembed.shared.native import Frame
@@ -159,6 +161,18 @@ def shown_frames(packets: Iterable[av.Packet]) -> Iterator[av.VideoFrame]:
             continue
         has_begun = has_begun or bool(frames)
         yield from frames
+
+
+def turn_of(frame: av.VideoFrame) -> str:
+    """Return how the frame's display matrix turns it, in words; empty where it does not."""
+    # PyAV takes the type, which its own type hints leave out.
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
+    if matrix is None:
+        return ""
+    a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
+    if a * d - b * c < 0:
+        return "mirrored"
+    return f"turned by {-round(frame.rotation) % 360} degrees clockwise" if b or c or a < 0 else ""
 
 
 def with_8_bits(frame: av.VideoFrame, codec: str) -> av.VideoFrame:

@@ -53,7 +53,27 @@ def closest(name: str, known: Iterable[str], place: str, most: int = 3) -> str:
     return f"{like}all {len(names)} are in {place}"
 
 
-def refuse_braces(what: str, path: str | Path) -> None:
+def refuse_unnameable(what: str, path: str | Path) -> None:
+    """Raise BuildError for a file's path that Snakemake or an address cannot name."""
+    shown = os.fsencode(path).decode(errors="backslashreplace")
+    if shown != str(path):
+        raise BuildError(
+            f"{shown}: {what} has bytes that are no UTF-8, and no address and no log can name them; rename it"
+        )
+    _refuse_braces(what, path)
+
+
+def refuse_as_home(what: str, path: str | Path) -> None:
+    """Raise BuildError for the path of a folder from which programs and modules could not be run."""
+    if os.pathsep in str(path):
+        raise BuildError(
+            f"{path}: {what} has a colon, which separates folders in PATH and PYTHONPATH, so that neither finds what is"
+            " in it; rename it"
+        )
+    _refuse_braces(what, path)
+
+
+def _refuse_braces(what: str, path: str | Path) -> None:
     """Raise BuildError for a path with braces: Snakemake takes what is between them for a name to fill in."""
     if set("{}") & set(str(path)):
         raise BuildError(

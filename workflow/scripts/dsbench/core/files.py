@@ -117,7 +117,8 @@ def read_foreign_text(path: Path, most_bytes: int) -> str:
     except OSError as error:
         raise ForeignFileError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise ForeignFileError(f"{path}: no UTF-8 text (from byte {error.start} on)") from None
+        kind = "UTF-16, " if error.object[:2] in (b"\xff\xfe", b"\xfe\xff") else ""
+        raise ForeignFileError(f"{path}: {kind}no UTF-8 text (from byte {error.start} on)") from None
 
 
 @contextmanager

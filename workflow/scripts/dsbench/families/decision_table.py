@@ -198,10 +198,12 @@ def only_one(found: list[Recognition], facts: GraphFacts) -> Recognition:
 
 
 def _spare_column(facts: GraphFacts, candidates: list[Recognition]) -> str:
-    """Return what a column more than names may be, where the families differ in whether it is a class."""
+    """Return what the last column may be, where the families differ in whether it is a class."""
     columns = {candidate.family.head.background_behind for candidate in candidates}
     if not facts.class_names or len(columns) == 1:
         return ""
+    if len(facts.class_names) in (facts.dims("logits") or facts.dims("pred_logits"))[2:]:
+        return " (as many columns as names, but most queries of one answer are sure of the last, as of a background)"
     return (
         " (a column more than names may be a background behind the classes, which one answer did not show, or column 0"
         " where ids begin at 1)"
@@ -211,6 +213,7 @@ def _spare_column(facts: GraphFacts, candidates: list[Recognition]) -> str:
 def refuse_no_detector(facts: GraphFacts) -> None:
     """Raise UnknownGraphError where the facts show something else than a detector, whatever is not known of them."""
     ranks = [sign.rank for family in families() for sign in family.signs if sign.matches(facts)]
+    ranks += [row.rank for row in REFUSALS if not row.is_no_detector and row.matches(facts)]
     for row in REFUSALS:
         if row.is_no_detector and row.matches(facts) and row.rank <= min(ranks, default=row.rank):
             raise UnknownGraphError(row.sentence(facts))

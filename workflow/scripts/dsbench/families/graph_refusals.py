@@ -95,6 +95,12 @@ def _text_line(f: GraphFacts) -> bool:
     return is_strip and len(f.only) == 3
 
 
+def _counts_no_images(f: GraphFacts) -> bool:
+    """Tell one table whose number of rows is not that of the images: 1 where it was run, else as the image says."""
+    images = next((dims[0] for dims, _ in f.inputs.values() if len(dims) == 4), "?")
+    return len(f.only) == 2 and f.only[0] not in (1 if f.answers else images, "?")
+
+
 def _distributions(f: GraphFacts) -> bool:
     """Tell rows that each sum to 1, as a softmax over signs has them."""
     return (
@@ -207,7 +213,13 @@ REFUSALS = (
     ),
     Refusal(
         28,
-        lambda f: len(f.only) == 2,
+        _counts_no_images,
+        "rows without a batch axis",
+        "its first axis counts detections, not images; export it with a batch axis, or without the NMS",
+    ),
+    Refusal(
+        28,
+        lambda f: len(f.only) == 2 and not _counts_no_images(f),
         "[B, C]",
         "one row of numbers for each image is a classifier",
         is_no_detector=True,

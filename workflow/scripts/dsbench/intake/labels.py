@@ -26,21 +26,26 @@ LONGEST_LINE = 1000
 # Where a data set's YAML or JSON, and an exporter's metadata, have the names.
 KEYS = ("names", "class_names", "id2label", "labels", "classes", "categories", "character")
 KEYS_OF_METADATA = ("names", "class_names", "labels", "classes", "character")
-YAML = re.compile(rf"^({'|'.join(KEYS)})[ \t]*:", re.MULTILINE)
-# A list or mapping in brackets, cut short or not; a class may well be called [unknown].
-TREE = re.compile(r"(?s)[\[{].*[\]}]\Z|[\[{]\s*([\"'\d]|\Z)")
+YAML = re.compile(rf"^[ \t]*({'|'.join(KEYS)})[ \t]*:", re.MULTILINE)
+# A list or mapping in brackets, cut short or not; a class may well be called [unknown] or (other).
+TREE = re.compile(r"(?s)[\[{].*[\]}]\Z|[\[{]\s*([\"'\d]|\Z)|\(\s*[\"'].*\)\Z")
 # In metadata one word is a remark, not a list.
 LIST = re.compile(r"[\n,;\[{]")
 # Behind : = or a tab a number is an id. Elsewhere it is one where the numbers count on from 0 or 1 and each name is
 # another, which tells `1 car` from `1 euro` and `0,car` from `0,5 l`.
-ID_FIRST = re.compile(r"(\d{1,6})\s*[:=\t]\s*(.*)")
+ID_FIRST = re.compile(r"(\d{1,6})\s*(?:[:=|\t]|->)\s*(.*)")
 ID_BEFORE_BLANK = re.compile(r"(\d{1,6})(?:[.)]?\s|\s*[,;])\s*([^\s\d;].*)")
 ID_LAST = re.compile(r"(.*\S)\s*[:=,\t]\s*(\d{1,6})")
+# A table with more columns than an id and a name.
+MORE_COLUMNS = re.compile(r"\d{1,6}\s*([,|\t])[^,|\t]*\1.*|[^,|\t]*([,|\t])[^,|\t]*\2\s*\d{1,6}")
+# What stands where an id has no class, and may stand there again: N/A, ???, -.
+NO_NAME = re.compile(r"n/?a|none|null|[?._-]*", re.IGNORECASE)
 # Signs between the names of one line, Chinese ones too; bullets before names, one on each line.
 SEPARATORS, BULLETS = ";,\uff0c\u3001", ("- ", "* ", "\u2022 ")
-# A list that a program's or TOML's line gives a name to.
-ASSIGNED = re.compile(r"(?s)[\w \t:]*=\s*([\[{].*[\]}])\s*;?")
-COLUMN_NAMES = re.compile(r"[a-z_ ]+([,;:\t][a-z_ ]+)+", re.IGNORECASE)
+# A list that a line of Python, C++, JavaScript or TOML gives a name to.
+ASSIGNED = re.compile(r"(?s)[\w \t:.<>*&\[\]]*=\s*([\[{].*[\]}]|\(\s*[\"'].*\))\s*;?")
+# Names of columns, or of a section, before lines with ids.
+HEADING = re.compile(r"[a-z_ ]+([,;:\t][a-z_ ]+)+|\[[\w .-]+\]", re.IGNORECASE)
 # What is a file of another kind, by how it begins.
 OTHER_KINDS = (
     (
@@ -52,12 +57,16 @@ OTHER_KINDS = (
         "a web page or XML; save the text file itself",
     ),
     (
-        re.compile(r"\s*item\s*\{", re.IGNORECASE),
+        re.compile(r"\s*(#[^\n]*\s+)*item\s*\{", re.IGNORECASE),
         "a TensorFlow label map; write its names by id, as in 1: person",
     ),
     (
         re.compile(r"(?ms)(?=.*^classes[ \t]*=[ \t]*\d)(?=.*^names[ \t]*=[ \t]*[^\s\[{])"),
         "a Darknet .data file, which has no names; name the file that stands behind its names =",
+    ),
+    (
+        re.compile(r"(?ms)(?=.*^<{7} )(?=.*^>{7} )"),
+        "a file with Git's marks of a conflict; keep one of the two sides",
     ),
     (
         re.compile(r"(?s)([^\0]\0){2}|(\0[^\0]){2}"),
@@ -214,6 +223,9 @@ def _literal(text: str, place: str) -> object:
         mappings = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
         if any(len(ast.literal_eval(node)) != len(node.keys) for node in mappings):
             raise IntakeError(f"{place}: a class id occurs twice, so it has two meanings; keep one of them.")
+        if isinstance(tree.body, ast.Set):
+            # In C++ braces hold a list; a set would lose its order.
+            return [ast.literal_eval(entry) for entry in tree.body.elts]
         return ast.literal_eval(tree)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return _yaml(text, place)
@@ -234,7 +246,9 @@ def _yaml(text: str, place: str) -> object:
             " per line."
         ) from None
     if isinstance(root, yaml.MappingNode):
-        root = next((value for key, value in root.value if key.value in KEYS), root)
+        below = [value for _, value in root.value if isinstance(value, yaml.MappingNode)]
+        stated = (value for node in (root, *below) for key, value in node.value if key.value in KEYS)
+        root = next(stated, root)
     if isinstance(root, yaml.SequenceNode):
         return [_scalar(entry, place) for entry in root.value]
     if isinstance(root, yaml.MappingNode):
@@ -257,7 +271,7 @@ def _refuse_large_tree(text: str, place: str) -> None:
 def _of_value(value: object, place: str) -> dict[int, str]:
     """Return the names in a list, a mapping by id or to ids, or below the key of a mapping that has them."""
     if isinstance(value, dict):
-        inner = next((value[key] for key in KEYS if isinstance(value.get(key), dict | list)), None)
+        inner = next((value[key] for key in KEYS if isinstance(value.get(key), dict | list | tuple)), None)
         if inner is not None:
             return _of_value(inner, place)
         pairs = list(value.items())
@@ -321,7 +335,7 @@ def _of_lines(text: str, place: str) -> dict[int, str]:
 
 
 def _without_heading(lines: list[str], place: str) -> list[str]:
-    """Return the lines less remarks and names of columns before them; refuse a remark between the names.
+    """Return the lines less remarks and a heading before them; refuse a remark between the names.
 
     nvinfer takes each of these lines for a class, so a remark in the middle may be one.
     """
@@ -335,13 +349,18 @@ def _without_heading(lines: list[str], place: str) -> list[str]:
             f"{place}: line {number} begins with #, a remark to people and a class to nvinfer; remove or rename it."
         )
     lines = lines[first:]
-    named = len(lines) > 1 and COLUMN_NAMES.fullmatch(lines[0].strip()) and _numbered(lines[1:], place)
+    named = len(lines) > 1 and HEADING.fullmatch(lines[0].strip()) and _numbered(lines[1:], place)
     return lines[1:] if named else lines
 
 
 def _numbered(lines: list[str], place: str) -> dict[int, str] | None:
     """Return the names by the ids that stand on the lines, None where there are none; refuse a mixture."""
     written = [line for line in lines if line]
+    if written and all(map(MORE_COLUMNS.fullmatch, written)):
+        raise IntakeError(
+            f"{place}: a table with more columns than an id and a name, as in {written[0][:40]!r}; keep these two,"
+            " as in 0: person."
+        )
     first = [ID_FIRST.fullmatch(line) for line in written]
     numbered = [line for line in first if line]
     if len(numbered) == len(written):
@@ -357,6 +376,7 @@ def _numbered(lines: list[str], place: str) -> dict[int, str] | None:
             named = {int(line[number]): line[name].strip() for line in found}
             first_id = int(found[0][number])
             counts_on = first_id in (0, 1) and list(named) == list(range(first_id, first_id + len(found)))
-            if counts_on and len(set(named.values())) == len(found) > 1:
+            told = [text for text in named.values() if not NO_NAME.fullmatch(text)]
+            if counts_on and len(set(told)) == len(told) > 1:
                 return named
     return None

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from dsbench.core.errors import BuildError, refuse_braces
+from dsbench.core.errors import BuildError, refuse_unnameable
 from dsbench.core.files import sha256_over
 from dsbench.core.records import read_if_whole
 from dsbench.core.secret_words import without_logins
@@ -118,7 +118,7 @@ def choose_video(named: str | None, deepstream_dir: Path, project: Path) -> Path
             f"{video}: a device or pipe, not a video file, and every run has to play the same frames; record a clip"
             f" with `{line}` {NAME_IT}"
         )
-    refuse_braces("the clip's path", video)
+    refuse_unnameable("the clip's path", video)
     return video
 
 

@@ -34,7 +34,7 @@ def frame_rates(
     `stated` is the container's rate in frames/s: it is taken where the times, rounded to `time_base`, are its own.
     """
     runs: list[list[int]] = []
-    for time in times:
+    for time in _in_order(times):
         if time is None:
             raise ClipError(
                 f"{video}: its frames have no times, so nothing says how fast they are to be shown; write the camera's"
@@ -52,8 +52,7 @@ def frame_rates(
             f"{video}: most frames have the time of the frame before; make it again with {command}"
         )
     usual, span = median_low(intervals), sum(intervals)
-    jitter = max(JITTER * usual, Fraction(1))
-    is_variable = any(abs(interval - usual) > jitter for interval in intervals)
+    is_variable = not all(_differs_little(interval, usual) for interval in intervals)
     if is_variable:
         average = len(times) / ((span + usual * len(runs)) * time_base)
         needed = _busiest(runs, time_base)
@@ -68,6 +67,21 @@ def frame_rates(
         is_variable=is_variable,
         duration_s=len(times) / float(average),
     )
+
+
+def _in_order(times: Sequence[int | None]) -> Sequence[int | None]:
+    """Return the times sorted where that makes them even: AVI has those of B frames in the order of the packets."""
+    known = sorted(time for time in times if time is not None)
+    intervals = [after - before for before, after in pairwise(known)]
+    if len(known) < len(times) or not intervals:
+        return times
+    usual = median_low(intervals)
+    is_even = all(interval > 0 and _differs_little(interval, usual) for interval in intervals)
+    return known if is_even else times
+
+
+def _differs_little(interval: int, usual: int) -> bool:
+    return abs(interval - usual) <= max(JITTER * usual, Fraction(1))
 
 
 def _busiest(runs: Sequence[Sequence[int]], time_base: Fraction) -> Fraction:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import av
 from av.error import ArgumentError, FFmpegError
-from av.sidedata.sidedata import Type
 
 from dsbench.core.files import sha256_of, written_beside
 from dsbench.machine.clip import COPIED, ENCODED, NAME_IT, RECORDED_S, ClipError, ClipFacts, remade
@@ -38,6 +37,7 @@ from dsembed.shared.decode import (
     open_container,
     packets_of,
     shown_frames,
+    turn_of,
     with_8_bits,
 )
 
@@ -45,20 +45,19 @@ from dsembed.shared.decode import (
 MIN_FRAMES = 30
 PICTURE_FORMATS = re.compile(r"image2|gif|apng|ico|webp\w*|\w+_pipe")
 PICTURE_CODECS = ("mjpeg", "png")
-HEAD_BYTES = 4096
+HEAD_BYTES, MOST_BOXES = 4096, 1000
 PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "[Reference]", "<?xml", "<MPD", "<smil", "v=0")
 LONGEST_SHOWN = 60
-# ffmpeg's option before its input: show it as coded.
-UNTURNED = "-display_rotation 0 "
+UNTURNED = "-display_rotation 0 "  # ffmpeg's option before its input: show it as coded.
+SQUARE_WITHIN = Fraction(1, 50)  # Encoders round; television's own shapes, such as 16:15, differ by more.
 # Taken by opening and decoding a clip, whose index claims any length; 16 threads take 2 GiB for 8192x4320 with 10 bits.
 LARGEST_MEMORY_BYTES = 4 << 30
 MEMORY_WORDS = f"{LARGEST_MEMORY_BYTES >> 30} GiB of memory"
 # Nine hours of 30 frames/s; a file of a few MB can name that many.
-MOST_PACKETS = 1_000_000
-LONGEST_DECODING_S = 3600
-MOST_BOXES = 1000
+MOST_PACKETS, LONGEST_DECODING_S = 1_000_000, 3600
 # What every NVDEC decodes.
 SMALLER = "-vf scale=3840:3840:force_original_aspect_ratio=decrease:force_divisible_by=2"
+HDR = (16, 18)  # HDR10 and HLG among FFmpeg's transfers.
 # A file that states its length may be this much shorter: of the last frame some do not say how long it stays.
 UNSTATED_S = 1
 
@@ -158,7 +157,7 @@ class Shown:
                 f"{video}: its pixels are {frame.format.name} in {codec}, and DeepStream is sure to play only 4:2:0"
                 f" with 8 bits, in HEVC with 10 or 12 too; convert it with {self.encoded('8bit')} {NAME_IT}"
             )
-        if turn := _turn(frame):
+        if turn := turn_of(frame):
             raise ClipError(
                 f"{video}: a note in it says to show it {turn}, which deepstream-app does not do: every object would"
                 f" lie the wrong way; turn the pictures themselves with {self.encoded('upright')} {NAME_IT}, or, where"
@@ -169,7 +168,8 @@ class Shown:
             frame_view(with_8_bits(frame, codec))
         except DecodeError as error:
             command = self.encoded("bt709", "scale=out_color_matrix=bt709", more="-colorspace bt709 ")
-            raise ClipError(f"{video}: {error}; convert it with {command} {NAME_IT}") from None
+            pale = "; HDR makes that pale: record without it" if int(frame.color_trc) in HDR else ""
+            raise ClipError(f"{video}: {error}; convert it with {command} {NAME_IT}{pale}") from None
 
 
 def look_at(video: Path) -> None:
@@ -277,9 +277,9 @@ def _refuse_text(video: Path) -> None:
         raise ClipError(f"{video}: a playlist, not a video; name a video that it lists")
     if all(byte >= 32 or byte in b"\t\n\r" for byte in head) and text.isascii():
         line = text.partition("\n")[0].strip()[:LONGEST_SHOWN]
-        raise ClipError(
-            f"{video}: not a video that can be read but text that begins with {line!r}; name another"
-        )
+        is_pointer = line.startswith("version https://git-lfs")
+        remedy = "fetch the file with git lfs pull" if is_pointer else "name another"
+        raise ClipError(f"{video}: not a video that can be read but text that begins with {line!r}; {remedy}")
 
 
 def _refuse_large(video: Path, width: int, height: int) -> None:
@@ -364,19 +364,20 @@ def _film(video: Path, container: av.container.InputContainer) -> av.VideoStream
             f" keep one with {remade(video, f'-map 0:v:{place} -c copy', 'one_stream')} {NAME_IT}"
         )
     _refuse_large(video, films[0].codec_context.width, films[0].codec_context.height)
+    _refuse_oblong(video, films[0].sample_aspect_ratio)
     return films[0]
 
 
-def _turn(frame: av.VideoFrame) -> str:
-    """Return how the frame's display matrix turns it, in words; empty where it does not."""
-    # PyAV takes the type, which its own type hints leave out.
-    matrix = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
-    if matrix is None:
-        return ""
-    a, b, _, c, d, *_ = struct.unpack("9i", bytes(matrix))
-    if a * d - b * c < 0:
-        return "mirrored"
-    return f"turned by {-round(frame.rotation) % 360} degrees clockwise" if b or c or a < 0 else ""
+def _refuse_oblong(video: Path, width_by_height: Fraction | None) -> None:
+    if not width_by_height or abs(width_by_height - 1) <= SQUARE_WITHIN:
+        return
+    square = f"-vf {shlex.quote('scale=trunc(iw*sar/2)*2:trunc(ih/2)*2,setsar=1')} {ENCODED}"
+    raise ClipError(
+        f"{video}: a note in it says to show its pixels {float(width_by_height):.3g} times as wide as high, which"
+        " deepstream-app does not do: objects would be out of shape; make the pixels square with"
+        f" {remade(video, square, 'square')} {NAME_IT}, or, where the cameras to come have such pixels too, drop the"
+        f" note with {remade(video, f'-vf setsar=1 {ENCODED}', 'as_coded')}"
+    )
 
 
 def _refuse_cut_index(shown: Shown, stream: av.VideoStream) -> None:

@@ -14,7 +14,10 @@ from dsbench.onnx.export_recipes import phrases_of
 # What transformers and Ultralytics call a class that nobody named.
 PLACEHOLDER = re.compile(r"LABEL_\d+|class\d+")
 NO_NAMES = ("", "n/a", "none", "null")
-BACKGROUND_NAMES = ("bg", "background", "__background__", "no object", "no-object", "no_object")
+BACKGROUND_NAMES = (
+    *("bg", "background", "_background_", "__background__", "no object", "no-object", "no_object"),
+    *("unlabeled", "unlabelled", "__ignore__"),
+)
 COCO_CLASSES, COCO_COLUMNS = 80, (90, 91, 92)
 SHOWN_CHARACTERS = 40
 REMEDY = "name a text file with one line for each of the tensors' classes with labels: in the model's entry"
@@ -122,7 +125,8 @@ def choose_names(sources: NameSources, columns: Columns) -> ClassNames:
     What somebody wrote down for this model, in its entry, is the only source; of what lies inside its files it is the
     first with real names for as many classes as the tensors. Only where nothing has a real name are classes numbered.
 
-    Raises LabelsError where no real names have the tensors' number of classes, and where two that have it differ.
+    Raises LabelsError where no real names have the tensors' number of classes, where two that have it differ, and where
+    the background in front of the classes is called a thing.
     """
     found = sources.found()
     fitting = [named for named in found if columns.fit(named)]
@@ -131,6 +135,8 @@ def choose_names(sources: NameSources, columns: Columns) -> ClassNames:
         raise LabelsError(_misfit(real, columns))
     for other in fitting[1:]:
         _refuse_contradiction(fitting[0], other)
+    for named in fitting:
+        _refuse_named_background(named, columns.in_front)
     chosen = next(iter(fitting), Named("nowhere", "nowhere", {}))
     labels = label_names(chosen.names, columns.count or (chosen.count if chosen.names else 0))
     notes = [
@@ -196,6 +202,16 @@ def _refuse_contradiction(first: Named, second: Named) -> None:
         raise LabelsError(
             f"{first.place} calls class {index} {one!r}, {second.place} calls it {other!r}"
             f" ({len(different)} of {len(first.names)} names differ); {REMEDY}, which then is the only one."
+        )
+
+
+def _refuse_named_background(named: Named, in_front: int) -> None:
+    """Raise LabelsError where a background in front of the classes has the name of a thing."""
+    found = next((named.names[index] for index in range(in_front) if named.real_name(index)), None)
+    if found is not None:
+        raise LabelsError(
+            f"{named.place} calls class 0 {harmless_label(found)[:SHOWN_CHARACTERS]!r}, but the model's first column is"
+            " its background; begin the names with a line for it, such as BG, so that each name stands at its column."
         )
 
 

@@ -1,5 +1,7 @@
 """ONNX graphs: sizes fixed, the batch kept symbolic, slimmed, and repaired by name where TensorRT cannot build them."""
 
+import re
+
 import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
@@ -12,6 +14,7 @@ from dsbench.tools.bounded_job import processor_time
 BATCH = "batch"
 IMAGE_CHANNELS = 3
 FOLDING_S = 900.0
+NO_OPERATOR = re.compile(r"No Op registered for (\S{1,80}) with domain_version of (\d+)")
 DYNAMO, ONNXSIM = "dynamo", "onnxsim"
 
 
@@ -27,11 +30,18 @@ def fix_spatial_dims(
         raise GraphError(f"the ONNX has inputs {[i.name for i in graph.inputs]}, expected one image")
     declared = graph.inputs[0].shape[0]
     graph.inputs[0].shape = [batch, IMAGE_CHANNELS, height, width]
-    shapes = output_shapes(model, height, width, declared if isinstance(declared, int) else 1)
+    images = declared if isinstance(declared, int) else 1
+    shapes = output_shapes(model, height, width, images)
     for output in graph.outputs:
-        if not shapes[output.name]:
+        shape = shapes[output.name]
+        if not shape:
             raise GraphError(f"output {output.name} is a single number, expected the batch as its first axis")
-        output.shape = [batch, *shapes[output.name][1:]]
+        if shape[0] != images:
+            raise GraphError(
+                f"output {output.name} has the shape {list(shape)} at batch {images}, expected the batch as its first"
+                " axis; export the model with a batch axis at each output, or without its NMS"
+            )
+        output.shape = [batch, *shape[1:]]
     # Only the jobs that change a graph load the slimmers: with sympy they take a second.
     import onnxslim
 
@@ -52,7 +62,13 @@ def check(model: onnx.ModelProto) -> None:
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise GraphError(f"onnx.checker refuses the ONNX: {str(error).strip().splitlines()[0]}") from error
+        said = str(error).strip().splitlines()[0]
+        if unknown := NO_OPERATOR.search(said):
+            raise GraphError(
+                f"its operator {unknown[1]} is none of ONNX's own in opset {unknown[2]}: a plugin, or of another opset"
+                " than the file states; export the model with ONNX's own operators"
+            ) from error
+        raise GraphError(f"onnx.checker refuses the ONNX: {said}") from error
 
 
 def attempts_of(recipe: Recipe, model_type: str, repair: str | None) -> tuple[Attempt, ...]:

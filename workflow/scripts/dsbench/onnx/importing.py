@@ -1,7 +1,7 @@
 """A ready-made ONNX to one nvinfer can feed: its variant, interface, size and batch, each proven."""
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import onnx_graphsurgeon as gs
 from dsbench.core.files import written_beside
 from dsbench.families.graph_facts import GraphFacts, graph_facts
 from dsbench.onnx.batch import (
+    LARGEST_BATCH_TRIED,
     batches_to_try,
     check_slots,
     declared_batch,
@@ -40,8 +41,10 @@ STATE_SIZE = (
 
 LONGEST_SIZE = 40
 
-# A picture [3, H, W] and a batch to that many answers for it, by output.
-AskBatch = Callable[[np.ndarray, int], dict[str, np.ndarray]]
+# Pictures [B, 3, H, W] to the answers for them, by output.
+AskBatch = Callable[[np.ndarray], dict[str, np.ndarray]]
+# Of answers to a picture that is asked for again in a batch.
+SAME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -74,45 +77,62 @@ def source_answers(model: onnx.ModelProto, pixels: np.ndarray) -> tuple[list[dic
     """Return what the file as it came answers for each image alone, as float32, and the batch that it was run at.
 
     A batch above 1 is filled with the one image and its first row taken; rows that have no batch axis are all the one
-    image's. Of several batches that a model may be for,
-    the first is taken at which every output has a row for each image; where there is none, the first that runs.
+    image's. Of several batches that a model may be for, the one is taken at which every output has a row for each
+    image; where there is none, the first that runs.
     """
     ask = _asker(model, pixels.shape[2:])
-    batch = _batch_that_runs(ask, pixels[0], batches_to_try(model))
-    found = [ask(picture, batch) for picture in pixels]
+    batch = _batch_that_runs(ask, pixels, batches_to_try(model))
+    found = [ask(np.repeat(pixels[index : index + 1], batch, 0)) for index in range(len(pixels))]
     return [
         {name: value[: len(value) // batch or 1].astype(np.float32) for name, value in one.items()}
         for one in found
     ], batch
 
 
-def _batch_that_runs(ask: AskBatch, picture: np.ndarray, batches: list[int]) -> int:
-    """Return the first batch at which every output has a row for each image, else the first that runs."""
-    first: int | None = None
+def _batch_that_runs(ask: AskBatch, pixels: np.ndarray, batches: list[int]) -> int:
+    """Return a batch at which every output has a row for each image, else the first that runs.
+
+    Where the first that runs has not, one of the numbers of rows that it gave may be the batch.
+    """
     faults: list[GraphError] = []
-    rows = set(batches)
     for batch in batches:
-        # After one that runs, only the numbers of rows that it gave may be the batch.
-        if batch not in rows:
-            continue
         try:
-            counts = {len(value) for value in ask(picture, batch).values()}
+            found = ask(np.repeat(pixels[:1], batch, 0))
         except GraphError as error:
             faults.append(error)
             continue
-        if counts == {batch}:
-            return batch
-        if first is None:
-            first, rows = batch, counts
-    if first is None:
-        raise faults[0]
-    return first
+        odd = {name: len(value) for name, value in found.items() if len(value) != batch}
+        others = [each for each in sorted(set(odd.values())) if 1 < each <= LARGEST_BATCH_TRIED]
+        return next((each for each in others if _is_for(ask, pixels, each, odd)), batch)
+    raise faults[0]
 
 
-def _asker(
-    model: onnx.ModelProto, size: tuple[int, int]
-) -> Callable[[np.ndarray, int], dict[str, np.ndarray]]:
-    """Return the function that runs a batch of one picture [3, H, W] and gives each output that is no single number."""
+def _is_for(ask: AskBatch, pixels: np.ndarray, batch: int, changing: Iterable[str]) -> bool:
+    """Tell whether each output has a row for each of so many images.
+
+    Another last image then changes no row but the last, and that one in all outputs of `changing`.
+    """
+    pictures = np.repeat(pixels[:1], batch, 0)
+    others = np.concatenate([pictures[:-1], pixels[1:2]])
+    try:
+        alike, different = ask(pictures), ask(others)
+    except GraphError:
+        return False
+    pairs = {name: (one, different[name]) for name, one in alike.items()}
+    if any(len(one) != batch or one.shape != other.shape for one, other in pairs.values()):
+        return False
+    same = {
+        name: [
+            np.allclose(before, after, SAME, SAME, equal_nan=True)
+            for before, after in zip(*pair, strict=True)
+        ]
+        for name, pair in pairs.items()
+    }
+    return not any(same[name][-1] for name in changing) and all(all(rows[:-1]) for rows in same.values())
+
+
+def _asker(model: onnx.ModelProto, size: tuple[int, int]) -> AskBatch:
+    """Return the function that runs a batch [B, 3, H, W] and gives each output that is no single number."""
     runner = session(model)
     graph = gs.import_onnx(model)
     image = image_input(graph)
@@ -120,10 +140,10 @@ def _asker(
     fix_image_size(image, *size)
     sides = {tensor.name: side_value(graph, tensor, size) for tensor in graph.inputs if tensor is not image}
 
-    def ask(picture: np.ndarray, batch: int) -> dict[str, np.ndarray]:
-        feeds = {image.name: as_image(image, picture[None])} | sides
+    def ask(pictures: np.ndarray) -> dict[str, np.ndarray]:
+        feeds = {name: np.repeat(value, len(pictures), 0) for name, value in sides.items()}
         try:
-            found = run_graph(runner, {name: np.repeat(value, batch, 0) for name, value in feeds.items()})
+            found = run_graph(runner, {image.name: as_image(image, pictures)} | feeds)
         except GraphError as error:
             raise GraphError(
                 f"ONNX Runtime cannot run the ONNX on a picture of {size[1]}x{size[0]}: {error}."
@@ -154,6 +174,8 @@ def import_onnx(
         notes.append(
             f"opset {standard_opset(source)} is now {standard_opset(fitted)}, since TensorRT reads no older"
         )
+    kept = {value.name for value in fitted.graph.output}
+    alone = [{name: value for name, value in one.items() if name in kept} for one in alone]
     if runs != 1 and isinstance(declared_batch(source), str):
         state_batch(fitted, runs)
         notes.append(f"the batch has a name, but the graph is for {runs} images: that was found by trying")

@@ -88,6 +88,9 @@ def fit_interface(model: onnx.ModelProto, height: int, width: int) -> tuple[onnx
     image = image_input(graph)
     fix_image_size(image, height, width)
     notes = [
+        f"output {name} is a constant, which no picture changes: left out" for name in _leave_constants(graph)
+    ]
+    notes += [
         _fold_input(graph, tensor, image, (height, width))
         for tensor in list(graph.inputs)
         if tensor is not image
@@ -102,6 +105,17 @@ def fit_interface(model: onnx.ModelProto, height: int, width: int) -> tuple[onnx
     del fitted.metadata_props[:]
     fitted.metadata_props.extend(model.metadata_props)
     return fitted, notes
+
+
+def _leave_constants(graph: gs.Graph) -> list[str]:
+    """Take outputs that are constants off the graph and return their names: they have no row for each image."""
+    constants = [
+        output
+        for output in graph.outputs
+        if isinstance(output, gs.Constant) or any(node.op == "Constant" for node in output.inputs)
+    ]
+    graph.outputs = [output for output in graph.outputs if not any(output is each for each in constants)]
+    return [output.name for output in constants]
 
 
 def side_value(graph: gs.Graph, tensor: gs.Variable, size: tuple[int, int]) -> np.ndarray:

@@ -1,5 +1,6 @@
 """TensorRT's NMS plugins in a graph: taken out, so that nvinfer clusters what they would have, in every runtime."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ EXPORT_WITHOUT = (
     "export the model without the NMS in its graph: boxes [B, N, 4] in pixels beside scores [B, N, classes], which"
     " nvinfer clusters"
 )
+# What stands at the end of a detector; other plugins lie within it.
+LAST = re.compile("nms|yolo|detect", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,13 @@ def take_out_nms(model: onnx.ModelProto, class_count: int | None) -> WithoutNms 
     others = [n for n in model.graph.node if n.domain in PLUGIN_DOMAINS and n.op_type not in PLUGINS]
     if others or len(found) > 1:
         names = ", ".join(sorted({node.op_type[:60] for node in others or found}))
+        instead = (
+            EXPORT_WITHOUT
+            if LAST.search(names)
+            else "export the model with ONNX's own operators in their place"
+        )
         raise GraphError(
-            f"its operators {names} are TensorRT plugins, which nothing here can run and prove; {EXPORT_WITHOUT}"
+            f"its operators {names} are TensorRT plugins, which nothing here can run and prove; {instead}"
         )
     return _without(model, found[0], class_count) if found else None
 

@@ -24,6 +24,7 @@ from dsbench.sources.network_faults import (
     FORBIDDEN,
     TOO_MANY,
     answered_between,
+    check_endpoint,
     check_network_settings,
     explained_silence,
     page_sentence,
@@ -223,6 +224,7 @@ def list_repository(source: Source) -> dict:
     """
     if constants.is_offline_mode():
         return _cached_listing(source)
+    check_endpoint(ENDPOINT, constants.ENDPOINT)
     check_network_settings()
     try:
         with explained_hub_errors(source.name, source.revision, constants.ENDPOINT):
@@ -342,6 +344,7 @@ def fetch_repository_file(
             f"{repository}: HF_HUB_OFFLINE is set and {wanted.name} at {commit[:12]} is neither in"
             " build/downloads nor in the hub's cache; unset HF_HUB_OFFLINE for one run."
         )
+    check_endpoint(ENDPOINT, constants.ENDPOINT)
     check_network_settings()
     headers = _headers()
     url = huggingface_hub.hf_hub_url(repository, wanted.name, revision=commit)

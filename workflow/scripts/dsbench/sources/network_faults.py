@@ -34,7 +34,7 @@ class AnswerError(BuildError):
 
 
 class NetworkSettingError(BuildError):
-    """An environment variable on proxies or certificates with which no connection can be made."""
+    """An environment variable on hubs, proxies or certificates with which no connection can be made."""
 
 
 def check_network_settings() -> None:
@@ -60,6 +60,15 @@ def check_network_settings() -> None:
             f" ({printable(str(error))}); name one that has, or unset it."
         ) from None
     os.environ[CERTIFICATES[0]] = os.environ[named]
+
+
+def check_endpoint(variable: str, address: str) -> None:
+    """Raise NetworkSettingError where the environment's `variable` gave a hub an `address` that is none."""
+    if not address.startswith(("http://", "https://")):
+        shown = shown_address(address) or "empty"
+        raise NetworkSettingError(
+            f"{variable} is {shown}, which is no address of a hub; expected one such as https://HOST, or unset it."
+        )
 
 
 def _check_proxy(variable: str, value: str) -> None:
@@ -104,7 +113,9 @@ def shown_address(url: str) -> str:
 def proxy_of(url: str) -> tuple[str, SplitResult] | None:
     """Return the variable that names the proxy for `url`, and the proxy; None where it is asked directly."""
     wanted = urlsplit(url)
-    if proxy_bypass_environment(wanted.netloc.rpartition("@")[2]):
+    bypassed = os.environ.get("no_proxy", os.environ.get("NO_PROXY", "")).replace(",", " ").split()
+    # The HTTP client takes a star among other hosts for all of them, the standard library one that stands alone.
+    if "*" in bypassed or proxy_bypass_environment(wanted.netloc.rpartition("@")[2]):
         return None
     for kind in (wanted.scheme, "all"):
         for variable in (f"{kind}_proxy", f"{kind}_PROXY".upper()):

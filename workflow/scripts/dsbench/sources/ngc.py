@@ -15,6 +15,7 @@ from dsbench.sources.download import fetch_file
 from dsbench.sources.network_faults import (
     TOO_MANY,
     answered_between,
+    check_endpoint,
     check_network_settings,
     explained_silence,
     is_web_page,
@@ -101,6 +102,7 @@ def _list_of(answer: dict, key: str, name: str) -> list[dict]:
 @contextmanager
 def _session(name: str) -> Iterator[httpx.Client]:
     """Yield a client that sends the key, or the token it is exchanged for, to NGC's API only."""
+    check_endpoint(ENDPOINT, api_url())
     check_network_settings()
     with (
         explained_silence(NgcError, name, api_url(), ENDPOINT),

@@ -14,6 +14,7 @@ from dsbench.sources.source import RemoteFile, Source
 from dsbench.tools.tool_run import report_progress
 
 TIMEOUT_S = 6 * 3600
+JSON_BEGINS = re.compile(r"^[\[{]", re.MULTILINE)
 # As it says it where a key is set without an organisation, or with one that the key is not of.
 NO_ORGANISATION = re.compile(r"\b(?:missing|invalid|no) org\b|\borg\w* is (?:also )?required", re.IGNORECASE)
 
@@ -60,8 +61,10 @@ def download_model(name: str, version: str, folder: Path) -> None:
 
 def _info(target: str, *options: str) -> object:
     text = _run(["registry", "model", "info", target, *options, "--format_type", "json"], target)
+    begins = JSON_BEGINS.search(text)
     try:
-        return json.loads(text)
+        # A line on a newer ngc may stand before it, or behind.
+        return json.JSONDecoder().raw_decode(text, begins.start() if begins else 0)[0]
     except (ValueError, RecursionError):
         raise NgcError(
             f"{target}: ngc printed no JSON; run `ngc registry model info {target}` by hand to see why."

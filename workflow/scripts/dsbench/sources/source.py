@@ -21,11 +21,13 @@ from dsbench.intake.file_choice import refusal_of
 
 FORMS = (
     "a folder, an .onnx file, org/name[@revision], hf:org/name[@revision], https://huggingface.co/org/name"
-    " or https://catalog.ngc.nvidia.com/orgs/ORG/teams/TEAM/models/NAME?version=V"
+    ", ngc:ORG[/TEAM]/NAME[:VERSION] or https://catalog.ngc.nvidia.com/orgs/ORG[/teams/TEAM]/models/NAME"
 )
 LONGEST_TEXT = 1000
 PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 REPOSITORY = re.compile(rf"({PART}/{PART})(?:@(.+))?")
+# As the program `ngc` names a model.
+NGC_MODEL = re.compile(rf"({PART}(?:/{PART}){{1,2}})(?::({PART}))?")
 REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}")
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
@@ -68,6 +70,8 @@ def parse_source(text: str, bases: Sequence[Path] = (Path(),)) -> Source:
         return _from_url(text)
     if text.startswith("hf:"):
         return _repository(text, text.removeprefix("hf:"))
+    if text.startswith("ngc:"):
+        return _from_ngc_name(text, text.removeprefix("ngc:"))
     if SCHEME.match(text):
         raise SourceError(f"source {_shown(text)}: not a kind of source this build reads, expected {FORMS}.")
     for base in bases:
@@ -77,6 +81,9 @@ def parse_source(text: str, bases: Sequence[Path] = (Path(),)) -> Source:
             return _from_path(text, path)
     if REPOSITORY.fullmatch(text) and not refusal_of(text) and not text.endswith(".onnx"):
         return _repository(text, text)
+    # Of two names the hub's repositories have some too, perhaps with a revision behind the wrong sign.
+    if text.count("/") == 2 and ":" in text and NGC_MODEL.fullmatch(text):
+        return _from_ngc_name(text, text)
     raise SourceError(_no_such_path(text, bases))
 
 
@@ -181,6 +188,15 @@ def _from_ngc_url(text: str, parts: list[str], query: dict[str, str]) -> Source:
         if not re.fullmatch(PART, value) or ".." in value:
             raise SourceError(f"source {_shown(text)}: {_shown(value)} is not a name NGC gives.")
     return Source(text, "ngc", "/".join(values), query.get("version"))
+
+
+def _from_ngc_name(text: str, name: str) -> Source:
+    found = NGC_MODEL.fullmatch(name)
+    if not found or ".." in name:
+        raise SourceError(
+            f"source {_shown(text)}: not a model's name at NGC, expected ngc:ORG[/TEAM]/NAME[:VERSION]."
+        )
+    return Source(text, "ngc", found[1], found[2])
 
 
 def _shown(text: str) -> str:
