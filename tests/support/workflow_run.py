@@ -20,7 +20,7 @@ SHORT = f"""
 environments: {ENVIRONMENTS}
 trtexec: {{duration_s: 1, warm_up_ms: 200}}
 deepstream: {{interval_s: 1, windows: 3, timeout_s: 120, decoding_s: 0.01}}
-agreement: {{frames: 10}}
+agreement: {{frames: 5}}
 batch_slots: {{frames: 5}}
 """
 

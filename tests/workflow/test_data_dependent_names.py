@@ -6,8 +6,15 @@ import re
 import av
 import pytest
 
-from nvidia_job import FAKES, MARKDOWN
+from nvidia_job import MARKDOWN, fake_tools
 from workflow_run import PROJECT, REPORT
+
+
+@pytest.fixture
+def nvidia(nvidia, finished):
+    """The job without an encoder: no name depends on the video, which would be made anew each time."""
+    nvidia.env |= fake_tools(finished, "no_encoder")
+    return nvidia
 
 
 def test_peak_moves_up_over_doublings_and_down_again_to_less_than_a_stream(nvidia):
@@ -86,7 +93,6 @@ def test_what_was_cut_or_replaced_by_hand_is_refused_not_believed_and_comes_back
 
 def test_a_trtexec_that_is_typed_strongly_and_no_encoder_reach_the_report(nvidia):
     nvidia.env |= {"FAKE_TRT_VERSION": "11.1.0", "FAKE_DEEPSTREAM_TENSORRT": "11.1"}
-    nvidia.env["PATH"] = f"{FAKES / 'no_encoder'}:{nvidia.env['PATH']}"
     assert nvidia.numbers() == (4, 2, 2, 2)
     assert len(list(nvidia.directory.glob("models/rtdetr/model/*_fp16.*"))) == 2
     assert nvidia.data["validation"]["video"] == {"encoder": "skipped", "file": None, "frames": []}

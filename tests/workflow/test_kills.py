@@ -7,14 +7,14 @@ from killed_job import HITS
 
 LONGEST_S = 6
 # From the start, from the first job on, and from the end of a job on, however long a slow machine takes to come there.
-SINCE = ("", " steps", "[ 1/", "[ 9/")
+SINCE = ("", " steps", "[ 9/")
 
 
 def test_killed_again_and_again_the_same_command_finishes(killable):
     chance = random.Random(6)
     ran = [
         killable.kill_after(chance.uniform(0.2, LONGEST_S), hit, chance, since)
-        for since, hit in zip(SINCE, (*HITS, HITS[0]), strict=True)
+        for since, hit in zip(SINCE, HITS, strict=True)
     ]
     assert len(set(ran) - {None, "before the first job"}) > 1
     killable.kill_after(None, "snakemake", chance)
