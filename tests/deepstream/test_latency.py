@@ -139,10 +139,27 @@ def test_ramp_up_of_a_component_does_not_count(read):
 def test_component_that_notes_no_departure_is_left_out(read):
     run = read("".join(passed(0, number, ended_ms=0.0) for number in range(200)))
     assert [each.name for each in run.components] == ["nvv4l2decoder", "nvstreammux"]
+    assert run.untimed == ["primary_gie"]
 
 
 def test_app_that_tells_of_no_component_tells_the_latency_all_the_same(read):
-    assert read("".join(said(0, number, 40) for number in range(200))).components == []
+    run = read("".join(said(0, number, 40) for number in range(200)))
+    assert (run.components, run.untimed, run.warnings) == ([], [], [])
+
+
+def test_blank_behind_a_component_is_no_other_form_of_its_line(read):
+    lines = "".join(passed(0, number) for number in range(200))
+    whole, blank = read(lines), read(re.sub(r"(component[ _]latency ?= \S+)", r"\1 ", lines))
+    assert blank.components == whole.components and blank.warnings == []
+
+
+def test_components_in_a_form_that_is_not_known_are_told_of(read):
+    run = read("".join(passed(0, number) for number in range(200)).replace("latency= ", "latency (ms): "))
+    assert [each.name for each in run.components] == ["nvstreammux"] and run.warnings == []
+    run = read(
+        re.sub(r"component[ _]latency ?=", "took", "".join(passed(0, number) for number in range(200)))
+    )
+    assert run.components == [] and "no component's share of the latency is told" in run.warnings[0]
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,14 @@ from statistics import fmean
 from dsbench.deepstream.log import INTERRUPTED, PerfLogError, check_ended_well
 from dsbench.tools.disturbed_run import measure_again_if_disturbed
 from dsbench.tools.doctor import note_at_end, noted_at_end
-from dsbench.tools.tool_run import ToolFailedError, run_tool
+from dsbench.tools.tool_run import LATENCY_VARIABLES, ToolFailedError, run_tool
 
-# Where these are set, the app prints a line for each frame that comes to a sink, and one for each component before.
-VARIABLE = "NVDS_ENABLE_LATENCY_MEASUREMENT"
-VARIABLES = {VARIABLE: "1", "NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT": "1"}
+VARIABLES = dict.fromkeys(LATENCY_VARIABLES, "1")
 SAYS = "Frame latency = "
+COMPONENT_SAYS = "Comp name = "
 # Each line is printed by one call; another writer's text may stand before it, and after a cut its rest is not there.
 FRAME = re.compile(r"Source id = (\d+) Frame_num = \d+ Frame latency = (-?\d+\.\d{6}) \(ms\) ?$")
-COMPONENT = re.compile(r"Comp name = (\S+) .*component[ _]latency ?= (-?\d+\.\d{6})$", re.M)
+COMPONENT = re.compile(r"Comp name = (\S+) .*component[ _]latency ?= (-?\d+\.\d{6}) *$", re.M)
 # Of an element's name: what a pipeline adds to that of its kind.
 NAME_OF_KIND = re.compile(r"\d+$|(?<=^nvstreammux)-.*")
 CONFIGURATION = re.compile(r"^# configuration: (.+)$", re.M)
@@ -60,13 +59,15 @@ class ComponentLatency:
 class LatencyRun:
     """The latencies of one run, ascending, without those of the ramp-up, of which there are `left_out`.
 
-    `components` are those that told theirs, in the order in which a frame passes them. `warnings` are sentences.
+    `components` are those that told theirs, in the order in which a frame passes them; `untimed` are the names of the
+    other kinds, whose times are impossible. `warnings` are sentences.
     """
 
     streams: int
     frames: list[FrameLatency]
     left_out: int
     components: list[ComponentLatency]
+    untimed: list[str]
     warnings: list[str]
 
     def percentile(self, percent: float) -> FrameLatency:
@@ -174,16 +175,25 @@ def read_latency(log: Path, streams: int) -> LatencyRun:
             f"{log}: {len(kept)} frames after the ramp-up, expected at least {LEAST_FRAMES}; the run ended early, its"
             " last lines say why"
         )
-    said = "1 line was" if torn == 1 else f"{torn} lines were"
     return LatencyRun(
         streams,
         sorted(kept, key=lambda frame: frame.latency_ms),
         len(found) - len(kept),
-        _components(measured),
-        [f"{said} torn by other lines on the same output; the latencies are those of the whole ones."]
-        if torn
-        else [],
+        *_components(measured),
+        list(_warnings(measured, torn)),
     )
+
+
+def _warnings(text: str, torn: int) -> Iterator[str]:
+    """Yield a sentence on torn lines, and one on lines of components none of which can be read."""
+    if torn:
+        said = "1 line was" if torn == 1 else f"{torn} lines were"
+        yield f"{said} torn by other lines on the same output; the latencies are those of the whole ones."
+    if COMPONENT_SAYS in text and not COMPONENT.search(text):
+        yield (
+            f"The lines with '{COMPONENT_SAYS.strip()}' have another form than DeepStream 9.1's; no component's"
+            " share of the latency is told."
+        )
 
 
 def _printed(text: str) -> tuple[list[FrameLatency], int]:
@@ -199,20 +209,21 @@ def _printed(text: str) -> tuple[list[FrameLatency], int]:
     return frames, torn
 
 
-def _components(text: str) -> list[ComponentLatency]:
-    """Return what the components' lines say, without the first tenth of each kind's.
+def _components(text: str) -> tuple[list[ComponentLatency], list[str]]:
+    """Return what the components' lines say, without the first tenth of each kind's, and the kinds left out.
 
-    A kind without a time of arrival or departure has impossible ones, and is left out.
+    A kind without a time of arrival or departure has impossible ones.
     """
     times_ms: dict[str, list[float]] = {}
     for name, latency_ms in COMPONENT.findall(text):
         times_ms.setdefault(NAME_OF_KIND.sub("", name), []).append(float(latency_ms))
     kept = {name: sorted(each[math.ceil(RAMP_UP_SHARE * len(each)) :]) for name, each in times_ms.items()}
-    return [
+    timed = [
         ComponentLatency(name, fmean(each), each[math.ceil(0.95 * len(each)) - 1])
         for name, each in kept.items()
         if each and each[0] >= 0 and each[-1] <= LONGEST_MS
     ]
+    return timed, [name for name in kept if name not in {each.name for each in timed}]
 
 
 def _refuse_impossible(frame: FrameLatency, log: Path) -> None:
@@ -227,7 +238,8 @@ def _refuse_other_streams(by_stream: dict[int, list[FrameLatency]], streams: int
     lacking = [stream for stream, frames in by_stream.items() if not frames]
     if len(lacking) == streams:
         raise PerfLogError(
-            f"{log}: no '{SAYS.strip()}', expected a line for each frame; this deepstream-app does not heed {VARIABLE}"
+            f"{log}: no '{SAYS.strip()}', expected a line for each frame; this deepstream-app does not heed"
+            f" {LATENCY_VARIABLES[0]}"
         )
     if lacking:
         raise PerfLogError(

@@ -233,6 +233,7 @@ def _latency(measured: Measured) -> LatencyOfFrames | None:
         mean_ms=fmean(frame.latency_ms for frame in run.frames),
         **{f"{name}_ms": run.percentile(percent).latency_ms for name, percent in PERCENTILES.items()},
         components=run.components,
+        untimed=run.untimed,
         warnings=run.warnings,
         conditions=run_conditions(log),
         configuration=measured.relative(measured.latency_config),

@@ -110,7 +110,7 @@ class MeasuredEngine:
     half_precision: HalfPrecisionOnnx | None
     compute: str | None
     workspace_mib: float | None
-    profile: ProfileShapes | None
+    profile: ProfileShapes
     attempt: str | None
     errors: list[str] = field(default_factory=list)
     log: str
@@ -271,10 +271,11 @@ class LatencyNumbers:
 class LatencyOfFrames(LatencyNumbers):
     """The run that measured the latency; `configuration` is that of the run whose load it has.
 
-    `components` are in the order in which a frame passes them, none in data of earlier versions.
+    `components` are in the order in which a frame passes them; `untimed` are those whose own time is not known.
     """
 
     components: list[ComponentLatency] = field(default_factory=list)
+    untimed: list[str] = field(default_factory=list)
     warnings: list[str]
     conditions: Conditions
     configuration: str
@@ -282,9 +283,9 @@ class LatencyOfFrames(LatencyNumbers):
 
     @property
     def between_components_ms(self) -> float:
-        """How much of the mean latency no component had, in ms; 0 for what is no tenth of one."""
+        """How much of the mean latency no component had, in ms; 0 for what is no tenth of one, or is not known."""
         between_ms = self.mean_ms - sum(each.mean_ms for each in self.components)
-        return between_ms if between_ms >= LEAST_SHOWN_MS else 0.0
+        return between_ms if not self.untimed and between_ms >= LEAST_SHOWN_MS else 0.0
 
 
 # What the machine's conditions are told of.
@@ -370,11 +371,10 @@ class BenchmarkData:
 
     `engine` is the file name of the last of the `engines`, that of MAX_BS. `doubling_stopped_by` is what stopped the
     doubling while PEAK was above the batch, or which batch did not fit, None where nothing had to. `side_by_side` are
-    this model and the one that its entry names with beside, None where it names none; `sweep` is None where none was
-    asked for.
+    this model and the one that its entry names with beside, None where it names none; `sweep` is None unless asked for.
     """
 
-    schema_version: Literal[1]
+    schema_version: int
     model_name: str
     engine: str
     max_bs: int

@@ -35,12 +35,11 @@ MOST_FILES = 65536
 ENDED = "# ended: "
 # The new stream muxer ignores the size that every box refers to.
 ENVIRONMENT = {"GST_DEBUG_NO_COLOR": "1", "USE_NEW_NVSTREAMMUX": "no"}
+# Where these are set, deepstream-app prints a line for each frame that comes to a sink, and one for each component
+# before.
+LATENCY_VARIABLES = ("NVDS_ENABLE_LATENCY_MEASUREMENT", "NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT")
 # The first would take nvinfer's lines out of the log; the others would print lines for every frame that is counted.
-LEFT_OUT = (
-    "GST_DEBUG_FILE",
-    "NVDS_ENABLE_LATENCY_MEASUREMENT",
-    "NVDS_ENABLE_COMPONENT_LATENCY_MEASUREMENT",
-)
+LEFT_OUT = ("GST_DEBUG_FILE", *LATENCY_VARIABLES)
 _inherited: list[int] = []
 
 
