@@ -24,6 +24,7 @@ from dsbench.report.comparison import (
 from dsbench.report.comparison_chart import draw_comparison, plot_group
 from dsbench.report.comparison_page import render_comparison
 from dsbench.report.finished_reports import reports_of_trees
+from dsbench.report.report_data import SCHEMA_VERSION
 from sampled_run import latency
 from swept import swept
 
@@ -326,6 +327,20 @@ def test_no_accuracy_at_all_and_a_name_of_any_length_still_make_a_page(tmp_path,
     assert {len(each.model) for each in comparison.groups[0].contenders} == {80}
     draw_comparison(comparison, tmp_path / "chart.png")
     assert "<td>1-3</td>" in render_comparison(comparison, tmp_path / "chart.png")
+
+
+def test_class_whose_report_is_of_another_version_stands_below_the_table(tmp_path):
+    directory = tmp_path / "classes"
+    files = {name: directory / name / "models/m/reports/benchmark_data.json" for name in ("a100", "l4")}
+    for name, version in (("a100", SCHEMA_VERSION), ("l4", 1)):
+        files[name].parent.mkdir(parents=True)
+        files[name].write_text(json.dumps(EXAMPLE | {"schema_version": version}))
+    table, _, below = class_table(list(map(str, files.values())), directory).partition("\n\n")
+    assert len(table.splitlines()) == 3 and " a100 | " in table
+    assert below.startswith(f"1 report could not be compared:\n\n- {files['l4']}: schema")
+    assert "another version of this project wrote it" in below
+    with pytest.raises(BuildError, match=rf"^{files['l4']}: .*No other report can be compared"):
+        class_table([str(files["l4"])], directory)
 
 
 def test_table_of_classes_has_the_latency_of_a_frame_where_it_was_measured(tmp_path):

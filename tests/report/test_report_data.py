@@ -1,4 +1,5 @@
 import copy
+import json
 import math
 
 import pytest
@@ -34,6 +35,13 @@ def test_a_required_value_that_is_null_is_refused_by_name(data, path):
         ReportDataError, match=rf"^benchmark_data\.json: Expected .*, got `null` - at `\$\.{path}`; remake"
     ):
         check_data(data)
+
+
+def test_data_of_another_version_are_told_as_such_with_their_place(data, tmp_path):
+    path = tmp_path / "data.json"
+    path.write_text(json.dumps(data | {"schema_version": 1}))
+    with pytest.raises(ReportDataError, match=rf"^{path}: schema_version is 1, expected 2: another version"):
+        read_data(path)
 
 
 @pytest.mark.parametrize("path", ["runtime.name", "trtexec.bsmax.imgs_per_sec", "timing.total_s"])

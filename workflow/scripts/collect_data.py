@@ -18,7 +18,7 @@ from dsbench.machine.toolchain import read_facts
 from dsbench.onnx.class_names import LabelsOrigin
 from dsbench.onnx.export_recipes import ExportAttempts
 from dsbench.onnx.inspection import Inspection
-from dsbench.report.report_data import check_data
+from dsbench.report.report_data import SCHEMA_VERSION, check_data
 from dsbench.report.report_records import (
     BenchmarkData,
     CheckedSlots,
@@ -189,7 +189,7 @@ def collect(files, params, model: str) -> BenchmarkData:
     engines = numbers.engines(measured, model)
     sweep = read_record(files.sweep, Sweep) if files.get("sweep") else None
     data = BenchmarkData(
-        schema_version=1,
+        schema_version=SCHEMA_VERSION,
         model_name=model,
         engine=Path(engines[-1].file).name,
         max_bs=measured.batches[-1],

@@ -3,9 +3,10 @@
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 from dsbench.core.errors import BuildError, without_controls
 from dsbench.report.conditions import contradiction
@@ -14,7 +15,7 @@ from dsbench.report.report_data import ReportDataError, read_data
 from dsbench.report.report_records import BenchmarkData, DeepStreamResults, DeepStreamRun
 from dsbench.report.served import deciding_run, served
 from dsbench.report.system_facts import SystemFacts
-from dsbench.report.text import NOT_MEASURED, plain
+from dsbench.report.text import NOT_MEASURED, count, plain, text
 
 HEAD = (
     *("model", "{place}", "runtime", "MAX_BS", "images/s", "p99 ms", "PEAK streams"),
@@ -32,6 +33,7 @@ TOOLCHAIN = {
 }
 # What the reports of a group have in common: the kind of the runtime, the clip, its SHA-256, the target FPS.
 Shared = tuple[str, str, str, float]
+T = TypeVar("T")
 # Images/s of the slowest and of the fastest window.
 Interval = tuple[float, float]
 
@@ -127,7 +129,7 @@ class RankedGroup:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A report that cannot be compared, such as one of another version of the project, and why."""
+    """A report that cannot be compared, such as one of another version of the project, and why, which names it."""
 
     report: str
     why: str
@@ -153,20 +155,32 @@ def compare_models(files: Sequence[str], cameras: Sequence[int], fps: float | No
             " directories in comparison.trees"
         )
     groups: dict[Shared, list[Contender]] = {}
-    left_out = []
-    for file in map(Path, files):
-        try:
-            data = read_data(file)
-        except ReportDataError as error:
-            left_out.append(LeftOut(_shown_path(file), without_controls(str(error))))
-            continue
-        key = (data.runtime.kind, _name(data.video.file), data.video.sha256, data.target_fps)
-        groups.setdefault(key, []).append(_contender(data, file))
-    if not groups:
-        raise BuildError(f"{left_out[0].report}: {left_out[0].why} No other report can be compared either.")
+    found, left_out = _of_each(files, lambda data, file: (_shared(data), _contender(data, file)))
+    for key, contender in found:
+        groups.setdefault(key, []).append(contender)
     # NVIDIA's come first.
     keys = sorted(groups, key=lambda key: (key[0] != "nvidia", *key[1:]))
     return ModelComparison([_group(key, groups[key], cameras, fps) for key in keys], left_out)
+
+
+def _of_each(files: Sequence[str], take: Callable[[BenchmarkData, Path], T]) -> tuple[list[T], list[LeftOut]]:
+    """Return what `take` takes of each report in `files`, and those that cannot be read.
+
+    Raises BuildError where none can.
+    """
+    taken, left_out = [], []
+    for file in map(Path, files):
+        try:
+            taken.append(take(read_data(file), file))
+        except ReportDataError as error:
+            left_out.append(LeftOut(_shown_path(file), without_controls(str(error))))
+    if not taken:
+        raise BuildError(f"{left_out[0].why} No other report can be compared either.")
+    return taken, left_out
+
+
+def _shared(data: BenchmarkData) -> Shared:
+    return data.runtime.kind, _name(data.video.file), data.video.sha256, data.target_fps
 
 
 def _contender(data: BenchmarkData, file: Path) -> Contender:
@@ -334,19 +348,23 @@ def class_table(files: list[str], directory: Path = CLASSES) -> str:
     """Return the table of `files`, a line for each model and folder; rates per s, latencies in ms: of a batch of
     MAX_BS, then of a frame.
 
-    `directory`, classes or shards, has the folders.
+    `directory`, classes or shards, has the folders. Below it stands a line for each report that cannot be read. Raises
+    BuildError where none can.
     """
     place, how = PLACES[directory.name]
     if not files:
         raise BuildError(f"{directory}: no finished report of any {place}; {how}, then ask again")
-    rows = sorted(_row(Path(file), directory) for file in files)
+    found, left_out = _of_each(files, lambda data, file: _row(data, file, directory))
     head = tuple(title.format(place=place) for title in HEAD)
-    lines = [head, ("---",) * len(head), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+    lines = [head, ("---",) * len(head), *sorted(found)]
+    table = "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+    if not left_out:
+        return table
+    said = "".join(f"- {text(each.why)}\n" for each in left_out)
+    return f"{table}\n{count(len(left_out), 'report')} could not be compared:\n\n{said}"
 
 
-def _row(file: Path, directory: Path) -> tuple[str, ...]:
-    data = read_data(file)
+def _row(data: BenchmarkData, file: Path, directory: Path) -> tuple[str, ...]:
     best, run2, latency = data.trtexec.bsmax, data.deepstream.run2, data.deepstream.latency
     return (
         data.model_name,
