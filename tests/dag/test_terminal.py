@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import os
 import re
 import shutil
 from pathlib import Path
@@ -217,6 +218,24 @@ def test_a_report_whose_pdf_failed_has_its_verdict_and_its_page(terminal):
     terminal[0].tell_reports()
     said = terminal[1].getvalue().removeprefix(before)
     assert "REAL-TIME" in said and said.endswith("  models/a/reports/benchmark_report.html\n")
+
+
+def test_a_pdf_of_an_earlier_report_is_not_shown_with_the_new_verdict(terminal):
+    folder = Path("models/a/reports")
+    folder.mkdir(parents=True)
+    shutil.copy(PROJECT / "tests/data/benchmark_data.json", folder)
+    for suffix, changed_s in (("html", 1000), ("pdf", 999)):
+        (folder / f"benchmark_report.{suffix}").touch()
+        os.utime(folder / f"benchmark_report.{suffix}", (changed_s, changed_s))
+    begin(terminal, "render_html", model="a")
+    before = finish(terminal)
+    terminal[0].tell_reports()
+    said = terminal[1].getvalue().removeprefix(before)
+    assert said.endswith("  models/a/reports/benchmark_report.html\n") and ".pdf" not in said
+    os.utime(folder / "benchmark_report.pdf", (1000, 1000))
+    terminal[0].tell_reports()
+    both = [f"  models/a/reports/benchmark_report.{suffix}" for suffix in ("pdf", "html")]
+    assert terminal[1].getvalue().splitlines()[-2:] == both
 
 
 def test_an_end_without_a_report_says_nothing_more(terminal):

@@ -15,7 +15,7 @@ from dsbench.machine.preflight import (
     tool_rows,
     wants_colour,
 )
-from workflow_run import PROJECT, snakemake
+from workflow_run import PROJECT, REPORT, planned, snakemake
 
 FACTS = {
     "trtexec": {"version": "10.16.0"},
@@ -131,6 +131,10 @@ def test_without_a_converter_the_build_goes_on_and_says_at_its_start_what_is_mis
         r"^wkhtmltopdf is missing \(for the PDF; .*\); get it: .*wkhtmltopdf$", done.stdout, re.M
     )
     assert "| wkhtmltopdf | **missing** |" in (tmp_path / "build/toolchain/preflight.md").read_text()
+    # The first model's PDF, which fails, would keep the others from being measured.
+    plan = planned(snakemake(tmp_path, "-n", "all", env=path).stdout)
+    assert "render_html" in plan and "print_pdf" not in plan
+    assert "print_pdf" in planned(snakemake(tmp_path, "-n", REPORT, env=path).stdout)
 
 
 def test_a_converter_that_is_gone_does_not_cost_the_pdf_that_it_made(tmp_path):
@@ -141,6 +145,12 @@ def test_a_converter_that_is_gone_does_not_cost_the_pdf_that_it_made(tmp_path):
     recorded.write_text('"wkhtmltopdf 0.12.6"')
     with pytest.raises(BuildError, match=r"was wkhtmltopdf 0\.12\.6, now nothing answers"):
         preflight.refuse_vanished("wkhtmltopdf", None, recorded)
+
+
+def test_an_encoder_that_is_gone_is_no_loss_of_a_tool(tmp_path):
+    recorded = tmp_path / "encoder.json"
+    recorded.write_text('{"encoder": "nvv4l2h264enc", "gstreamer": "1.20.3"}')
+    preflight.refuse_vanished("encoder", {"encoder": "skipped", "gstreamer": None}, recorded)
 
 
 def test_a_jetson_without_nvidia_smi_is_one_sentence(tmp_path, monkeypatch):

@@ -311,5 +311,9 @@ def _report(model: str, with_numbers: bool, bold: Callable[[str], str]) -> list[
     warned = count(len(page.warnings), "warning") if page.warnings else "no warnings"
     following = f"; next: {page.advice.lever}" if page.advice else ""
     lines += wrap(f"{warned}{following}", LINE_WIDTH, initial_indent="  ", subsequent_indent="  ")
-    files = (folder / f"benchmark_report.{suffix}" for suffix in ("pdf", "html"))
-    return [*lines, *(f"  {file}" for file in files if file.is_file())]
+    pdf, html = (folder / f"benchmark_report.{suffix}" for suffix in ("pdf", "html"))
+    files = [file for file in (pdf, html) if file.is_file()]
+    # A PDF that is older than the HTML is of an earlier report.
+    if files == [pdf, html] and pdf.stat().st_mtime_ns < html.stat().st_mtime_ns:
+        files.remove(pdf)
+    return [*lines, *(f"  {file}" for file in files)]

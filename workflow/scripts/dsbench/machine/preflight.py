@@ -59,7 +59,7 @@ NEEDS = {
     ),
     "compiler": ToolNeed("g++ and make", packages="g++ make"),
     "wkhtmltopdf": ToolNeed(
-        "for the PDF; the report as Markdown and HTML comes without",
+        "for the PDF; without it `all` makes none, and a call that names one needs --keep-going to make the rest",
         packages="wkhtmltopdf",
         is_required=False,
     ),
@@ -156,9 +156,10 @@ def check_toolchain(facts: list[Path], video: str, destination: Path) -> list[st
 
 
 def refuse_vanished(fact: str, value: object, recorded: Path) -> None:
-    """Refuse to record that a tool is gone where it was `recorded`: found again, all would be rebuilt.
+    """Refuse to record None, a tool that is gone, where the tool was `recorded`: found again, all would be rebuilt.
 
-    What was made with it would be lost, too, as a PDF.
+    What was made with it would be lost, too, as a PDF. The encoder's fact is never None: whether there is one decides
+    which video is made, and a build without any is as good.
     """
     need = NEEDS.get(fact)
     if value is not None or need is None or not recorded.is_file():
