@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dsbench.core.errors import BuildError
 from dsbench.report.conditions import disturbances
 from dsbench.tools import run_samples
 from dsbench.tools.run_samples import (
@@ -91,6 +92,14 @@ def test_run_too_short_for_a_sample_has_none_and_keeps_no_older_ones(tmp_path):
     (tmp_path / "x.samples.json").write_text("of an earlier run")
     assert read_summary(ran(tmp_path, "")) is None
     assert not (tmp_path / "x.samples.json").exists()
+
+
+@pytest.mark.parametrize("summary", ['{"samples": "many"}', '{"samp'])
+def test_summary_of_another_shape_is_refused_by_the_name_of_its_log(tmp_path, summary):
+    log = tmp_path / "x.log"
+    log.write_text(f"{run_samples.HEAD}{summary}\n# ended: x\n")
+    with pytest.raises(BuildError, match=rf"^{log}: its line '# samples:' .*; delete the log and run"):
+        read_summary(log)
 
 
 def test_samples_before_the_measurement_do_not_count(tmp_path, nvml):

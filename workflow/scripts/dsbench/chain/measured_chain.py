@@ -53,10 +53,11 @@ def retry_streams(streams: int, slowest_fps: float, target_fps: float) -> int | 
     return streams // 2 if slowest_fps < target_fps and streams > 1 else None
 
 
-def memory_stop(text: str) -> str | None:
-    """Return why twice the batch of the trtexec measurement `text` cannot fit, None where it may or is unknown.
+def memory_stop(text: str, log: Path) -> str | None:
+    """Return why twice the batch of trtexec's measurement cannot fit, None where it may or is unknown.
 
-    Activations and bindings double, weights do not; builder, CUDA and DeepStream need more on top.
+    `text` is that of its `log`. Activations and bindings double, weights do not; builder, CUDA and DeepStream need more
+    on top.
     """
     total, contexts = TOTAL.search(text), [float(a or b) for a, b in CONTEXT.findall(text)]
     if total is None or not contexts:
@@ -64,7 +65,7 @@ def memory_stop(text: str) -> str | None:
     growing_mib = max(contexts) + sum(map(_binding_mib, BINDING.findall(text)))
     engine = ENGINE.search(text)
     needed_mib = 2 * growing_mib + (float(engine[1]) if engine else 0)
-    sampled = summary_of(text)
+    sampled = summary_of(text, log)
     if sampled and sampled.gpu and sampled.gpu.memory_used_mib:
         needed_mib = max(needed_mib, sampled.gpu.memory_used_mib.max + growing_mib)
     total_mib = float(total[1])
@@ -342,7 +343,7 @@ def streams_of(log: Path) -> int:
 
 
 def _memory_stop(log: Path) -> str | None:
-    return memory_stop(log.read_text(errors="replace"))
+    return memory_stop(log.read_text(errors="replace"), log)
 
 
 def _limit_of(log: Path) -> str | None:

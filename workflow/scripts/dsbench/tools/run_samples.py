@@ -13,8 +13,9 @@ from typing import Self
 
 import msgspec
 
-from dsbench.core.errors import MIB_BYTES
+from dsbench.core.errors import MIB_BYTES, BuildError
 from dsbench.core.process_identity import session_of
+from dsbench.core.records import LONGEST_SHOWN
 
 try:
     import pynvml
@@ -308,13 +309,19 @@ def summarise(samples: list[dict]) -> SampleSummary:
 
 def read_summary(log: Path) -> SampleSummary | None:
     """Return the summary at the end of the tool log `log`, None where nothing was sampled."""
-    return summary_of(log.read_text(errors="replace"))
+    return summary_of(log.read_text(errors="replace"), log)
 
 
-def summary_of(text: str) -> SampleSummary | None:
-    """Return the summary at the end of a tool log's text, None where nothing was sampled."""
+def summary_of(text: str, log: Path) -> SampleSummary | None:
+    """Return the summary at the end of the text of `log`, a tool's, None where nothing was sampled."""
     lines = [line for line in text.splitlines()[-3:] if line.startswith(HEAD)]
-    return msgspec.json.decode(lines[-1].removeprefix(HEAD), type=SampleSummary) if lines else None
+    try:
+        return msgspec.json.decode(lines[-1].removeprefix(HEAD), type=SampleSummary) if lines else None
+    except msgspec.DecodeError as error:
+        raise BuildError(
+            f"{log}: its line '{HEAD.strip()}' is not as this version of the project writes it"
+            f" ({str(error)[:LONGEST_SHOWN]}); delete the log and run the same command again, which measures anew"
+        ) from None
 
 
 def _summarise_gpu(gpus: list[dict]) -> GpuSummary:
