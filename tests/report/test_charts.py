@@ -164,6 +164,12 @@ def test_latency_of_a_frame_stands_beside_the_streams_where_it_was_measured(data
     assert latencies.get_title() == "Latency of a frame"
 
 
+def test_the_time_of_a_component_that_told_none_is_no_part_of_the_bar(data):
+    data["deepstream"]["latency"] = latency(untimed=["nvtracker"])
+    latencies = drawn("ds_streams_vs_fps", data)[0].figure.axes[1]
+    assert [bar.get_height() for bar in latencies.patches[4:]] == [8, 15, 35.5]
+
+
 def test_latency_without_components_has_its_percentiles_alone(data):
     data["deepstream"]["latency"] = latency(components=[])
     latencies = drawn("ds_streams_vs_fps", data)[0].figure.axes[1]

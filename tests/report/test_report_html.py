@@ -31,8 +31,12 @@ def charts_dir(tmp_path):
     return tmp_path
 
 
+def charts_in(folder):
+    return [folder / f"{name}.png" for name in CHARTS]
+
+
 def rendered(report, charts_dir, **options):
-    return render_html(report, charts_dir, CSS, charts_dir / "frame_middle.jpg", **options)
+    return render_html(report, charts_in(charts_dir), CSS, charts_dir / "frame_middle.jpg", **options)
 
 
 class Tags(HTMLParser):
@@ -150,7 +154,7 @@ def test_a_long_table_is_split_with_its_head_and_loses_no_row(data, charts_dir):
 
 def test_a_report_without_a_video_has_no_frame_and_still_five_charts(data, charts_dir):
     data["validation"]["video"] = {"encoder": "skipped", "file": None, "frames": []}
-    page = render_html(markdown_of(data), charts_dir, CSS)
+    page = render_html(markdown_of(data), charts_in(charts_dir), CSS)
     assert page.count("data:image/png") == page.count("<img") == 5
 
 

@@ -34,12 +34,13 @@ addEventListener("load", () => {
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    for name in CHARTS:
-        Image.new("RGB", (1500, 900), "white").save(folder / f"{name}.png")
+    charts = [folder / f"{name}.png" for name in CHARTS]
+    for chart in charts:
+        Image.new("RGB", (1500, 900), "white").save(chart)
     Image.new("RGB", (1280, 720), "blue").save(folder / "frame_middle.jpg")
     report = markdown_of(example() | {"sources": SOURCES})
     css = (TEMPLATES / "report.css").read_text()
-    html = render_html(report, folder, css, folder / "frame_middle.jpg", is_cpu=True)
+    html = render_html(report, charts, css, folder / "frame_middle.jpg", is_cpu=True)
     (folder / "report.html").write_text(html)
     (folder / "asking.html").write_text(html.replace("</body>", f"{ASK}</body>"))
     return folder / "report.html"

@@ -33,7 +33,8 @@ def pictures(tmp_path):
 
 
 def page(data, pictures, sweep):
-    return render_html(markdown_of(data), pictures, "", pictures / "frame_middle.jpg", sweep)
+    charts = [pictures / f"{name}.png" for name in CHARTS]
+    return render_html(markdown_of(data), charts, "", pictures / "frame_middle.jpg", sweep)
 
 
 def test_the_answer_stands_on_the_first_page_and_the_sweep_in_its_section(data):

@@ -9,7 +9,7 @@ from dsbench.report.html import render_html
 with explained(snakemake.log[0]):
     html = render_html(
         Path(snakemake.input.markdown).read_text(encoding="utf-8"),
-        Path(snakemake.input.charts[0]).parent,
+        list(map(Path, snakemake.input.charts)),
         Path(snakemake.input.style).read_text(encoding="utf-8"),
         frame=next(map(Path, snakemake.input.frames), None),
         sweep=Path(snakemake.input.sweep) if snakemake.input.sweep else None,

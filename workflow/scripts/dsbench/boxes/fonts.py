@@ -55,7 +55,7 @@ def one_font_draws(chars: Sequence[str]) -> bool:
     program = shutil.which("fc-list")
     if program is None or len(chars) > MOST_ASKED:
         return False
-    asked = [program, f":scalable=true:charset={numbers}", "family"]
+    asked = [program, f":outline=true:charset={numbers}", "family"]
     try:
         said = subprocess.run(
             asked,

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from dsbench.core.files import written_beside
 from dsbench.report.history import rate_spread, run_spread
-from dsbench.report.html import CHART_NAMES
 from dsbench.report.report_records import BenchmarkData, DeepStreamRun, LatencyOfFrames, TrtexecRate
 from dsbench.report.text import NOT_MEASURED, count, plain
 
@@ -260,4 +259,11 @@ def _run_labels(runs: list[DeepStreamRun | None]) -> list[str]:
     return [f"run {index}\n{load}" for index, load in enumerate(loads, 1)]
 
 
-CHARTS = dict(zip(CHART_NAMES, (_queries, _throughput, _stream_rate, _comparison, _efficiency), strict=True))
+# In the order of the report.
+CHARTS = {
+    "chart_trtexec_bs1_vs_bsmax": _queries,
+    "chart_trtexec_throughput": _throughput,
+    "chart_ds_streams_vs_fps": _stream_rate,
+    "chart_trt_vs_ds": _comparison,
+    "chart_efficiency": _efficiency,
+}

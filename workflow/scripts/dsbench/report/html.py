@@ -12,14 +12,6 @@ import nh3
 
 from dsbench.core.errors import BuildError
 
-# In the order of the report.
-CHART_NAMES = (
-    "chart_trtexec_bs1_vs_bsmax",
-    "chart_trtexec_throughput",
-    "chart_ds_streams_vs_fps",
-    "chart_trt_vs_ds",
-    "chart_efficiency",
-)
 ROWS_PER_TABLE = 30
 # A table of figures with more rows, and few columns, stands in two halves side by side.
 ROWS_PER_COLUMN = 20
@@ -70,12 +62,12 @@ PAGE = """<!DOCTYPE html>
 
 
 class ReportHtmlError(BuildError):
-    """A report whose pictures are not exactly the five charts, the frame of the clip and the chart of a sweep."""
+    """A report whose pictures are not exactly the charts, the frame of the clip and the chart of a sweep."""
 
 
 def render_html(
     markdown_text: str,
-    charts_dir: Path,
+    charts: Sequence[Path],
     css: str,
     frame: Path | None = None,
     sweep: Path | None = None,
@@ -83,14 +75,14 @@ def render_html(
 ) -> str:
     """Return the report as one sanitised UTF-8 page: styles inside, each chart inlined once as base64 PNG.
 
-    `css` is the style sheet's text. `frame`, of the first page, and `sweep`, the batch sweep's chart, are JPEGs, None
-    where the report has none. A page of a CPU's figures (`is_cpu`) has a colour of its own. Raises ReportHtmlError for
-    a missing or any other picture.
+    `charts` are PNGs, `css` is the style sheet's text. `frame`, of the first page, and `sweep`, the batch sweep's
+    chart, are JPEGs, None where the report has none. A page of a CPU's figures (`is_cpu`) has a colour of its own.
+    Raises ReportHtmlError for a missing or any other picture.
     """
     files_of_notes = dict(NOTE.findall(markdown_text))
     plain_text = markdown_text.translate({0xE000: None, 0xE001: None})
     body = sanitised(NOTED.sub("\ue000\\1.\\2\ue001", plain_text))
-    files = {f"charts/{name}.png": charts_dir / f"{name}.png" for name in CHART_NAMES}
+    files = {f"charts/{chart.name}": chart for chart in charts}
     if frame is not None:
         files[f"../samples/{frame.name}"] = frame
     if sweep is not None:
