@@ -164,6 +164,18 @@ def test_fontconfig_answers_for_text_that_one_font_draws(monkeypatch):
     assert not fonts.one_font_draws(["±", "\uffff"])
 
 
+def test_fontconfig_is_asked_for_outlines_since_the_bitmaps_of_colour_fonts_are_left_out(
+    monkeypatch, tmp_path
+):
+    program = tmp_path / "fc-list"
+    program.write_text(
+        '#!/bin/sh\ncase "$1" in *:outline=true:*) echo Sans ;; *) echo >&2 "$1"; exit 1 ;; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(fonts.shutil, "which", lambda name: str(program))
+    assert fonts.one_font_draws(["±"])
+
+
 @pytest.mark.parametrize("program", ["/nowhere/fc-list", "/bin/false", None])
 def test_without_fontconfig_every_font_is_read(monkeypatch, program):
     monkeypatch.setattr(fonts.shutil, "which", lambda name: program)
