@@ -27,8 +27,8 @@ test: .venv/test.txt system
 	@$(MAKE) --no-print-directory --jobs 2 lint suite
 
 suite: .venv/test.txt
-	@# Tests that call make have nothing to do with the two jobs of this one. A worker more than cores, since tests wait.
-	env -u MAKEFLAGS -u MFLAGS $(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder
+	@# Tests that call make have nothing to do with the two jobs of this one. Two workers more than cores: tests wait.
+	env -u MAKEFLAGS -u MFLAGS $(BIN)/python -m pytest -n $$(($$(nproc) + 2)) --dist loadfile --no-loadscope-reorder
 
 soak: .venv/test.txt system
 	$(BIN)/python -m pytest tests/soak
