@@ -544,6 +544,11 @@ LARGE = [
     ),
     ("metadata", lambda: str({number: f"c{number}" for number in range(700_000)}), "read 2"),
     ("metadata", lambda: "{'\u00b2': 'car', '1': 'bus'}", "read 2"),
+    ("labels", lambda: "# " * 100_000 + "x", "read"),
+    ("labels", lambda: "#\n" * 10_000 + "x", "read 1"),
+    ("labels", lambda: "id,name\na" + "\t" * 1_000_000 + "b", "read"),
+    ("labels", lambda: "x = [" + "]\n" * 100_000 + "y", "the class id 20000"),
+    ("labels", lambda: "[a]\n" + " \n" * 100_000 + "y", "the class id 20000"),
     ("tokenizer", lambda: "[" + "[]," * (21 << 20) + "[]]", "more than 3000000 values"),
     (
         "tokenizer",

@@ -154,6 +154,29 @@ FORMS = {
     "numbered with arrows": ("0 -> car\n1 -> person\n", ["car", "person"]),
     "ids without a class": ("0 ???\n1 person\n2 ???\n3 car\n", ["???", "person", "???", "car"]),
     "ids without a class, N/A": ("0 N/A\n1 person\n2 N/A\n3 car\n", ["N/A", "person", "N/A", "car"]),
+    "ids of which one has a class": ("0 N/A\n1 person\n", ["N/A", "person"]),
+    "ids of which one in the middle has a class": ("0 ???\n1 person\n2 ???\n", ["???", "person", "???"]),
+    "C++ pairs": (
+        'const Label kLabels[] = {{0, "person"}, {1, "car"}, {2, "bus"}};\n',
+        ["person", "car", "bus"],
+    ),
+    "C++ map": ('const std::map<int, std::string> kNames = {{1, "car"}, {0, "bus"}};', ["bus", "car"]),
+    "a remark before Python": ("# COCO\n\n# of 2017\nCLASSES = ('car', 'person')\n", ["car", "person"]),
+    "a remark before JavaScript": ("// names\nconst names = ['car', 'person'];\n", ["car", "person"]),
+    "a list in a section of TOML": ('[labels]\nnames = ["car", "person"]\n', ["car", "person"]),
+    "yaml with one list twice": (
+        "train:\n  names: [car, bus]\nval:\n  names: {0: car, 1: bus}\n",
+        ["car", "bus"],
+    ),
+    "commas and numbers in names": (
+        "Ford, F150, 2015\nAudi, A4, 2019\n",
+        ["Ford, F150, 2015", "Audi, A4, 2019"],
+    ),
+    "commas and numbers in numbered names": (
+        "0: Ford, F150, 1\n1: Audi, A4, 2\n",
+        ["Ford, F150, 1", "Audi, A4, 2"],
+    ),
+    "commas in the one numbered name": ("0: Ford, F150, 2015\n", ["Ford, F150, 2015"]),
     "emoji": ("0 \N{AUTOMOBILE}\n1 \N{BUS}\n", ["\N{AUTOMOBILE}", "\N{BUS}"]),
     "brackets in a name": ("[unknown]\ncar\n", ["[unknown]", "car"]),
     "not latin": ("轿车\nمشاة\nसड़क\n", ["轿车", "مشاة", "सड़क"]),  # noqa: RUF001
@@ -205,6 +228,14 @@ def test_ids_that_are_written_down_stay_and_a_blank_line_keeps_its_own():
         ("0\tcar\t255,0,0\n1\tperson\t0,255,0\n", "more columns than an id and a name, as in"),
         ("id,name,kind\n0,car,vehicle\n1,person,human\n", "keep these two, as in 0: person"),
         ("car,vehicle,0\nperson,human,1\n", "more columns than an id and a name"),
+        ("car,vehicle,1\nperson,human,2\n", "more columns than an id and a name"),
+        ('kLabels[] = {{"person", "red"}, {"car", "blue"}};', "'person' is no class id"),
+        ("names = ['car', {'person', 'bus'}]", "'1' is no class id with one name"),
+        ("CLASSES = ('car', 'bus')\nPALETTE = [(1, 2, 3)]\n", "a list of names among other lines of code"),
+        (
+            "train:\n  names: [cat, dog]\nval:\n  names: [dog, cat]\n",
+            "other class names below 'train: names' than below 'val: names'; keep one",
+        ),
         ("<<<<<<< HEAD\ncar\n=======\nlorry\n>>>>>>> other\n", "Git's marks of a conflict"),
     ],
 )
@@ -255,7 +286,7 @@ def test_background_in_front_is_a_line_since_it_is_a_column(chosen):
     assert named.origin == "labels.txt" and named.labels.notes == ()
 
 
-@pytest.mark.parametrize("last", ["no object", "N/A", "Background"])
+@pytest.mark.parametrize("last", ["no object", "N/A", "Background", "???", "void", "other", "no_class"])
 def test_name_of_a_background_behind_the_classes_is_left_out_where_the_head_has_one(chosen, last):
     names = {"id2label": {"0": "table", "1": "table rotated", "2": last}}
     labels = chosen(2, names, behind=True).labels
@@ -329,10 +360,15 @@ def test_names_without_the_background_in_front_are_refused_since_each_would_name
 
 def test_background_in_front_with_the_name_of_a_thing_is_refused(chosen):
     with pytest.raises(
-        LabelsError, match=r"calls class 0 'car', but the model's first column is its background; begin"
-    ):
+        LabelsError,
+        match=r"calls class 0 'car', but column 0 of the model is background; .* rename that line",
+    ) as error:
         chosen(4, labels_of_source="car\nperson\nface\nbag\n", in_front=1)
-    for first in ("BG", "unlabeled", "N/A", "class0"):
+    assert "take the line out that then has no column" in str(error.value)
+    with pytest.raises(LabelsError, match="calls class 1 'car', but column 1"):
+        chosen(3, labels_of_source="BG\ncar\nbag\n", in_front=2)
+    no_names = ("N/A", "???", "-", "class0", "void", "other")
+    for first in ("BG", "unlabeled", "_bg_", "no_class", "background class", *no_names):
         assert chosen(2, labels_of_source=f"{first}\nface\n", in_front=1).labels.names == (first, "face")
 
 
@@ -417,6 +453,11 @@ def test_names_that_differ_in_writing_alone_agree(chosen):
     named = chosen(4, config, labels_of_source="traffic_light\nbus\ncar\ncat\n")
     assert named.origin == "config.json"
     assert named.labels.names == ("Traffic Light", "N/A", "LABEL_2", "class_3")
+
+
+def test_a_class_called_other_contradicts_a_thing_where_no_background_is_proven(chosen):
+    with pytest.raises(LabelsError, match="calls class 1 'other'"):
+        chosen(2, {"id2label": {"0": "car", "1": "other"}}, labels_of_source="car\nbus\n")
 
 
 def test_two_numbers_of_classes_stop_the_build_where_the_tensors_do_not_tell(chosen):

@@ -17,7 +17,7 @@ from dsbench.onnx.batch import (
 )
 from dsbench.onnx.compare import GraphError, answers, largest_difference, session
 from dsbench.onnx.graph import fix_spatial_dims
-from dsbench.onnx.importing import graph_size, import_onnx, write_import_reference
+from dsbench.onnx.importing import graph_size, import_onnx, source_answers, write_import_reference
 from dsbench.onnx.interface import representable, takes_levels
 from dsbench.onnx.prepare import fold_std, prepare
 from dsbench.pixels.preprocessing import derive_preprocessing
@@ -172,6 +172,13 @@ def test_a_baked_batch_is_told_by_the_rows_at_a_batch_of_one(pixels):
     imported = import_onnx(crowded(tile_of(8)), pixels, 4)
     assert imported.dynamic
     assert any("the graph is for 8 images" in note for note in imported.notes)
+
+
+def test_a_baked_batch_is_found_beside_an_output_that_is_the_same_for_every_image(pixels):
+    model = tile_of(8)
+    model.graph.node.append(onnx.helper.make_node("Mul", ["zeros", "zeros"], ["labels"]))
+    model.graph.output.append(graphs.info("labels", [8, 1, 1]))
+    assert source_answers(model, pixels)[1] == 8
 
 
 def test_rows_that_another_image_does_not_change_are_no_batch(pixels):

@@ -334,6 +334,11 @@ def test_endpoint_that_is_no_address_is_named_before_it_is_asked(between, monkey
     assert f"NGC_API_URL is {shown}, which is no address" in listed(NGC)
 
 
+def test_scheme_of_an_endpoint_may_be_in_capitals(between, monkeypatch):
+    point_at(monkeypatch, f"HTTP://127.0.0.1:{closed_port()}")
+    assert "cannot be reached" in listed() and "cannot be reached" in listed(NGC)
+
+
 def test_proxy_that_a_star_bypasses_is_not_blamed(between, monkeypatch):
     point_at(monkeypatch, f"https://127.0.0.1:{closed_port()}")
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{closed_port()}")

@@ -172,6 +172,13 @@ def test_wrong_key_is_refused_without_being_told(ngc, monkeypatch):
     assert "wrong-legacy-key" not in str(error.value)
 
 
+def test_address_of_the_key_exchange_that_is_none_is_named(ngc, monkeypatch):
+    monkeypatch.setenv("NGC_API_KEY", "legacy-key-for-tests")
+    monkeypatch.setenv("NGC_AUTHN_URL", "authn.example")
+    with pytest.raises(BuildError, match=r"NGC_AUTHN_URL is authn\.example, which is no address"):
+        list_source(parse_source(URL))
+
+
 def test_exchanged_token_that_no_header_can_carry_is_not_told(ngc, monkeypatch):
     monkeypatch.setenv("NGC_API_KEY", ngc.key)
     ngc.token = "session-sEcRe7\ntoken"
@@ -231,6 +238,8 @@ def test_ngc_command_is_used_where_it_is_installed(cli, tmp_path, monkeypatch):
 
 def test_what_ngc_says_of_a_newer_version_of_itself_is_passed_over(cli, monkeypatch):
     monkeypatch.setenv("NOTICE", "CLI_VERSION: Latest - 3.64.3 available (current: 3.41.4). Please update.\n")
+    assert list_source(parse_source(URL)).revision == "v7"
+    monkeypatch.setenv("NOTICE", "[WARNING] The configuration is readable by others.\n")
     assert list_source(parse_source(URL)).revision == "v7"
     monkeypatch.setenv("NOTICE", "{")
     with pytest.raises(BuildError, match="ngc printed no JSON"):

@@ -80,7 +80,17 @@ def test_source_is_found_below_the_working_directory_before_the_project(tmp_path
         locate("labels.txt", [workdir])
 
 
-@pytest.mark.parametrize("text", ["org/name:main", "org/team/name", "a/b/model.onnx"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "org/name:main",
+        "org/team/name",
+        "a/b/model.onnx",
+        "a/b/c.onnx:1",
+        "clips/cam/12:30.onnx",
+        "a/b/c.ONNX:1",
+    ],
+)
 def test_what_may_be_of_another_hub_or_a_path_is_not_asked_for_at_ngc(tmp_path, text):
     with pytest.raises(SourceError, match=r"no such file or folder.*ngc:ORG\[/TEAM\]/NAME\[:VERSION\]"):
         parse_source(text, [tmp_path])

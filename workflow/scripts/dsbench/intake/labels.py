@@ -1,30 +1,23 @@
 """Class names as people keep them, read within limits and made harmless, and labels.txt as nvinfer reads it."""
 
-import ast
-import contextlib
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dsbench.core.errors import BuildError
 from dsbench.core.files import ForeignFileError, read_foreign_text, write_whole
 from dsbench.intake.file_choice import IntakeError
-from dsbench.intake.json_files import parse_json
 from dsbench.intake.model_bounds import MOST_CLASSES
+from dsbench.intake.name_trees import KEYS, distinct_pairs, names_in_literal, names_in_yaml
 
 # nvinfer's label buffer is 128 bytes with its terminator.
 MAX_LABEL_BYTES = 127
 LARGEST_BYTES = 4 << 20
-# What is parsed as a tree takes a hundred times its size in memory.
-LARGEST_TREE_CHARACTERS = 1 << 19
 # Many times a label; longer ones would cost the search for ids, and the sorting of combining marks, their speed.
 LONGEST_LINE = 1000
-# Where a data set's YAML or JSON, and an exporter's metadata, have the names.
-KEYS = ("names", "class_names", "id2label", "labels", "classes", "categories", "character")
+# Where an exporter's metadata has the names.
 KEYS_OF_METADATA = ("names", "class_names", "labels", "classes", "character")
 YAML = re.compile(rf"^[ \t]*({'|'.join(KEYS)})[ \t]*:", re.MULTILINE)
 # A list or mapping in brackets, cut short or not; a class may well be called [unknown] or (other).
@@ -35,15 +28,23 @@ LIST = re.compile(r"[\n,;\[{]")
 # another, which tells `1 car` from `1 euro` and `0,car` from `0,5 l`.
 ID_FIRST = re.compile(r"(\d{1,6})\s*(?:[:=|\t]|->)\s*(.*)")
 ID_BEFORE_BLANK = re.compile(r"(\d{1,6})(?:[.)]?\s|\s*[,;])\s*([^\s\d;].*)")
-ID_LAST = re.compile(r"(.*\S)\s*[:=,\t]\s*(\d{1,6})")
-# A table with more columns than an id and a name.
-MORE_COLUMNS = re.compile(r"\d{1,6}\s*([,|\t])[^,|\t]*\1.*|[^,|\t]*([,|\t])[^,|\t]*\2\s*\d{1,6}")
+ID_LAST = re.compile(r"(.*\S)(?:\s*+[:=,]|[^\S\t]*+\t)\s*+(\d{1,6})")
+# A table with more columns than an id and a name; behind `0:` a comma is the name's own.
+MORE_COLUMNS = re.compile(
+    r"\d{1,6}\s*([,|\t])[^,|\t]*\1.*|(?!\d{1,6}\s*(?:[:=]|->))[^,|\t]*([,|\t])[^,|\t]*\2\s*(?P<last>\d{1,6})"
+)
 # What stands where an id has no class, and may stand there again: N/A, ???, -.
 NO_NAME = re.compile(r"n/?a|none|null|[?._-]*", re.IGNORECASE)
 # Signs between the names of one line, Chinese ones too; bullets before names, one on each line.
 SEPARATORS, BULLETS = ";,\uff0c\u3001", ("- ", "* ", "\u2022 ")
-# A list that a line of Python, C++, JavaScript or TOML gives a name to.
-ASSIGNED = re.compile(r"(?s)[\w \t:.<>*&\[\]]*=\s*([\[{].*[\]}]|\(\s*[\"'].*\))\s*;?")
+# Lines of remarks at the beginning, in Python, C++ and others.
+REMARKS = re.compile(r"\A(?:(?:#|//)[^\n]*\n\s*)*")
+# A list that a line of Python, C++, JavaScript or TOML gives a name to, there perhaps in a section.
+ASSIGNED = re.compile(
+    r"(?s)(?:\[[\w .-]+\][ \t]*\n\s*)?[\w \t:.,<>*&\[\]]*=\s*([\[{].*[\]}]|\(\s*[\"'].*\))\s*;?"
+)
+# One such list among other lines of code.
+IN_CODE = re.compile(r"(?m)^[\w \t:.,<>*&\[\]]*=[ \t]*[\[{(]\s*[\"'{]")
 # Names of columns, or of a section, before lines with ids.
 HEADING = re.compile(r"[a-z_ ]+([,;:\t][a-z_ ]+)+|\[[\w .-]+\]", re.IGNORECASE)
 # What is a file of another kind, by how it begins.
@@ -57,7 +58,7 @@ OTHER_KINDS = (
         "a web page or XML; save the text file itself",
     ),
     (
-        re.compile(r"\s*(#[^\n]*\s+)*item\s*\{", re.IGNORECASE),
+        re.compile(r"\s*(?:#[^\n]*\n\s*)*item\s*\{", re.IGNORECASE),
         "a TensorFlow label map; write its names by id, as in 1: person",
     ),
     (
@@ -194,13 +195,15 @@ def parse_names(text: str, place: str) -> dict[int, str]:
             raise IntakeError(f"{place}: {kind}.")
     # A file of an old Mac has no other line ends; beside others a carriage return is a blank.
     text = text.replace("\r\n", "\n") if "\n" in text else text.replace("\r", "\n")
-    stripped = text.strip()
+    stripped = REMARKS.sub("", text.strip(), count=1)
     if assigned := ASSIGNED.fullmatch(stripped):
         stripped = assigned[1]
     if TREE.match(stripped):
-        found = _of_value(_literal(stripped, place), place)
+        found = names_in_literal(stripped, place)
     elif YAML.search(text):
-        found = _of_value(_yaml(text, place), place)
+        found = names_in_yaml(text, place)
+    elif IN_CODE.search(text):
+        raise IntakeError(f"{place}: a list of names among other lines of code; keep the list alone.")
     else:
         found = _of_lines(text, place)
     outside = [index for index in found if not 0 <= index < MOST_CLASSES]
@@ -213,108 +216,13 @@ def parse_names(text: str, place: str) -> dict[int, str]:
     return names
 
 
-def _literal(text: str, place: str) -> object:
-    """Return the value of JSON, of a Python literal, as Ultralytics' metadata is, or of YAML; nothing is run."""
-    _refuse_large_tree(text, place)
-    with contextlib.suppress(IntakeError):
-        return parse_json(text.encode(), place)
-    try:
-        tree = ast.parse(text, mode="eval")
-        mappings = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
-        if any(len(ast.literal_eval(node)) != len(node.keys) for node in mappings):
-            raise IntakeError(f"{place}: a class id occurs twice, so it has two meanings; keep one of them.")
-        if isinstance(tree.body, ast.Set):
-            # In C++ braces hold a list; a set would lose its order.
-            return [ast.literal_eval(entry) for entry in tree.body.elts]
-        return ast.literal_eval(tree)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return _yaml(text, place)
-
-
-def _yaml(text: str, place: str) -> object:
-    """Return the mapping or list in YAML, its scalars as they are written: the class `no` is no truth value."""
-    import yaml
-
-    _refuse_large_tree(text, place)
-    try:
-        root = yaml.compose(text, Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" at line {where.line + 1}" if where else ""
-        raise IntakeError(
-            f"{place}: looks like JSON, YAML or a Python list and cannot be read as one{line}; write one class name"
-            " per line."
-        ) from None
-    if isinstance(root, yaml.MappingNode):
-        below = [value for _, value in root.value if isinstance(value, yaml.MappingNode)]
-        stated = (value for node in (root, *below) for key, value in node.value if key.value in KEYS)
-        root = next(stated, root)
-    if isinstance(root, yaml.SequenceNode):
-        return [_scalar(entry, place) for entry in root.value]
-    if isinstance(root, yaml.MappingNode):
-        pairs = [(_scalar(key, place), _scalar(value, place)) for key, value in root.value]
-        return _distinct(pairs, place)
-    raise IntakeError(f"{place}: has {_scalar(root, place)[:80]!r} where the class names are expected.")
-
-
-def _scalar(node: Any, place: str) -> str:
-    if not isinstance(node.value, str):
-        raise IntakeError(f"{place}: a class name is a list or a mapping; expected text.")
-    return "" if node.value in ("null", "~") and node.style is None else node.value
-
-
-def _refuse_large_tree(text: str, place: str) -> None:
-    if len(text) > LARGEST_TREE_CHARACTERS:
-        raise IntakeError(f"{place}: {len(text)} characters, expected at most {LARGEST_TREE_CHARACTERS}.")
-
-
-def _of_value(value: object, place: str) -> dict[int, str]:
-    """Return the names in a list, a mapping by id or to ids, or below the key of a mapping that has them."""
-    if isinstance(value, dict):
-        inner = next((value[key] for key in KEYS if isinstance(value.get(key), dict | list | tuple)), None)
-        if inner is not None:
-            return _of_value(inner, place)
-        pairs = list(value.items())
-        # The other way round, as label2id has them, where every class has a name.
-        is_complete = {str(number) for number in value.values()} == set(map(str, range(len(value))))
-        if is_complete and not all(_is_id(key) for key in value):
-            pairs = [(number, name) for name, number in pairs]
-    elif isinstance(value, list | tuple):
-        pairs = list(enumerate(value))
-        # COCO's annotations, and what labelling tools export, of which some have no ids.
-        if value and all(isinstance(entry, dict) and "name" in entry for entry in value):
-            has_ids = any("id" in entry for entry in value)
-            pairs = [(entry.get("id") if has_ids else n, entry["name"]) for n, entry in enumerate(value)]
-    else:
-        raise IntakeError(f"{place}: a {type(value).__name__}, expected a list or mapping of class names.")
-    for key, name in pairs:
-        if not _is_id(key) or isinstance(name, dict | list | tuple):
-            raise IntakeError(
-                f"{place}: its entry {str(key)[:40]!r} is no class id with one name; write a name per line."
-            )
-    return _distinct([(int(key), "" if name is None else str(name)) for key, name in pairs], place)
-
-
-def _is_id(value: object) -> bool:
-    if isinstance(value, str):
-        return value.isdecimal() and len(value) <= 6
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _distinct(pairs: list[tuple], place: str) -> dict:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise IntakeError(
-            f"{place}: {str(twice)[:40]} occurs twice, so it has two meanings; keep one of them."
-        )
-    return found
-
-
 def _of_lines(text: str, place: str) -> dict[int, str]:
     lines = _without_heading(text.rstrip().split("\n"), place)
     if len(lines) == 1 and (marks := [mark for mark in SEPARATORS if mark in lines[0].rstrip(SEPARATORS)]):
-        lines = lines[0].rstrip(f" {SEPARATORS}").split(marks[0])
+        parts = lines[0].rstrip(f" {SEPARATORS}").split(marks[0])
+        numbered_parts = [ID_FIRST.fullmatch(part.strip()) for part in parts]
+        # Behind `0:` alone a comma is the name's own.
+        lines = parts if all(numbered_parts) or not numbered_parts[0] else lines
     lines = [line.strip()[:LONGEST_LINE] for line in lines]
     # Of a table with semicolons the first field is the id, which as nvinfer's name would be a number.
     numbered = _numbered(lines, place) if any(";" in line for line in lines) else None
@@ -349,14 +257,18 @@ def _without_heading(lines: list[str], place: str) -> list[str]:
             f"{place}: line {number} begins with #, a remark to people and a class to nvinfer; remove or rename it."
         )
     lines = lines[first:]
-    named = len(lines) > 1 and HEADING.fullmatch(lines[0].strip()) and _numbered(lines[1:], place)
-    return lines[1:] if named else lines
+    if len(lines) > 1 and HEADING.fullmatch(lines[0].strip()):
+        numbered = _numbered([line.strip()[:LONGEST_LINE] for line in lines[1:]], place)
+        return lines[1:] if numbered else lines
+    return lines
 
 
 def _numbered(lines: list[str], place: str) -> dict[int, str] | None:
     """Return the names by the ids that stand on the lines, None where there are none; refuse a mixture."""
     written = [line for line in lines if line]
-    if written and all(map(MORE_COLUMNS.fullmatch, written)):
+    rows = [row for line in written if (row := MORE_COLUMNS.fullmatch(line))]
+    last = [int(row["last"]) for row in rows if row["last"]]
+    if rows and len(rows) == len(written) and (not last or _counts_on(last)):
         raise IntakeError(
             f"{place}: a table with more columns than an id and a name, as in {written[0][:40]!r}; keep these two,"
             " as in 0: person."
@@ -364,7 +276,7 @@ def _numbered(lines: list[str], place: str) -> dict[int, str] | None:
     first = [ID_FIRST.fullmatch(line) for line in written]
     numbered = [line for line in first if line]
     if len(numbered) == len(written):
-        return _distinct([(int(line[1]), line[2].strip()) for line in numbered], place)
+        return distinct_pairs([(int(line[1]), line[2].strip()) for line in numbered], place)
     if sum(":" in line[0] for line in numbered) > len(written) / 2:
         odd = written[first.index(None)]
         raise IntakeError(
@@ -374,9 +286,13 @@ def _numbered(lines: list[str], place: str) -> dict[int, str] | None:
         found = [match for line in written if (match := pattern.fullmatch(line))]
         if len(found) == len(written):
             named = {int(line[number]): line[name].strip() for line in found}
-            first_id = int(found[0][number])
-            counts_on = first_id in (0, 1) and list(named) == list(range(first_id, first_id + len(found)))
             told = [text for text in named.values() if not NO_NAME.fullmatch(text)]
-            if counts_on and len(set(told)) == len(told) > 1:
+            each_once = told and len(set(told)) == len(told)
+            if len(found) > 1 and each_once and _counts_on([int(line[number]) for line in found]):
                 return named
     return None
+
+
+def _counts_on(ids: list[int]) -> bool:
+    """Tell whether the numbers are 0, 1, 2 or 1, 2, 3 and so on."""
+    return bool(ids) and ids[0] in (0, 1) and ids == list(range(ids[0], ids[0] + len(ids)))

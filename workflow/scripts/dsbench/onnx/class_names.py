@@ -8,16 +8,32 @@ from typing import Self
 
 from dsbench.families.detector import id2label_of
 from dsbench.families.family import HeadFacts
-from dsbench.intake.labels import Labels, LabelsError, harmless_label, label_names, read_source_labels
+from dsbench.intake.labels import (
+    NO_NAME,
+    Labels,
+    LabelsError,
+    harmless_label,
+    label_names,
+    read_source_labels,
+)
 from dsbench.onnx.export_recipes import phrases_of
 
 # What transformers and Ultralytics call a class that nobody named.
 PLACEHOLDER = re.compile(r"LABEL_\d+|class\d+")
-NO_NAMES = ("", "n/a", "none", "null")
-BACKGROUND_NAMES = (
-    *("bg", "background", "_background_", "__background__", "no object", "no-object", "no_object"),
-    *("unlabeled", "unlabelled", "__ignore__"),
-)
+# What a background is called, without case, blanks and dashes. A thing may be called "other": that means a background
+# only at a column that is proven to be one.
+NO_THING = {
+    "bg",
+    "background",
+    "backgroundclass",
+    "noobject",
+    "noclass",
+    "unlabeled",
+    "unlabelled",
+    "ignore",
+    "void",
+}
+BACKGROUND_NAMES = NO_THING | {"other", "others"}
 COCO_CLASSES, COCO_COLUMNS = 80, (90, 91, 92)
 SHOWN_CHARACTERS = 40
 REMEDY = "name a text file with one line for each of the tensors' classes with labels: in the model's entry"
@@ -71,8 +87,14 @@ class Named:
     def real_name(self, index: int) -> str:
         """Return a class's name to compare: without case, blanks and dashes; empty for one that says nothing."""
         name = harmless_label(self.names.get(index, ""))
-        empty = PLACEHOLDER.fullmatch(name) or name.lower() in (*NO_NAMES, *BACKGROUND_NAMES)
-        return "" if empty else re.sub(r"[\s_-]", "", name.casefold())
+        compared = _compared(name)
+        is_empty = PLACEHOLDER.fullmatch(name) or NO_NAME.fullmatch(name) or compared in NO_THING
+        return "" if is_empty else compared
+
+    def may_be_background(self, index: int) -> bool:
+        """Tell whether a class has no name or one that a background may have."""
+        name = harmless_label(self.names.get(index, ""))
+        return bool(NO_NAME.fullmatch(name)) or _compared(name) in BACKGROUND_NAMES
 
 
 @dataclass(frozen=True)
@@ -98,8 +120,7 @@ class Columns:
         """Tell whether each name can stand at its column: ids may have gaps, and a background may have a name."""
         if self.count is None:
             return self.largest_seen is None or self.largest_seen < named.count
-        last = named.names[max(named.names)].strip().lower()
-        is_background = self.behind and (last in BACKGROUND_NAMES or last in NO_NAMES)
+        is_background = self.behind and named.may_be_background(max(named.names))
         return named.count == self.count or (is_background and named.count == self.count + 1)
 
 
@@ -207,12 +228,19 @@ def _refuse_contradiction(first: Named, second: Named) -> None:
 
 def _refuse_named_background(named: Named, in_front: int) -> None:
     """Raise LabelsError where a background in front of the classes has the name of a thing."""
-    found = next((named.names[index] for index in range(in_front) if named.real_name(index)), None)
-    if found is not None:
-        raise LabelsError(
-            f"{named.place} calls class 0 {harmless_label(found)[:SHOWN_CHARACTERS]!r}, but the model's first column is"
-            " its background; begin the names with a line for it, such as BG, so that each name stands at its column."
-        )
+    for index in range(in_front):
+        if named.real_name(index) and not named.may_be_background(index):
+            name = harmless_label(named.names[index])[:SHOWN_CHARACTERS]
+            raise LabelsError(
+                f"{named.place} calls class {index} {name!r}, but column {index} of the model is background; where that"
+                " name means the background, rename that line to BG, else put a line BG before it and take the line"
+                " out that then has no column."
+            )
+
+
+def _compared(name: str) -> str:
+    """Return a name without case, blanks and dashes."""
+    return re.sub(r"[\s_-]", "", name.casefold())
 
 
 def _placeholders(names: Iterable[str]) -> list[str]:

@@ -110,7 +110,8 @@ def _batch_that_runs(ask: AskBatch, pixels: np.ndarray, batches: list[int]) -> i
 def _is_for(ask: AskBatch, pixels: np.ndarray, batch: int, changing: Iterable[str]) -> bool:
     """Tell whether each output has a row for each of so many images.
 
-    Another last image then changes no row but the last, and that one in all outputs of `changing`.
+    Another last image then changes no row but the last, and that one in an output of `changing`: a count, or the class
+    of a net with one, may be the same for both images.
     """
     pictures = np.repeat(pixels[:1], batch, 0)
     others = np.concatenate([pictures[:-1], pixels[1:2]])
@@ -128,7 +129,7 @@ def _is_for(ask: AskBatch, pixels: np.ndarray, batch: int, changing: Iterable[st
         ]
         for name, pair in pairs.items()
     }
-    return not any(same[name][-1] for name in changing) and all(all(rows[:-1]) for rows in same.values())
+    return any(not same[name][-1] for name in changing) and all(all(rows[:-1]) for rows in same.values())
 
 
 def _asker(model: onnx.ModelProto, size: tuple[int, int]) -> AskBatch:

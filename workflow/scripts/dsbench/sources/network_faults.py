@@ -64,7 +64,7 @@ def check_network_settings() -> None:
 
 def check_endpoint(variable: str, address: str) -> None:
     """Raise NetworkSettingError where the environment's `variable` gave a hub an `address` that is none."""
-    if not address.startswith(("http://", "https://")):
+    if not address.lower().startswith(("http://", "https://")):
         shown = shown_address(address) or "empty"
         raise NetworkSettingError(
             f"{variable} is {shown}, which is no address of a hub; expected one such as https://HOST, or unset it."

@@ -26,7 +26,7 @@ from dsbench.sources.network_faults import (
 from dsbench.sources.source import RemoteFile, Source
 
 MOST_FILES = 20_000
-ENDPOINT = "NGC_API_URL"
+ENDPOINT, KEY_ENDPOINT = "NGC_API_URL", "NGC_AUTHN_URL"
 
 
 class NgcError(BuildError):
@@ -40,7 +40,7 @@ def api_url() -> str:
 
 def authentication_url() -> str:
     """Return the address that turns an API key into a token; NGC_AUTHN_URL names another one."""
-    return os.environ.get("NGC_AUTHN_URL", "https://authn.nvidia.com").rstrip("/")
+    return os.environ.get(KEY_ENDPOINT, "https://authn.nvidia.com").rstrip("/")
 
 
 def list_by_api(source: Source) -> dict:
@@ -116,6 +116,7 @@ def _session(name: str) -> Iterator[httpx.Client]:
 
 def _exchanged(client: httpx.Client, key: str, name: str) -> str:
     """Return the token for a key of the older kind, valid for the model's organisation and team."""
+    check_endpoint(KEY_ENDPOINT, authentication_url())
     organisation, *team = name.split("/")[:-1]
     scopes = [f"group/ngc:{'/'.join([organisation, *team[:n]])}" for n in range(len(team) + 1)]
     response = read_answer(
@@ -125,7 +126,7 @@ def _exchanged(client: httpx.Client, key: str, name: str) -> str:
         params={"service": "ngc", "scope": scopes},
         auth=("$oauthtoken", key),
     )
-    if between := answered_between(response, "NGC_AUTHN_URL"):
+    if between := answered_between(response, KEY_ENDPOINT):
         raise NgcError(f"{name}: {between}")
     if not response.is_success:
         raise NgcError(

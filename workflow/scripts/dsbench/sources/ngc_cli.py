@@ -1,5 +1,6 @@
 """The `ngc` command, where it is installed: it knows the user's organisation and key."""
 
+import contextlib
 import json
 import os
 import re
@@ -61,14 +62,13 @@ def download_model(name: str, version: str, folder: Path) -> None:
 
 def _info(target: str, *options: str) -> object:
     text = _run(["registry", "model", "info", target, *options, "--format_type", "json"], target)
-    begins = JSON_BEGINS.search(text)
-    try:
-        # A line on a newer ngc may stand before it, or behind.
-        return json.JSONDecoder().raw_decode(text, begins.start() if begins else 0)[0]
-    except (ValueError, RecursionError):
-        raise NgcError(
-            f"{target}: ngc printed no JSON; run `ngc registry model info {target}` by hand to see why."
-        ) from None
+    # Lines on a newer ngc, or with [WARNING], may stand before it, or behind.
+    for begins in JSON_BEGINS.finditer(text):
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.JSONDecoder().raw_decode(text, begins.start())[0]
+    raise NgcError(
+        f"{target}: ngc printed no JSON; run `ngc registry model info {target}` by hand to see why."
+    )
 
 
 def _run(arguments: list[str], name: str) -> str:

@@ -21,7 +21,7 @@ from dsbench.intake.file_choice import refusal_of
 
 FORMS = (
     "a folder, an .onnx file, org/name[@revision], hf:org/name[@revision], https://huggingface.co/org/name"
-    ", ngc:ORG[/TEAM]/NAME[:VERSION] or https://catalog.ngc.nvidia.com/orgs/ORG[/teams/TEAM]/models/NAME"
+    ", ngc:ORG[/TEAM]/NAME[:VERSION] or https://catalog.ngc.nvidia.com/orgs/ORG[/teams/TEAM]/models/NAME[?version=V]"
 )
 LONGEST_TEXT = 1000
 PART = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
@@ -79,10 +79,11 @@ def parse_source(text: str, bases: Sequence[Path] = (Path(),)) -> Source:
         # Of a name that is too long, Path.exists() raises.
         if os.path.lexists(path):
             return _from_path(text, path)
-    if REPOSITORY.fullmatch(text) and not refusal_of(text) and not text.endswith(".onnx"):
+    is_file = any(refusal_of(part) or part.lower().endswith(".onnx") for part in text.split(":"))
+    if not is_file and REPOSITORY.fullmatch(text):
         return _repository(text, text)
     # Of two names the hub's repositories have some too, perhaps with a revision behind the wrong sign.
-    if text.count("/") == 2 and ":" in text and NGC_MODEL.fullmatch(text):
+    if not is_file and text.count("/") == 2 and ":" in text and NGC_MODEL.fullmatch(text):
         return _from_ngc_name(text, text)
     raise SourceError(_no_such_path(text, bases))
 
