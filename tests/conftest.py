@@ -21,8 +21,8 @@ from workflow_run import ENVIRONMENTS, PROJECT, REPORT, copied, environment, sna
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-# As long as the main job takes.
-MEANWHILE = ("dag", "parsers")
+# For three workers as long as the main job takes.
+MEANWHILE = ("dag", "deepstream", "embedded", "parsers")
 
 
 def pytest_collection_modifyitems(items):
