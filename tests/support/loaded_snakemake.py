@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock
 
 # What every call loads after its start, and what most jobs load, or what takes longest.
-LOADED = ("filelock", "jsonschema", "nbformat", "platformdirs", "pynvml", "requests", "smart_open", "tomllib")
+LOADED = ("filelock", "jsonschema", "nbformat", "platformdirs", "requests", "smart_open", "tomllib")
 LOADED += ("snakemake.profiles", "snakemake.report.html_reporter", "snakemake.storage", "yte")
 LOADED += ("av", "cv2", "jinja2", "matplotlib.pyplot", "msgspec.json", "numpy", "onnx", "seaborn", "yaml")
 OURS = ("dsbench", "dsembed")
