@@ -187,12 +187,18 @@ def test_the_plan_says_how_many_steps_there_are_and_what_they_took(terminal):
     ]
 
 
-def test_the_end_has_the_verdict_the_numbers_and_the_files_of_each_report(terminal):
+def rendering(terminal):
+    """Begin to render a report whose data are there, and return its folder."""
     folder = Path("models/a/reports")
     folder.mkdir(parents=True)
     shutil.copy(PROJECT / "tests/data/benchmark_data.json", folder)
     (folder / "benchmark_report.html").touch()
     begin(terminal, "render_html", model="a")
+    return folder
+
+
+def test_the_end_has_the_verdict_the_numbers_and_the_files_of_each_report(terminal):
+    rendering(terminal)
     before = finish(terminal)
     terminal[0].tell_reports()
     said = terminal[1].getvalue().removeprefix(before)
@@ -206,11 +212,7 @@ def test_the_end_has_the_verdict_the_numbers_and_the_files_of_each_report(termin
 
 
 def test_a_report_whose_pdf_failed_has_its_verdict_and_its_page(terminal):
-    folder = Path("models/a/reports")
-    folder.mkdir(parents=True)
-    shutil.copy(PROJECT / "tests/data/benchmark_data.json", folder)
-    (folder / "benchmark_report.html").touch()
-    begin(terminal, "render_html", model="a")
+    rendering(terminal)
     finish(terminal)
     begin(terminal, "print_pdf", model="a", number=2)
     failed = {"jobid": 2, "rule_name": "print_pdf", "log": ["logs/a/print_pdf.log"], "rule_msg": None}
@@ -221,13 +223,10 @@ def test_a_report_whose_pdf_failed_has_its_verdict_and_its_page(terminal):
 
 
 def test_a_pdf_of_an_earlier_report_is_not_shown_with_the_new_verdict(terminal):
-    folder = Path("models/a/reports")
-    folder.mkdir(parents=True)
-    shutil.copy(PROJECT / "tests/data/benchmark_data.json", folder)
+    folder = rendering(terminal)
+    (folder / "benchmark_report.pdf").touch()
     for suffix, changed_s in (("html", 1000), ("pdf", 999)):
-        (folder / f"benchmark_report.{suffix}").touch()
         os.utime(folder / f"benchmark_report.{suffix}", (changed_s, changed_s))
-    begin(terminal, "render_html", model="a")
     before = finish(terminal)
     terminal[0].tell_reports()
     said = terminal[1].getvalue().removeprefix(before)
